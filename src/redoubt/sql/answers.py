@@ -1,0 +1,41 @@
+"""What a statement is answered with, before it becomes packets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+
+class ColumnType(IntEnum):
+    """The MySQL column types that Redoubt's own answers use (protocol numbers)."""
+
+    LONGLONG = 0x08
+    VAR_STRING = 0xFD
+
+
+@dataclass(frozen=True)
+class Column:
+    """A result column: its name, type and display length in characters."""
+
+    name: str
+    type: ColumnType = ColumnType.VAR_STRING
+    length: int = 255
+
+
+@dataclass(frozen=True)
+class Ok:
+    """A statement without rows succeeded."""
+
+    affected_rows: int = 0
+    warnings: int = 0
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A result set; a row has one value for each column (None is NULL)."""
+
+    columns: tuple[Column, ...]
+    rows: list[tuple[str | int | None, ...]] = field(default_factory=list)
+
+
+Answer = Ok | Rows
