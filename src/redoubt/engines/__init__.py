@@ -1,1 +1,1 @@
-""" """
+"""The database engines whose logs are archived, one package each."""

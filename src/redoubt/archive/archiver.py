@@ -1,0 +1,140 @@
+"""Archives one tenant's log into one round: read, gather, seal, ship. Knows no engine, thread or clock of its own.
+
+`step` does what can be done at once; whoever drives it decides how often. A segment is sealed when it is large enough,
+when its oldest log is old enough, and when the round stops. What is reported (`end`) is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from redoubt.archive.segment import SegmentHeader
+from redoubt.archive.shipper import Shipped, Shipper
+from redoubt.archive.store import ArchiveEnd
+from redoubt.model.log import LogBatch, LogPosition
+from redoubt.model.seams import LogReader
+
+
+@dataclass(frozen=True)
+class SealRule:
+    """When a segment is sealed: `size` in bytes of log, `age` in seconds since its first log was seen."""
+
+    size: int = 4 * 1024 * 1024
+    age: float = 1.0
+
+
+@dataclass(frozen=True)
+class RoundOf:
+    """Whose log it is: what every segment header of the round repeats."""
+
+    cluster: str
+    cluster_id: int
+    incarnation: int
+    tenant_id: int
+    round: int
+    piece: int
+    source: str
+
+
+class Archiver:
+    """One tenant's archiver. `codec()` is asked at each seal; `clock()` gives seconds that never go back."""
+
+    def __init__(
+        self,
+        of: RoundOf,
+        reader: LogReader,
+        shipper: Shipper,
+        resumed: ArchiveEnd,
+        codec: Callable[[], str],
+        seal: SealRule,
+        clock: Callable[[], float],
+    ) -> None:
+        self._of = of
+        self._reader = reader
+        self._shipper = shipper
+        self._codec = codec
+        self._seal = seal
+        self._clock = clock
+        self._read_to = resumed.position
+        self._gathered: list[LogBatch] = []
+        self._gathered_bytes = 0
+        self._gathered_since = 0.0
+        self.end = resumed
+        """What is durable."""
+
+    @property
+    def trouble(self) -> str:
+        """The destination's present complaint, empty when all is well."""
+        return self._shipper.trouble
+
+    def step(self, *, draining: bool = False) -> bool:
+        """Move what can be moved without waiting; True if there is probably more to do at once.
+
+        With `draining`, what has been gathered is sealed whatever its size and age. Raises LogError or ArchiveError
+        when the round cannot continue, and OSError when the log could not be read just now.
+        """
+        for shipped in self._shipper.collect():
+            self._count(shipped)
+        more = False
+        while self._shipper.has_room() and not self._is_large():
+            batch = self._reader.read(self._read_to, self._seal.size - self._gathered_bytes)
+            if batch is None:
+                break
+            self._gather(batch)
+            more = True
+            if self._is_large():
+                self._ship()
+        if self._gathered and self._shipper.has_room() and (draining or self._is_old()):
+            self._ship()
+        return more
+
+    def is_drained(self) -> bool:
+        """Whether everything that was read is durable and counted."""
+        return not self._gathered and self._shipper.is_idle()
+
+    def _gather(self, batch: LogBatch) -> None:
+        if not self._gathered:
+            self._gathered_since = self._clock()
+        self._gathered.append(batch)
+        self._gathered_bytes += len(batch.data)
+        self._read_to = batch.end
+
+    def _is_large(self) -> bool:
+        return self._gathered_bytes >= self._seal.size
+
+    def _is_old(self) -> bool:
+        return self._clock() - self._gathered_since >= self._seal.age
+
+    def _ship(self) -> None:
+        first, last = self._gathered[0], self._gathered[-1]
+        header = SegmentHeader(
+            **vars(self._of),
+            start_lsn=first.start.lsn,
+            end_lsn=last.end.lsn,
+            min_scn=first.min_scn,
+            max_scn=last.end.scn,
+            chain_before=first.start.chain,
+            chain_after=_known(last.end),
+            codec=self._codec(),
+        )
+        log = b"".join(batch.data for batch in self._gathered)
+        self._gathered.clear()
+        self._gathered_bytes = 0
+        self._shipper.ship(header, log)
+
+    def _count(self, shipped: Shipped) -> None:
+        header = shipped.header
+        self.end = replace(
+            self.end,
+            position=header.end,
+            input_bytes=self.end.input_bytes + header.end_lsn - header.start_lsn,
+            output_bytes=self.end.output_bytes + shipped.stored_bytes,
+            segments=self.end.segments + 1,
+        )
+
+
+def _known(position: LogPosition) -> int:
+    if position.chain is None:
+        raise AssertionError("a batch ends after a group, and every group bears the chain")
+    return position.chain

@@ -1,0 +1,56 @@
+"""Flat records (whole numbers, text, nothing) as JSON: what headers and info objects are written as."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+from types import NoneType
+from typing import Any, ClassVar, Protocol, TypeVar
+
+
+class Record(Protocol):
+    """A frozen dataclass of such fields, one of them `format`: the version of its meaning."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def format(self) -> int:
+        """The version of the record's meaning."""
+        ...
+
+
+T = TypeVar("T", bound=Record)
+
+FORMAT = 1
+"""The version of every record that this version writes and reads."""
+
+_TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "str": (str,), "int | None": (int, NoneType)}
+
+
+class RecordError(ValueError):
+    """Bytes that are not the record that was expected; the text says in what."""
+
+
+def dump_record(record: Record, *, indent: int | None = None) -> bytes:
+    """The JSON text of a record, on one line unless `indent` is given."""
+    separators = (",", ":") if indent is None else (",", ": ")
+    return json.dumps(asdict(record), indent=indent, separators=separators).encode()
+
+
+def load_record(kind: type[T], text: bytes) -> T:
+    """The record in `text`. Fields that a later version added are passed over; a missing one raises RecordError."""
+    try:
+        values: Any = json.loads(text)
+    except ValueError as error:
+        raise RecordError(f"not JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise RecordError("not a JSON object")
+    known: dict[str, Any] = {}
+    for field in fields(kind):
+        value = values.get(field.name)
+        if type(value) not in _TYPES[str(field.type)] or field.name not in values:
+            raise RecordError(f"{field.name!r} is {value!r}")
+        known[field.name] = value
+    if known["format"] != FORMAT:
+        raise RecordError(f"format {known['format']}; this version reads format {FORMAT}")
+    return kind(**known)

@@ -1,0 +1,153 @@
+"""A segment: one immutable object with a run of log, and a header that says whose and which. Pure.
+
+A compressed segment is a skippable frame with the header, then one ordinary frame with the log, so that `zstd -dc` or
+`lz4 -dc` gives the log alone. An uncompressed one is the log and then the header as a trailer. `docs/FORMAT.md` has the
+bytes. Every byte of a segment is covered by a check: `decode_segment` gives back exactly what was encoded or raises.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import dataclass, replace
+from typing import Any
+
+import google_crc32c
+
+from redoubt.archive.codec import CodecError, codec_named
+from redoubt.archive.record import FORMAT, RecordError, dump_record, load_record
+from redoubt.model.log import LogPosition
+
+_MAGIC = b"REDOUBT\x01"
+_SKIPPABLE_MAGIC = 0x184D2A50
+_FRAME = struct.Struct("<II")  # magic and length of a skippable frame, as zstd and lz4 define it
+_HEAD = struct.Struct("<8sII")  # our magic, length and CRC-32C of the header text
+_NAME = re.compile(r"(?P<start>\d{20})-(?P<end>\d{20})(?P<suffix>\.zst|\.lz4|\.redo)\Z")
+
+
+class SegmentError(ValueError):
+    """Bytes that are not a whole and sound segment; the text says in what."""
+
+
+@dataclass(frozen=True)
+class SegmentHeader:
+    """What a segment says of itself. LSNs and sizes in bytes, SCNs in ns since the epoch, checksums CRC-32C.
+
+    `chain_before` is None only in a round's first segment, when the log before it was never read.
+    """
+
+    cluster: str
+    cluster_id: int
+    incarnation: int
+    tenant_id: int
+    round: int
+    piece: int
+    source: str
+    start_lsn: int
+    end_lsn: int
+    min_scn: int
+    max_scn: int
+    chain_before: int | None
+    chain_after: int
+    codec: str
+    log_crc: int = 0
+    stored_crc: int = 0
+    format: int = FORMAT
+
+    @property
+    def end(self) -> LogPosition:
+        """Where the log goes on after this segment."""
+        return LogPosition(self.end_lsn, self.max_scn, self.chain_after)
+
+
+@dataclass(frozen=True)
+class SegmentName:
+    """The part of a segment's object name that this format gives: the range of LSNs and the kind."""
+
+    start_lsn: int
+    end_lsn: int
+    suffix: str
+
+    def __str__(self) -> str:
+        """The name, such that names sort as their ranges do."""
+        return f"{self.start_lsn:020d}-{self.end_lsn:020d}{self.suffix}"
+
+    @classmethod
+    def parse(cls, name: str) -> SegmentName | None:
+        """The parts of `name`, None if it is not the name of a segment."""
+        match = _NAME.match(name)
+        return cls(int(match["start"]), int(match["end"]), match["suffix"]) if match else None
+
+
+def encode_segment(header: SegmentHeader, log: bytes) -> bytes:
+    """The object for `log`, compressed with `header.codec`; the header's two CRCs are filled in here."""
+    codec = codec_named(header.codec)
+    stored = codec.encode(log)
+    checked = replace(header, log_crc=google_crc32c.value(log), stored_crc=google_crc32c.value(stored))
+    text = dump_record(checked)
+    head = _HEAD.pack(_MAGIC, len(text), google_crc32c.value(text))
+    if header.codec == "none":
+        return b"".join((stored, text, head))
+    return b"".join((_FRAME.pack(_SKIPPABLE_MAGIC, _HEAD.size + len(text)), head, text, stored))
+
+
+def decode_header(name: SegmentName, data: bytes) -> SegmentHeader:
+    """The header of the segment `data`, checked against its name. Raises SegmentError."""
+    return _split(name, data)[0]
+
+
+def decode_segment(name: SegmentName, data: bytes) -> tuple[SegmentHeader, bytes]:
+    """The header and the log of the segment `data`, every check made. Raises SegmentError."""
+    header, stored = _split(name, data)
+    if google_crc32c.value(stored) != header.stored_crc:
+        raise SegmentError("the stored bytes' checksum does not match")
+    try:
+        log = codec_named(header.codec).decode(stored, header.end_lsn - header.start_lsn)
+    except CodecError as error:
+        raise SegmentError(str(error)) from error
+    if google_crc32c.value(log) != header.log_crc:
+        raise SegmentError("the log's checksum does not match")
+    return header, log
+
+
+def _split(name: SegmentName, data: bytes) -> tuple[SegmentHeader, bytes]:
+    """The parsed header and the bytes that hold the log."""
+    if name.suffix == ".redo":
+        head_at = len(data) - _HEAD.size
+        length = _head_length(data, head_at)
+        text_at = head_at - length
+        text, stored = data[max(text_at, 0) : head_at], data[: max(text_at, 0)]
+    else:
+        magic, frame_length = _unpack(_FRAME, data, 0)
+        length = _head_length(data, _FRAME.size)
+        if magic != _SKIPPABLE_MAGIC or frame_length != _HEAD.size + length:
+            raise SegmentError("the header frame is damaged")
+        text_at = _FRAME.size + _HEAD.size
+        text, stored = data[text_at : text_at + length], data[text_at + length :]
+        head_at = _FRAME.size
+    _, _, crc = _unpack(_HEAD, data, head_at)
+    if len(text) != length or google_crc32c.value(text) != crc:
+        raise SegmentError("the header's checksum does not match")
+    try:
+        header = load_record(SegmentHeader, text)
+        codec = codec_named(header.codec)
+    except (RecordError, CodecError) as error:
+        raise SegmentError(f"its header is not to be read: {error}") from error
+    if (header.start_lsn, header.end_lsn) != (name.start_lsn, name.end_lsn):
+        raise SegmentError(f"its header says LSN {header.start_lsn} to {header.end_lsn}")
+    if codec.suffix != name.suffix:
+        raise SegmentError(f"its header says that it is {header.codec}")
+    return header, stored
+
+
+def _head_length(data: bytes, at: int) -> int:
+    magic, length, _ = _unpack(_HEAD, data, at)
+    if magic != _MAGIC:
+        raise SegmentError("it does not bear the mark of a segment")
+    return int(length)
+
+
+def _unpack(layout: struct.Struct, data: bytes, at: int) -> tuple[Any, ...]:
+    if not 0 <= at <= len(data) - layout.size:
+        raise SegmentError(f"{len(data)} bytes are too few")
+    return layout.unpack_from(data, at)

@@ -1,0 +1,82 @@
+"""From sealed log to durable segments: encoded several at a time, stored strictly in order.
+
+Storing in order is what keeps a crash from leaving a hole: segment n is never visible before n-1. A destination's
+trouble is retried for as long as it lasts; what cannot be retried (somebody else's object in the way) ends the round.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+
+from redoubt.archive.codec import codec_named
+from redoubt.archive.segment import SegmentHeader, SegmentName, encode_segment
+from redoubt.archive.store import RoundStore
+from redoubt.model.seams import DestinationError
+
+DEPTH = 3
+"""Segments under way at most: one being stored, the others being encoded or waiting."""
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 10.0
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A segment that is durable: its header, and the size of its object in bytes."""
+
+    header: SegmentHeader
+    stored_bytes: int
+
+
+class Shipper:
+    """Ships one round's segments.
+
+    `encoders` compresses, `storer` must run one job at a time in order; `pause(seconds)` waits between tries and says
+    False when it is time to give up. `trouble` is the destination's present complaint, empty when all is well.
+    """
+
+    def __init__(self, store: RoundStore, encoders: Executor, storer: Executor, pause: Callable[[float], bool]) -> None:
+        self._store = store
+        self._encoders = encoders
+        self._storer = storer
+        self._pause = pause
+        self._under_way: deque[Future[Shipped]] = deque()
+        self.trouble = ""
+
+    def has_room(self) -> bool:
+        """Whether another segment may be handed over now."""
+        return len(self._under_way) < DEPTH
+
+    def is_idle(self) -> bool:
+        """Whether everything handed over has been collected."""
+        return not self._under_way
+
+    def ship(self, header: SegmentHeader, log: bytes) -> None:
+        """Hand over the next segment of the round."""
+        encoded = self._encoders.submit(encode_segment, header, log)
+        self._under_way.append(self._storer.submit(self._put, header, encoded))
+
+    def collect(self) -> list[Shipped]:
+        """The segments that became durable since the last call, in order. Raises what ended the shipping."""
+        done: list[Shipped] = []
+        while self._under_way and self._under_way[0].done():
+            done.append(self._under_way.popleft().result())
+        return done
+
+    def _put(self, header: SegmentHeader, encoded: Future[bytes]) -> Shipped:
+        data = encoded.result()
+        name = SegmentName(header.start_lsn, header.end_lsn, codec_named(header.codec).suffix)
+        seconds = _FIRST_PAUSE
+        while True:
+            try:
+                self._store.put(name, data)
+            except DestinationError as error:
+                self.trouble = str(error)
+                if not self._pause(seconds):
+                    raise
+                seconds = min(seconds * 2, _LONGEST_PAUSE)
+            else:
+                self.trouble = ""
+                return Shipped(header, len(data))

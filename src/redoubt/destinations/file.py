@@ -1,0 +1,143 @@
+"""A directory as backup destination: a local disk or a mounted network file system (`file:///…`).
+
+An object is written to a temporary name in its folder, fsynced, hard-linked to its own name (which fails if that
+exists: the put-if-absent), and the folder is fsynced. A folder is made the first time that this process writes into it
+and never again: when a mount vanishes, the write fails instead of landing on the disk below the mount point.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from redoubt.model.seams import DestinationError, ObjectExistsError, ObjectInfo, ObjectMissingError
+
+_TEMPORARY = ".part-"
+_FOLDER_MODE = 0o750
+_OBJECT_MODE = 0o640
+
+
+class FileDestination:
+    """Objects as files under `root`, which must exist: it is the mount point or directory that the user named."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._folders: set[Path] = set()
+
+    def put_if_absent(self, name: str, data: bytes) -> None:
+        """See `Destination`."""
+        path = self.root / name
+        temporary = path.parent / f"{_TEMPORARY}{uuid.uuid4().hex}"
+        with _named(path):
+            self._make_folder(path.parent)
+            try:
+                _write_durably(temporary, data)
+                os.link(temporary, path)
+            except FileExistsError:
+                _fsync_folder(path.parent)  # whoever is told that it exists may rely on it, also after a power cut
+                raise ObjectExistsError(f"{path} exists already") from None
+            finally:
+                with contextlib.suppress(OSError):  # what is left over is invisible, and swept at the next claim
+                    temporary.unlink(missing_ok=True)
+            _fsync_folder(path.parent)
+
+    def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
+        """See `Destination`."""
+        path = self.root / name
+        with _named(path), path.open("rb") as file:
+            file.seek(offset)
+            return file.read() if length is None else file.read(length)
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """See `Destination`."""
+        folder = self.root / prefix
+        with _named(folder):
+            try:
+                with os.scandir(folder) as entries:
+                    found = [
+                        ObjectInfo(f"{prefix}/{entry.name}", entry.stat().st_size)
+                        for entry in entries
+                        if entry.is_file() and not entry.name.startswith(_TEMPORARY)
+                    ]
+            except FileNotFoundError:
+                found = []
+        return iter(sorted(found, key=lambda info: info.name))
+
+    def delete(self, name: str) -> None:
+        """See `Destination`."""
+        path = self.root / name
+        with _named(path):
+            path.unlink(missing_ok=True)
+            if path.parent.is_dir():
+                _fsync_folder(path.parent)
+
+    def probe(self) -> None:
+        """See `Destination`."""
+        if not self.root.is_dir():
+            raise DestinationError(f"{self.root} is not a directory: create it, or mount the backup disk there")
+        name, content = f"redoubt-probe-{uuid.uuid4().hex}", os.urandom(4096)
+        try:
+            self.put_if_absent(name, content)
+            if self.get(name) != content:
+                raise DestinationError(f"{self.root} gives back other bytes than were written to it")
+        finally:
+            with contextlib.suppress(DestinationError):  # the failure that led here says more
+                self.delete(name)
+
+    def _make_folder(self, folder: Path) -> None:
+        if folder in self._folders or folder == self.root:
+            return
+        self._make_folder(folder.parent)
+        with contextlib.suppress(FileExistsError):  # made by an earlier process, which may have died before its fsync
+            folder.mkdir(_FOLDER_MODE)
+        _fsync_folder(folder.parent)
+        self._folders.add(folder)
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Turn the operating system's error into one that names the path and the cause."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ObjectMissingError(f"{path}: {_cause(error)}") from error
+    except OSError as error:
+        raise DestinationError(f"{path}: {_cause(error)}") from error
+
+
+def _cause(error: OSError) -> str:
+    """The operating system's word for it, and what it means for a backup where that is not plain."""
+    text = error.strerror or str(error)
+    hints = {
+        errno.ENOENT: "is the backup disk still mounted?",
+        errno.ENOSPC: "free some space there, or choose another destination",
+        errno.EDQUOT: "raise the quota, or choose another destination",
+        errno.EROFS: "the file system is mounted read-only",
+        errno.EACCES: "give the user that runs redoubt the right to write there",
+        errno.EPERM: "the file system may lack hard links, which are needed",
+    }
+    hint = hints.get(error.errno or 0)
+    return f"{text} ({hint})" if hint else text
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OBJECT_MODE)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

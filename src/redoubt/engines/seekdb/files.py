@@ -1,0 +1,77 @@
+"""Where things are in a seekdb base directory, the engine's own and ours beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE
+
+MAX_SOCKET_PATH = 107
+"""Bytes that the path of a unix socket may have on Linux."""
+
+
+@dataclass(frozen=True)
+class BaseDir:
+    """A seekdb base directory. Nothing of ours may lie in the engine's `log` folder: it refuses to start then."""
+
+    path: Path
+
+    @property
+    def socket(self) -> Path:
+        """The engine's unix socket (MySQL protocol)."""
+        return self.path / "run" / "sql.sock"
+
+    @property
+    def clients(self) -> Path:
+        """The lock file whose shared holders keep the engine alive."""
+        return self.path / "run" / "seekdb.clients"
+
+    @property
+    def pid(self) -> Path:
+        """The engine's own pid file."""
+        return self.path / "run" / "seekdb.pid"
+
+    @property
+    def log(self) -> Path:
+        """The folder of redo blocks."""
+        return self.path / "store" / "redo" / "sys" / "log_stream" / "log"
+
+    @property
+    def ours(self) -> Path:
+        """The folder of what Redoubt keeps in this directory."""
+        return self.path / "redoubt"
+
+    @property
+    def held(self) -> Path:
+        """The folder of hard links to held blocks; that it exists means that log is being held."""
+        return self.ours / "held"
+
+    @property
+    def account(self) -> Path:
+        """The file with the password of the service's account on this engine."""
+        return self.ours / "account"
+
+    @property
+    def source_id(self) -> Path:
+        """The file with the id that tells this engine's log from every other's."""
+        return self.ours / "source_id"
+
+    @property
+    def output(self) -> Path:
+        """What the engine's process prints."""
+        return self.ours / "engine.out"
+
+
+def block_of(lsn: int) -> int:
+    """The number of the block that holds the log at `lsn`."""
+    return lsn // BLOCK_LOG_SIZE
+
+
+def block_ids(folder: Path) -> list[int]:
+    """The numbers of the block files in a folder, in order; none if there is no such folder."""
+    try:
+        names = [entry.name for entry in folder.iterdir()]
+    except FileNotFoundError:
+        return []
+    return sorted(int(name) for name in names if name.isdecimal())

@@ -1,0 +1,179 @@
+"""The engine's log format (PALF): block info, group entries, log entries, and every checksum in them. Pure.
+
+A group is the unit in which the engine appends: one 48-byte header, then one or more log entries. `verify_groups` is
+the only reader of it, and lets nothing through that it has not checked: magic, sizes, header checksums, data checksums,
+the group checksum, and the accumulated checksum that ties every group to its predecessor. Measured facts, not the
+engine's code: `docs/FORMAT.md` has the byte tables. Integers are big-endian on disk; the header checksums are taken
+over the little-endian form that the engine has in memory.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import Enum
+
+import google_crc32c
+import xxhash
+
+BLOCK_SIZE = 64 * 1024 * 1024
+"""Size of a block file in bytes."""
+INFO_SIZE = 4096
+"""Bytes of a block file before its log."""
+BLOCK_LOG_SIZE = BLOCK_SIZE - INFO_SIZE
+"""Bytes of log in a block file; a block holds the LSNs from `block_id * BLOCK_LOG_SIZE` on."""
+GROUP_HEADER_SIZE = 48
+ENTRY_HEADER_SIZE = 32
+MAX_GROUP_SIZE = 16 * 1024 * 1024
+"""A size field beyond this is damage, not a group (the engine's own bound on a group buffer is smaller)."""
+
+_GROUP_MAGIC = 0x4752
+_GROUP_VERSION = 3
+_ENTRY_MAGIC = 0x4C48
+_INFO_MAGIC = 0x4942
+_PADDING_FLAG = 1 << 62
+_CHECKSUM_BITS = 0xFFFF
+_PADDING_COVERED = 16
+
+_GROUP = struct.Struct(">hhiQQqqq")
+_GROUP_LE = struct.Struct("<hhiQQqqq")
+_ENTRY = struct.Struct(">hhiQqq")
+_ENTRY_LE = struct.Struct("<hhiQqq")
+_INFO = struct.Struct(">hhiQQQqq")
+_INFO_LE = struct.Struct("<hhiQQQq")
+_I64_LE = struct.Struct("<q")
+
+
+def crc(data: bytes, previous: int = 0) -> int:
+    """CRC-32C without the usual inversions, continued from `previous`."""
+    return int(google_crc32c.extend(previous ^ 0xFFFFFFFF, data)) ^ 0xFFFFFFFF
+
+
+class Tail(Enum):
+    """Why `verify_groups` went no further."""
+
+    SHORT = "the next group reaches past the bytes given"
+    BLANK = "no log has been written here yet"
+    BAD = "a checksum or a field is wrong"
+
+
+@dataclass(frozen=True)
+class Verified:
+    """The run of whole, sound groups at the start of some log bytes.
+
+    `size` is in bytes; `chain` is the accumulated checksum after the last group (of the predecessor if there is none);
+    `min_scn` and `max_scn` are the first and the last group's SCN (0 without a group). `needed` is the size of the
+    first group that did not fit (0 if not known). `why` says what is wrong when `tail` is BAD.
+    """
+
+    size: int
+    chain: int | None
+    min_scn: int
+    max_scn: int
+    tail: Tail
+    needed: int = 0
+    why: str = ""
+
+
+class BadLogError(ValueError):
+    """Bytes that the engine would not have written; the text says what is wrong with them."""
+
+
+def verify_groups(data: bytes, chain: int | None, after_scn: int = 0) -> Verified:
+    """Check every group at the start of `data`, which must begin at a group.
+
+    `chain` is the accumulated checksum before the first group, None if there is no predecessor to compare with;
+    `after_scn` is the predecessor's SCN. Stops, and says why, at the first group that is not whole and sound.
+    """
+    at, min_scn, max_scn = 0, 0, 0
+    while at + GROUP_HEADER_SIZE <= len(data):
+        fields = _GROUP.unpack_from(data, at)
+        if fields[0] == 0:
+            return Verified(at, chain, min_scn, max_scn, Tail.BLANK)
+        try:
+            size = _check_group_header(fields, max_scn or after_scn)
+            if at + size > len(data):
+                return Verified(at, chain, min_scn, max_scn, Tail.SHORT, needed=size)
+            chain = _check_group_body(data, at, size, fields, chain)
+        except BadLogError as error:
+            return Verified(at, chain, min_scn, max_scn, Tail.BAD, why=str(error))
+        at += size
+        max_scn = fields[4]
+        min_scn = min_scn or max_scn
+    return Verified(at, chain, min_scn, max_scn, Tail.SHORT)
+
+
+def _check_group_header(fields: tuple[int, ...], after_scn: int) -> int:
+    """The size in bytes of the group with these header fields, header included."""
+    magic, version, size, committed, scn, accumulated, log_id, flag = fields
+    if magic != _GROUP_MAGIC:
+        raise BadLogError(f"group magic is {magic & 0xFFFF:#06x}")
+    if version != _GROUP_VERSION:
+        raise BadLogError(f"group version is {version}, this reader knows {_GROUP_VERSION}")
+    unsigned = _GROUP_LE.pack(magic, version, size, committed, scn, accumulated, log_id, flag & ~_CHECKSUM_BITS)
+    if xxhash.xxh64_intdigest(unsigned) & _CHECKSUM_BITS != flag & _CHECKSUM_BITS:
+        raise BadLogError("group header checksum does not match")
+    if not 0 < size <= MAX_GROUP_SIZE:
+        raise BadLogError(f"group size is {size}")
+    if scn <= after_scn:
+        raise BadLogError(f"SCN {scn} does not follow {after_scn}")
+    return GROUP_HEADER_SIZE + size
+
+
+def _check_group_body(data: bytes, at: int, size: int, fields: tuple[int, ...], chain: int | None) -> int:
+    """The accumulated checksum after the group at `at`."""
+    accumulated, flag = fields[5], fields[7]
+    checksum = 0
+    entry, end = at + GROUP_HEADER_SIZE, at + size
+    while entry < end:
+        if entry + ENTRY_HEADER_SIZE > end:
+            raise BadLogError("the last log entry reaches past its group")
+        data_checksum, entry_size = _check_entry(data, entry, end)
+        checksum = crc(_I64_LE.pack(data_checksum), checksum)
+        entry += entry_size
+    if flag & _PADDING_FLAG:
+        checksum = 0
+    if chain is not None and crc(_I64_LE.pack(checksum), chain) != accumulated:
+        raise BadLogError("accumulated checksum does not continue the log before it")
+    return accumulated
+
+
+def _check_entry(data: bytes, at: int, end: int) -> tuple[int, int]:
+    """Data checksum and size in bytes, header included, of the log entry at `at`."""
+    magic, version, size, scn, checksum, flag = _ENTRY.unpack_from(data, at)
+    if magic != _ENTRY_MAGIC:
+        raise BadLogError(f"log entry magic is {magic & 0xFFFF:#06x}")
+    unsigned = _ENTRY_LE.pack(magic, version, size, scn, checksum, flag & ~_CHECKSUM_BITS)
+    if xxhash.xxh64_intdigest(unsigned) & _CHECKSUM_BITS != flag & _CHECKSUM_BITS:
+        raise BadLogError("log entry header checksum does not match")
+    start = at + ENTRY_HEADER_SIZE
+    if not 0 <= size <= end - start:
+        raise BadLogError("a log entry reaches past its group")
+    covered = min(size, _PADDING_COVERED) if flag & _PADDING_FLAG else size
+    if crc(data[start : start + covered]) != checksum:
+        raise BadLogError("log entry data checksum does not match")
+    return checksum, ENTRY_HEADER_SIZE + size
+
+
+@dataclass(frozen=True)
+class BlockInfo:
+    """What a block file says of itself: its number and the SCN that its log begins after (ns since the epoch)."""
+
+    block_id: int
+    min_scn: int
+
+
+def parse_block_info(data: bytes) -> BlockInfo | None:
+    """The info at the start of a block file; None if the engine has not written it yet (all zero)."""
+    if len(data) < _INFO.size:
+        raise BadLogError(f"a block file of {len(data)} bytes is too short")
+    magic, version, flag, min_lsn, min_scn, max_scn, block_id, checksum = _INFO.unpack_from(data)
+    if magic == 0:
+        return None
+    if magic != _INFO_MAGIC:
+        raise BadLogError(f"block magic is {magic & 0xFFFF:#06x}")
+    if crc(_INFO_LE.pack(magic, version, flag, min_lsn, min_scn, max_scn, block_id)) != checksum:
+        raise BadLogError("block info checksum does not match")
+    if min_lsn != block_id * BLOCK_LOG_SIZE:
+        raise BadLogError(f"block {block_id} says that it begins at LSN {min_lsn}")
+    return BlockInfo(block_id, min_scn)

@@ -1,0 +1,149 @@
+"""Reads the redo log of a seekdb directory while the engine writes it.
+
+Blocks are read from the held links first, then from the engine's folder. At the live end a group may be half written: a
+checksum that does not match there means "not yet". It is damage only when the engine says, or a later block shows, that
+the log goes on past it and a second look finds it unchanged.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from redoubt.engines.seekdb.files import BaseDir, block_ids, block_of
+from redoubt.engines.seekdb.palf import (
+    BLOCK_LOG_SIZE,
+    INFO_SIZE,
+    BadLogError,
+    BlockInfo,
+    Tail,
+    Verified,
+    parse_block_info,
+    verify_groups,
+)
+from redoubt.model.log import LogBatch, LogDamagedError, LogGoneError, LogPosition
+
+_QUIET_LIMIT = 15.0
+"""Seconds without log after which the engine is asked for its end: an idle one writes every five."""
+_SMALLEST_READ = 64 * 1024
+_NO_BLOCK = "there is no such block"
+
+
+class SeekdbLogReader:
+    """A LogReader over one base directory. `end_of_log()` asks the engine (OSError while it does not answer)."""
+
+    def __init__(
+        self, base: BaseDir, end_of_log: Callable[[], int], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._base = base
+        self._end_of_log = end_of_log
+        self._clock = clock
+        self._quiet_since = clock()
+        self._block = -1
+        self._descriptor = -1
+
+    def read(self, position: LogPosition, limit: int) -> LogBatch | None:
+        """See `LogReader`."""
+        data, found = self._look(position, limit)
+        if found.size == 0 and self._is_suspect(position, found):
+            data, found = self._judge(position, limit)
+        if found.size == 0:
+            return None
+        self._quiet_since = self._clock()
+        end = LogPosition(position.lsn + found.size, found.max_scn, found.chain)
+        return LogBatch(data[: found.size], position, end, found.min_scn)
+
+    def close(self) -> None:
+        """See `LogReader`."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._block = self._descriptor = -1
+
+    def _look(self, position: LogPosition, limit: int) -> tuple[bytes, Verified]:
+        """What stands at a position, and how much of it verifies."""
+        block = block_of(position.lsn)
+        try:
+            if not self._open(block):
+                return b"", Verified(0, position.chain, 0, 0, Tail.BLANK, why=_NO_BLOCK)
+        except BadLogError as error:
+            return b"", Verified(0, position.chain, 0, 0, Tail.BAD, why=str(error))
+        offset = position.lsn - block * BLOCK_LOG_SIZE
+        if not any(os.pread(self._descriptor, 2, INFO_SIZE + offset)):
+            return b"", Verified(0, position.chain, 0, 0, Tail.BLANK)
+        size = min(max(limit, _SMALLEST_READ), BLOCK_LOG_SIZE - offset)
+        data = os.pread(self._descriptor, size, INFO_SIZE + offset)
+        found = verify_groups(data, position.chain, position.scn)
+        if found.size == 0 and found.needed > size:
+            data = os.pread(self._descriptor, found.needed, INFO_SIZE + offset)
+            found = verify_groups(data, position.chain, position.scn)
+        return data, found
+
+    def _open(self, block: int) -> bool:
+        """Have the block's file open and its info checked; False if there is no such file, or nothing in it yet."""
+        if block == self._block:
+            return True
+        self.close()
+        descriptor = self._open_file(block)
+        if descriptor is None:
+            return False
+        try:
+            info = parse_block_info(os.pread(descriptor, INFO_SIZE, 0))
+            _check_number(info, block)
+        except BadLogError:
+            os.close(descriptor)
+            raise
+        if info is None:
+            os.close(descriptor)
+            return False
+        self._block, self._descriptor = block, descriptor
+        return True
+
+    def _open_file(self, block: int) -> int | None:
+        for folder in (self._base.held, self._base.log):
+            with suppress(FileNotFoundError):
+                return os.open(folder / str(block), os.O_RDONLY)
+        return None
+
+    def _is_suspect(self, position: LogPosition, found: Verified) -> bool:
+        """Whether finding nothing at a position needs an explanation."""
+        if found.tail is Tail.BAD or self._log_goes_on_after(block_of(position.lsn)):
+            return True
+        return self._clock() - self._quiet_since > _QUIET_LIMIT
+
+    def _judge(self, position: LogPosition, limit: int) -> tuple[bytes, Verified]:
+        """Ask how far the log goes, look once more, and raise if log that must be there is not sound."""
+        block = block_of(position.lsn)
+        if self._log_goes_on_after(block):
+            known_end = (block + 1) * BLOCK_LOG_SIZE
+        else:
+            self._quiet_since = self._clock()
+            try:
+                known_end = self._end_of_log()
+            except OSError:  # the engine is down: its tail may be torn, and it will mend it when it starts
+                known_end = 0
+        self.close()
+        data, found = self._look(position, limit)
+        if known_end <= position.lsn or found.size > 0:
+            return data, found
+        where = f"LSN {position.lsn} (redo block {block} of {self._base.path})"
+        if found.why == _NO_BLOCK:
+            raise LogGoneError(f"the engine recycled the log at {where} before it was archived")
+        why = found.why or found.tail.value
+        raise LogDamagedError(f"the log at {where} is damaged, though the engine's goes on to {known_end}: {why}")
+
+    def _log_goes_on_after(self, block: int) -> bool:
+        """Whether a later block with log in it exists."""
+        for later in reversed(block_ids(self._base.log)):
+            if later <= block:
+                return False
+            with suppress(FileNotFoundError), (self._base.log / str(later)).open("rb", buffering=0) as file:
+                if any(os.pread(file.fileno(), 2, INFO_SIZE)):
+                    return True
+        return False
+
+
+def _check_number(info: BlockInfo | None, block: int) -> None:
+    if info is not None and info.block_id != block:
+        raise BadLogError(f"the file says that it is block {info.block_id}")
