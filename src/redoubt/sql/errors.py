@@ -60,4 +60,6 @@ def backup_dest_not_valid(why: str) -> SqlError:
 
 def backup_in_progress() -> SqlError:
     """`backup_dest` changed while a round runs."""
-    return SqlError(9036, "HY000", "Backup is in progress: run ALTER SYSTEM NOARCHIVELOG first and wait for STATUS = 'STOP'")
+    return SqlError(
+        9036, "HY000", "Backup is in progress: run ALTER SYSTEM NOARCHIVELOG first and wait for STATUS = 'STOP'"
+    )
