@@ -1,0 +1,77 @@
+"""A reading position in a statement: one token of look-ahead, and the few questions a grammar asks of it."""
+
+from __future__ import annotations
+
+from redoubt.sql.tokens import Kind, Token, fold, tokens
+
+
+class NotOurs(Exception):  # noqa: N818 - not an error: the engine answers the statement
+    """What was read is not one of Redoubt's statements."""
+
+
+class Cursor:
+    """Reads `text` from offset `start`, token by token, no further than it is asked to.
+
+    `token` is the next token to read, `word` the same in lower case if it is a bare word (else empty), and `end` the
+    offset behind the last token that was read. `take_…` reads on if the next token is the one named and tells whether
+    it was; `expect_…` raises `NotOurs` if it was not.
+    """
+
+    def __init__(self, text: str, start: int = 0) -> None:
+        self.text = text
+        self.end = start
+        self._rest = tokens(text, start)
+        self._look_ahead()
+
+    def advance(self) -> Token:
+        """Read the next token, which must not be END, and return it."""
+        token = self.token
+        self.end = token.end
+        self._look_ahead()
+        return token
+
+    def at_word(self, *words: str) -> bool:
+        """Tell whether the next token is one of the bare `words`, which are given in lower case."""
+        return self.word in words
+
+    def at_symbol(self, symbol: str) -> bool:
+        """Tell whether the next token is the character `symbol`."""
+        return self.token.raw == symbol
+
+    def at_end(self) -> bool:
+        """Tell whether the statement ends here: at a semicolon or at the text's end."""
+        return self.token.kind is Kind.END or self.at_symbol(";")
+
+    def take_word(self, *words: str) -> bool:
+        """Read one of the bare `words`, if it is next."""
+        found = self.at_word(*words)
+        if found:
+            self.advance()
+        return found
+
+    def take_symbol(self, symbol: str) -> bool:
+        """Read the character `symbol`, if it is next."""
+        found = self.at_symbol(symbol)
+        if found:
+            self.advance()
+        return found
+
+    def expect_word(self, *words: str) -> None:
+        """Read one of the bare `words`."""
+        if not self.take_word(*words):
+            raise NotOurs
+
+    def expect_symbol(self, symbol: str) -> None:
+        """Read the character `symbol`."""
+        if not self.take_symbol(symbol):
+            raise NotOurs
+
+    def expect(self, *kinds: Kind) -> Token:
+        """Read a token of one of these `kinds` (END is none to ask for) and return it."""
+        if self.token.kind not in kinds:
+            raise NotOurs
+        return self.advance()
+
+    def _look_ahead(self) -> None:
+        self.token = next(self._rest)
+        self.word = fold(self.token.raw) if self.token.kind is Kind.WORD else ""
