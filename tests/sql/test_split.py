@@ -1,0 +1,126 @@
+"""Texts of several statements: where they are cut, and the cheap look for one of ours."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from redoubt.sql.parser import may_be_ours, parse, split
+from redoubt.sql.tokens import BLANKS
+
+from .strategies import OTHER_TEXTS, Written, statements
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", []),
+        (" ;\n; ", []),
+        ("a", ["a"]),
+        ("a;", ["a"]),
+        ("a; b ;c", ["a", " b ", "c"]),
+        ("a 'x;y' \"x;y\" `x;y`; b", ["a 'x;y' \"x;y\" `x;y`", " b"]),
+        ("a 'x\\';y'; b", ["a 'x\\';y'", " b"]),
+        ("a /* ; */ -- ;\n # ;\n ; b", ["a /* ; */ -- ;\n # ;\n ", " b"]),
+        ("a /*! x; y */; b", ["a /*! x; y */", " b"]),
+        ("a - 1 --1; b", ["a - 1 --1", " b"]),
+        ("a 'open; b", ["a 'open; b"]),
+        ("a /* open; b", ["a /* open; b"]),
+        ("a; -- end", ["a", " -- end"]),
+        ("a;\u3000", ["a", "\u3000"]),
+    ],
+)
+def test_split(text: str, expected: list[str]) -> None:
+    """A semicolon cuts unless a string, a name or a comment holds it; the pieces are as typed."""
+    assert expected == split(text)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "CREATE PROCEDURE p()",
+        "/* x */ create\nprocedure p()",
+        "CREATE OR REPLACE PROCEDURE p()",
+        "CREATE DEFINER = `root`@`%` PROCEDURE p()",
+        "CREATE DEFINER='root'@'localhost' FUNCTION f()",
+        "CREATE DEFINER = root@db-1.eu.example.com TRIGGER t",
+        "CREATE DEFINER=CURRENT_USER() EVENT e",
+        "CREATE AGGREGATE FUNCTION f()",
+        "CREATE FUNCTION IF NOT EXISTS f()",
+        "CREATE TRIGGER t BEFORE INSERT ON x FOR EACH ROW",
+        "CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO",
+        "ALTER DEFINER = a@b EVENT e DO",
+        "ALTER EVENT e DO",
+    ],
+)
+def test_stored_programs_are_not_cut(head: str) -> None:
+    """The body of a stored program, and what follows it, stay in one piece."""
+    program = f"{head} BEGIN SELECT 1; SELECT 2; END; SELECT 3;"
+
+    assert [program] == split(program)
+    assert ["USE d", program] == split(f"USE d;{program}")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE event (a int)",
+        "CREATE",
+        "CREATE DEFINER = a@b",
+        "CREATE DEFINER = a@b VIEW procedure AS SELECT 1",
+        "CREATE DEFINER = a@b SQL SECURITY INVOKER VIEW event AS SELECT 1",
+        "ALTER PROCEDURE p COMMENT 'x'",
+        "ALTER TABLE t",
+        "DROP PROCEDURE p",
+        "CALL procedure",
+    ],
+)
+def test_other_statements_are_cut(statement: str) -> None:
+    """What only resembles a stored program is a statement like any other."""
+    assert [statement, " DROP EVENT e"] == split(f"{statement}; DROP EVENT e")
+
+
+@given(OTHER_TEXTS)
+def test_nothing_is_lost(text: str) -> None:
+    """The pieces come in order, and between them there are only semicolons and white space."""
+    at = 0
+    between = ""
+    for piece in split(text):
+        start = text.index(piece, at)
+        between += text[at:start]
+        at = start + len(piece)
+    between += text[at:]
+
+    assert between.strip(BLANKS + ";") == ""
+
+
+@given(st.lists(statements(), max_size=4))
+def test_pieces_are_the_statements(written: list[Written]) -> None:
+    """Statements that are joined with semicolons come back, whatever their comments and strings hold."""
+    text = "\n;".join(text for text, _ in written)
+
+    assert [statement for _, statement in written] == [parse(piece) for piece in split(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"SELECT 1", False),
+        (b"INSERT INTO t VALUES ('alter the show')", False),
+        (b"SELECT 'system parameters'", False),
+        (b"alter/**/SYSTEM archivelog", True),
+        (b"SELECT '\xff'; Show\nParameters", True),
+    ],
+)
+def test_may_be_ours(text: bytes, expected: bool) -> None:  # noqa: FBT001 - a table's column
+    """Only texts with the words of one of our statements are worth parsing."""
+    assert expected is may_be_ours(text)
+
+
+@given(st.lists(statements().map(lambda written: written[0]) | OTHER_TEXTS, max_size=4).map(";".join))
+def test_may_be_ours_never_misses(text: str) -> None:
+    """A text in which any statement parses is one that may be ours."""
+    ours = any(parse(piece) is not None for piece in split(text))
+
+    assert may_be_ours(text.encode()) or not ours
