@@ -1,0 +1,111 @@
+"""`backup_log_archive_option`: which of archive and writers goes first, and how the archived log is compressed.
+
+The grammar is OceanBase's, to the letter: a mode and `COMPRESSION = …` in either order, parted by spaces alone (a tab
+or a comma is part of a word), the last of several counts. A value changes the settings that it names; the others stay
+as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+from redoubt.sql.errors import invalid_config
+from redoubt.sql.tokens import fold
+
+MAX_BYTES = 64 * 1024
+"""The longest value in bytes of UTF-8."""
+
+_LONGEST_SHOWN = 40  # characters of a wrong word in an error's text
+
+
+class Mode(StrEnum):
+    """What happens when archiving falls behind: OPTIONAL lets log go unarchived, MANDATORY lets writers wait."""
+
+    OPTIONAL = "OPTIONAL"
+    MANDATORY = "MANDATORY"
+
+
+class Compression(StrEnum):
+    """How archived log is stored; the values are the option's own words."""
+
+    OFF = "disable"
+    LZ4 = "lz4_1.0"
+    ZSTD = "zstd_1.3.8"
+
+
+_MODES = {"optional": Mode.OPTIONAL, "mandatory": Mode.MANDATORY}
+_COMPRESSIONS = {"disable": Compression.OFF, "enable": Compression.LZ4} | {word.value: word for word in Compression}
+
+
+@dataclass(frozen=True)
+class OptionChange:
+    """What a value of the parameter says; None means that it does not name the setting."""
+
+    mode: Mode | None = None
+    compression: Compression | None = None
+
+
+@dataclass(frozen=True)
+class LogArchiveOption:
+    """The setting in effect; a fresh cluster has DEFAULT."""
+
+    mode: Mode
+    compression: Compression
+
+    DEFAULT: ClassVar[LogArchiveOption]
+
+    def changed_by(self, change: OptionChange) -> LogArchiveOption:
+        """Return the setting after `change`; what the change does not name stays.
+
+        Raises `SqlError` 4147 for a change that turns compression off and leaves the mode mandatory, as it was: the
+        documented way out of a compressed mandatory archive goes through the optional mode.
+        """
+        mode = change.mode or self.mode
+        if self.mode is mode is Mode.MANDATORY and change.compression is Compression.OFF:
+            raise invalid_config(
+                "compression cannot be disabled while the mode is MANDATORY, "
+                "use ALTER SYSTEM SET backup_log_archive_option = 'optional compression= disable'"
+            )
+        return LogArchiveOption(mode, change.compression or self.compression)
+
+
+LogArchiveOption.DEFAULT = LogArchiveOption(Mode.OPTIONAL, Compression.LZ4)
+
+
+def parse_option(text: str) -> OptionChange:
+    """Return what the parameter's value `text` says; raises `SqlError` 4147 if it is not a valid value."""
+    if len(text.encode(errors="replace")) > MAX_BYTES:
+        raise invalid_config(f"the value is longer than {MAX_BYTES} bytes")
+    words = iter([word for word in text.replace("=", " = ").split(" ") if word])
+    change = OptionChange()
+    for word in words:
+        if fold(word) in _MODES:
+            change = OptionChange(_MODES[fold(word)], change.compression)
+        elif fold(word) == "compression":
+            change = OptionChange(change.mode, _compression(next(words, ""), next(words, "")))
+        else:
+            raise invalid_config(f"{_shown(word)} is not one of OPTIONAL, MANDATORY and COMPRESSION")
+    if change == OptionChange():
+        raise invalid_config("the value is empty, it takes a mode, a compression or both")
+    return change
+
+
+def as_text(option: LogArchiveOption) -> str:
+    """Return the full form of `option`, such as `OPTIONAL COMPRESSION=lz4_1.0`; `parse_option` reads it back."""
+    return f"{option.mode} COMPRESSION={option.compression}"
+
+
+def _compression(sign: str, word: str) -> Compression:
+    """Read the two words behind COMPRESSION; a missing one is empty."""
+    if sign != "=":
+        raise invalid_config("COMPRESSION is not followed by =")
+    if fold(word) not in _COMPRESSIONS:
+        raise invalid_config(f"COMPRESSION is one of {', '.join(_COMPRESSIONS)}, not {_shown(word)}")
+    return _COMPRESSIONS[fold(word)]
+
+
+def _shown(word: str) -> str:
+    """Quote a word for an error's text: shortened, and with control characters made visible."""
+    return repr(word if len(word) <= _LONGEST_SHOWN else word[:_LONGEST_SHOWN] + "…")
