@@ -1,0 +1,36 @@
+"""Who wants in where: the user names that carry a tenant and a cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SYS = "sys"
+
+
+@dataclass(frozen=True)
+class Account:
+    """A login name taken apart; the tenant is in lower case, the cluster is None where it was not given."""
+
+    user: str
+    tenant: str = SYS
+    cluster: str | None = None
+
+    def is_in(self, cluster_name: str) -> bool:
+        """Tell whether the account is one of that cluster (names are compared in lower case)."""
+        return self.cluster is None or self.cluster.lower() == cluster_name.lower()
+
+
+def parse_account(name: str) -> Account:
+    """Take apart `user`, `user@tenant`, `user@tenant#cluster` or `cluster:tenant:user`.
+
+    The last `@` counts, as a user's name may contain one. Every text is a name of some form; whether tenant and
+    cluster exist is asked later.
+    """
+    user, at, place = name.rpartition("@")
+    if at:
+        tenant, hash_sign, cluster = place.partition("#")
+        return Account(user, tenant.lower(), cluster if hash_sign else None)
+    cluster, *rest = name.split(":", 2)
+    if len(rest) == 2:  # noqa: PLR2004 - two colons make three parts
+        return Account(rest[1], rest[0].lower(), cluster)
+    return Account(name)

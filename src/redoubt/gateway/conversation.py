@@ -1,0 +1,261 @@
+"""What becomes of a command: passed on to the engine, or answered here because it carries a statement of ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from redoubt.gateway.encoding import add_answer, encode_text, error_payload, ok_payload
+from redoubt.gateway.faults import EngineGone, ProtocolError, SessionOver
+from redoubt.gateway.kill import translate_kill_id, translate_kill_text
+from redoubt.gateway.link import engine_went_away
+from redoubt.gateway.packets import PacketBuilder, frame
+from redoubt.gateway.prepared import PreparedStatement, PreparedStatements
+from redoubt.gateway.protocol import Capability, Command, Status
+from redoubt.gateway.relay import relay_command, relay_reply
+from redoubt.gateway.replies import Reply, Shape
+from redoubt.sql.answers import Ok
+from redoubt.sql.errors import SqlError
+from redoubt.sql.parser import may_be_ours, parse, split
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from redoubt.gateway.link import EngineLink
+    from redoubt.gateway.seams import StatementHandler
+    from redoubt.gateway.wire import Wire
+    from redoubt.sql.statements import Statement
+
+_log = structlog.get_logger(__name__)
+
+_SHAPES = {
+    Command.INIT_DB: Shape.SINGLE,
+    Command.QUERY: Shape.RESULTS,
+    Command.FIELD_LIST: Shape.ROWS,
+    Command.STATISTICS: Shape.SINGLE,
+    Command.PROCESS_INFO: Shape.RESULTS,
+    Command.PROCESS_KILL: Shape.SINGLE,
+    Command.DEBUG: Shape.SINGLE,
+    Command.PING: Shape.SINGLE,
+    Command.STMT_PREPARE: Shape.PREPARED,
+    Command.STMT_EXECUTE: Shape.EXECUTION,
+    Command.STMT_RESET: Shape.SINGLE,
+    Command.SET_OPTION: Shape.SINGLE,
+    Command.STMT_FETCH: Shape.ROWS,
+    Command.RESET_CONNECTION: Shape.SINGLE,
+}
+_WITHOUT_REPLY = (Command.STMT_SEND_LONG_DATA, Command.STMT_CLOSE)
+_STATEMENT_COMMANDS = (
+    Command.STMT_EXECUTE,
+    Command.STMT_SEND_LONG_DATA,
+    Command.STMT_CLOSE,
+    Command.STMT_RESET,
+    Command.STMT_FETCH,
+)
+_QUERY = bytes((Command.QUERY,))
+
+
+class Conversation:
+    """A logged-in client and its engine: runs one command after the other.
+
+    `engine_id` tells the engine's connection id of another session of the same tenant, by the gateway's.
+    """
+
+    def __init__(
+        self,
+        client: Wire,
+        link: EngineLink,
+        handler: StatementHandler,
+        engine_id: Callable[[int], int | None],
+    ) -> None:
+        self.link = link
+        self._client = client
+        self._handler = handler
+        self._engine_id = engine_id
+        self._statements = PreparedStatements()
+
+    async def run(self, raw: bytes) -> None:
+        """Run the command in a packet of one part, header and all; its reply is on its way when this returns."""
+        command, argument = raw[4], raw[5:]
+        if command == Command.QUERY:
+            await self._query(raw, argument)
+        elif command == Command.STMT_PREPARE:
+            await self._prepare(raw, argument)
+        elif command in _STATEMENT_COMMANDS:
+            own = self._statements.get(statement_id := int.from_bytes(argument[:4], "little"))
+            if own:
+                await self._run_own_statement(command, statement_id, own)
+            elif command in _WITHOUT_REPLY:
+                await self._send(raw)
+            else:
+                await self._forward(raw, _SHAPES[command])
+        elif command in _SHAPES:
+            await self._run_session_command(raw, command, argument)
+        else:
+            self._answer_error(SqlError(1047, "08S01", "Unknown command"))
+
+    async def run_long(self, command: int) -> None:
+        """Run a command that is too long to be ours and still in the client's buffer."""
+        shape = _SHAPES.get(command)
+        if shape is None and command != Command.STMT_SEND_LONG_DATA:
+            raise ProtocolError("a command longer than it can be")
+        sequence = await relay_command(self._client, self.link.wire)
+        if shape:
+            await self._follow(Reply(shape, deprecate_eof=self.link.deprecate_eof, sequence=sequence + 1))
+
+    async def _query(self, raw: bytes, argument: bytes) -> None:
+        if may_be_ours(argument):
+            texts = split(argument.decode("utf-8", "surrogateescape"))
+            statements = [parse(text) for text in texts]
+            if len(texts) == 1 and statements[0]:
+                if answer := await self._own(statements[0], 1):
+                    await self._send_answer(answer)
+                    return
+            elif any(statements) and self.link.capabilities & Capability.MULTI_STATEMENTS:
+                await self._several(texts, statements)
+                return
+        elif argument[:4].upper() == b"KILL":
+            raw = bytes(frame(_QUERY + translate_kill_text(argument, self._engine_id), 0))
+        await self._forward(raw, Shape.RESULTS)
+
+    async def _several(self, texts: list[str], statements: list[Statement | None]) -> None:
+        """Run the statements of one text in turn, up to the first error; the replies make up one."""
+        sequence = 1
+        for index, (text, statement) in enumerate(zip(texts, statements, strict=True), start=1):
+            more = index < len(texts)
+            answer = await self._own(statement, sequence, more=more) if statement else None
+            if answer:
+                await self._send_answer(answer)
+                sequence, failed = answer.sequence, answer.failed
+            else:
+                packet = frame(_QUERY + encode_text(text), 0)
+                reply = await self._forward(packet, Shape.RESULTS, shift=sequence - 1, more_follow=more)
+                sequence, failed = reply.sequence, reply.failed
+            if failed:
+                return
+
+    async def _prepare(self, raw: bytes, argument: bytes) -> None:
+        if may_be_ours(argument):
+            text = argument.decode("utf-8", "surrogateescape")
+            if statement := parse(text):
+                self._prepare_own(statement, text)
+                return
+        await self._forward(raw, Shape.PREPARED)
+
+    def _prepare_own(self, statement: Statement, text: str) -> None:
+        try:
+            statement_id = self._statements.add(statement, text)
+        except SqlError as error:
+            self._answer_error(error)
+            return
+        # Without columns, even if rows will come: what a statement answers is known once it runs. Clients take the
+        # columns from the execution, as they must for SHOW and CALL.
+        payload = b"\0" + statement_id.to_bytes(4, "little") + bytes(7)
+        self._client.send(frame(payload, 1))
+
+    async def _run_own_statement(self, command: int, statement_id: int, own: PreparedStatement) -> None:
+        if command == Command.STMT_EXECUTE:
+            answer = await self._own(own.statement, 1, prepared=own)
+            assert answer
+            await self._send_answer(answer)
+        elif command == Command.STMT_CLOSE:
+            self._statements.close(statement_id)
+        elif command == Command.STMT_RESET:
+            self._client.send(frame(ok_payload(Ok(), self._status()), 1))
+        elif command == Command.STMT_FETCH:
+            self._answer_error(SqlError(1421, "HY000", f"The statement ({statement_id}) has no open cursor."))
+
+    async def _run_session_command(self, raw: bytes, command: int, argument: bytes) -> None:
+        if command == Command.PROCESS_KILL:
+            raw = raw[:5] + translate_kill_id(argument, self._engine_id)
+        reply = await self._forward(raw, _SHAPES[command])
+        if reply.failed:
+            return
+        if command == Command.SET_OPTION:
+            on = argument == b"\0\0"
+            flag = Capability.MULTI_STATEMENTS
+            self.link.capabilities = self.link.capabilities | flag if on else self.link.capabilities & ~flag
+        elif command == Command.RESET_CONNECTION:
+            self._statements.clear()
+
+    async def _own(
+        self, statement: Statement, sequence: int, *, more: bool = False, prepared: PreparedStatement | None = None
+    ) -> _Answer | None:
+        """Have a statement answered; None if its handler leaves it to the engine.
+
+        A prepared one is known to the engine by nobody: what its handler leaves runs there as text.
+        """
+        packets = _Answer(sequence)
+        try:
+            answer = await self._handler.handle(statement, self.link)
+            if answer is None and prepared:
+                answer = await self.link.query(prepared.text)
+            if answer is None:
+                return None
+            add_answer(
+                packets,
+                answer,
+                self._status() | (Status.MORE_RESULTS if more else 0),
+                deprecate_eof=self.link.deprecate_eof,
+                binary=prepared is not None,
+            )
+        except SqlError as error:
+            return _Answer.failure(error, sequence)
+        except SessionOver:
+            raise
+        except Exception as error:  # noqa: BLE001 - a handler's bug must not end the session
+            kind = type(error).__name__
+            _log.exception("a statement failed", statement=type(statement).__name__, tenant=self.link.tenant)
+            return _Answer.failure(
+                SqlError(1105, "HY000", f"internal error: {kind}, see the service's log"),
+                sequence,
+            )
+        return packets
+
+    async def _forward(
+        self, raw: bytes | bytearray, shape: Shape, *, shift: int = 0, more_follow: bool = False
+    ) -> Reply:
+        await self._send(raw)
+        reply = Reply(shape, deprecate_eof=self.link.deprecate_eof, shift=shift, more_follow=more_follow)
+        await self._follow(reply)
+        return reply
+
+    async def _follow(self, reply: Reply) -> None:
+        try:
+            await relay_reply(reply, self._client, self.link.wire)
+        except EngineGone:
+            if reply.at_boundary:
+                self._client.send(frame(error_payload(engine_went_away()), reply.sequence))
+            raise
+        if reply.status is not None:
+            self.link.status = reply.status
+
+    async def _send(self, raw: bytes | bytearray) -> None:
+        self.link.wire.send(raw)
+        if self.link.wire.congested:
+            await self.link.wire.drain()
+
+    async def _send_answer(self, answer: PacketBuilder) -> None:
+        self._client.send(answer.data)
+        await self._client.drain()
+
+    def _answer_error(self, error: SqlError) -> None:
+        self._client.send(frame(error_payload(error), 1))
+
+    def _status(self) -> int:
+        return self.link.status & Status.SESSION
+
+
+class _Answer(PacketBuilder):
+    """The packets of an own answer, and whether it is an error."""
+
+    failed = False
+
+    @classmethod
+    def failure(cls, error: SqlError, sequence: int) -> _Answer:
+        """Return an error's packet."""
+        answer = cls(sequence)
+        answer.add(error_payload(error))
+        answer.failed = True
+        return answer

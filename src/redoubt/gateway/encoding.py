@@ -1,0 +1,103 @@
+"""Answers into packets: the gateway's own OK, error and result set packets, in text and binary rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from redoubt.gateway.packets import PacketBuilder, lenenc_bytes, lenenc_int
+from redoubt.gateway.protocol import BINARY, UTF8MB4, Marker
+from redoubt.sql.answers import Column, ColumnType, Ok
+
+if TYPE_CHECKING:
+    from redoubt.sql.answers import Answer, Rows
+    from redoubt.sql.errors import SqlError
+
+Value = str | int | None
+
+_NULL = bytes((Marker.NULL,))
+_BYTES_PER_CHARACTER = 4
+_NUMBER_FLAGS = 0x8080  # NUM, BINARY
+_ERROR_TEXT_LIMIT = 4096
+
+
+def encode_text(text: str) -> bytes:
+    """Encode a text for the client; bytes that came in undecodable go out as they came."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def ok_payload(ok: Ok, status: int) -> bytes:
+    """Return an OK; the last insert id is 0, the information empty."""
+    counts = lenenc_int(ok.affected_rows) + b"\0"
+    return b"\x00" + counts + status.to_bytes(2, "little") + ok.warnings.to_bytes(2, "little")
+
+
+def error_payload(error: SqlError, *, with_sqlstate: bool = True) -> bytes:
+    """Return an ERR; a client from before 4.1 knows no SQLSTATE."""
+    sqlstate = b"#" + error.sqlstate.encode() if with_sqlstate else b""
+    return b"\xff" + error.code.to_bytes(2, "little") + sqlstate + encode_text(error.message)[:_ERROR_TEXT_LIMIT]
+
+
+def end_payload(status: int, *, deprecate_eof: bool) -> bytes:
+    """Return what ends rows: an EOF, or the OK in its clothes."""
+    if deprecate_eof:
+        return b"\xfe\0\0" + status.to_bytes(2, "little") + b"\0\0"
+    return b"\xfe\0\0" + status.to_bytes(2, "little")
+
+
+def column_payload(column: Column) -> bytes:
+    """Return a column's definition; it belongs to no table."""
+    if column.type is ColumnType.LONGLONG:
+        charset, length, flags = BINARY, column.length, _NUMBER_FLAGS
+    else:
+        charset, length, flags = UTF8MB4, column.length * _BYTES_PER_CHARACTER, 0
+    return b"".join(
+        (
+            lenenc_bytes(b"def"),
+            bytes(3),
+            lenenc_bytes(encode_text(column.name)),
+            b"\0\x0c",
+            charset.to_bytes(2, "little"),
+            min(length, 0xFFFFFFFF).to_bytes(4, "little"),
+            bytes((column.type,)),
+            flags.to_bytes(2, "little"),
+            bytes(3),
+        )
+    )
+
+
+def text_row(row: tuple[Value, ...]) -> bytes:
+    """Return a row of the text protocol."""
+    return b"".join(_NULL if value is None else lenenc_bytes(encode_text(str(value))) for value in row)
+
+
+def binary_row(row: tuple[Value, ...], columns: tuple[Column, ...]) -> bytes:
+    """Return a row of the binary protocol, as the execution of a prepared statement has it."""
+    nulls = bytearray((len(row) + 7 + 2) // 8)
+    values = []
+    for position, (value, column) in enumerate(zip(row, columns, strict=True), start=2):
+        if value is None:
+            nulls[position // 8] |= 1 << position % 8
+        elif column.type is ColumnType.LONGLONG:
+            values.append(int(value).to_bytes(8, "little", signed=True))
+        else:
+            values.append(lenenc_bytes(encode_text(str(value))))
+    return b"\0" + bytes(nulls) + b"".join(values)
+
+
+def add_answer(packets: PacketBuilder, answer: Answer, status: int, *, deprecate_eof: bool, binary: bool) -> None:
+    """Append all the packets of an answer; `status` goes into each of them that has one."""
+    if isinstance(answer, Ok):
+        packets.add(ok_payload(answer, status))
+    else:
+        _add_rows(packets, answer, status, deprecate_eof=deprecate_eof, binary=binary)
+
+
+def _add_rows(packets: PacketBuilder, rows: Rows, status: int, *, deprecate_eof: bool, binary: bool) -> None:
+    packets.add(lenenc_int(len(rows.columns)))
+    for column in rows.columns:
+        packets.add(column_payload(column))
+    if not deprecate_eof:
+        packets.add(end_payload(status, deprecate_eof=False))
+    for row in rows.rows:
+        packets.add(binary_row(row, rows.columns) if binary else text_row(row))
+    packets.add(end_payload(status, deprecate_eof=deprecate_eof))

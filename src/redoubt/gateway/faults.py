@@ -1,0 +1,48 @@
+"""Why a session ends before its client says goodbye.
+
+    SessionOver
+    ├── ProtocolError   bytes that are not the MySQL protocol
+    └── Gone            a connection that is no longer there
+        ├── ClientGone
+        └── EngineGone
+    LoginRefused        the client gets an error packet and no session
+
+What a session survives is a `redoubt.sql.errors.SqlError`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from redoubt.sql.errors import SqlError
+
+
+class SessionOver(Exception):  # noqa: N818 - not every end is an error
+    """The session cannot go on."""
+
+
+class ProtocolError(SessionOver):
+    """A peer sent what the protocol does not have."""
+
+
+class Gone(SessionOver):
+    """A peer closed its connection, or it broke."""
+
+
+class ClientGone(Gone):
+    """The client's connection is closed."""
+
+
+class EngineGone(Gone):
+    """The engine's connection is closed."""
+
+
+class LoginRefused(Exception):  # noqa: N818 - an answer, not a failure
+    """The error that ends a login, and the sequence number of its packet; old clients take it without a SQLSTATE."""
+
+    def __init__(self, error: SqlError, sequence: int, *, with_sqlstate: bool = True) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.sequence = sequence
+        self.with_sqlstate = with_sqlstate

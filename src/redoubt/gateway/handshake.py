@@ -1,0 +1,165 @@
+"""The packets of a login, encoded and decoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from redoubt.gateway.faults import ProtocolError
+from redoubt.gateway.packets import Payload, lenenc_bytes
+from redoubt.gateway.protocol import (
+    AUTH_PLUGIN,
+    ENGINE_VERSION,
+    OFFERED,
+    SALT_BYTES,
+    UTF8MB4,
+    Capability,
+    Marker,
+    Status,
+)
+
+_PROTOCOL_VERSION = 10
+_FIRST_SALT_BYTES = 8
+_MAX_PACKET = 1 << 30
+_GREETING_CHARSET = 46
+_OLD_RESPONSE_BYTES = 4
+_LAST_CHARSET = 255  # the field has one byte; the character sets above are all collations of utf8mb4
+_LONGEST_ANSWER = 255
+
+NEEDED = Capability.PROTOCOL_41 | Capability.SECURE_CONNECTION | Capability.PLUGIN_AUTH
+"""What a client must be able to do; every MySQL client since 5.6 is."""
+
+
+@dataclass(frozen=True)
+class Greeting:
+    """A server's first packet, as far as it matters here."""
+
+    connection_id: int
+    salt: bytes
+    capabilities: int
+
+
+@dataclass(frozen=True)
+class LoginRequest:
+    """What a client says of itself in its first packet or in COM_CHANGE_USER; names as bytes, as it sent them."""
+
+    name: bytes
+    capabilities: int
+    charset: int = UTF8MB4
+    database: bytes = b""
+    attributes: bytes = b""
+
+
+def encode_greeting(greeting: Greeting) -> bytes:
+    """Encode the greeting that a client gets; version and character set are like the engine's."""
+    return b"".join(
+        (
+            bytes((_PROTOCOL_VERSION,)),
+            ENGINE_VERSION,
+            b"\0",
+            greeting.connection_id.to_bytes(4, "little"),
+            greeting.salt[:_FIRST_SALT_BYTES],
+            b"\0",
+            (greeting.capabilities & 0xFFFF).to_bytes(2, "little"),
+            bytes((_GREETING_CHARSET,)),
+            Status.AUTOCOMMIT.to_bytes(2, "little"),
+            (greeting.capabilities >> 16).to_bytes(2, "little"),
+            bytes((SALT_BYTES + 1,)),
+            bytes(10),
+            greeting.salt[_FIRST_SALT_BYTES:],
+            b"\0",
+            AUTH_PLUGIN,
+            b"\0",
+        )
+    )
+
+
+def decode_greeting(data: bytes) -> Greeting:
+    """Decode an engine's greeting."""
+    payload = Payload(data)
+    if payload.integer(1) != _PROTOCOL_VERSION:
+        raise ProtocolError("the engine greets in an unknown protocol")
+    payload.until_nul()
+    connection_id = payload.integer(4)
+    salt = payload.take(_FIRST_SALT_BYTES)
+    payload.take(1)
+    capabilities = payload.integer(2)
+    payload.take(3)
+    capabilities |= payload.integer(2) << 16
+    payload.take(11)
+    salt += payload.take(SALT_BYTES - _FIRST_SALT_BYTES)
+    return Greeting(connection_id, salt, capabilities)
+
+
+def announced_capabilities(data: bytes) -> int:
+    """Return what the client's first packet says it can do; all that an old client's packet is read for."""
+    if len(data) < _OLD_RESPONSE_BYTES:
+        raise ProtocolError("packet ends too early")
+    low = int.from_bytes(data[:2], "little")
+    return int.from_bytes(data[:4], "little") if low & Capability.PROTOCOL_41 else low
+
+
+def decode_login(data: bytes) -> LoginRequest:
+    """Decode a HandshakeResponse41. Its answer to our own salt is not kept: the engine's salt is asked for next."""
+    payload = Payload(data)
+    capabilities = payload.integer(4) & OFFERED
+    payload.take(4)
+    charset = payload.integer(1)
+    payload.take(23)
+    name = payload.until_nul()
+    payload.take(payload.integer(1))
+    database = payload.until_nul() if capabilities & Capability.CONNECT_WITH_DB else b""
+    if payload.remaining:
+        payload.until_nul()
+    attributes = b""
+    if capabilities & Capability.CONNECT_ATTRS and payload.remaining:
+        attributes = payload.lenenc_bytes()
+    return LoginRequest(name, capabilities, charset, database, attributes)
+
+
+def encode_login(request: LoginRequest, user: bytes, answer: bytes, offered: int) -> bytes:
+    """Encode the HandshakeResponse41 that an engine gets, with the client's `answer` to the engine's salt.
+
+    `offered` are the engine's capabilities: nothing is used that it does not have.
+    """
+    if len(answer) > _LONGEST_ANSWER:
+        raise ProtocolError("a password's answer of more than 255 bytes")
+    capabilities = request.capabilities & offered & ~Capability.CONNECT_WITH_DB
+    if request.database:
+        capabilities |= Capability.CONNECT_WITH_DB
+    parts = [
+        capabilities.to_bytes(4, "little"),
+        _MAX_PACKET.to_bytes(4, "little"),
+        bytes((request.charset if request.charset <= _LAST_CHARSET else UTF8MB4,)),
+        bytes(23),
+        user,
+        b"\0",
+        bytes((len(answer),)),
+        answer,
+    ]
+    if request.database:
+        parts += [request.database, b"\0"]
+    parts += [AUTH_PLUGIN, b"\0"]
+    if capabilities & Capability.CONNECT_ATTRS:
+        parts.append(lenenc_bytes(request.attributes))
+    return b"".join(parts)
+
+
+def decode_change_user(data: bytes, capabilities: int) -> LoginRequest:
+    """Decode COM_CHANGE_USER of a client that agreed on `capabilities` when it logged in."""
+    payload = Payload(data)
+    payload.take(1)
+    name = payload.until_nul()
+    payload.take(payload.integer(1))
+    database = payload.until_nul()
+    charset = payload.integer(2) if payload.remaining else UTF8MB4
+    if payload.remaining:
+        payload.until_nul()
+    attributes = b""
+    if capabilities & Capability.CONNECT_ATTRS and payload.remaining:
+        attributes = payload.lenenc_bytes()
+    return LoginRequest(name, capabilities, charset, database, attributes)
+
+
+def encode_auth_switch(salt: bytes) -> bytes:
+    """Encode the request to answer another salt."""
+    return bytes((Marker.EOF,)) + AUTH_PLUGIN + b"\0" + salt + b"\0"

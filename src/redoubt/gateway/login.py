@@ -1,0 +1,156 @@
+"""The login, which keeps no passwords: the client answers the engine's own salt, and the engine judges."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import TYPE_CHECKING
+
+from redoubt.gateway.accounts import SYS, Account, parse_account
+from redoubt.gateway.decoding import decode_error, decode_ok
+from redoubt.gateway.faults import EngineGone, LoginRefused, ProtocolError
+from redoubt.gateway.handshake import (
+    NEEDED,
+    Greeting,
+    LoginRequest,
+    announced_capabilities,
+    decode_greeting,
+    decode_login,
+    encode_auth_switch,
+    encode_greeting,
+    encode_login,
+)
+from redoubt.gateway.link import EngineLink, engine_unreachable
+from redoubt.gateway.packets import frame
+from redoubt.gateway.protocol import OFFERED, SALT_BYTES, Capability, Command, Marker
+from redoubt.gateway.wire import Wire
+from redoubt.sql.errors import SqlError, access_denied
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from redoubt.gateway.seams import TenantDirectory
+
+_PACKET_LIMIT = 256 * 1024
+_ENGINE_PATIENCE = 5.0
+_ACCESS_DENIED = 1045
+_DEFAULT_DATABASE = b"oceanbase"
+_SALT_ALPHABET = [byte for byte in range(1, 128) if byte != ord("$")]
+
+
+def new_salt() -> bytes:
+    """Return 20 random bytes, without NUL (an end of string) and `$` (which marks other plugins' answers)."""
+    return bytes(secrets.choice(_SALT_ALPHABET) for _ in range(SALT_BYTES))
+
+
+async def log_in(client: Wire, directory: TenantDirectory, connection_id: int) -> EngineLink:
+    """Greet a client and take it through the login; its OK has been sent when this returns."""
+    client.send(frame(encode_greeting(Greeting(connection_id, new_salt(), OFFERED)), 0))
+    sequence, payload = await client.packet(_PACKET_LIMIT)
+    if sequence != 1:
+        raise ProtocolError("the client's first packet is out of order")
+    announced = announced_capabilities(payload)
+    if announced & NEEDED != NEEDED:
+        raise LoginRefused(_client_too_old(), sequence + 1, with_sqlstate=bool(announced & Capability.PROTOCOL_41))
+    return await authenticate(client, directory, decode_login(payload), sequence)
+
+
+async def authenticate(client: Wire, directory: TenantDirectory, request: LoginRequest, sequence: int) -> EngineLink:
+    """Have the tenant's engine judge a request whose packet had that sequence number, and tell the client.
+
+    The engine's connection is closed again unless this returns.
+    """
+    account = parse_account(request.name.decode("utf-8", "surrogateescape"))
+    socket = directory.socket_of(account.tenant) if account.is_in(directory.cluster_name) else None
+    if socket is None:
+        # Asking for the answer all the same, so that nobody can tell an unknown tenant from a wrong password.
+        sequence, answer = await _ask(client, encode_auth_switch(new_salt()), sequence)
+        raise LoginRefused(access_denied(account.user, password_given=bool(answer)), sequence + 1)
+    engine = await _dial(socket, sequence)
+    try:
+        return await _judge(client, engine, request, account, sequence)
+    except BaseException:
+        engine.close()
+        raise
+
+
+async def _dial(socket: Path, sequence: int) -> Wire:
+    try:
+        async with asyncio.timeout(_ENGINE_PATIENCE):
+            _, engine = await asyncio.get_running_loop().create_unix_connection(lambda: Wire(EngineGone), str(socket))
+    except OSError as error:
+        raise LoginRefused(engine_unreachable(), sequence + 1) from error
+    return engine
+
+
+async def _judge(client: Wire, engine: Wire, request: LoginRequest, account: Account, sequence: int) -> EngineLink:
+    try:
+        greeting = await _greeting(engine, sequence)
+        sequence, answer = await _ask(client, encode_auth_switch(greeting.salt), sequence)
+        user = account.user.encode("utf-8", "surrogateescape")
+        engine.send(frame(encode_login(request, user, answer, greeting.capabilities), 1))
+        sequence, verdict = await _verdict(client, engine, sequence)
+        if verdict[0] == Marker.ERROR:
+            error = decode_error(verdict)
+            if error.code == _ACCESS_DENIED:
+                error = access_denied(account.user, password_given=bool(answer))
+            raise LoginRefused(error, sequence + 1)
+        capabilities = request.capabilities & greeting.capabilities
+        status = decode_ok(verdict)[1]
+        link = EngineLink(engine, account.tenant, account.user, capabilities, greeting.connection_id, status)
+        if account.tenant == SYS and not request.database:
+            await _enter_default_database(link)
+    except (EngineGone, TimeoutError) as error:
+        raise LoginRefused(engine_unreachable(), sequence + 1) from error
+    client.send(frame(verdict, sequence + 1))
+    return link
+
+
+async def _greeting(engine: Wire, sequence: int) -> Greeting:
+    async with asyncio.timeout(_ENGINE_PATIENCE):
+        _, payload = await engine.packet(_PACKET_LIMIT)
+    if payload[:1] == bytes((Marker.ERROR,)):
+        raise LoginRefused(decode_error(payload), sequence + 1)
+    return decode_greeting(payload)
+
+
+async def _verdict(client: Wire, engine: Wire, sequence: int) -> tuple[int, bytes]:
+    """Return the engine's OK or ERR, and the sequence number of the client's last packet.
+
+    An engine that wants another plugin for this account asks for it, as a server would: the gateway is only between.
+    """
+    while True:
+        engine_sequence, payload = await engine.packet(_PACKET_LIMIT)
+        if not payload:
+            raise ProtocolError("the engine's verdict is empty")
+        if payload[0] in (Marker.OK, Marker.ERROR):
+            return sequence, payload
+        if payload[0] == Marker.MORE_AUTH or len(payload) == 1:
+            # These want TLS or a password from before 4.1.
+            raise LoginRefused(_plugin_unknown(), sequence + 1)
+        sequence, answer = await _ask(client, payload, sequence)
+        engine.send(frame(answer, engine_sequence + 1))
+
+
+async def _ask(client: Wire, question: bytes, sequence: int) -> tuple[int, bytes]:
+    client.send(frame(question, sequence + 1))
+    answered, answer = await client.packet(_PACKET_LIMIT)
+    if answered != sequence + 2:
+        raise ProtocolError("the client's answer is out of order")
+    return answered, answer
+
+
+async def _enter_default_database(link: EngineLink) -> None:
+    """Enter `oceanbase`, as logins of the system tenant do; a user without a right to it stays outside."""
+    try:
+        await link.command(Command.INIT_DB, _DEFAULT_DATABASE)
+    except SqlError:
+        return
+
+
+def _client_too_old() -> SqlError:
+    return SqlError(1251, "08004", "Client does not support authentication protocol requested by server")
+
+
+def _plugin_unknown() -> SqlError:
+    return SqlError(1251, "08004", "the account's authentication plugin works only with a direct connection")

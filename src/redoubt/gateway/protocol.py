@@ -1,0 +1,88 @@
+"""The numbers of the MySQL client/server protocol that the gateway uses."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MAX_PART: Final = 0xFFFFFF
+"""Bytes of payload in one part; a part this long is continued by the next one."""
+
+UTF8MB4: Final = 45
+BINARY: Final = 63
+
+AUTH_PLUGIN: Final = b"mysql_native_password"
+SALT_BYTES: Final = 20
+
+
+class Capability:
+    """Flags that client and server agree on at login. Plain integers: they are looked at for every reply."""
+
+    CONNECT_WITH_DB: Final = 1 << 3
+    COMPRESS: Final = 1 << 5
+    LOCAL_FILES: Final = 1 << 7
+    PROTOCOL_41: Final = 1 << 9
+    SSL: Final = 1 << 11
+    SECURE_CONNECTION: Final = 1 << 15
+    MULTI_STATEMENTS: Final = 1 << 16
+    PLUGIN_AUTH: Final = 1 << 19
+    CONNECT_ATTRS: Final = 1 << 20
+    DEPRECATE_EOF: Final = 1 << 24
+    ZSTD: Final = 1 << 26
+
+
+class Status:
+    """Flags that the server sends with every OK and EOF."""
+
+    IN_TRANSACTION: Final = 0x0001
+    AUTOCOMMIT: Final = 0x0002
+    MORE_RESULTS: Final = 0x0008
+    CURSOR: Final = 0x0040
+    NO_BACKSLASH_ESCAPES: Final = 0x0200
+    READ_ONLY_TRANSACTION: Final = 0x2000
+
+    SESSION: Final = IN_TRANSACTION | AUTOCOMMIT | NO_BACKSLASH_ESCAPES | READ_ONLY_TRANSACTION
+    """Those that describe the session and not the statement, and so belong into an answer of our own too."""
+
+
+class Marker:
+    """First bytes of payloads that tell what a packet is."""
+
+    OK: Final = 0x00
+    MORE_AUTH: Final = 0x01
+    NULL: Final = 0xFB
+    LOCAL_FILE: Final = 0xFB
+    EOF: Final = 0xFE
+    ERROR: Final = 0xFF
+
+    EOF_BELOW: Final = 9
+    """A packet that begins with EOF and is shorter than this is one; a longer one is a row."""
+
+
+class Command:
+    """First byte of a client's packet."""
+
+    QUIT: Final = 0x01
+    INIT_DB: Final = 0x02
+    QUERY: Final = 0x03
+    FIELD_LIST: Final = 0x04
+    STATISTICS: Final = 0x09
+    PROCESS_INFO: Final = 0x0A
+    PROCESS_KILL: Final = 0x0C
+    DEBUG: Final = 0x0D
+    PING: Final = 0x0E
+    CHANGE_USER: Final = 0x11
+    STMT_PREPARE: Final = 0x16
+    STMT_EXECUTE: Final = 0x17
+    STMT_SEND_LONG_DATA: Final = 0x18
+    STMT_CLOSE: Final = 0x19
+    STMT_RESET: Final = 0x1A
+    SET_OPTION: Final = 0x1B
+    STMT_FETCH: Final = 0x1C
+    RESET_CONNECTION: Final = 0x1F
+
+
+ENGINE_VERSION: Final = b"5.7.25"
+"""What the engine's greeting says; `SELECT @@version` is the engine's to answer."""
+
+OFFERED: Final = 0x9FF7FF & ~(Capability.SSL | Capability.COMPRESS | Capability.ZSTD)
+"""What the engine offers, without what would hide the packets from the gateway."""

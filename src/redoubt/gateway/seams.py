@@ -1,0 +1,56 @@
+"""What the gateway is given: where tenants live and who answers Redoubt's own statements."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from redoubt.sql.answers import Answer, Ok, Rows
+    from redoubt.sql.statements import Statement
+
+
+class TenantDirectory(Protocol):
+    """Knows the cluster's tenants and the sockets that their engines listen on."""
+
+    @property
+    def cluster_name(self) -> str:
+        """The name that `user@tenant#cluster` has to give, in any case."""
+
+    def socket_of(self, tenant: str) -> Path | None:
+        """Return the unix socket of a tenant's engine, or None if there is no such tenant.
+
+        The name comes in lower case. An engine that is down at the moment keeps its socket: the gateway tries it and
+        tells the client to come back in a few seconds.
+        """
+
+
+class EngineSession(Protocol):
+    """A client's session as a statement's handler sees it: who is there, and the engine connection behind."""
+
+    @property
+    def tenant(self) -> str:
+        """The tenant's name, in lower case."""
+
+    @property
+    def user(self) -> str:
+        """The user's name without tenant and cluster."""
+
+    async def query(self, sql: str) -> Ok | Rows:
+        """Run a text statement on the session's own engine connection, as the session's user.
+
+        Values are as text (None is NULL). Raises SqlError with the engine's code, SQLSTATE and message. Only to be
+        used while `StatementHandler.handle` runs, and by one task at a time.
+        """
+
+
+class StatementHandler(Protocol):
+    """Answers the statements that Redoubt adds to the engine's."""
+
+    async def handle(self, statement: Statement, session: EngineSession) -> Answer | None:
+        """Run a statement and return its answer; None hands it to the engine unchanged.
+
+        A SqlError becomes the client's error packet. Any other exception is logged and answered with a general
+        error; the session goes on. It is not cancelled when the client goes away, only when the gateway stops.
+        """

@@ -1,0 +1,93 @@
+"""The listener, and the sessions that came through it."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import count
+from typing import TYPE_CHECKING
+
+import structlog
+
+from redoubt.gateway.encoding import error_payload
+from redoubt.gateway.faults import ClientGone
+from redoubt.gateway.kill import FIRST_CONNECTION_ID
+from redoubt.gateway.packets import frame
+from redoubt.gateway.session import Session
+from redoubt.gateway.wire import Wire
+from redoubt.sql.errors import SqlError
+
+if TYPE_CHECKING:
+    from redoubt.gateway.seams import StatementHandler, TenantDirectory
+
+_log = structlog.get_logger(__name__)
+
+_BACKLOG = 1024
+
+
+class Gateway:
+    """The one network door: gives every client that logs in a session with its tenant's engine.
+
+    `max_connections` counts clients that are still logging in as well; `login_patience` is in seconds.
+    """
+
+    def __init__(
+        self,
+        directory: TenantDirectory,
+        handler: StatementHandler,
+        *,
+        max_connections: int = 1000,
+        login_patience: float = 10.0,
+    ) -> None:
+        self.directory = directory
+        self.handler = handler
+        self.login_patience = login_patience
+        self._max_connections = max_connections
+        self._server: asyncio.Server | None = None
+        self._stopping = False
+        self._ids = count(FIRST_CONNECTION_ID)
+        self._sessions: dict[int, Session] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self, host: str, port: int) -> tuple[str, int]:
+        """Listen, and return the address; port 0 takes a free one. A gateway is started once."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Wire(ClientGone, self._accept), host, port, backlog=_BACKLOG)
+        address = self._server.sockets[0].getsockname()
+        return address[0], address[1]
+
+    async def stop(self) -> None:
+        """Close the listener and all sessions, and wait until they are gone."""
+        self._stopping = True
+        if self._server:
+            self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._server:
+            await self._server.wait_closed()
+
+    def engine_id(self, tenant: str, connection_id: int) -> int | None:
+        """Return the engine's connection id of a tenant's session, by the gateway's; None if there is none."""
+        session = self._sessions.get(connection_id)
+        link = session.link if session else None
+        return link.connection_id if link and link.tenant == tenant else None
+
+    def _accept(self, client: Wire) -> None:
+        if self._stopping:  # accepted by the system just before the listener closed
+            client.close()
+            return
+        if len(self._sessions) >= self._max_connections:
+            client.send(frame(error_payload(SqlError(1040, "08004", "Too many connections")), 0))
+            client.close()
+            _log.warning("too many connections", limit=self._max_connections, peer=client.peer)
+            return
+        connection_id = next(self._ids)
+        session = Session(client, connection_id, self)
+        self._sessions[connection_id] = session
+        task = asyncio.get_running_loop().create_task(session.run(), name=f"gateway session {connection_id}")
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._forget(connection_id, done))
+
+    def _forget(self, connection_id: int, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        del self._sessions[connection_id]

@@ -1,0 +1,203 @@
+"""A connection: bytes in with a bound on what waits, bytes out with back-pressure, whole packets where wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING, cast
+
+from redoubt.gateway.faults import ProtocolError
+from redoubt.gateway.protocol import MAX_PART
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from redoubt.gateway.faults import Gone
+
+_READ_LIMIT = 256 * 1024
+_WRITE_LIMIT = 256 * 1024
+_HEADER = 4
+
+# A peer that has vanished without a word is noticed after two minutes, whether or not there is something to send.
+_KEEPALIVE = {
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE): 1,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE): 60,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL): 10,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT): 6,
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT): 120_000,
+}
+
+
+class Wire(asyncio.Protocol):
+    """One side of a session. Reading is for one task at a time, and so is waiting until there is room to write.
+
+    `gone` is the exception that says that this peer is no longer there; it is raised only once everything that had
+    arrived before is read. Writing to a peer that is gone does nothing. `on_lost` is called once, when it goes.
+    """
+
+    def __init__(self, gone: type[Gone], on_open: Callable[[Wire], None] | None = None) -> None:
+        self.on_lost: Callable[[], None] | None = None
+        self.lost = False
+        self.congested = False
+        self._gone = gone
+        self._on_open = on_open
+        self._arrived = bytearray()
+        self._paused = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._room: asyncio.Future[None] | None = None
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport over."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=_WRITE_LIMIT)
+        self._loop = asyncio.get_running_loop()
+        self._closed: asyncio.Future[None] = self._loop.create_future()
+        peer = self._transport.get_extra_info("socket")
+        if peer.family != socket.AF_UNIX:
+            for (level, option), value in _KEEPALIVE.items():
+                peer.setsockopt(level, option, value)
+        if self._on_open:
+            self._on_open(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what arrives; while nobody waits for it, only up to a bound."""
+        self._arrived += data
+        if self._waiter:
+            self._wake_reader()
+        elif len(self._arrived) > _READ_LIMIT and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def eof_received(self) -> None:
+        """Take a peer that sends no more as gone; the transport closes once what is left to send is sent."""
+        self._lose()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - how it broke makes no difference
+        """Note the end of the connection."""
+        self._lose()
+        self._closed.set_result(None)
+
+    def pause_writing(self) -> None:
+        """Note that the peer is slower than we are."""
+        self.congested = True
+
+    def resume_writing(self) -> None:
+        """Note that there is room again."""
+        self.congested = False
+        self._wake_writer()
+
+    # What a session calls.
+
+    @property
+    def peer(self) -> str:
+        """The address of the other side, for the log."""
+        return str(self._transport.get_extra_info("peername") or "")
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that have arrived and are not read."""
+        return len(self._arrived)
+
+    async def receive(self, more_than: int = 0) -> bytearray:
+        """Return all that has arrived, once it is more than that many bytes."""
+        while len(self._arrived) <= more_than:
+            await self._wait()
+        arrived, self._arrived = self._arrived, bytearray()
+        self._resume()
+        return arrived
+
+    def unread(self, data: bytearray) -> None:
+        """Put back what was received and is not used yet."""
+        self._arrived[:0] = data
+
+    async def read(self, size: int) -> bytes:
+        """Return exactly that many bytes."""
+        while len(self._arrived) < size:
+            await self._wait()
+        data = bytes(memoryview(self._arrived)[:size])
+        del self._arrived[:size]
+        self._resume()
+        return data
+
+    async def read_some(self, limit: int) -> bytes:
+        """Return what has arrived, at least one byte and at most `limit`."""
+        while not self._arrived:
+            await self._wait()
+        return await self.read(min(limit, len(self._arrived)))
+
+    async def peek(self, size: int) -> bytearray:
+        """Return the buffer, with at least that many bytes in it, without reading; not to be changed or kept."""
+        while len(self._arrived) < size:
+            await self._wait()
+        return self._arrived
+
+    async def packet(self, limit: int) -> tuple[int, bytes]:
+        """Read one whole packet: the sequence number of its last part, and its payload of up to `limit` bytes."""
+        payload = b""
+        while True:
+            header = await self.read(_HEADER)
+            length = int.from_bytes(header[:3], "little")
+            if len(payload) + length > limit:
+                raise ProtocolError(f"a packet of more than {limit} bytes where none belongs")
+            payload += await self.read(length)
+            if length < MAX_PART:
+                return header[3], payload
+
+    def send(self, data: bytes | bytearray) -> None:
+        """Send bytes, or keep them until the peer takes them; see `congested` and `drain`."""
+        if not self.lost:
+            self._transport.write(data)
+
+    async def drain(self) -> None:
+        """Wait until there is room to send; returns at once when there is, or when the peer is gone."""
+        while self.congested and not self.lost:
+            self._room = self._loop.create_future()
+            await self._room
+
+    def close(self) -> None:
+        """Close, after what is left to send is sent."""
+        self._transport.close()
+
+    async def finish(self, patience: float) -> None:
+        """Close, and cut the connection if the peer has not taken what was left after that many seconds."""
+        self.close()
+        try:
+            async with asyncio.timeout(patience):
+                await asyncio.shield(self._closed)
+        except TimeoutError:
+            self._transport.abort()
+            await self._closed
+
+    def _lose(self) -> None:
+        if self.lost:
+            return
+        self.lost = True
+        self._wake_reader()
+        self._wake_writer()
+        if self.on_lost:
+            self.on_lost()
+
+    async def _wait(self) -> None:
+        if self.lost:
+            raise self._gone
+        self._resume()
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def _wake_reader(self) -> None:
+        if self._waiter and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _wake_writer(self) -> None:
+        if self._room and not self._room.done():
+            self._room.set_result(None)
