@@ -1,0 +1,1 @@
+"""Tests of the gateway, against real engines where one can show it."""
