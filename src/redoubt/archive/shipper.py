@@ -34,14 +34,23 @@ class Shipper:
     """Ships one round's segments.
 
     `encoders` compresses, `storer` must run one job at a time in order; `pause(seconds)` waits between tries and says
-    False when it is time to give up. `trouble` is the destination's present complaint, empty when all is well.
+    False when it is time to give up; `notify()` is called when a segment is durable. `trouble` is the destination's
+    present complaint, empty when all is well.
     """
 
-    def __init__(self, store: RoundStore, encoders: Executor, storer: Executor, pause: Callable[[float], bool]) -> None:
+    def __init__(
+        self,
+        store: RoundStore,
+        encoders: Executor,
+        storer: Executor,
+        pause: Callable[[float], bool],
+        notify: Callable[[], None],
+    ) -> None:
         self._store = store
         self._encoders = encoders
         self._storer = storer
         self._pause = pause
+        self._notify = notify
         self._under_way: deque[Future[Shipped]] = deque()
         self.trouble = ""
 
@@ -56,7 +65,9 @@ class Shipper:
     def ship(self, header: SegmentHeader, log: bytes) -> None:
         """Hand over the next segment of the round."""
         encoded = self._encoders.submit(encode_segment, header, log)
-        self._under_way.append(self._storer.submit(self._put, header, encoded))
+        stored = self._storer.submit(self._put, header, encoded)
+        stored.add_done_callback(lambda _: self._notify())
+        self._under_way.append(stored)
 
     def collect(self) -> list[Shipped]:
         """The segments that became durable since the last call, in order. Raises what ended the shipping."""

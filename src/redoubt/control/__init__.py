@@ -1,1 +1,1 @@
-""" """
+"""What a statement does: parameters, rounds, and the archive worker that carries rounds out."""

@@ -63,3 +63,13 @@ def backup_in_progress() -> SqlError:
     return SqlError(
         9036, "HY000", "Backup is in progress: run ALTER SYSTEM NOARCHIVELOG first and wait for STATUS = 'STOP'"
     )
+
+
+def unknown_tenant(name: str) -> SqlError:
+    """OB_TENANT_NOT_EXIST: a statement names a tenant that the cluster does not have."""
+    return SqlError(5157, "HY000", f"Unknown tenant '{name}'")
+
+
+def engine_away(why: str) -> SqlError:
+    """An engine that the statement needs does not answer just now."""
+    return SqlError(1053, "08S01", f"{why}; it is being restarted, try again in a few seconds")

@@ -126,9 +126,11 @@ def _assignment(cursor: Cursor) -> Assignment:
     name = fold(cursor.expect(Kind.WORD, Kind.BACKTICK).value)
     cursor.expect_symbol("=")
     value = _value(cursor)
+    clauses = []
     for clause in _each_once(cursor, "comment", "scope", "server", "zone", "tenant"):
         _rest_of_clause(cursor, clause)
-    return Assignment(name, value, cursor.text[start : cursor.end])
+        clauses.append(clause)
+    return Assignment(name, value, cursor.text[start : cursor.end], tuple(clauses))
 
 
 def _value(cursor: Cursor) -> str:

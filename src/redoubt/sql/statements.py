@@ -27,11 +27,15 @@ class MinorFreeze:
 
 @dataclass(frozen=True)
 class Assignment:
-    """One `name = value` of a SET, name in lower case; `sql` is the item as typed, to hand to the engine."""
+    """One `name = value` of a SET, name in lower case; `sql` is the item as typed, to hand to the engine.
+
+    `clauses` are the first words of what follows the value: any of comment, scope, server, zone, tenant.
+    """
 
     name: str
     value: str
     sql: str
+    clauses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,189 @@
+"""Typed reads and writes of the catalog. Methods block, may be called from any thread, and are each one transaction."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import pymysql
+
+from redoubt.catalog import schema
+from redoubt.model.rounds import Round, RoundStatus, TenantRound
+
+if TYPE_CHECKING:
+    from pymysql.connections import Connection
+    from pymysql.cursors import Cursor
+
+INCARNATION = 1
+SYS_TENANT_ID = 1
+_COMPATIBLE = 1
+_COMMENT_LENGTH = 4000
+
+
+class CatalogError(Exception):
+    """The sys engine does not answer, or refuses; what was to be written is not."""
+
+
+class Catalog:
+    """The catalog in the sys engine that `connect` connects to (autocommit on)."""
+
+    def __init__(self, connect: Callable[[], Connection[Cursor]]) -> None:
+        self._connect = connect
+        self._connection: Connection[Cursor] | None = None
+        self._lock = threading.Lock()
+
+    def prepare(self) -> None:
+        """Make the tables and views that are missing."""
+        with self._cursor() as cursor:
+            for statement in schema.statements():
+                cursor.execute(statement)
+        if self.load_round() is None:
+            self.save_round(Round())
+
+    def set_server(self, host: str, port: int) -> None:
+        """Keep where the service listens."""
+        with self._transaction() as cursor:
+            cursor.execute(f"DELETE FROM {schema.SERVER_TABLE}")
+            cursor.execute(f"INSERT INTO {schema.SERVER_TABLE} VALUES (%s, %s)", (host, port))
+
+    def close(self) -> None:
+        """Let the connection go."""
+        with self._lock:
+            self._drop()
+
+    def parameters(self) -> dict[str, str]:
+        """The parameters that were ever set, by name, as typed."""
+        with self._cursor() as cursor:
+            cursor.execute(f"SELECT name, value FROM {schema.PARAMETER_TABLE}")
+            return dict(cursor.fetchall())
+
+    def set_parameters(self, values: dict[str, str]) -> None:
+        """Keep parameters, all or none."""
+        with self._transaction() as cursor:
+            cursor.executemany(f"REPLACE INTO {schema.PARAMETER_TABLE} VALUES (%s, %s)", list(values.items()))
+
+    def load_round(self) -> Round | None:
+        """The present or last round, None in a catalog that is new."""
+        with self._cursor() as cursor:
+            cursor.execute(f"SELECT {', '.join(schema.STATUS_COLUMNS)} FROM {schema.STATUS_TABLE}")
+            rows = [dict(zip(schema.STATUS_COLUMNS, row, strict=True)) for row in cursor.fetchall()]
+        whole = next((row for row in rows if row["tenant_id"] == SYS_TENANT_ID), None)
+        if whole is None:
+            return None
+        return Round(
+            round_id=whole["log_archive_round"],
+            status=RoundStatus(whole["status"]),
+            start_scn=whole["start_scn"],
+            create_date=whole["create_date"],
+            destination=whole["backup_dest"],
+            comment=whole["comment"],
+            tenants={row["tenant_id"]: _tenant_round(row) for row in rows if row is not whole},
+        )
+
+    def save_round(self, now: Round) -> None:
+        """Bring the catalog to `now`: status rows, piece rows, and in STOP the history."""
+        cause = now.comment or next((part.comment for part in now.tenants.values() if part.comment), "")
+        sums = TenantRound(SYS_TENANT_ID, now.status, now.checkpoint_scn, now.input_bytes, now.output_bytes, cause)
+        parts = [sums, *now.tenants.values()]
+        stopped = now.status is RoundStatus.STOP and now.round_id > 0
+        with self._transaction() as cursor:
+            cursor.execute(f"DELETE FROM {schema.STATUS_TABLE} WHERE tenant_id <> %s", (SYS_TENANT_ID,))
+            live = [sums] if stopped else parts
+            _replace(cursor, schema.STATUS_TABLE, schema.STATUS_COLUMNS, [_status_row(now, part) for part in live])
+            if now.round_id > 0:
+                _replace(cursor, schema.PIECE_TABLE, schema.PIECE_COLUMNS, [_piece_row(now, part) for part in parts])
+            if stopped:
+                rows = [_status_row(now, part) for part in parts]
+                _replace(cursor, schema.HISTORY_TABLE, schema.STATUS_COLUMNS, rows)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Cursor]:
+        with self._cursor() as cursor:
+            cursor.execute("BEGIN")
+            yield cursor
+            cursor.execute("COMMIT")
+
+    @contextmanager
+    def _cursor(self) -> Iterator[Cursor]:
+        with self._lock:
+            try:
+                with self._alive().cursor() as cursor:
+                    yield cursor
+            except (pymysql.err.Error, OSError) as error:
+                self._drop()  # with it goes a transaction that was begun
+                raise CatalogError(f"the sys engine does not answer: {error}") from error
+
+    def _alive(self) -> Connection[Cursor]:
+        """The connection; a new one if there is none, or if the engine was restarted under it."""
+        if self._connection is not None:
+            try:
+                self._connection.ping(reconnect=False)
+            except (pymysql.err.Error, OSError):
+                self._drop()
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            with suppress(pymysql.err.Error, OSError):  # it may be broken already, which is why it goes
+                self._connection.close()
+            self._connection = None
+
+
+def _tenant_round(row: dict[str, Any]) -> TenantRound:
+    return TenantRound(
+        tenant_id=row["tenant_id"],
+        status=RoundStatus(row["status"]),
+        checkpoint_scn=row["checkpoint_scn"],
+        input_bytes=row["input_bytes"],
+        output_bytes=row["output_bytes"],
+        comment=row["comment"],
+    )
+
+
+def _status_row(now: Round, part: TenantRound) -> dict[str, Any]:
+    return {
+        "tenant_id": part.tenant_id,
+        "incarnation": INCARNATION,
+        "log_archive_round": now.round_id,
+        "status": str(part.status),
+        "start_piece_id": 0,
+        "backup_piece_id": 0,
+        "start_scn": now.start_scn,
+        "checkpoint_scn": part.checkpoint_scn,
+        "input_bytes": part.input_bytes,
+        "output_bytes": part.output_bytes,
+        "compatible": _COMPATIBLE,
+        "create_date": now.create_date,
+        "backup_dest": now.destination,
+        "comment": part.comment[:_COMMENT_LENGTH],
+    }
+
+
+def _piece_row(now: Round, part: TenantRound) -> dict[str, Any]:
+    frozen = now.status is RoundStatus.STOP
+    return {
+        "incarnation": INCARNATION,
+        "tenant_id": part.tenant_id,
+        "round_id": now.round_id,
+        "backup_piece_id": 0,
+        "copy_id": 0,
+        "create_date": now.create_date,
+        "start_scn": now.start_scn,
+        "checkpoint_scn": part.checkpoint_scn,
+        "max_scn": part.checkpoint_scn if frozen else schema.MAX_SCN,
+        "status": "FROZEN" if frozen else "ACTIVE",
+        "file_status": "AVAILABLE",
+        "compatible": _COMPATIBLE,
+        "start_piece_id": 0,
+        "backup_dest": now.destination,
+    }
+
+
+def _replace(cursor: Cursor, table: str, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
+    places = ", ".join(["%s"] * len(columns))
+    values = [tuple(row[column] for column in columns) for row in rows]
+    cursor.executemany(f"REPLACE INTO {table} ({', '.join(columns)}) VALUES ({places})", values)

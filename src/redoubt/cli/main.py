@@ -1,0 +1,88 @@
+"""`redoubt`: the commands and their options. What a command needs is imported when it runs, so that help is quick."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DEFAULT_HOME = Path("~/.local/share/redoubt")
+
+app = typer.Typer(
+    help="Log backup for OceanBase seekdb, operated with OceanBase's own SQL.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+HomeOption = Annotated[Path, typer.Option("--home", help="Where the cluster keeps everything.", envvar="REDOUBT_HOME")]
+
+
+@app.command()
+def start(
+    home: HomeOption = DEFAULT_HOME,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (default 127.0.0.1).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (default 2881); 0 takes a free one.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Configuration file (TOML).")] = None,
+) -> None:
+    """Start the cluster in the foreground; Ctrl-C or SIGTERM stops it."""
+    from redoubt.cli.start import serve
+
+    raise typer.Exit(serve(home.expanduser(), host, port, config))
+
+
+@app.command()
+def sql(
+    statement: Annotated[str, typer.Argument(help="A statement, or - to read it from standard input.")],
+    home: HomeOption = DEFAULT_HOME,
+    user: Annotated[str, typer.Option("--user", "-u", help="user[@tenant[#cluster]]")] = "root@sys",
+    password: Annotated[
+        str, typer.Option("--password", "-p", help="Better given in the environment.", envvar="REDOUBT_PASSWORD")
+    ] = "",
+    host: Annotated[str | None, typer.Option(help="Where the service listens, if not the one of --home.")] = None,
+    port: Annotated[int | None, typer.Option()] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print rows as JSON.")] = False,
+) -> None:
+    """Run a statement through the gateway and print what it answers."""
+    from redoubt.cli.sql import run_statement
+
+    text = sys.stdin.read() if statement == "-" else statement
+    raise typer.Exit(run_statement(text, home.expanduser(), user, password, host, port, as_json=json))
+
+
+@app.command()
+def status(
+    home: HomeOption = DEFAULT_HOME,
+    json: Annotated[bool, typer.Option("--json", help="Print as JSON; see docs/CLI.md for the fields.")] = False,
+) -> None:
+    """Show rounds, pieces and how far the archive is behind."""
+    from redoubt.cli.status import show_status
+
+    raise typer.Exit(show_status(home.expanduser(), as_json=json))
+
+
+@app.command()
+def demo() -> None:
+    """Play OceanBase's page "Initiate log backup" on a cluster of its own, with a write load, and check the archive."""
+    from redoubt.cli.demo import play
+
+    raise typer.Exit(play())
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from redoubt import __version__
+
+    typer.echo(__version__)
+
+
+def main() -> None:
+    """The entry point of the `redoubt` command."""
+    try:
+        app()
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

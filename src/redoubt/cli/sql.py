@@ -1,0 +1,49 @@
+"""`redoubt sql`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pymysql
+from rich.console import Console
+
+from redoubt.cli.connecting import NoServiceError, address_of, connect, console, result_table
+
+
+def run_statement(
+    text: str, home: Path, user: str, password: str, host: str | None, port: int | None, *, as_json: bool
+) -> int:
+    """Run a statement (or several) and print the answers; the exit status, 1 for an error."""
+    out, complain = console(), console(error=True)
+    try:
+        if host is None and port is None:
+            host, port = address_of(home)
+        with connect(host or "127.0.0.1", port or 2881, user, password) as connection, connection.cursor() as cursor:
+            cursor.execute(text)
+            while True:
+                _print_answer(out, cursor, as_json=as_json)
+                if not cursor.nextset():
+                    return 0
+    except NoServiceError as error:
+        complain.print(f"redoubt: {error}", markup=False, style="red")
+    except pymysql.err.MySQLError as error:
+        code, message = error.args if len(error.args) == 2 else (0, str(error))  # noqa: PLR2004 - code and text
+        complain.print(f"ERROR {code}: {message}", markup=False, style="red")
+    return 1
+
+
+def _print_answer(out: Console, cursor: Any, *, as_json: bool) -> None:
+    if cursor.description is None:
+        if as_json:
+            out.print_json(json.dumps({"affected_rows": cursor.rowcount}))
+        else:
+            out.print(f"OK, {cursor.rowcount} rows affected")
+        return
+    names = [column[0] for column in cursor.description]
+    rows = list(cursor.fetchall())
+    if as_json:
+        out.print_json(json.dumps([dict(zip(names, row, strict=True)) for row in rows], default=str))
+    else:
+        out.print(result_table(names, rows))

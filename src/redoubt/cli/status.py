@@ -1,0 +1,107 @@
+"""`redoubt status`: the round, its tenants and pieces, and how far the archive is behind."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pymysql
+
+from redoubt.catalog.schema import MAX_SCN, PIECE_TABLE, STATUS_TABLE
+from redoubt.cli.connecting import NoServiceError, connect_as_service, console, result_table
+from redoubt.home import Home
+
+_SYS_TENANT_ID = 1
+
+
+def show_status(home: Path, *, as_json: bool) -> int:
+    """Print the status of the service of a home; the exit status: 1 if there is none, 2 if the round is INTERRUPTED."""
+    try:
+        status = _status(home)
+    except (NoServiceError, pymysql.err.MySQLError) as error:
+        if as_json:
+            print(json.dumps({"service": None, "error": str(error)}))  # noqa: T201 - plain, for programs
+        else:
+            console(error=True).print(f"redoubt: {error}", markup=False, style="red")
+        return 1
+    if as_json:
+        print(json.dumps(status, indent=2))  # noqa: T201 - plain, for programs
+    else:
+        _print(status)
+    return 2 if status["round"]["status"] == "INTERRUPTED" else 0
+
+
+def _status(home: Path) -> dict[str, Any]:
+    with connect_as_service(home) as connection, connection.cursor(pymysql.cursors.DictCursor) as cursor:
+        cursor.execute(f"SELECT * FROM {STATUS_TABLE} ORDER BY tenant_id")
+        rounds = [_round(row) for row in cursor.fetchall()]
+        cursor.execute(
+            f"SELECT * FROM {PIECE_TABLE} WHERE tenant_id <> 1 ORDER BY round_id, backup_piece_id, tenant_id"
+        )
+        pieces = [_piece(row) for row in cursor.fetchall()]
+    running = Home(home).running()
+    return {
+        "service": asdict(running) if running else None,
+        "round": next(entry for entry in rounds if entry["tenant_id"] == _SYS_TENANT_ID),
+        "tenants": [entry for entry in rounds if entry["tenant_id"] != _SYS_TENANT_ID],
+        "pieces": pieces,
+    }
+
+
+def _round(row: dict[str, Any]) -> dict[str, Any]:
+    live = row["status"] in {"BEGINNING", "DOING", "STOPPING", "INTERRUPTED"}
+    behind = (time.time_ns() - row["checkpoint_scn"]) / 1e9 if live and row["checkpoint_scn"] else None
+    return {
+        "tenant_id": row["tenant_id"],
+        "round_id": row["log_archive_round"],
+        "status": row["status"],
+        "min_first_time": _utc(row["start_scn"]),
+        "max_next_time": _utc(row["checkpoint_scn"]),
+        "lag_seconds": None if behind is None else round(behind, 3),
+        "input_bytes": row["input_bytes"],
+        "output_bytes": row["output_bytes"],
+        "backup_dest": row["backup_dest"],
+        "comment": row["comment"],
+    }
+
+
+def _piece(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "tenant_id": row["tenant_id"],
+        "round_id": row["round_id"],
+        "piece_id": row["backup_piece_id"],
+        "status": row["status"],
+        "file_status": row["file_status"],
+        "start_time": _utc(row["start_scn"]),
+        "checkpoint_time": _utc(row["checkpoint_scn"]),
+        "max_time": None if row["max_scn"] == MAX_SCN else _utc(row["max_scn"]),
+    }
+
+
+def _utc(scn: int) -> str | None:
+    """An SCN as text of microseconds in UTC, None for none yet."""
+    if not scn:
+        return None
+    return (
+        datetime.fromtimestamp(scn // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{scn // 1000 % 10**6:06d}Z"
+    )
+
+
+def _print(status: dict[str, Any]) -> None:
+    out, service, now = console(), status["service"], status["round"]
+    if service:
+        out.print(f"service {service['pid']} on {service['host']}:{service['port']}")
+    where = f" into {now['backup_dest']}" if now["backup_dest"] else ""
+    out.print(f"round {now['round_id']}: {now['status']}{where}")
+    if now["comment"]:
+        out.print(now["comment"], markup=False, style="red")
+    names = ["tenant_id", "status", "min_first_time", "max_next_time", "lag_seconds", "input_bytes", "output_bytes"]
+    if status["tenants"]:
+        out.print(result_table(names, [tuple(entry[name] for name in names) for entry in status["tenants"]]))
+    names = ["tenant_id", "round_id", "piece_id", "status", "file_status", "start_time", "checkpoint_time"]
+    if status["pieces"]:
+        out.print(result_table(names, [tuple(entry[name] for name in names) for entry in status["pieces"]]))

@@ -1,0 +1,69 @@
+"""The configuration file (TOML), checked. `docs/CONFIGURATION.md` describes it; every value has a default."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+_SIZE = r"^\d+[KMGT]$"
+
+
+class ConfigError(Exception):
+    """The configuration file is not to be read or not valid; the text names the file, the place and the cause."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ClusterSection(_Section):
+    """`[cluster]`: what the cluster is called, also in the folder names of its archive."""
+
+    name: str = Field(default="redoubt", pattern=r"^[A-Za-z0-9_\-]{1,64}$")
+    id: int = Field(default=1, ge=1, le=2**32 - 1)
+
+
+class GatewaySection(_Section):
+    """`[gateway]`: where clients connect."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=2881, ge=0, le=65535)
+    allow_empty_password: bool = False
+
+
+class EngineSection(_Section):
+    """`[engine]`: what each embedded engine may use, in the engine's spelling of sizes."""
+
+    memory_budget: str = Field(default="1G", pattern=_SIZE)
+    log_disk_size: str = Field(default="2G", pattern=_SIZE)
+
+
+class ArchiveSection(_Section):
+    """`[archive]`: when a segment is sealed: `segment_size` in bytes of log, `segment_age` in seconds."""
+
+    segment_size: int = Field(default=4 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024)
+    segment_age: float = Field(default=1.0, ge=0.05, le=60.0)
+
+
+class Config(_Section):
+    """The whole file."""
+
+    cluster: ClusterSection = ClusterSection()
+    gateway: GatewaySection = GatewaySection()
+    engine: EngineSection = EngineSection()
+    archive: ArchiveSection = ArchiveSection()
+
+
+def load_config(path: Path | None) -> Config:
+    """The configuration in a file, the defaults without one. Raises ConfigError."""
+    if path is None:
+        return Config()
+    try:
+        return Config.model_validate(tomllib.loads(path.read_text()))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ConfigError(f"{path}: {problems}") from error

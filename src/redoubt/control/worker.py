@@ -1,0 +1,95 @@
+"""The archive worker's process, kept running: commands go down its standard input, events come up its output."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from redoubt.archive.messages import (
+    Command,
+    Event,
+    RoundBroken,
+    RoundProgress,
+    RoundStopped,
+    RoundTrouble,
+    from_line,
+    to_line,
+)
+
+_RESTART_PAUSE = 0.5
+_STOP_PATIENCE = 5.0
+_log = structlog.get_logger("redoubt.control.worker")
+
+
+class Listener(Protocol):
+    """Who is told what happens in the worker."""
+
+    def worker_started(self) -> None:
+        """A new worker runs and knows nothing yet."""
+
+    def worker_says(self, event: Event) -> None:
+        """The worker tells of a round."""
+
+
+class WorkerProcess:
+    """Starts the worker, and starts it again whenever it ends."""
+
+    def __init__(self, home: Path, segment_size: int, segment_age: float) -> None:
+        self._arguments = (str(home), str(segment_size), str(segment_age))
+        self._process: Process | None = None
+        self._ending = False
+
+    async def run(self, listener: Listener) -> None:
+        """Keep a worker running until `stop`."""
+        while not self._ending:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "redoubt.worker", *self._arguments),
+                stdin=PIPE,
+                stdout=PIPE,
+                start_new_session=True,
+            )
+            _log.info("worker started", pid=self._process.pid)
+            listener.worker_started()
+            await self._listen(self._process, listener.worker_says)
+            status = await self._process.wait()
+            if not self._ending:
+                _log.warning("worker ended, starting it again", pid=self._process.pid, status=status)
+                await asyncio.sleep(_RESTART_PAUSE)
+
+    def send(self, command: Command) -> None:
+        """Tell the worker; nothing happens without one, since a new one is told everything."""
+        if self._process is not None and self._process.stdin is not None:
+            with suppress(ConnectionError):  # it has just ended
+                self._process.stdin.write(to_line(command))
+
+    def kill(self) -> None:
+        """End a worker that does not answer; another takes its place."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+
+    async def stop(self) -> None:
+        """End the worker for good."""
+        self._ending = True
+        if self._process is None or self._process.stdin is None:
+            return
+        self._process.stdin.close()
+        try:
+            await asyncio.wait_for(self._process.wait(), _STOP_PATIENCE)
+        except TimeoutError:
+            self.kill()
+
+    @staticmethod
+    async def _listen(process: Process, tell: Callable[[Event], None]) -> None:
+        assert process.stdout is not None
+        async for line in process.stdout:
+            event = from_line(line)
+            assert isinstance(event, RoundProgress | RoundTrouble | RoundStopped | RoundBroken)
+            tell(event)

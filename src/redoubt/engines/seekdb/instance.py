@@ -1,0 +1,143 @@
+"""The process of an embedded seekdb: started as a child, on a unix socket only, alive as long as we hold its lock.
+
+The engine lives while somebody holds a shared lock on `run/seekdb.clients`. We take it before we start the process, and
+let it go to stop it; when we are killed, the kernel lets it go for us and the engine ends by itself.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import os
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from redoubt.engines.seekdb.files import MAX_SOCKET_PATH, BaseDir
+
+_POLL = 0.05
+_OUTPUT_SHOWN = 2000
+
+
+class EngineStartError(Exception):
+    """The engine did not start; the text says why and where to look."""
+
+
+@dataclass(frozen=True)
+class EngineSizes:
+    """How much an engine may use, in its own spelling of sizes (`1G`)."""
+
+    memory_budget: str = "1G"
+    log_disk_size: str = "2G"
+
+
+def engine_package() -> Path:
+    """The folder of the installed `pylibseekdb`, which holds the engine's binary and the libraries that it needs."""
+    spec = importlib.util.find_spec("pylibseekdb")
+    if spec is None or spec.origin is None:
+        raise EngineStartError("the package pylibseekdb is not installed; run: pip install pylibseekdb")
+    return Path(spec.origin).parent
+
+
+class Instance:
+    """One embedded engine process."""
+
+    def __init__(self, base: BaseDir, sizes: EngineSizes) -> None:
+        self._base = base
+        self._sizes = sizes
+        self._lock = -1
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, None if it is not running."""
+        return self._process.pid if self.is_running() and self._process else None
+
+    def is_running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self, timeout: float = 30.0) -> None:
+        """Start the process, after an engine that an earlier service left behind has ended. Raises EngineStartError."""
+        if len(os.fsencode(self._base.socket)) > MAX_SOCKET_PATH:
+            raise EngineStartError(
+                f"{self._base.socket} is longer than the {MAX_SOCKET_PATH} bytes that a unix socket's path may have; "
+                "choose a shorter home directory"
+            )
+        package = engine_package()
+        self._base.clients.parent.mkdir(parents=True, exist_ok=True)
+        self._base.ours.mkdir(exist_ok=True)
+        self._take_lock(time.monotonic() + timeout)
+        environment = os.environ | {"LD_LIBRARY_PATH": str(package)}
+        command = [
+            str(package / "seekdb"),
+            *("--base-dir", str(self._base.path), "--embedded", "--nodaemon"),
+            *("--parameter", f"memory_budget={self._sizes.memory_budget}"),
+            *("--parameter", f"log_disk_size={self._sizes.log_disk_size}"),
+        ]
+        with self._base.output.open("wb") as output:
+            self._process = subprocess.Popen(
+                command,
+                cwd=self._base.path,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is for the service, which then stops its engines in order
+            )
+
+    def check_alive(self) -> None:
+        """Raise EngineStartError if the process has ended."""
+        if self._process is None or self._process.poll() is None:
+            return
+        with self._base.output.open("rb") as output:
+            said = output.read()[-_OUTPUT_SHOWN:].decode(errors="replace").strip()
+        raise EngineStartError(
+            f"the engine in {self._base.path} ended with status {self._process.returncode}: "
+            f"{said or 'it said nothing'} (its log is in {self._base.path / 'log'})"
+        )
+
+    def stop(self, timeout: float = 30.0) -> None:
+        """Let the engine end by itself; kill it if it has not after `timeout` seconds: its redo makes that safe."""
+        self._drop_lock()
+        if self._process is not None:
+            try:
+                self._process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def kill(self) -> None:
+        """End the process at once."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._drop_lock()
+
+    def _take_lock(self, deadline: float) -> None:
+        """Hold the lock with no engine running under it: one that is ending would neither serve nor make room."""
+        while True:
+            self._lock = os.open(self._base.clients, os.O_RDWR | os.O_CREAT, 0o600)
+            with suppress(BlockingIOError):
+                fcntl.flock(self._lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                if not _runs_in(self._base):
+                    return
+            self._drop_lock()
+            if time.monotonic() > deadline:
+                raise EngineStartError(f"another process keeps the engine in {self._base.path} running; end it first")
+            time.sleep(_POLL)
+
+    def _drop_lock(self) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+
+def _runs_in(base: BaseDir) -> bool:
+    """Whether the process that the engine's pid file names is alive and works in that directory."""
+    try:
+        pid = int(base.pid.read_text())
+        return Path(f"/proc/{pid}/cwd").samefile(base.path)
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,102 @@
+"""The home directory: everything that a service keeps, and the lock that makes it the only one there."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from redoubt.engines.seekdb.files import BaseDir
+
+
+class HomeError(Exception):
+    """The home directory cannot be used; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """What a running service says of itself in `run/service.json`."""
+
+    pid: int
+    host: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Home:
+    """A home directory's parts."""
+
+    path: Path
+
+    @property
+    def sys(self) -> BaseDir:
+        """The sys tenant's engine."""
+        return BaseDir(self.path / "sys")
+
+    def tenant(self, tenant_id: int) -> BaseDir:
+        """A user tenant's engine."""
+        return BaseDir(self.path / "tenants" / str(tenant_id))
+
+    @property
+    def log(self) -> Path:
+        """The service's log."""
+        return self.path / "log" / "redoubt.log"
+
+    def prepare(self) -> None:
+        """Make the directory and its parts. Raises HomeError."""
+        try:
+            for folder in (self.path, self.path / "run", self.path / "log", self.path / "tenants", self.path / "sys"):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise HomeError(f"cannot use {self.path} as home: {error.strerror}; choose another with --home") from error
+
+    def lock(self) -> int:
+        """Be the only service here: the descriptor that holds the lock. Raises HomeError if there is another."""
+        descriptor = os.open(self.path / "run" / "service.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            running = self.running()
+            who = f" (process {running.pid}, on {running.host}:{running.port})" if running else ""
+            raise HomeError(
+                f"another redoubt service{who} uses {self.path}; stop it first, or choose another home with --home"
+            ) from None
+        return descriptor
+
+    def identity(self) -> str:
+        """The cluster's identity, made up at the first call."""
+        path = self.path / "identity"
+        if not path.exists():
+            temporary = path.with_suffix(".new")
+            with temporary.open("w") as file:
+                file.write(uuid.uuid4().hex + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.rename(path)
+        return path.read_text().strip()
+
+    def announce(self, running: Running) -> None:
+        """Say where the service listens."""
+        path = self._announcement
+        temporary = path.with_suffix(".new")
+        temporary.write_text(json.dumps(asdict(running)) + "\n")
+        temporary.rename(path)
+
+    def withdraw(self) -> None:
+        """The service does not listen any more."""
+        self._announcement.unlink(missing_ok=True)
+
+    def running(self) -> Running | None:
+        """Where the service that uses this home listens, None if there is none that says so."""
+        try:
+            return Running(**json.loads(self._announcement.read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    @property
+    def _announcement(self) -> Path:
+        return self.path / "run" / "service.json"

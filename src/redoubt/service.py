@@ -1,0 +1,183 @@
+"""The service: builds the parts, hands them to each other, starts and stops them in order. The composition root."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from redoubt.catalog.catalog import Catalog
+from redoubt.config import Config
+from redoubt.control.archiving import Archiving
+from redoubt.control.cluster import SYS_TENANT, Cluster, Tenant
+from redoubt.control.handler import Handler
+from redoubt.control.parameters import Parameters
+from redoubt.control.worker import WorkerProcess
+from redoubt.engines.seekdb.account import accepts_empty_root, connect, ensure_account
+from redoubt.engines.seekdb.engine import SeekdbEngine
+from redoubt.engines.seekdb.files import BaseDir
+from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError, Instance
+from redoubt.gateway.server import Gateway
+from redoubt.home import Home, HomeError, Running
+
+MAIN_TENANT_ID = 1001
+MAIN_TENANT = "main"
+
+_READY_TIMEOUT = 120.0
+_POLL = 0.05
+_WATCH_PAUSE = 0.2
+_HOLD_PAUSE = 0.25
+_LONGEST_RESTART_PAUSE = 10.0
+_log = structlog.get_logger("redoubt.service")
+
+
+class Service:
+    """A cluster: the sys engine, the user tenants' engines, the gateway and the archive worker."""
+
+    def __init__(self, home: Home, config: Config) -> None:
+        self._home = home
+        self._config = config
+        sizes = EngineSizes(config.engine.memory_budget, config.engine.log_disk_size)
+        main = SeekdbEngine(home.tenant(MAIN_TENANT_ID))
+        self._engines = [main]
+        self._bases = {SYS_TENANT: home.sys, MAIN_TENANT: main.base}
+        self._instances = {name: Instance(base, sizes) for name, base in self._bases.items()}
+        tenants = [Tenant(MAIN_TENANT_ID, MAIN_TENANT, main.base.path, main)]
+        self._catalog = Catalog(lambda: connect(home.sys))
+        self._parameters = Parameters(self._catalog)
+        self._worker = WorkerProcess(home.path, config.archive.segment_size, config.archive.segment_age)
+        cluster = Cluster(config.cluster.name, config.cluster.id, home.identity())
+        self._archiving = Archiving(cluster, tenants, self._catalog, self._parameters, self._worker)
+        handler = Handler(tenants, self._archiving, self._parameters)
+        self._gateway = Gateway(Directory(config.cluster.name, self._bases), handler)
+        self._background: list[asyncio.Task[None]] = []
+        self._stopping = threading.Event()
+
+    async def run(self, ready: Callable[[str, int], None], stop: asyncio.Event) -> None:
+        """Serve until `stop` is set; `ready(host, port)` is called when statements are accepted."""
+        try:
+            await self._start(ready)
+            await stop.wait()
+        finally:
+            await self._stop()
+
+    async def _start(self, ready: Callable[[str, int], None]) -> None:
+        holding = threading.Thread(target=self._keep_holding, name="hold-log", daemon=True)
+        holding.start()
+        await asyncio.gather(*(self._start_engine(name) for name in self._instances))
+        host = self._config.gateway.host
+        if not _is_loopback(host) and not self._config.gateway.allow_empty_password:
+            await asyncio.to_thread(self._refuse_empty_passwords, host)
+        await asyncio.to_thread(self._catalog.prepare)
+        await asyncio.to_thread(self._parameters.load)
+        await self._archiving.load()
+        address = await self._listen(host, self._config.gateway.port)
+        await asyncio.to_thread(self._catalog.set_server, *address)
+        self._background = [
+            asyncio.create_task(self._worker.run(self._archiving)),
+            asyncio.create_task(self._archiving.save_changes()),
+            *(asyncio.create_task(self._watch(name)) for name in self._instances),
+        ]
+        self._home.announce(Running(os.getpid(), *address))
+        _log.info("ready", host=address[0], port=address[1], pid=os.getpid())
+        ready(*address)
+
+    async def _stop(self) -> None:
+        """Stop what takes work first, what others need last."""
+        _log.info("stopping")
+        self._home.withdraw()
+        await self._gateway.stop()
+        await self._worker.stop()
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._archiving.close()
+        self._stopping.set()
+        await asyncio.to_thread(self._catalog.close)
+        await asyncio.gather(*(asyncio.to_thread(instance.stop) for instance in self._instances.values()))
+        _log.info("stopped")
+
+    async def _listen(self, host: str, port: int) -> tuple[str, int]:
+        try:
+            return await self._gateway.start(host, port)
+        except OSError as error:
+            raise HomeError(
+                f"cannot listen on {host}:{port}: {error.strerror or error}; choose another --port"
+            ) from error
+
+    async def _start_engine(self, name: str) -> None:
+        """Start an engine and wait until the service can log in to it. Raises EngineStartError."""
+        instance, base = self._instances[name], self._bases[name]
+        await asyncio.to_thread(instance.start)
+        deadline = asyncio.get_running_loop().time() + _READY_TIMEOUT
+        while True:
+            instance.check_alive()
+            try:
+                await asyncio.to_thread(ensure_account, base)
+                break
+            except OSError as error:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise EngineStartError(f"the engine in {base.path} does not answer: {error}") from error
+                await asyncio.sleep(_POLL)
+        _log.info("engine started", tenant=name, pid=instance.pid)
+
+    async def _watch(self, name: str) -> None:
+        """Start an engine again whenever it has ended; runs until cancelled."""
+        instance, pause = self._instances[name], _WATCH_PAUSE
+        while True:
+            await asyncio.sleep(_WATCH_PAUSE)
+            if instance.is_running():
+                continue
+            _log.error("engine ended, starting it again", tenant=name)
+            try:
+                await asyncio.to_thread(instance.stop)
+                await self._start_engine(name)
+                pause = _WATCH_PAUSE
+            except EngineStartError as error:
+                _log.error("engine does not start, trying again", tenant=name, cause=str(error))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_RESTART_PAUSE)
+
+    def _keep_holding(self) -> None:
+        """Keep linking new redo blocks while log is held; in a thread of its own, so that nothing delays it."""
+        while not self._stopping.wait(_HOLD_PAUSE):
+            for engine in self._engines:
+                try:
+                    engine.keep_up()
+                except OSError as error:
+                    _log.error("log cannot be held", directory=str(engine.base.path), cause=str(error))
+
+    def _refuse_empty_passwords(self, host: str) -> None:
+        """Raise HomeError if anybody on the network could log in as root."""
+        for name, base in self._bases.items():
+            if accepts_empty_root(base):
+                raise HomeError(
+                    f"root@{name} has no password, and {host} can be reached from other machines: start on 127.0.0.1, "
+                    f"run ALTER USER root IDENTIFIED BY '…' as root@{name}, and start again; or set "
+                    "allow_empty_password"
+                )
+
+
+class Directory:
+    """The gateway's view of the tenants."""
+
+    def __init__(self, cluster_name: str, bases: dict[str, BaseDir]) -> None:
+        self.cluster_name = cluster_name
+        self._bases = bases
+
+    def socket_of(self, tenant: str) -> Path | None:
+        """See `TenantDirectory`."""
+        base = self._bases.get(tenant)
+        return base.socket if base else None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

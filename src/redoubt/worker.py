@@ -1,0 +1,150 @@
+"""The archive worker's process: reads commands on standard input, archives, tells events on standard output.
+
+Composition root of the worker, as `service.py` is of the service. It ends when its standard input does, which is when
+the service is gone. Only one worker can be at work for a home: it holds a lock, and a later one waits for it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO
+
+import structlog
+
+from redoubt.archive.archiver import SealRule
+from redoubt.archive.job import Means, RoundJob
+from redoubt.archive.messages import (
+    ArchiveRound,
+    Command,
+    RoundBroken,
+    RoundStopped,
+    RoundTrouble,
+    SetCodec,
+    StopRound,
+    from_line,
+    to_line,
+)
+from redoubt.destinations.uri import open_destination
+from redoubt.engines.seekdb.engine import SeekdbEngine
+from redoubt.engines.seekdb.files import BaseDir
+from redoubt.logs import log_to
+
+_POLL = 0.1
+"""Seconds between looks at a log that had nothing new."""
+_ENCODERS = 2
+_log = structlog.get_logger("redoubt.worker")
+
+
+class Worker:
+    """The rounds that are being archived, one for each tenant."""
+
+    def __init__(self, events: BinaryIO, seal: SealRule) -> None:
+        self._events = events
+        self._seal = seal
+        self._commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
+        self._wake = threading.Event()
+        self._encoders = ThreadPoolExecutor(_ENCODERS, thread_name_prefix="encode")
+        self._codec = "lz4_1.0"
+        self._jobs: dict[int, RoundJob] = {}
+
+    def tell(self, command: Command | None) -> None:
+        """Hand over a command from another thread; None ends `run`."""
+        self._commands.put(command)
+        self._wake.set()
+
+    def run(self) -> None:
+        """Work until told to end."""
+        while self._obey():
+            more = [self._step(job) for job in list(self._jobs.values())]
+            if not any(more):
+                self._wake.wait(_POLL)
+                self._wake.clear()
+        for job in self._jobs.values():
+            job.abandon()
+
+    def _obey(self) -> bool:
+        """Carry out the commands that have come; False if one says that this is the end."""
+        while not self._commands.empty():
+            command = self._commands.get()
+            if command is None:
+                return False
+            if isinstance(command, SetCodec):
+                self._codec = command.codec
+            elif isinstance(command, StopRound):
+                self._stop(command)
+            elif isinstance(command, ArchiveRound):
+                self._jobs[command.tenant_id] = self._job(command)
+        return True
+
+    def _stop(self, command: StopRound) -> None:
+        if command.tenant_id in self._jobs:
+            self._jobs[command.tenant_id].stop(command.patience)
+        else:
+            self._events.write(to_line(RoundStopped(command.tenant_id, command.round, "")))
+
+    def _job(self, task: ArchiveRound) -> RoundJob:
+        _log.info("archiving", tenant_id=task.tenant_id, round=task.round, destination=task.destination)
+        means = Means(
+            encoders=self._encoders,
+            storer=ThreadPoolExecutor(1, thread_name_prefix=f"store-{task.tenant_id}"),
+            clock=time.monotonic,
+            notify=self._wake.set,
+            codec=lambda: self._codec,
+            seal=self._seal,
+        )
+        reader = SeekdbEngine(BaseDir(Path(task.base_dir))).reader()
+        return RoundJob(task, reader, open_destination(task.destination), means)
+
+    def _step(self, job: RoundJob) -> bool:
+        more, events = job.step()
+        for event in events:
+            if isinstance(event, RoundBroken):
+                _log.error("round broken", tenant_id=event.tenant_id, round=event.round, cause=event.text)
+            elif isinstance(event, RoundTrouble):
+                _log.warning("archiving is held up", tenant_id=event.tenant_id, round=event.round, cause=event.text)
+            self._events.write(to_line(event))
+        if job.ended:
+            del self._jobs[job.task.tenant_id]
+        return more
+
+
+def main() -> None:
+    """`python -m redoubt.worker HOME SEGMENT_SIZE SEGMENT_AGE`."""
+    home = Path(sys.argv[1])
+    seal = SealRule(size=int(sys.argv[2]), age=float(sys.argv[3]))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the service
+    log_to(home / "log" / "archive_worker.log")
+    lock = os.open(home / "run" / "archive_worker.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    os.truncate(lock, 0)
+    os.write(lock, f"{os.getpid()}\n".encode())
+    events = os.fdopen(sys.stdout.fileno(), "wb", buffering=0, closefd=False)
+    worker = Worker(events, seal)
+    threading.Thread(target=_read_commands, args=(worker,), daemon=True).start()
+    _log.info("worker started", pid=os.getpid())
+    try:
+        worker.run()
+    except BrokenPipeError:
+        _log.warning("the service is gone")
+    _log.info("worker ended", pid=os.getpid())
+    os._exit(0)  # a destination that hangs must not keep the process: what was reported is durable already
+
+
+def _read_commands(worker: Worker) -> None:
+    for line in sys.stdin.buffer:
+        command = from_line(line)
+        assert isinstance(command, Command)
+        worker.tell(command)
+    worker.tell(None)
+
+
+if __name__ == "__main__":
+    main()
