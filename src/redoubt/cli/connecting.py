@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pymysql
 from pymysql.connections import Connection
 from pymysql.constants import CLIENT
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from redoubt.engines.seekdb.account import NAME, password_of
 from redoubt.home import Home
@@ -56,20 +52,3 @@ def connect_as_service(home: Path) -> Connection[Any]:
     except PermissionError as error:
         raise NoServiceError(f"{error.filename} is not yours to read; run this as the service's user") from error
     return connect(host, port, f"{NAME}@sys", password)
-
-
-def result_table(names: list[str], rows: list[tuple[Any, ...]]) -> Table:
-    """A result set as a table."""
-    table = Table(show_lines=False)
-    for name in names:
-        table.add_column(Text(name))
-    for row in rows:
-        table.add_row(*(Text("NULL", style="dim") if value is None else Text(str(value)) for value in row))
-    return table
-
-
-def console(*, error: bool = False) -> Console:
-    """The terminal; a pipe or file gets lines as wide as they need to be."""
-    stream = sys.stderr if error else sys.stdout
-    width = None if stream.isatty() else 10_000
-    return Console(stderr=error, width=width, highlight=False, soft_wrap=error)

@@ -9,14 +9,15 @@ from typing import Any
 import pymysql
 from rich.console import Console
 
-from redoubt.cli.connecting import NoServiceError, address_of, connect, console, result_table
+from redoubt.cli.connecting import NoServiceError, address_of, connect
+from redoubt.cli.printing import complain, console, print_rows
 
 
 def run_statement(
     text: str, home: Path, user: str, password: str, host: str | None, port: int | None, *, as_json: bool
 ) -> int:
     """Run a statement (or several) and print the answers; the exit status, 1 for an error."""
-    out, complain = console(), console(error=True)
+    out = console()
     try:
         if host is None and port is None:
             host, port = address_of(home)
@@ -27,10 +28,10 @@ def run_statement(
                 if not cursor.nextset():
                     return 0
     except NoServiceError as error:
-        complain.print(f"redoubt: {error}", markup=False, style="red")
+        complain(error)
     except pymysql.err.MySQLError as error:
         code, message = error.args if len(error.args) == 2 else (0, str(error))  # noqa: PLR2004 - code and text
-        complain.print(f"ERROR {code}: {message}", markup=False, style="red")
+        complain(f"ERROR {code}: {message}")
     return 1
 
 
@@ -46,4 +47,4 @@ def _print_answer(out: Console, cursor: Any, *, as_json: bool) -> None:
     if as_json:
         out.print_json(json.dumps([dict(zip(names, row, strict=True)) for row in rows], default=str))
     else:
-        out.print(result_table(names, rows))
+        print_rows(out, names, rows)

@@ -7,16 +7,13 @@ import os
 import signal
 from pathlib import Path
 
-from rich.console import Console
-
+from redoubt.cli.printing import complain, console
 from redoubt.config import Config, ConfigError, load_config
 from redoubt.engines.seekdb.account import AccountError
 from redoubt.engines.seekdb.instance import EngineStartError
 from redoubt.home import Home, HomeError
 from redoubt.logs import log_to
 from redoubt.service import Service
-
-_error = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def serve(home_path: Path, host: str | None, port: int | None, config_path: Path | None) -> int:
@@ -43,7 +40,7 @@ async def _serve(home: Home, config: Config) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    _error.print(f"starting in {home.path} (log: {home.log})", style="dim")
+    console(error=True).print(f"starting in {home.path} (log: {home.log})", style="dim")
     await Service(home, config).run(_print_ready, stop)
 
 
@@ -60,5 +57,5 @@ def _with_options(config: Config, host: str | None, port: int | None) -> Config:
 
 
 def _fail(error: Exception) -> int:
-    _error.print(f"redoubt: {error}", markup=False, style="red")
+    complain(error)
     return 1

@@ -12,7 +12,8 @@ from typing import Any
 import pymysql
 
 from redoubt.catalog.schema import MAX_SCN, PIECE_TABLE, STATUS_TABLE
-from redoubt.cli.connecting import NoServiceError, connect_as_service, console, result_table
+from redoubt.cli.connecting import NoServiceError, connect_as_service
+from redoubt.cli.printing import complain, console, print_rows
 from redoubt.home import Home
 
 _SYS_TENANT_ID = 1
@@ -26,7 +27,7 @@ def show_status(home: Path, *, as_json: bool) -> int:
         if as_json:
             print(json.dumps({"service": None, "error": str(error)}))  # noqa: T201 - plain, for programs
         else:
-            console(error=True).print(f"redoubt: {error}", markup=False, style="red")
+            complain(error)
         return 1
     if as_json:
         print(json.dumps(status, indent=2))  # noqa: T201 - plain, for programs
@@ -101,7 +102,7 @@ def _print(status: dict[str, Any]) -> None:
         out.print(now["comment"], markup=False, style="red")
     names = ["tenant_id", "status", "min_first_time", "max_next_time", "lag_seconds", "input_bytes", "output_bytes"]
     if status["tenants"]:
-        out.print(result_table(names, [tuple(entry[name] for name in names) for entry in status["tenants"]]))
+        print_rows(out, names, [tuple(entry[name] for name in names) for entry in status["tenants"]])
     names = ["tenant_id", "round_id", "piece_id", "status", "file_status", "start_time", "checkpoint_time"]
     if status["pieces"]:
-        out.print(result_table(names, [tuple(entry[name] for name in names) for entry in status["pieces"]]))
+        print_rows(out, names, [tuple(entry[name] for name in names) for entry in status["pieces"]])

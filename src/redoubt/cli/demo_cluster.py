@@ -1,0 +1,159 @@
+"""What the demo stands on: a cluster in a temporary home, a write load, and a copy of the engine's own log."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pymysql
+from pymysql.connections import Connection
+
+from redoubt.archive.layout import ClusterPath, RoundInfo
+from redoubt.archive.record import load_record
+from redoubt.archive.store import RoundStore
+from redoubt.destinations.file import FileDestination
+from redoubt.engines.seekdb.files import BaseDir, block_ids, block_of
+from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE, INFO_SIZE
+from redoubt.home import Home
+
+_START_TIMEOUT = 60.0
+_STOP_TIMEOUT = 60.0
+_ROWS_PER_INSERT = 20
+
+
+class DemoFailedError(Exception):
+    """A step did not hold; the text says which."""
+
+
+class DemoCluster:
+    """A redoubt service of its own, in a folder that goes away with it."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="redoubt-demo-"))
+        self.home = Home(self._folder / "home")
+        self.destination = self._folder / "backup"
+        self.destination.mkdir()
+        self._kept = self._folder / "engine-log"
+        self._kept.mkdir()
+        self._stop = threading.Event()
+        self._process: subprocess.Popen[str] | None = None
+        self.port = 0
+
+    def start(self) -> None:
+        """Start the service with the command that a user would type, on a free port."""
+        command = [sys.executable, "-m", "redoubt", "start", "--home", str(self.home.path), "--port", "0"]
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+        )
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line.startswith("ready on "):
+            raise DemoFailedError(f"the service did not start; its log is {self.home.log}")
+        self.port = int(line.rpartition(":")[2])
+        threading.Thread(target=self._keep_engine_log, daemon=True).start()
+
+    def connect(self, user: str) -> Connection[Any]:
+        """A session through the gateway, as any MySQL client opens one."""
+        return pymysql.connect(host="127.0.0.1", port=self.port, user=user, password="", autocommit=True)
+
+    def stop(self) -> None:
+        """Stop the service and wait until it is gone. Raises DemoFailedError if it does not end cleanly."""
+        self._stop.set()
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            if self._process.wait(_STOP_TIMEOUT) != 0:
+                raise DemoFailedError(f"the service ended with status {self._process.returncode}")
+
+    def remove(self) -> None:
+        """End what is left and remove the folder."""
+        self._stop.set()
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        subprocess.run(["rm", "-rf", str(self._folder)], check=False)  # noqa: S607 - an engine may still be removing
+
+    def archived(self, round_id: int) -> RoundStore:
+        """The main tenant's round in the destination."""
+        return RoundStore(FileDestination(self.destination), self._round_path(round_id))
+
+    def round_start(self, round_id: int) -> int:
+        """LSN at which the round begins, as the destination says."""
+        data = FileDestination(self.destination).get(self._round_path(round_id).info)
+        return load_record(RoundInfo, data).start_lsn
+
+    def engine_log(self, start: int, end: int) -> Iterator[bytes]:
+        """The engine's own log from LSN to LSN, out of its block files, a block at a time."""
+        for block in range(block_of(start), block_of(end - 1) + 1):
+            first, last = max(start, block * BLOCK_LOG_SIZE), min(end, (block + 1) * BLOCK_LOG_SIZE)
+            with (self._kept / str(block)).open("rb") as file:
+                file.seek(INFO_SIZE + first - block * BLOCK_LOG_SIZE)
+                yield file.read(last - first)
+
+    @property
+    def _main(self) -> BaseDir:
+        return self.home.tenant(1001)
+
+    @staticmethod
+    def _round_path(round_id: int) -> Any:
+        return ClusterPath("redoubt", 1).round(1001, round_id)
+
+    def _keep_engine_log(self) -> None:
+        """Link every block file of the engine, so that there is something to compare with when it recycles them."""
+        while not self._stop.wait(0.1):
+            for block in block_ids(self._main.log):
+                with contextlib.suppress(FileExistsError, FileNotFoundError):
+                    os.link(self._main.log / str(block), self._kept / str(block))
+
+
+class WriteLoad:
+    """Some connections that insert orders into the main tenant until told to end."""
+
+    def __init__(self, cluster: DemoCluster, connections: int) -> None:
+        self._cluster = cluster
+        self._stop = threading.Event()
+        self._rows = [0] * connections
+        self._errors: list[Exception] = []
+        self._threads = [threading.Thread(target=self._write, args=(number,)) for number in range(connections)]
+
+    @property
+    def rows(self) -> int:
+        """Rows whose commit was acknowledged."""
+        return sum(self._rows)
+
+    def run_for(self, seconds: float) -> Iterator[float]:
+        """Write for some seconds; gives the seconds gone by, about five times a second."""
+        began = time.monotonic()
+        for thread in self._threads:
+            thread.start()
+        while (gone := time.monotonic() - began) < seconds:
+            yield gone
+            self._stop.wait(0.2)
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        if self._errors:
+            raise DemoFailedError(f"a writer failed: {self._errors[0]}")
+
+    def _write(self, number: int) -> None:
+        dice = random.Random(number)  # noqa: S311 - data for a demo
+        try:
+            with self._cluster.connect("root@main") as connection, connection.cursor() as cursor:
+                while not self._stop.is_set():
+                    values = ", ".join(
+                        f"({dice.randrange(10_000)}, {dice.randrange(1, 500)}, 'order of customer {dice.random():.12f}')"
+                        for _ in range(_ROWS_PER_INSERT)
+                    )
+                    cursor.execute(f"INSERT INTO test.orders (customer, amount, note) VALUES {values}")
+                    self._rows[number] += _ROWS_PER_INSERT
+        except pymysql.err.MySQLError as error:
+            self._errors.append(error)

@@ -1,0 +1,51 @@
+"""What the command line prints: result sets as MySQL's client shows them, on terminals of any width."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_ENDLESS = 10_000
+
+
+def console(*, error: bool = False) -> Console:
+    """The terminal; a pipe or file gets lines as wide as they need to be."""
+    stream = sys.stderr if error else sys.stdout
+    width = None if stream.isatty() else _ENDLESS
+    return Console(stderr=error, width=width, highlight=False, soft_wrap=error)
+
+
+def complain(problem: object) -> None:
+    """Say on standard error what went wrong."""
+    console(error=True).print(f"redoubt: {problem}", markup=False, style="red")
+
+
+def print_rows(out: Console, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A result set as a table; a row under the other, column by column, where the terminal is too narrow for that."""
+    table = Table(box=box.ASCII2, header_style="")
+    for name in names:
+        table.add_column(Text(name))
+    for row in rows:
+        table.add_row(*(_value(value) for value in row))
+    if rows and out.measure(table).maximum > out.width:
+        _print_vertical(out, names, rows)
+    else:
+        out.print(table)
+
+
+def _print_vertical(out: Console, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    widest = max(len(name) for name in names)
+    for number, row in enumerate(rows, 1):
+        out.print(f"*** {number}. row ***", style="dim")
+        for name, value in zip(names, row, strict=True):
+            out.print(Text.assemble(f"{name:>{widest}}: ", _value(value)))
+
+
+def _value(value: Any) -> Text:
+    return Text("NULL", style="dim") if value is None else Text(str(value))
