@@ -113,15 +113,14 @@ class _Story:
     def _load(self) -> Summary:
         with self._cluster.connect("root@main") as main, main.cursor() as cursor:
             cursor.execute(
-                "CREATE TABLE test.orders (id BIGINT AUTO_INCREMENT PRIMARY KEY, customer INT, amount INT, note VARCHAR(80))"
+                "CREATE TABLE test.orders"
+                " (id BIGINT AUTO_INCREMENT PRIMARY KEY, customer INT, amount INT, note VARCHAR(80))"
             )
         load, lags = WriteLoad(self._cluster, _CONNECTIONS), []
-        for gone in load.run_for(_LOAD_SECONDS):
-            lags.append(float(self._ask(_NOW_BEHIND)))
-            self._out.print(
-                f"  {gone:4.1f} s  {load.rows:>9,} rows committed, archive {lags[-1]:.1f} s behind", end="\r"
-            )
-        self._out.print()
+        with self._out.status("") as line:
+            for gone in load.run_for(_LOAD_SECONDS):
+                lags.append(float(self._ask(_NOW_BEHIND)))
+                line.update(f"{gone:4.1f} s  {load.rows:>9,} rows committed, archive {lags[-1]:.1f} s behind")
         if not load.rows:
             raise DemoFailedError("the load wrote nothing")
         return Summary(load.rows, lags)
@@ -156,4 +155,4 @@ def _print_summary(out: Console, summary: Summary, seconds: float) -> None:
         ("archive behind the writers", f"median {lags[len(lags) // 2]:.1f} s, most {lags[-1]:.1f} s"),
         ("the whole demo", f"{seconds:.1f} s"),
     ]
-    print_rows(out, ["", ""], rows)
+    print_rows(out, ["what", "how much"], rows)

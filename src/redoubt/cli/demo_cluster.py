@@ -150,7 +150,7 @@ class WriteLoad:
             with self._cluster.connect("root@main") as connection, connection.cursor() as cursor:
                 while not self._stop.is_set():
                     values = ", ".join(
-                        f"({dice.randrange(10_000)}, {dice.randrange(1, 500)}, 'order of customer {dice.random():.12f}')"
+                        f"({dice.randrange(10_000)}, {dice.randrange(1, 500)}, 'order no. {dice.random():.12f}')"
                         for _ in range(_ROWS_PER_INSERT)
                     )
                     cursor.execute(f"INSERT INTO test.orders (customer, amount, note) VALUES {values}")

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -33,7 +34,8 @@ def print_rows(out: Console, names: Sequence[str], rows: Sequence[Sequence[Any]]
         table.add_column(Text(name))
     for row in rows:
         table.add_row(*(_value(value) for value in row))
-    if rows and out.measure(table).maximum > out.width:
+    natural = Measurement.get(out, out.options.update(max_width=_ENDLESS), table).maximum
+    if rows and natural > out.width:
         _print_vertical(out, names, rows)
     else:
         out.print(table)
