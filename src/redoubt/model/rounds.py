@@ -120,7 +120,7 @@ def interrupted(now: Round, tenant_id: int, cause: str) -> Round:
     """A tenant's log stream is cut. The cluster's round with it; one that is stopping anyway goes on stopping."""
     tenant = replace(now.tenants[tenant_id], comment=cause)
     if not now.is_archiving and now.status is not RoundStatus.INTERRUPTED:
-        return replace(_with_tenant(now, tenant), comment=cause)
+        return replace(_with_tenant(now, tenant), comment=now.comment or cause)
     tenant = replace(tenant, status=RoundStatus.INTERRUPTED)
     return replace(_with_tenant(now, tenant), status=RoundStatus.INTERRUPTED, comment=now.comment or cause)
 
@@ -143,14 +143,12 @@ def stopping(now: Round) -> Round:
 
 
 def tenant_stopped(now: Round, tenant_id: int, comment: str = "") -> Round:
-    """A tenant of a stopping round has stopped; the round is in STOP when all have."""
+    """A tenant of a stopping round has stopped; the round is in STOP when all have. Raises RoundTransitionError."""
+    _check(now.status, RoundStatus.STOP)
     tenant = now.tenants[tenant_id]
     tenant = replace(tenant, status=RoundStatus.STOP, comment=comment or tenant.comment)
-    now = _with_tenant(now, tenant)
-    if comment:
-        now = replace(now, comment=comment)
+    now = replace(_with_tenant(now, tenant), comment=now.comment or comment)
     if all(t.status is RoundStatus.STOP for t in now.tenants.values()):
-        _check(now.status, RoundStatus.STOP)
         now = replace(now, status=RoundStatus.STOP)
     return now
 
