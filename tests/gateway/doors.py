@@ -91,7 +91,7 @@ class Door:
         """How many sessions there are."""
         return len(self.gateway._sessions)
 
-    def connect(self, user: str = "root", **options: Any) -> pymysql.Connection[Any]:
+    def connect(self, user: str = "root", **options: Any) -> Any:
         """Log in with PyMySQL."""
         return pymysql.connect(**{"host": self.host, "port": self.port, "user": user, "autocommit": True, **options})
 

@@ -59,7 +59,7 @@ class Engine:
             except OSError:
                 return False
 
-    def connect(self, **options: Any) -> pymysql.Connection[Any]:
+    def connect(self, **options: Any) -> Any:
         """Connect directly, past the gateway."""
         return pymysql.connect(**{"unix_socket": str(self.socket), "user": "root", "autocommit": True, **options})
 

@@ -82,11 +82,11 @@ class RawClient:
         self.send(native_answer(password, payload.take(20)), sequence)
         return self.receive()
 
-    def log_in(self, user: str = "root@main", password: bytes = b"", **options: int) -> bytes:
+    def log_in(self, user: str = "root@main", password: bytes = b"", *, capabilities: int = CAPABILITIES) -> bytes:
         """Log in and return the verdict."""
         greeting = self.receive()
         assert greeting[0] == 10
-        self.send(login_packet(user.encode(), **options), 1)
+        self.send(login_packet(user.encode(), capabilities=capabilities), 1)
         switch = self.receive()
         assert self.sequence == 2
         verdict = self.answer_switch(password, switch, 3)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ACCESS_DENIED = "Access denied for user 'alice'@'%' (using password: {})"
 
 
-def one(connection: pymysql.Connection[Any], sql: str) -> Any:
+def one(connection: Any, sql: str) -> Any:
     """Return the first value of a statement's result."""
     with connection.cursor() as cursor:
         cursor.execute(sql)
@@ -57,7 +57,9 @@ def test_every_form_of_a_name_reaches_its_tenant(door: Door, name: str, database
         assert one(connection, "select current_user()") == "alice@%"
 
 
-@pytest.mark.parametrize("name", ["alice@main#elsewhere", "elsewhere:main:alice", "alice@unknown", "alice@", "alice@main"])
+@pytest.mark.parametrize(
+    "name", ["alice@main#elsewhere", "elsewhere:main:alice", "alice@unknown", "alice@", "alice@main"]
+)
 @pytest.mark.parametrize(("password", "used"), [("wrong", "YES"), ("", "NO")])
 def test_what_is_wrong_with_a_login_is_not_told(door: Door, name: str, password: str, used: str) -> None:
     with pytest.raises(pymysql.OperationalError) as refusal:

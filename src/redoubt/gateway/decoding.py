@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from redoubt.gateway.packets import Payload
 from redoubt.gateway.protocol import Marker
 from redoubt.sql.answers import Column, ColumnType, Ok
@@ -13,26 +11,6 @@ _UNSIGNED = 0x20
 _INTEGERS = {0x01, 0x02, 0x03, 0x08, 0x09, 0x0D}  # TINY, SHORT, LONG, LONGLONG, INT24, YEAR
 _LONGLONG = 0x08
 _BYTES_PER_CHARACTER = 4
-
-# Results come in the session's character set, which the column names by one of its collations.
-_CODECS = {
-    5: "latin-1",
-    8: "latin-1",
-    28: "gbk",
-    47: "latin-1",
-    48: "latin-1",
-    87: "gbk",
-    248: "gb18030",
-    249: "gb18030",
-}
-
-
-@dataclass(frozen=True)
-class EngineColumn:
-    """A column as the engine defines it, and the codec of its values."""
-
-    column: Column
-    codec: str
 
 
 def decode_ok(data: bytes) -> tuple[Ok, int]:
@@ -66,7 +44,7 @@ def decode_end_status(data: bytes, *, deprecate_eof: bool) -> int:
     return payload.integer(2)
 
 
-def decode_column(data: bytes) -> EngineColumn:
+def decode_column(data: bytes) -> Column:
     """Decode a column's definition. Integers stay integers where a signed 64-bit one holds them; the rest is text."""
     payload = Payload(data)
     for _ in range(4):
@@ -74,25 +52,23 @@ def decode_column(data: bytes) -> EngineColumn:
     name = payload.lenenc_bytes().decode("utf-8", "surrogateescape")
     payload.lenenc_bytes()
     payload.lenenc_int()
-    charset = payload.integer(2)
+    payload.take(2)
     length = payload.integer(4)
     kind = payload.integer(1)
     unsigned = payload.integer(2) & _UNSIGNED
     if kind in _INTEGERS and not (kind == _LONGLONG and unsigned):
-        return EngineColumn(Column(name, ColumnType.LONGLONG, length), "utf-8")
-    return EngineColumn(
-        Column(name, ColumnType.VAR_STRING, length // _BYTES_PER_CHARACTER), _CODECS.get(charset, "utf-8")
-    )
+        return Column(name, ColumnType.LONGLONG, length)
+    return Column(name, ColumnType.VAR_STRING, length // _BYTES_PER_CHARACTER)
 
 
-def decode_row(data: bytes, columns: list[EngineColumn]) -> tuple[str | None, ...]:
-    """Decode a row of the text protocol."""
+def decode_row(data: bytes, width: int) -> tuple[str | None, ...]:
+    """Decode a row of the text protocol. The engine knows no character set but utf8mb4."""
     payload = Payload(data)
     values: list[str | None] = []
-    for column in columns:
+    for _ in range(width):
         if payload.peek() == Marker.NULL:
             payload.take(1)
             values.append(None)
         else:
-            values.append(payload.lenenc_bytes().decode(column.codec, "surrogateescape"))
+            values.append(payload.lenenc_bytes().decode("utf-8", "surrogateescape"))
     return tuple(values)

@@ -63,9 +63,9 @@ class EngineLink:
             await self._packet()
         rows = []
         while not self._is_end(row := (await self._packet())[1]):
-            rows.append(decode_row(row, columns))
+            rows.append(decode_row(row, len(columns)))
         self.status = decode_end_status(row, deprecate_eof=self.deprecate_eof)
-        return Rows(tuple(column.column for column in columns), list(rows))
+        return Rows(tuple(columns), list(rows))
 
     async def _packet(self) -> tuple[int, bytes]:
         sequence, payload = await self.wire.packet(_PACKET_LIMIT)
