@@ -41,7 +41,7 @@ class FileDestination:
                 _fsync_folder(path.parent)  # whoever is told that it exists may rely on it, also after a power cut
                 raise ObjectExistsError(f"{path} exists already") from None
             finally:
-                with contextlib.suppress(OSError):  # what is left over is invisible, and swept at the next claim
+                with contextlib.suppress(OSError):  # what is left over is invisible
                     temporary.unlink(missing_ok=True)
             _fsync_folder(path.parent)
 
@@ -57,14 +57,11 @@ class FileDestination:
         folder = self.root / prefix
         with _named(folder):
             try:
-                with os.scandir(folder) as entries:
-                    found = [
-                        ObjectInfo(f"{prefix}/{entry.name}", entry.stat().st_size)
-                        for entry in entries
-                        if entry.is_file() and not entry.name.startswith(_TEMPORARY)
-                    ]
+                with os.scandir(folder) as scanned:
+                    entries = tuple(scanned)
             except FileNotFoundError:
-                found = []
+                return iter(())
+            found = [info for entry in entries if (info := _object(prefix, entry))]
         return iter(sorted(found, key=lambda info: info.name))
 
     def delete(self, name: str) -> None:
@@ -77,16 +74,23 @@ class FileDestination:
 
     def probe(self) -> None:
         """See `Destination`."""
-        if not self.root.is_dir():
-            raise DestinationError(f"{self.root} is not a directory: create it, or mount the backup disk there")
+        with _named(self.root):
+            if not self.root.is_dir():
+                raise DestinationError(f"{self.root} is not a directory: create it, or mount the backup disk there")
         name, content = f"redoubt-probe-{uuid.uuid4().hex}", os.urandom(4096)
         try:
             self.put_if_absent(name, content)
-            if self.get(name) != content:
-                raise DestinationError(f"{self.root} gives back other bytes than were written to it")
-        finally:
+            returned = self.get(name)
+            listed = any(info.name == name for info in self.list(""))
+            self.delete(name)
+        except DestinationError:
             with contextlib.suppress(DestinationError):  # the failure that led here says more
                 self.delete(name)
+            raise
+        if returned != content:
+            raise DestinationError(f"{self.root} gives back other bytes than were written to it")
+        if not listed:
+            raise DestinationError(f"{self.root} does not list what was written to it")
 
     def _make_folder(self, folder: Path) -> None:
         if folder in self._folders or folder == self.root:
@@ -122,6 +126,17 @@ def _cause(error: OSError) -> str:
     }
     hint = hints.get(error.errno or 0)
     return f"{text} ({hint})" if hint else text
+
+
+def _object(prefix: str, entry: os.DirEntry[str]) -> ObjectInfo | None:
+    """The object that a folder's entry is, None if it is none, or was deleted in this instant."""
+    if entry.name.startswith(_TEMPORARY):
+        return None
+    name = f"{prefix}/{entry.name}" if prefix else entry.name
+    try:
+        return ObjectInfo(name, entry.stat().st_size) if entry.is_file() else None
+    except FileNotFoundError:
+        return None
 
 
 def _write_durably(path: Path, data: bytes) -> None:

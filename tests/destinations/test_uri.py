@@ -1,0 +1,49 @@
+"""The text of `backup_dest`: what names a destination, and what is said of what does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from redoubt.destinations.file import FileDestination
+from redoubt.destinations.uri import MAX_URI_LENGTH, UriError, open_destination
+
+
+@pytest.mark.parametrize(
+    ("uri", "root"),
+    [
+        ("file:///backup/a b", "/backup/a b"),
+        ("FILE:///backup", "/backup"),
+        ("file:///", "/"),
+        ("file:///a://b", "/a://b"),
+        ("file:///备份", "/备份"),
+        ("file:///" + "x" * (MAX_URI_LENGTH - 8), "/" + "x" * (MAX_URI_LENGTH - 8)),
+    ],
+)
+def test_a_file_uri_names_a_directory(uri: str, root: str) -> None:
+    """Nothing is touched: it need not be there."""
+    destination = open_destination(uri)
+
+    assert isinstance(destination, FileDestination)
+    assert Path(root) == destination.root
+
+
+@pytest.mark.parametrize(
+    ("uri", "text"),
+    [
+        ("", "write it as file:///absolute/path"),
+        ("/backup", "write it as file:///absolute/path"),
+        ("file:/backup", "write it as file:///absolute/path"),
+        ("oss://bucket/path", "other kinds of destination are not supported"),
+        ("file://backup", "three slashes"),
+        ("file://", "three slashes"),
+        ("file:///backup?host=x", "no parameters"),
+        ("file:///back\0up", "zero byte"),
+        ("file:///" + "x" * MAX_URI_LENGTH, "at most 2048 characters"),
+    ],
+)
+def test_other_texts_are_refused_with_the_way_to_write_it(uri: str, text: str) -> None:
+    """The message says how it should look."""
+    with pytest.raises(UriError, match=text):
+        open_destination(uri)
