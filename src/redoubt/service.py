@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from redoubt.catalog.catalog import Catalog
+from redoubt.catalog.catalog import Catalog, CatalogError
 from redoubt.config import Config
 from redoubt.control.archiving import Archiving
 from redoubt.control.cluster import SYS_TENANT, Cluster, Tenant
@@ -73,9 +73,7 @@ class Service:
         host = self._config.gateway.host
         if not _is_loopback(host) and not self._config.gateway.allow_empty_password:
             await asyncio.to_thread(self._refuse_empty_passwords, host)
-        await asyncio.to_thread(self._catalog.prepare)
-        await asyncio.to_thread(self._parameters.load)
-        await self._archiving.load()
+        await self._open_catalog()
         address = await self._listen(host, self._config.gateway.port)
         await asyncio.to_thread(self._catalog.set_server, *address)
         self._background = [
@@ -101,6 +99,21 @@ class Service:
         await asyncio.to_thread(self._catalog.close)
         await asyncio.gather(*(asyncio.to_thread(instance.stop) for instance in self._instances.values()))
         _log.info("stopped")
+
+    async def _open_catalog(self) -> None:
+        """Read the catalog; an engine that recovers from a crash may take its time to answer."""
+        deadline = asyncio.get_running_loop().time() + _READY_TIMEOUT
+        while True:
+            try:
+                await asyncio.to_thread(self._catalog.prepare)
+                await asyncio.to_thread(self._parameters.load)
+                await self._archiving.load()
+            except CatalogError as error:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise EngineStartError(f"{error} (directory {self._home.sys.path})") from error
+                _log.warning("catalog not read, trying again", cause=str(error))
+            else:
+                return
 
     async def _listen(self, host: str, port: int) -> tuple[str, int]:
         try:

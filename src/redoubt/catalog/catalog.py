@@ -20,6 +20,7 @@ INCARNATION = 1
 SYS_TENANT_ID = 1
 _COMPATIBLE = 1
 _COMMENT_LENGTH = 4000
+_SCHEMA_VERSION = "_schema_version"
 
 
 class CatalogError(Exception):
@@ -35,12 +36,15 @@ class Catalog:
         self._lock = threading.Lock()
 
     def prepare(self) -> None:
-        """Make the tables and views that are missing."""
+        """Make the tables and views, unless this version of them is there: DDL is slow while an engine recovers."""
+        if self._schema_version() == schema.version():
+            return
         with self._cursor() as cursor:
             for statement in schema.statements():
                 cursor.execute(statement)
         if self.load_round() is None:
             self.save_round(Round())
+        self.set_parameters({_SCHEMA_VERSION: schema.version()})
 
     def set_server(self, host: str, port: int) -> None:
         """Keep where the service listens."""
@@ -56,7 +60,7 @@ class Catalog:
     def parameters(self) -> dict[str, str]:
         """The parameters that were ever set, by name, as typed."""
         with self._cursor() as cursor:
-            cursor.execute(f"SELECT name, value FROM {schema.PARAMETER_TABLE}")
+            cursor.execute(f"SELECT name, value FROM {schema.PARAMETER_TABLE} WHERE name <> %s", (_SCHEMA_VERSION,))
             return dict(cursor.fetchall())
 
     def set_parameters(self, values: dict[str, str]) -> None:
@@ -97,6 +101,15 @@ class Catalog:
             if stopped:
                 rows = [_status_row(now, part) for part in parts]
                 _replace(cursor, schema.HISTORY_TABLE, schema.STATUS_COLUMNS, rows)
+
+    def _schema_version(self) -> str | None:
+        with self._cursor() as cursor:
+            try:
+                cursor.execute(f"SELECT value FROM {schema.PARAMETER_TABLE} WHERE name = %s", (_SCHEMA_VERSION,))
+            except pymysql.err.ProgrammingError:
+                return None  # there is no such table: the catalog is new
+            row = cursor.fetchone()
+            return row[0] if row else None
 
     @contextmanager
     def _transaction(self) -> Iterator[Cursor]:

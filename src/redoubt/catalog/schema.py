@@ -7,6 +7,7 @@ time zone, empty while there is none. Tables keep SCNs, in ns since the epoch.
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
 STATUS_TABLE: Final = "oceanbase.__all_backup_log_archive_status_v2"
@@ -154,3 +155,8 @@ _VIEWS = {
 def statements() -> list[str]:
     """What makes the catalog, or brings its views up to date; each may be run again at every start."""
     return [*_TABLES, *(f"CREATE OR REPLACE VIEW oceanbase.{name} AS {select}" for name, select in _VIEWS.items())]
+
+
+def version() -> str:
+    """What tells these tables and views from those of another version."""
+    return hashlib.sha256("\n".join(statements()).encode()).hexdigest()

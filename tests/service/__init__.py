@@ -1,0 +1,1 @@
+"""Tests of the whole service: the real command, real engines, real clients."""

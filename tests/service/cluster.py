@@ -1,0 +1,281 @@
+"""A real redoubt service for tests: started with the command a user types, on a free port, in a temporary home."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pymysql
+from pymysql.connections import Connection
+
+BLOCK_LOG_SIZE = 64 * 1024 * 1024 - 4096
+SEGMENT = re.compile(r"(\d{20})-(\d{20})\.(zst|lz4|redo)")
+T = TypeVar("T")
+
+
+def wait_until(what: str, condition: Callable[[], T | None], timeout: float = 60.0) -> T:
+    """The first true value of `condition`, asked again and again; fails the test after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"not within {timeout} s: {what}")
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process is there and not a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+class ServiceUnderTest:
+    """A service, its home and a backup destination."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = folder / "home"
+        self.backup = folder / "backup"
+        self.backup.mkdir(parents=True)
+        self._kept = folder / "kept"
+        self._kept.mkdir()
+        self._stop_keeping = threading.Event()
+        self.process: subprocess.Popen[str] | None = None
+        self.port = 0
+
+    def start(self, *options: str) -> None:
+        """Start it and wait until it is ready."""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "redoubt", "start", "--home", str(self.home), "--port", "0", *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line.startswith("ready on 127.0.0.1:"), (line, self.process.stderr and self.process.stderr.read())
+        self.port = int(line.rpartition(":")[2])
+
+    def stop(self) -> int:
+        """SIGTERM, and wait; the exit status."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self._reap()
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until the process is reaped."""
+        assert self.process is not None
+        self.process.kill()
+        self._reap()
+
+    def close(self) -> None:
+        """End whatever is left."""
+        self._stop_keeping.set()
+        if self.process is not None and self.process.poll() is None:
+            self.stop()
+        wait_until("everything has ended", lambda: not any(is_alive(pid) for pid in self.children()))
+
+    def _reap(self) -> int:
+        assert self.process is not None
+        status = self.process.wait(60)
+        for stream in (self.process.stdout, self.process.stderr):
+            assert stream is not None
+            stream.close()
+        return status
+
+    def connect(self, user: str = "root@sys", password: str = "", **options: Any) -> Connection[Any]:
+        """A session through the gateway."""
+        return pymysql.connect(
+            host="127.0.0.1", port=self.port, user=user, password=password, autocommit=True, **options
+        )
+
+    def run(self, sql: str, user: str = "root@sys", password: str = "") -> list[dict[str, Any]]:
+        """Run a statement in a session of its own; its rows."""
+        with self.connect(user, password) as connection, connection.cursor(pymysql.cursors.DictCursor) as cursor:
+            cursor.execute(sql)
+            return list(cursor.fetchall())
+
+    def error(self, sql: str, user: str = "root@sys", password: str = "") -> tuple[int, str]:
+        """Code and text of the error that a statement gives."""
+        try:
+            self.run(sql, user, password)
+        except pymysql.err.MySQLError as error:
+            return error.args[0], error.args[1]
+        raise AssertionError(f"no error: {sql}")
+
+    def mariadb(self, *statements: str, user: str = "root@sys") -> subprocess.CompletedProcess[str]:
+        """Type statements into the mariadb client; it goes on after an error, as at the prompt."""
+        return subprocess.run(
+            ["mariadb", "--no-defaults", "-h127.0.0.1", f"-P{self.port}", f"-u{user}", "--batch", "--force"],
+            input=";\n".join(statements) + ";\n",
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+
+    def status(self) -> str:
+        """STATUS of the cluster's round."""
+        rows = self.run("SELECT STATUS FROM CDB_OB_BACKUP_ARCHIVELOG WHERE TENANT_ID = 1")
+        return str(rows[0]["STATUS"])
+
+    def wait_for_status(self, status: str, timeout: float = 60.0) -> None:
+        """Wait until the round has a status."""
+        wait_until(f"STATUS is {status}", lambda: self.status() == status, timeout)
+
+    def archive(self, option: str | None = None) -> None:
+        """Set the destination if need be, begin a round, and wait until it is DOING."""
+        if not self.run("SHOW PARAMETERS LIKE 'backup_dest'")[0]["value"]:
+            self.run(f"ALTER SYSTEM SET backup_dest = 'file://{self.backup}'")
+        if option is not None:
+            self.run(f"ALTER SYSTEM SET backup_log_archive_option = '{option}'")
+        self.run("ALTER SYSTEM ARCHIVELOG")
+        self.wait_for_status("DOING")
+
+    def stop_archiving(self) -> None:
+        """End the round and wait for STOP."""
+        self.run("ALTER SYSTEM NOARCHIVELOG")
+        self.wait_for_status("STOP")
+
+    @property
+    def main_dir(self) -> Path:
+        """The main tenant's engine directory."""
+        return self.home / "tenants" / "1001"
+
+    @property
+    def engine_log(self) -> Path:
+        """The main tenant's redo blocks."""
+        return self.main_dir / "store" / "redo" / "sys" / "log_stream" / "log"
+
+    def worker_pid(self) -> int:
+        """The archive worker's process id, 0 while none says so."""
+        with contextlib.suppress(OSError, ValueError):
+            return int((self.home / "run" / "archive_worker.lock").read_text())
+        return 0
+
+    def engine_pid(self, folder: Path) -> int:
+        """The process id of the engine in a directory, 0 while there is none."""
+        with contextlib.suppress(OSError, ValueError):
+            return int((folder / "run" / "seekdb.pid").read_text())
+        return 0
+
+    def children(self) -> list[int]:
+        """The process ids of the worker and the engines that the home's files name."""
+        pids = [self.worker_pid(), self.engine_pid(self.home / "sys"), self.engine_pid(self.main_dir)]
+        return [pid for pid in pids if pid]
+
+    def round_folder(self, round_id: int = 1) -> Path:
+        """Where the main tenant's round lies in the destination."""
+        return self.backup / "redoubt" / "1" / "incarnation_1" / "1001" / "clog" / str(round_id)
+
+    def segments(self, round_id: int = 1) -> list[Path]:
+        """The segments of the main tenant's round, in name order."""
+        return sorted(path for path in self.round_folder(round_id).iterdir() if SEGMENT.fullmatch(path.name))
+
+    def keep_engine_log(self) -> None:
+        """From now on, link every block of the main tenant, for comparison after the engine recycles it."""
+        threading.Thread(target=self._keep, daemon=True).start()
+
+    def _keep(self) -> None:
+        while not self._stop_keeping.wait(0.05):
+            self._link_blocks()
+
+    def _link_blocks(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            for block in self.engine_log.iterdir():
+                with contextlib.suppress(FileExistsError, FileNotFoundError):
+                    os.link(block, self._kept / block.name)
+
+    def engine_bytes(self, start: int, end: int) -> bytes:
+        """The engine's own log between two LSNs, from the kept block files."""
+        self._link_blocks()
+        parts = []
+        for block in range(start // BLOCK_LOG_SIZE, (end - 1) // BLOCK_LOG_SIZE + 1):
+            first = max(start, block * BLOCK_LOG_SIZE) - block * BLOCK_LOG_SIZE
+            last = min(end, (block + 1) * BLOCK_LOG_SIZE) - block * BLOCK_LOG_SIZE
+            with (self._kept / str(block)).open("rb") as file:
+                file.seek(4096 + first)
+                parts.append(file.read(last - first))
+        return b"".join(parts)
+
+
+def decoded(segment: Path) -> bytes:
+    """A segment's log, got with the command-line tools that everybody has, not with our code."""
+    match = SEGMENT.fullmatch(segment.name)
+    assert match is not None
+    if match[3] == "redo":
+        return segment.read_bytes()[: int(match[2]) - int(match[1])]
+    tool = {"zst": "zstd", "lz4": "lz4"}[match[3]]
+    return subprocess.run([tool, "-dc", str(segment)], capture_output=True, check=True).stdout
+
+
+def assert_archive_equals_engine(service: ServiceUnderTest, round_id: int = 1) -> tuple[int, int]:
+    """Every segment continues the one before, and holds the engine's own bytes; the range of LSNs."""
+    segments = service.segments(round_id)
+    assert segments, "nothing was archived"
+    first = end = int(segments[0].name[:20])
+    for segment in segments:
+        match = SEGMENT.fullmatch(segment.name)
+        assert match is not None
+        start = int(match[1])
+
+        assert end == start, f"{segment.name} does not continue the log at {end}"
+        end = int(match[2])
+        assert service.engine_bytes(start, end) == decoded(segment), segment.name
+    return first, end
+
+
+class WriteLoad:
+    """Connections that insert rows into main, reconnecting for as long as it takes; counts acknowledged commits."""
+
+    def __init__(self, service: ServiceUnderTest, connections: int = 4, rows_per_insert: int = 10) -> None:
+        self._service = service
+        self._rows_per_insert = rows_per_insert
+        self._stop = threading.Event()
+        self.commits = 0
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._write, daemon=True) for _ in range(connections)]
+
+    def pause(self, seconds: float) -> None:
+        """Let it write for a while."""
+        self._stop.wait(seconds)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[WriteLoad]:
+        """Write while the block runs."""
+        create = "CREATE TABLE IF NOT EXISTS test.t (id BIGINT AUTO_INCREMENT PRIMARY KEY, a INT, note VARCHAR(200))"
+        self._service.run(create, "root@main")
+        for thread in self._threads:
+            thread.start()
+        try:
+            yield self
+        finally:
+            self._stop.set()
+            for thread in self._threads:
+                thread.join(60)
+
+    def _write(self) -> None:
+        values = ", ".join(f"({number}, 'this is row number {number}')" for number in range(self._rows_per_insert))
+        while not self._stop.is_set():
+            with contextlib.suppress(pymysql.err.MySQLError, OSError):  # the engine or the service is being killed
+                self._insert(f"INSERT INTO test.t (a, note) VALUES {values}")
+            self._stop.wait(0.05)
+
+    def _insert(self, sql: str) -> None:
+        with self._service.connect("root@main") as connection, connection.cursor() as cursor:
+            while not self._stop.is_set():
+                cursor.execute(sql)
+                with self._lock:
+                    self.commits += 1
