@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from redoubt.gateway import EngineSession
 
     from .doors import Door, Handler
+    from .engines import Engine
 
 SHOWN = Rows(
     (Column("name"), Column("edit_level", ColumnType.LONGLONG, 20), Column("更多")),
@@ -147,7 +148,7 @@ def test_what_only_looks_like_ours_goes_to_the_engine(connection: Any, handler: 
     assert handler.seen == []
 
 
-def test_the_handler_has_the_session(connection: Any, handler: Handler) -> None:
+def test_the_handler_has_the_session(door: Door, handler: Handler, engines: dict[str, Engine]) -> None:
     seen: list[Any] = []
 
     async def look(statement: ArchiveLog, session: EngineSession) -> Answer:
@@ -164,14 +165,21 @@ def test_the_handler_has_the_session(connection: Any, handler: Handler) -> None:
         with pytest.raises(SqlError):
             await session.query("do 1; selec 2")
         seen.append(await session.query("select 1 from dual where false"))
+        seen.append(await session.query("select repeat('y', 17 * 1024 * 1024)"))
         return Ok()
 
     handler.answers[ArchiveLog] = look
-    with connection.cursor() as cursor:
+    engines["sys"].execute("set global max_allowed_packet = 64 * 1024 * 1024")
+    with (
+        contextlib.closing(
+            door.connect(charset="utf8mb4", client_flag=CLIENT.MULTI_STATEMENTS, local_infile=True)
+        ) as connection,
+        connection.cursor() as cursor,
+    ):
         cursor.execute("alter system archivelog")
         cursor.execute("select 1")
         assert cursor.fetchall() == ((1,),)
-    rows, ok, first, code, loaded, empty = seen
+    rows, ok, first, code, loaded, empty, long = seen
     assert rows.rows == [("2", None, "größe", "18446744073709551615")]
     assert [column.type for column in rows.columns] == [
         ColumnType.LONGLONG,
@@ -185,6 +193,7 @@ def test_the_handler_has_the_session(connection: Any, handler: Handler) -> None:
     assert code in (1146, 1049)
     assert loaded == Ok()
     assert empty.rows == []
+    assert long.rows == [("y" * 17 * 1024 * 1024,)]
 
 
 def test_status_flags_are_carried_over(connection: Any) -> None:

@@ -75,9 +75,9 @@ def test_a_slow_client_holds_the_engine_back(door: Door, table: str) -> None:
         before = resident_bytes()
         client.send(f"\x03select a.id, b.* from {table} a, {table} b limit 5000000".encode())
         client.read(1)
-        wire = next(iter(door.gateway._sessions.values()))._client
-        wait_until(lambda: wire.congested)
         session = next(iter(door.gateway._sessions.values()))
+        wire = session._client
+        wait_until(lambda: wire.congested)
         assert session.link
         link = session.link
         wait_until(lambda: link.wire._paused)

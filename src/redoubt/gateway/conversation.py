@@ -202,6 +202,9 @@ class Conversation:
             )
         except SqlError as error:
             return _Answer.failure(error, sequence)
+        except EngineGone:
+            self._tell_that_engine_went_away(sequence)
+            raise
         except SessionOver:
             raise
         except Exception as error:  # noqa: BLE001 - a handler's bug must not end the session
@@ -226,7 +229,7 @@ class Conversation:
             await relay_reply(reply, self._client, self.link.wire)
         except EngineGone:
             if reply.at_boundary:
-                self._client.send(frame(error_payload(engine_went_away()), reply.sequence))
+                self._tell_that_engine_went_away(reply.sequence)
             raise
         if reply.status is not None:
             self.link.status = reply.status
@@ -242,6 +245,9 @@ class Conversation:
 
     def _answer_error(self, error: SqlError) -> None:
         self._client.send(frame(error_payload(error), 1))
+
+    def _tell_that_engine_went_away(self, sequence: int) -> None:
+        self._client.send(frame(error_payload(engine_went_away()), sequence))
 
     def _status(self) -> int:
         return self.link.status & Status.SESSION

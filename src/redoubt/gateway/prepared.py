@@ -39,11 +39,11 @@ class PreparedStatements:
                 "42000",
                 f"Can't create more than max_prepared_stmt_count statements (current value: {self._limit})",
             )
-        while self._next_id in self._by_id or self._next_id > _LAST_ID:
-            self._next_id = self._next_id + 1 if self._next_id < _LAST_ID else _FIRST_ID
+        while self._next_id in self._by_id:
+            self._next_id = _after(self._next_id)
         statement_id = self._next_id
         self._by_id[statement_id] = PreparedStatement(statement, text)
-        self._next_id += 1
+        self._next_id = _after(statement_id)
         return statement_id
 
     def get(self, statement_id: int) -> PreparedStatement | None:
@@ -57,3 +57,7 @@ class PreparedStatements:
     def clear(self) -> None:
         """Forget all."""
         self._by_id.clear()
+
+
+def _after(statement_id: int) -> int:
+    return statement_id + 1 if statement_id < _LAST_ID else _FIRST_ID
