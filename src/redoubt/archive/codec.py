@@ -70,7 +70,7 @@ class _Zstd:
     def decode(self, stored: bytes, size: int) -> bytes:
         try:
             data = zstandard.ZstdDecompressor().decompress(stored, max_output_size=size)
-        except zstandard.ZstdError as error:
+        except (zstandard.ZstdError, OverflowError) as error:
             raise CodecError(f"not a zstd frame: {error}") from error
         return _of_size(data, size)
 

@@ -41,16 +41,16 @@ def load_record(kind: type[T], text: bytes) -> T:
     """The record in `text`. Fields that a later version added are passed over; a missing one raises RecordError."""
     try:
         values: Any = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordError(f"not JSON: {error}") from error
     if not isinstance(values, dict):
         raise RecordError("not a JSON object")
+    if type(values.get("format")) is int and values["format"] != FORMAT:
+        raise RecordError(f"format {values['format']}; this version reads format {FORMAT}")
     known: dict[str, Any] = {}
     for field in fields(kind):
         value = values.get(field.name)
         if type(value) not in _TYPES[str(field.type)] or field.name not in values:
             raise RecordError(f"{field.name!r} is {value!r}")
         known[field.name] = value
-    if known["format"] != FORMAT:
-        raise RecordError(f"format {known['format']}; this version reads format {FORMAT}")
     return kind(**known)

@@ -22,7 +22,7 @@ _MAGIC = b"REDOUBT\x01"
 _SKIPPABLE_MAGIC = 0x184D2A50
 _FRAME = struct.Struct("<II")  # magic and length of a skippable frame, as zstd and lz4 define it
 _HEAD = struct.Struct("<8sII")  # our magic, length and CRC-32C of the header text
-_NAME = re.compile(r"(?P<start>\d{20})-(?P<end>\d{20})(?P<suffix>\.zst|\.lz4|\.redo)\Z")
+_NAME = re.compile(r"(?P<start>[0-9]{20})-(?P<end>[0-9]{20})(?P<suffix>\.zst|\.lz4|\.redo)\Z")
 
 
 class SegmentError(ValueError):

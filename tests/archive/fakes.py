@@ -1,0 +1,219 @@
+"""Stand-ins for what the archive works with: destination and log in memory, executors without threads, a hand clock."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field, replace
+from typing import Any, ParamSpec, TypeVar
+
+import google_crc32c
+
+from redoubt.archive.archiver import RoundOf
+from redoubt.archive.segment import SegmentHeader
+from redoubt.model.log import LogBatch, LogDamagedError, LogPosition
+from redoubt.model.seams import DestinationError, ObjectExistsError, ObjectInfo, ObjectMissingError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+OF = RoundOf(cluster="redoubt", cluster_id=1, incarnation=1, tenant_id=1001, round=3, piece=0, source="engine-a")
+
+
+class CrashError(BaseException):
+    """The process is gone at this point."""
+
+
+@dataclass
+class MemoryDestination:
+    """A `Destination` that keeps its objects in a dictionary.
+
+    `failing(operation, name)` is called before each operation, `lost_answer` after a put: what they raise is raised.
+    """
+
+    objects: dict[str, bytes] = field(default_factory=dict)
+    failing: Callable[[str, str], None] = lambda _operation, _name: None
+    lost_answer: Callable[[str], None] = lambda _name: None
+    stored: list[str] = field(default_factory=list)
+
+    def put_if_absent(self, name: str, data: bytes) -> None:
+        """See `Destination`."""
+        self.failing("put", name)
+        if name in self.objects:
+            raise ObjectExistsError(f"{name} exists already")
+        self.objects[name] = data
+        self.stored.append(name)
+        self.lost_answer(name)
+
+    def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
+        """See `Destination`."""
+        self.failing("get", name)
+        try:
+            data = self.objects[name][offset:]
+        except KeyError:
+            raise ObjectMissingError(f"{name} is not there") from None
+        return data if length is None else data[:length]
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """See `Destination`."""
+        self.failing("list", prefix)
+        folders = ((name, *name.rpartition("/")[::2]) for name in self.objects)
+        return iter(
+            [ObjectInfo(name, len(self.objects[name])) for name, folder, _ in sorted(folders) if folder == prefix]
+        )
+
+    def delete(self, name: str) -> None:
+        """See `Destination`."""
+        self.failing("delete", name)
+        self.objects.pop(name, None)
+
+    def probe(self) -> None:
+        """See `Destination`."""
+        self.failing("probe", "")
+
+
+def down(_operation: str, _name: str) -> None:
+    """What a destination that does not answer does at every operation."""
+    raise DestinationError("the medium is gone")
+
+
+def chained(data: bytes, chain: int) -> int:
+    """The checksum of a log that goes on with `data`."""
+    return int(google_crc32c.extend(chain, data))
+
+
+class MemoryLog:
+    """A log of groups, and the `LogReader` of it. Group n has the SCN 100 * (n + 1)."""
+
+    def __init__(self, start_lsn: int = 0) -> None:
+        self.groups: list[LogBatch] = []
+        self.start = LogPosition(start_lsn, 0, 0)
+        self.reads = 0
+        self.is_closed = False
+        self.failing: Callable[[], None] = lambda: None
+
+    @property
+    def end(self) -> LogPosition:
+        """Where the log ends now."""
+        return self.groups[-1].end if self.groups else self.start
+
+    @property
+    def data(self) -> bytes:
+        """All of the log."""
+        return b"".join(group.data for group in self.groups)
+
+    def append(self, *groups: bytes) -> None:
+        """The engine writes groups."""
+        for data in groups:
+            start, scn = self.end, 100 * (len(self.groups) + 1)
+            end = LogPosition(start.lsn + len(data), scn, chained(data, start.chain or 0))
+            self.groups.append(LogBatch(data, start, end, scn))
+
+    def read(self, position: LogPosition, limit: int) -> LogBatch | None:
+        """See `LogReader`."""
+        self.reads += 1
+        self.failing()
+        rest = [group for group in self.groups if group.start.lsn >= position.lsn]
+        if not rest:
+            return None
+        if rest[0].start.lsn != position.lsn or position.chain not in {None, rest[0].start.chain}:
+            raise LogDamagedError(f"the log at LSN {position.lsn} does not continue what was read before")
+        taken, size = [rest[0]], len(rest[0].data)
+        for group in rest[1:]:
+            if size + len(group.data) > limit:
+                break
+            taken.append(group)
+            size += len(group.data)
+        return LogBatch(b"".join(group.data for group in taken), position, taken[-1].end, taken[0].min_scn)
+
+    def close(self) -> None:
+        """See `LogReader`."""
+        self.is_closed = True
+
+
+class InlineExecutor(Executor):
+    """Runs what is submitted at once, in the caller's thread."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """See `Executor`. A crash goes to the caller, everything else to the future."""
+        future: Future[T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - as every executor does
+            future.set_exception(error)
+        return future
+
+
+class PatientExecutor(Executor):
+    """Keeps what is submitted until it is told to run it."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """See `Executor`."""
+        future: Future[T] = Future()
+        self.waiting.append((future, lambda: fn(*args, **kwargs)))
+        return future
+
+    def run_one(self, index: int = 0) -> None:
+        """Do one of the waiting jobs."""
+        future, work = self.waiting[index]
+        del self.waiting[index]
+        try:
+            future.set_result(work())
+        except Exception as error:  # noqa: BLE001 - as every executor does
+            future.set_exception(error)
+
+    def run_all(self) -> None:
+        """Do all of the waiting jobs in order."""
+        while self.waiting:
+            self.run_one()
+
+
+class Clock:
+    """A clock that moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        """The time in seconds."""
+        return self.now
+
+
+class Pause:
+    """Notes how long each pause is, and does not wait. `before_each` is called first; `limit` pauses are allowed."""
+
+    def __init__(self, limit: int = 1000) -> None:
+        self.seconds: list[float] = []
+        self.limit = limit
+        self.before_each: Callable[[], None] = lambda: None
+
+    def __call__(self, seconds: float) -> bool:
+        """Whether to go on trying."""
+        self.before_each()
+        self.seconds.append(seconds)
+        return len(self.seconds) < self.limit
+
+
+def header_of(log: bytes, codec: str = "none", start_lsn: int = 0, **changes: Any) -> SegmentHeader:
+    """A segment header that fits `log`."""
+    header = SegmentHeader(
+        **vars(OF),
+        start_lsn=start_lsn,
+        end_lsn=start_lsn + len(log),
+        min_scn=100,
+        max_scn=200,
+        chain_before=7,
+        chain_after=chained(log, 7),
+        codec=codec,
+    )
+    return replace(header, **changes)
+
+
+def random_log(size: int, seed: int = 1) -> bytes:
+    """Bytes that compress a little, the same for the same arguments."""
+    return bytes(random.Random(seed).choices(b"abcdefgh\0\xff", k=size))

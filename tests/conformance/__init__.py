@@ -1,0 +1,1 @@
+"""One test for each seam, which every implementation of it runs."""

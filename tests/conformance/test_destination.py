@@ -1,0 +1,107 @@
+"""What every destination does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from redoubt.destinations.file import FileDestination
+from redoubt.destinations.uri import open_destination
+from redoubt.model.seams import Destination, ObjectExistsError, ObjectInfo, ObjectMissingError
+from tests.archive.fakes import MemoryDestination
+
+KINDS: dict[str, Callable[[Path], Destination]] = {
+    "file": FileDestination,
+    "uri": lambda path: open_destination(f"file://{path}"),
+    "memory": lambda _path: MemoryDestination(),
+}
+
+
+@pytest.fixture(params=KINDS)
+def destination(request: pytest.FixtureRequest, tmp_path: Path) -> Destination:
+    """An empty destination of each kind."""
+    return KINDS[request.param](tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"x", bytes(range(256)) * 4096])
+def test_what_is_put_is_got(destination: Destination, content: bytes) -> None:
+    """Byte for byte, also nothing and a mebibyte."""
+    destination.put_if_absent("a/b/c/object", content)
+
+    assert content == destination.get("a/b/c/object")
+
+
+def test_an_object_is_never_replaced(destination: Destination) -> None:
+    """The second put of a name raises ObjectExistsError, also with the same bytes, and changes nothing."""
+    destination.put_if_absent("a/object", b"first")
+    for content in (b"second", b"first", b""):
+        with pytest.raises(ObjectExistsError):
+            destination.put_if_absent("a/object", content)
+
+    assert destination.get("a/object") == b"first"
+
+
+@given(offset=st.integers(0, 12), length=st.none() | st.integers(0, 12))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_part_of_an_object(destination: Destination, offset: int, length: int | None) -> None:
+    """As many bytes from an offset as there are."""
+    destination.delete("object")
+    destination.put_if_absent("object", b"0123456789")
+    end = None if length is None else offset + length
+
+    assert b"0123456789"[offset:end] == destination.get("object", offset, length)
+
+
+def test_a_missing_object(destination: Destination) -> None:
+    """ObjectMissingError, in a folder and without one."""
+    destination.put_if_absent("a/object", b"")
+    for name in ("a/other", "b/object", "a/b/c"):
+        with pytest.raises(ObjectMissingError):
+            destination.get(name)
+
+
+def test_objects_are_listed_by_name(destination: Destination) -> None:
+    """Only those directly in the folder, in the order of their names, with their sizes."""
+    for name in ("a/10", "a/9", "a/B", "a/a", "a/b/inner", "ab/other", "a/.hidden", "top"):
+        destination.put_if_absent(name, name.encode())
+    expected = [ObjectInfo(name, len(name)) for name in ("a/.hidden", "a/10", "a/9", "a/B", "a/a")]
+
+    assert expected == list(destination.list("a"))
+
+
+def test_objects_without_folder_are_listed(destination: Destination) -> None:
+    """The empty prefix is the destination itself, and names stay relative to it."""
+    destination.put_if_absent("top", b"123")
+    destination.put_if_absent("a/inner", b"")
+
+    assert [ObjectInfo("top", 3)] == list(destination.list(""))
+
+
+def test_a_folder_that_is_not_there_is_empty(destination: Destination) -> None:
+    """Nothing has been stored there yet."""
+    assert list(destination.list("a/b")) == []
+
+
+def test_a_deleted_object_is_gone_and_its_name_free(destination: Destination) -> None:
+    """Deleting it again is no error, nor is deleting what never was."""
+    destination.put_if_absent("a/object", b"first")
+    destination.delete("a/object")
+    destination.delete("a/object")
+    destination.delete("b/never")
+    with pytest.raises(ObjectMissingError):
+        destination.get("a/object")
+    destination.put_if_absent("a/object", b"second")
+
+    assert destination.get("a/object") == b"second"
+
+
+def test_a_probe_changes_nothing(destination: Destination) -> None:
+    """Nothing that it wrote is left."""
+    destination.put_if_absent("object", b"")
+    destination.probe()
+
+    assert [ObjectInfo("object", 0)] == list(destination.list(""))
