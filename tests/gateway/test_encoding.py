@@ -32,6 +32,7 @@ rows_of_text = st.lists(st.none() | texts, min_size=1, max_size=12)
 
 @given(st.integers(0, 2**64 - 1), st.integers(0, 0xFFFF), statuses)
 def test_an_ok_comes_back(affected: int, warnings: int, status: int) -> None:
+    """Affected rows, warnings and status flags survive."""
     ok = Ok(affected, warnings)
 
     assert decode_ok(ok_payload(ok, status)) == (ok, status)
@@ -39,12 +40,14 @@ def test_an_ok_comes_back(affected: int, warnings: int, status: int) -> None:
 
 @given(st.integers(0, 0xFFFF), st.text("0123456789HY", min_size=5, max_size=5), st.text(max_size=1000))
 def test_an_error_comes_back(code: int, sqlstate: str, message: str) -> None:
+    """Code, SQLSTATE and message survive, whatever the message."""
     error = decode_error(error_payload(SqlError(code, sqlstate, message)))
 
     assert (error.code, error.sqlstate, error.message) == (code, sqlstate, message)
 
 
 def test_an_error_without_sqlstate() -> None:
+    """A client from before 4.1 gets none, and an engine may send none; both are read."""
     error = decode_error(error_payload(SqlError(1251, "08004", "too old"), with_sqlstate=False))
 
     assert (error.code, error.sqlstate, error.message) == (1251, "HY000", "too old")
@@ -53,6 +56,7 @@ def test_an_error_without_sqlstate() -> None:
 
 @given(statuses, st.booleans())
 def test_an_end_comes_back(status: int, deprecate_eof: bool) -> None:  # noqa: FBT001
+    """The status flags survive in both forms of an end."""
     payload = end_payload(status, deprecate_eof=deprecate_eof)
 
     assert decode_end_status(payload, deprecate_eof=deprecate_eof) == status
@@ -60,21 +64,25 @@ def test_an_end_comes_back(status: int, deprecate_eof: bool) -> None:  # noqa: F
 
 @given(columns)
 def test_a_column_comes_back(column: Column) -> None:
+    """What a handler gets from `query` and hands back has the same names, types and lengths."""
     assert decode_column(column_payload(column)) == column
 
 
 @given(rows_of_text)
 def test_a_text_row_comes_back(row: list[str | None]) -> None:
+    """NULL, empty and any other text survive."""
     assert decode_row(text_row(tuple(row)), len(row)) == tuple(row)
 
 
 def test_undecodable_bytes_pass_both_ways() -> None:
+    """Bytes that are no UTF-8 travel through a handler unharmed."""
     assert decode_row(b"\2\xff\xfe", 1) == ("\udcff\udcfe",)
     assert text_row(("\udcff\udcfe",)) == b"\2\xff\xfe"
 
 
 @given(st.binary(max_size=100))
 def test_any_bytes_are_decoded_or_refused(data: bytes) -> None:
+    """A broken engine raises nothing but a ProtocolError."""
     decoders = (
         decode_ok,
         decode_error,
@@ -89,6 +97,7 @@ def test_any_bytes_are_decoded_or_refused(data: bytes) -> None:
 
 
 def test_a_binary_row() -> None:
+    """NULLs are bits counted from the third; numbers are eight bytes, texts have a length."""
     many = (*(Column(str(number)) for number in range(7)), Column("n", ColumnType.LONGLONG))
     row = (None, "a", None, "b", None, "", None, -2)
 
@@ -96,6 +105,7 @@ def test_a_binary_row() -> None:
 
 
 def test_a_row_of_another_width_is_a_bug() -> None:
+    """A handler that answers fewer values than columns is found out, not passed on."""
     with pytest.raises(ValueError, match="zip"):
         binary_row(("a",), ())
 
@@ -119,6 +129,7 @@ def test_answers_are_whole_replies(
     binary: bool,  # noqa: FBT001
     sequence: int,
 ) -> None:
+    """What is encoded here is what the reply machine recognizes: one whole reply, with nothing left."""
     packets = PacketBuilder(sequence)
     add_answer(packets, answer, 2, deprecate_eof=deprecate_eof, binary=binary)
     reply = Reply(Shape.EXECUTION if binary else Shape.RESULTS, deprecate_eof=deprecate_eof, sequence=sequence)

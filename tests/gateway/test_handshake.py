@@ -33,21 +33,25 @@ RECORDED_GREETING = (
 
 
 def test_the_engines_greeting() -> None:
+    """A recorded greeting is read to the last field."""
     assert decode_greeting(RECORDED_GREETING) == Greeting(99, b'k^w[As?"(D\\"2snO"WqT', 0x9FF7FF)
 
 
 def test_our_greeting_is_like_the_engines() -> None:
+    """Clients see the same greeting, byte for byte, but for salt, id and the capabilities withheld."""
     ours = encode_greeting(Greeting(99, b'k^w[As?"(D\\"2snO"WqT', 0x9FF7FF))
 
     assert ours == RECORDED_GREETING
 
 
 def test_nothing_is_offered_that_hides_packets() -> None:
+    """TLS and compression would leave nothing to read."""
     assert not OFFERED & (Capability.SSL | Capability.COMPRESS | Capability.ZSTD)
 
 
 @given(st.integers(0, 2**32 - 1), st.binary(min_size=20, max_size=20), st.integers(0, 2**32 - 1))
 def test_a_greeting_comes_back(connection_id: int, salt: bytes, capabilities: int) -> None:
+    """Id, salt and capabilities survive."""
     greeting = Greeting(connection_id, salt, capabilities)
 
     assert decode_greeting(encode_greeting(greeting)) == greeting
@@ -57,6 +61,7 @@ def test_a_greeting_comes_back(connection_id: int, salt: bytes, capabilities: in
 def test_a_login_comes_back(
     user: bytes, capabilities: int, charset: int, database: bytes, attributes: bytes, answer: bytes
 ) -> None:
+    """What one side encodes the other understands; only what was agreed on is in it."""
     request = LoginRequest(b"ignored", capabilities, charset, database, attributes)
 
     decoded = decode_login(encode_login(request, user, answer, OFFERED))
@@ -68,6 +73,7 @@ def test_a_login_comes_back(
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_login_or_refused(data: bytes) -> None:
+    """A malformed login raises nothing but a ProtocolError."""
     decoders = (
         decode_greeting,
         decode_login,
@@ -80,11 +86,13 @@ def test_any_bytes_are_a_login_or_refused(data: bytes) -> None:
 
 
 def test_an_unknown_protocol() -> None:
+    """An engine that is none is refused before its bytes are interpreted."""
     with pytest.raises(ProtocolError):
         decode_greeting(b"\x09" + RECORDED_GREETING[1:])
 
 
 def test_salts_have_no_end_inside() -> None:
+    """Clients cut a salt at a NUL, and take `$` for the mark of another plugin's."""
     for _ in range(100):
         salt = new_salt()
         assert len(salt) == 20
@@ -110,11 +118,13 @@ def test_salts_have_no_end_inside() -> None:
     ],
 )
 def test_names(name: str, account: Account) -> None:
+    """All forms, and what is none of them, which is a plain user's name."""
     assert parse_account(name) == account
 
 
 @given(st.text())
 def test_any_text_is_a_name(name: str) -> None:
+    """There is no name that the gateway stumbles over."""
     assert parse_account(name).tenant == parse_account(name).tenant.lower()
 
 
@@ -122,6 +132,7 @@ def test_any_text_is_a_name(name: str) -> None:
     ("cluster", "inside"), [(None, True), ("Stronghold", True), ("stronghold", True), ("", False), ("other", False)]
 )
 def test_clusters(cluster: str | None, inside: bool) -> None:  # noqa: FBT001
+    """No cluster is any cluster; a named one is compared without regard to case."""
     assert Account("root", "sys", cluster).is_in("Stronghold") is inside
 
 
@@ -137,9 +148,11 @@ def test_clusters(cluster: str | None, inside: bool) -> None:  # noqa: FBT001
     ],
 )
 def test_kill(text: bytes, translated: bytes) -> None:
+    """Only a lone KILL with an id of ours is changed."""
     assert translate_kill_text(text, {5: 7}.get) == translated
 
 
 def test_the_kill_command() -> None:
+    """The binary form is changed likewise."""
     assert translate_kill_id(b"\5\0\0\0", {5: 7}.get) == b"\7\0\0\0"
     assert translate_kill_id(b"\6\0\0\0", {5: 7}.get) == b"\6\0\0\0"

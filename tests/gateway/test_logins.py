@@ -52,6 +52,7 @@ def mariadb(door: Door, *arguments: str, sql: str) -> subprocess.CompletedProces
     ],
 )
 def test_every_form_of_a_name_reaches_its_tenant(door: Door, name: str, database: str) -> None:
+    """Names decide on the engine; tenant and cluster in any case."""
     with contextlib.closing(door.connect(name, password=USER_PASSWORD)) as connection:
         assert one(connection, f"select count(*) from information_schema.schemata where schema_name = '{database}'")
         assert one(connection, "select current_user()") == "alice@%"
@@ -62,6 +63,7 @@ def test_every_form_of_a_name_reaches_its_tenant(door: Door, name: str, database
 )
 @pytest.mark.parametrize(("password", "used"), [("wrong", "YES"), ("", "NO")])
 def test_what_is_wrong_with_a_login_is_not_told(door: Door, name: str, password: str, used: str) -> None:
+    """Unknown tenant, wrong cluster, wrong password: one error, which says whether a password was used."""
     with pytest.raises(pymysql.OperationalError) as refusal:
         door.connect(name, password=password)
 
@@ -69,6 +71,7 @@ def test_what_is_wrong_with_a_login_is_not_told(door: Door, name: str, password:
 
 
 def test_a_name_with_bytes_that_are_no_text_is_refused_like_another(door: Door) -> None:
+    """The name comes back in the error as it came, and the log can print it."""
     with RawClient(door) as client:
         client.receive()
         client.send(login_packet(b"\xff\xfe@nowhere"), 1)
@@ -78,12 +81,14 @@ def test_a_name_with_bytes_that_are_no_text_is_refused_like_another(door: Door) 
 
 
 def test_the_command_line_logs_in(door: Door) -> None:
+    """The client that most people have."""
     run = mariadb(door, "-ualice@main", f"-p{USER_PASSWORD}", "main_data", sql="select database(), 1")
 
     assert (run.stdout, run.stderr) == ("main_data\t1\n", "")
 
 
 def test_the_command_line_is_refused(door: Door) -> None:
+    """It shows the error as it would a server's."""
     run = mariadb(door, "-ualice@main", "-pwrong", sql="select 1")
 
     assert run.returncode == 1
@@ -91,6 +96,7 @@ def test_the_command_line_is_refused(door: Door) -> None:
 
 
 def test_connector_python_logs_in(door: Door) -> None:
+    """A client with another implementation of the protocol."""
     connection = mysql.connector.connect(
         host=door.host, port=door.port, user="alice@main", password=USER_PASSWORD, ssl_disabled=True
     )
@@ -100,6 +106,7 @@ def test_connector_python_logs_in(door: Door) -> None:
 
 
 def test_sessions_have_different_ids_and_salts(door: Door) -> None:
+    """An id tells sessions apart for KILL; a salt that repeats could be replayed."""
     with RawClient(door) as first, RawClient(door) as second:
         greetings = [first.receive(), second.receive()]
 
@@ -108,26 +115,31 @@ def test_sessions_have_different_ids_and_salts(door: Door) -> None:
 
 
 def test_sys_begins_in_oceanbase(door: Door) -> None:
+    """As in OceanBase, where the views are."""
     with contextlib.closing(door.connect("root")) as connection:
         assert one(connection, "select database()") == "oceanbase"
 
 
 def test_sys_begins_where_the_client_says(door: Door) -> None:
+    """A database that the client names is not overruled."""
     with contextlib.closing(door.connect("root", database="sys_data")) as connection:
         assert one(connection, "select database()") == "sys_data"
 
 
 def test_who_has_no_right_to_oceanbase_begins_nowhere(door: Door) -> None:
+    """The default database is a courtesy: a refusal of it is no refusal of the login."""
     with contextlib.closing(door.connect("nobody")) as connection:
         assert one(connection, "select database()") is None
 
 
 def test_a_tenant_has_no_default_database(door: Door) -> None:
+    """Nothing is entered that nobody asked for."""
     with contextlib.closing(door.connect("root@main")) as connection:
         assert one(connection, "select database()") is None
 
 
 def test_an_unknown_database_is_the_engines_error(door: Door) -> None:
+    """The engine checks it, in the login itself."""
     with pytest.raises(pymysql.OperationalError) as refusal:
         door.connect("root@main", database="nowhere")
 
@@ -135,6 +147,7 @@ def test_an_unknown_database_is_the_engines_error(door: Door) -> None:
 
 
 def test_an_engine_that_is_down_asks_to_come_back(tmp_path: Path) -> None:
+    """A restart of an engine is not an outage to give up on."""
     with Door(Tenants({"main": tmp_path / "nobody.sock"})) as door, pytest.raises(pymysql.OperationalError) as refusal:
         door.connect("root@main")
 
@@ -144,6 +157,7 @@ def test_an_engine_that_is_down_asks_to_come_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["root@main", "root@unknown"])
 def test_commands_after_a_refused_login_get_nothing(door: Door, name: str) -> None:
+    """A refused client has no session: what it sends is read by nobody."""
     with RawClient(door) as client:
         assert client.log_in(name, b"wrong")[:3] == b"\xff\x15\x04"
         with contextlib.suppress(ConnectionError):
@@ -153,6 +167,7 @@ def test_commands_after_a_refused_login_get_nothing(door: Door, name: str) -> No
 
 @pytest.mark.parametrize("missing", [Capability.PLUGIN_AUTH, Capability.SECURE_CONNECTION])
 def test_a_client_without_plugins_is_turned_away(door: Door, missing: int) -> None:
+    """The two capabilities that the login needs are asked for politely."""
     with RawClient(door) as client:
         client.receive()
         client.send(login_packet(b"root", capabilities=CAPABILITIES & ~missing), 1)
@@ -163,6 +178,7 @@ def test_a_client_without_plugins_is_turned_away(door: Door, missing: int) -> No
 
 
 def test_a_client_from_before_4_1_is_turned_away_in_its_own_words(door: Door) -> None:
+    """Its error packet has no SQLSTATE, which such a client would show as text."""
     with RawClient(door) as client:
         client.receive()
         client.send(b"\x05\x00\xff\xff\xffroot\0", 1)
@@ -185,6 +201,7 @@ def test_a_client_from_before_4_1_is_turned_away_in_its_own_words(door: Door) ->
     ],
 )
 def test_a_malformed_login_ends_the_connection(door: Door, packet: bytes, sequence: int) -> None:
+    """Cut off, overlong or with lengths that lie: nothing of it is believed."""
     with RawClient(door) as client:
         client.receive()
         client.send(packet, sequence)
@@ -193,6 +210,7 @@ def test_a_malformed_login_ends_the_connection(door: Door, packet: bytes, sequen
 
 
 def test_an_answer_out_of_order_ends_the_connection(door: Door) -> None:
+    """A sequence number that is wrong means that the sides disagree on where they are."""
     with RawClient(door) as client:
         client.receive()
         client.send(login_packet(b"root"), 1)
@@ -203,6 +221,7 @@ def test_an_answer_out_of_order_ends_the_connection(door: Door) -> None:
 
 
 def test_an_answer_that_is_too_long_ends_the_connection(door: Door) -> None:
+    """The field that it would go into has one byte of length."""
     with RawClient(door) as client:
         client.receive()
         client.send(login_packet(b"root"), 1)
@@ -213,6 +232,7 @@ def test_an_answer_that_is_too_long_ends_the_connection(door: Door) -> None:
 
 
 def test_a_first_packet_that_is_too_long_ends_the_connection(door: Door) -> None:
+    """A login needs no more than a few hundred bytes, so none are waited for."""
     with RawClient(door) as client:
         client.receive()
         client.socket.sendall(b"\xff\xff\xff\x01")
@@ -221,6 +241,7 @@ def test_a_first_packet_that_is_too_long_ends_the_connection(door: Door) -> None
 
 
 def test_a_login_that_takes_too_long_is_ended(engine: Engine) -> None:
+    """A connection that stays silent does not keep its place."""
     with Door(Tenants({"main": engine.socket}), login_patience=0.1) as door, RawClient(door) as client:
         client.receive()
 
@@ -228,6 +249,7 @@ def test_a_login_that_takes_too_long_is_ended(engine: Engine) -> None:
 
 
 def test_a_login_without_plugin_name_and_attributes_is_complete(door: Door) -> None:
+    """Both are optional for a client, even one that announced attributes."""
     with RawClient(door) as client:
         client.receive()
         client.send(login_packet(b"root", capabilities=CAPABILITIES | Capability.CONNECT_ATTRS, tail=b""), 1)
@@ -246,6 +268,7 @@ def change_user(user: bytes, tail: bytes = b"") -> bytes:
     ids=["no character set", "no plugin", "a collation above 255"],
 )
 def test_change_user_moves_to_another_tenant(door: Door, tail: bytes) -> None:
+    """The new login is judged by the new tenant's engine; the packet's tail is optional."""
     with RawClient(door) as client:
         assert client.log_in("root@sys")[0] == 0
         client.send(change_user(b"alice@main", tail))
@@ -257,6 +280,7 @@ def test_change_user_moves_to_another_tenant(door: Door, tail: bytes) -> None:
 
 
 def test_change_user_with_attributes_and_database(door: Door) -> None:
+    """Attributes and database go to the new engine as they would at a login."""
     capabilities = CAPABILITIES | Capability.CONNECT_ATTRS
     with RawClient(door) as client:
         client.receive()
@@ -271,6 +295,7 @@ def test_change_user_with_attributes_and_database(door: Door) -> None:
 
 
 def test_a_refused_change_of_user_ends_the_session(door: Door) -> None:
+    """The session that was there is over as well."""
     with RawClient(door) as client:
         client.log_in("root@sys")
         client.send(change_user(b"alice@main"))
@@ -281,6 +306,7 @@ def test_a_refused_change_of_user_ends_the_session(door: Door) -> None:
 
 
 def test_a_malformed_change_of_user_ends_the_session(door: Door) -> None:
+    """As a malformed login."""
     with RawClient(door) as client:
         client.log_in("root@sys")
         client.send(b"\x11root")

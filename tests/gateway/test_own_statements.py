@@ -81,6 +81,7 @@ def mariadb(door: Door, sql: str, *arguments: str) -> subprocess.CompletedProces
 
 
 def test_a_statement_goes_to_the_handler(connection: Any, handler: Handler) -> None:
+    """With comments, white space and a semicolon; the handler learns who asks and where."""
     with connection.cursor() as cursor:
         assert cursor.execute("/* a comment */ alter  system\n archivelog ;") == 3
 
@@ -88,6 +89,7 @@ def test_a_statement_goes_to_the_handler(connection: Any, handler: Handler) -> N
 
 
 def test_an_error_is_the_clients(connection: Any) -> None:
+    """Number, SQLSTATE and text are the handler's, and the session goes on."""
     with connection.cursor() as cursor:
         with pytest.raises(pymysql.OperationalError) as error:
             cursor.execute("ALTER SYSTEM NOARCHIVELOG")
@@ -96,6 +98,7 @@ def test_an_error_is_the_clients(connection: Any) -> None:
 
 
 def test_a_bug_is_logged_and_the_session_goes_on(connection: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """The client learns that it is not to blame; the log has the traceback."""
     with connection.cursor() as cursor:
         with pytest.raises(pymysql.Error) as error:
             cursor.execute("ALTER SYSTEM MINOR FREEZE")
@@ -105,6 +108,8 @@ def test_a_bug_is_logged_and_the_session_goes_on(connection: Any, capsys: pytest
 
 
 def test_an_answer_that_cannot_be_encoded_is_a_bug(connection: Any, handler: Handler) -> None:
+    """Values that fit no packet are noticed before anything is sent."""
+
     async def huge(statement: ArchiveLog, session: EngineSession) -> Answer:
         return Ok(affected_rows=2**64)
 
@@ -114,6 +119,7 @@ def test_an_answer_that_cannot_be_encoded_is_a_bug(connection: Any, handler: Han
 
 
 def test_rows(connection: Any) -> None:
+    """Names, numbers, texts and NULLs, in any script."""
     with connection.cursor() as cursor:
         cursor.execute("show parameters")
 
@@ -122,6 +128,7 @@ def test_rows(connection: Any) -> None:
 
 
 def test_rows_on_the_command_line(door: Door) -> None:
+    """Columns and NULLs are shown as an engine's."""
     run = mariadb(door, "SHOW PARAMETERS LIKE '%备%'")
 
     assert run.stderr == ""
@@ -133,6 +140,7 @@ def test_rows_on_the_command_line(door: Door) -> None:
 
 
 def test_what_the_handler_leaves_goes_to_the_engine_as_it_came(connection: Any, handler: Handler) -> None:
+    """The engine's answer is the client's, be it good or bad."""
     with connection.cursor() as cursor:
         cursor.execute("alter system set syslog_level = 'WARN'")
         assert [type(statement) for statement, _, _ in handler.seen] == [SetParameters]
@@ -142,6 +150,7 @@ def test_what_the_handler_leaves_goes_to_the_engine_as_it_came(connection: Any, 
 
 
 def test_what_only_looks_like_ours_goes_to_the_engine(connection: Any, handler: Handler) -> None:
+    """A string with our words in it is a string."""
     with connection.cursor() as cursor:
         cursor.execute("select 'alter system archivelog'")
         assert cursor.fetchall() == (("alter system archivelog",),)
@@ -149,6 +158,7 @@ def test_what_only_looks_like_ours_goes_to_the_engine(connection: Any, handler: 
 
 
 def test_the_handler_has_the_session(door: Door, handler: Handler, engines: dict[str, Engine]) -> None:
+    """Its queries run on the session's own connection, whose results are all read whatever happens."""
     seen: list[Any] = []
 
     async def look(statement: ArchiveLog, session: EngineSession) -> Answer:
@@ -197,6 +207,7 @@ def test_the_handler_has_the_session(door: Door, handler: Handler, engines: dict
 
 
 def test_status_flags_are_carried_over(connection: Any) -> None:
+    """What a client believes of its transaction stays true through our answers."""
     with connection.cursor() as cursor:
         cursor.execute("alter system archivelog")
         assert connection.server_status == 2
@@ -218,6 +229,7 @@ def results(cursor: Any) -> list[Any]:
 
 
 def test_several_statements_in_one_text(connection: Any, handler: Handler) -> None:
+    """Each runs in its place, the results make up one reply, and the connection is in step afterwards."""
     with connection.cursor() as cursor:
         cursor.execute("select 1; alter system archivelog; show parameters; select 'ö;', 3; do 1; show parameters;")
 
@@ -228,6 +240,7 @@ def test_several_statements_in_one_text(connection: Any, handler: Handler) -> No
 
 
 def test_many_rows_between_own_statements(connection: Any) -> None:
+    """Sequence numbers run on over an engine's large result and wrap."""
     numbers = "select a.n * 100 + b.n from ({0}) a, ({0}) b order by 1".format(
         " union ".join(f"select {number} as n" for number in range(100))
     )
@@ -239,6 +252,7 @@ def test_many_rows_between_own_statements(connection: Any) -> None:
 
 @pytest.mark.parametrize(("broken", "code"), [("alter system noarchivelog", 9024), ("selec 2", 1064)])
 def test_the_first_error_ends_the_text(connection: Any, handler: Handler, broken: str, code: int) -> None:
+    """As in MySQL: nothing after it runs, and what came before it stays."""
     with connection.cursor() as cursor:
         cursor.execute(f"select 1; {broken}; alter system archivelog")
         with pytest.raises(pymysql.Error) as error:
@@ -250,6 +264,7 @@ def test_the_first_error_ends_the_text(connection: Any, handler: Handler, broken
 
 
 def test_several_statements_that_the_handler_leaves(connection: Any, handler: Handler) -> None:
+    """Those of ours that are the engine's after all keep their place too."""
     with connection.cursor() as cursor:
         cursor.execute("select 1; alter system set syslog_level = 'WARN'; select 2")
 
@@ -258,6 +273,7 @@ def test_several_statements_that_the_handler_leaves(connection: Any, handler: Ha
 
 
 def test_several_statements_without_leave_to_send_them(door: Door, handler: Handler) -> None:
+    """The option decides, as it does in the engine; without it the engine refuses the text."""
     with contextlib.closing(door.connect(client_flag=0)) as connection, connection.cursor() as cursor:
         connection._execute_command(0x1B, b"\1\0")
         connection._read_packet()
@@ -272,6 +288,7 @@ def test_several_statements_without_leave_to_send_them(door: Door, handler: Hand
 
 
 def test_several_statements_with_a_local_file(door: Door) -> None:
+    """The client's packets in the middle of the reply are numbered for the engine, and back."""
     with RawClient(door) as client:
         client.log_in("root")
         client.send(b"\x03drop table if exists sys_data.several")
@@ -295,6 +312,7 @@ def test_several_statements_with_a_local_file(door: Door) -> None:
 
 
 def test_pipelined_own_statements_do_not_overtake(door: Door) -> None:
+    """A quick answer of ours waits for a slow one of the engine's."""
     with RawClient(door) as client:
         client.log_in("root")
         texts = (
@@ -313,6 +331,7 @@ def test_pipelined_own_statements_do_not_overtake(door: Door) -> None:
 
 
 def test_the_command_line_with_several_statements(door: Door) -> None:
+    """The client that sends several statements without being asked twice."""
     run = mariadb(door, "select 1; alter system archivelog; show parameters; alter system noarchivelog", "-N")
 
     assert run.stdout.startswith("1\nbackup_log_archive_option\t1")
@@ -320,6 +339,7 @@ def test_the_command_line_with_several_statements(door: Door) -> None:
 
 
 def test_a_text_beyond_the_limit_is_the_engines(connection: Any, handler: Handler) -> None:
+    """So long a statement is not held in memory to see whether it might be ours."""
     with connection.cursor() as cursor, pytest.raises(pymysql.Error):
         cursor.execute(f"alter system archivelog /* {'x' * (1 << 20)} */")
     assert handler.seen == []
@@ -331,6 +351,7 @@ def connector(door: Door) -> Any:
 
 
 def test_prepared_with_connector_python(door: Door, handler: Handler) -> None:
+    """Rows and counts in the binary protocol, again and again, next to the engine's."""
     with (
         contextlib.closing(connector(door)) as connection,
         contextlib.closing(connection.cursor(prepared=True)) as cursor,
@@ -350,6 +371,7 @@ def test_prepared_with_connector_python(door: Door, handler: Handler) -> None:
 
 
 def test_prepared_and_left_by_the_handler(door: Door) -> None:
+    """The engine has not prepared it, so it runs as text there."""
     with (
         contextlib.closing(connector(door)) as connection,
         contextlib.closing(connection.cursor(prepared=True)) as cursor,
@@ -361,6 +383,7 @@ def test_prepared_and_left_by_the_handler(door: Door) -> None:
 
 
 def test_prepared_in_packets(door: Door, handler: Handler) -> None:
+    """Every command on a prepared statement, to the byte; closed ids are the engine's to refuse."""
     with RawClient(door) as client:
         client.log_in("root")
         client.send(b"\x16alter system archivelog")
@@ -382,6 +405,7 @@ def test_prepared_in_packets(door: Door, handler: Handler) -> None:
 
 
 def test_prepared_statements_are_forgotten_with_the_connections_state(door: Door) -> None:
+    """COM_RESET_CONNECTION drops them, as the engine drops its own."""
     with RawClient(door) as client:
         client.log_in("root")
         client.send(b"\x16alter system archivelog")
@@ -393,6 +417,7 @@ def test_prepared_statements_are_forgotten_with_the_connections_state(door: Door
 
 
 def test_prepared_statements_are_bounded(door: Door) -> None:
+    """A client that never closes any is stopped."""
     with RawClient(door) as client:
         client.log_in("root")
         client.socket.sendall(frame(b"\x16show parameters", 0) * 1025)
@@ -403,6 +428,7 @@ def test_prepared_statements_are_bounded(door: Door) -> None:
 
 
 def test_a_client_without_multi_statements_at_login(door: Door, handler: Handler) -> None:
+    """Without the capability, a text of several is the engine's to refuse."""
     with RawClient(door) as client:
         client.log_in("root", capabilities=CAPABILITIES & ~Capability.MULTI_STATEMENTS)
         client.send(b"\x03alter system archivelog; select 1")
