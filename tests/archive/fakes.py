@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
@@ -11,8 +12,12 @@ from typing import Any, ParamSpec, TypeVar
 
 import google_crc32c
 
-from redoubt.archive.archiver import RoundOf
+from redoubt.archive.archiver import RoundOf, SealRule
+from redoubt.archive.job import Means
+from redoubt.archive.layout import ClusterPath
+from redoubt.archive.messages import ArchiveRound
 from redoubt.archive.segment import SegmentHeader
+from redoubt.archive.store import RoundStore
 from redoubt.model.log import LogBatch, LogDamagedError, LogPosition
 from redoubt.model.seams import DestinationError, ObjectExistsError, ObjectInfo, ObjectMissingError
 
@@ -150,17 +155,22 @@ class PatientExecutor(Executor):
     """Keeps what is submitted until it is told to run it."""
 
     def __init__(self) -> None:
-        self.waiting: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
+        self.waiting: deque[tuple[Future[Any], Callable[[], Any], list[Future[Any]]]] = deque()
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """See `Executor`."""
         future: Future[T] = Future()
-        self.waiting.append((future, lambda: fn(*args, **kwargs)))
+        needed = [argument for argument in args if isinstance(argument, Future)]
+        self.waiting.append((future, lambda: fn(*args, **kwargs), needed))
         return future
+
+    def is_ready(self) -> bool:
+        """Whether the next job would not wait for another one's result."""
+        return bool(self.waiting) and all(future.done() for future in self.waiting[0][2])
 
     def run_one(self, index: int = 0) -> None:
         """Do one of the waiting jobs."""
-        future, work = self.waiting[index]
+        future, work, _ = self.waiting[index]
         del self.waiting[index]
         try:
             future.set_result(work())
@@ -217,3 +227,54 @@ def header_of(log: bytes, codec: str = "none", start_lsn: int = 0, **changes: An
 def random_log(size: int, seed: int = 1) -> bytes:
     """Bytes that compress a little, the same for the same arguments."""
     return bytes(random.Random(seed).choices(b"abcdefgh\0\xff", k=size))
+
+
+TASK = ArchiveRound(
+    tenant_id=OF.tenant_id,
+    tenant="main",
+    base_dir="/nowhere",
+    source=OF.source,
+    destination="memory",
+    cluster=OF.cluster,
+    cluster_id=OF.cluster_id,
+    identity="f00d",
+    round=OF.round,
+    piece=OF.piece,
+    start_scn=50,
+    start_lsn=0,
+)
+PATH = ClusterPath(OF.cluster, OF.cluster_id).round(OF.tenant_id, OF.round)
+
+
+def archived(destination: MemoryDestination) -> bytes:
+    """The log that a destination holds of the round, with every check made that a restore would make."""
+    destination.failing, destination.lost_answer = (lambda _operation, _name: None), (lambda _name: None)
+    store = RoundStore(destination, PATH)
+    log, chain = b"", 0
+    for name, _size in store.segments():
+        header, data = store.read(name)
+        assert header.chain_before in {None, chain}
+        assert chained(data, chain) == header.chain_after
+        log, chain = log + data, header.chain_after
+    return log
+
+
+def small_means(**changes: Any) -> Means:
+    """What a job works with: no threads, a clock by hand, segments of about 40 bytes."""
+    means = Means(
+        encoders=InlineExecutor(),
+        storer=InlineExecutor(),
+        clock=Clock(),
+        notify=lambda: None,
+        codec=lambda: "none",
+        seal=SealRule(size=40, age=1.0),
+    )
+    return replace(means, **changes)
+
+
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait for what another thread brings about."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.002)  # between two looks, not for something to have happened

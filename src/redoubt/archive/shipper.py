@@ -52,6 +52,7 @@ class Shipper:
         self._pause = pause
         self._notify = notify
         self._under_way: deque[Future[Shipped]] = deque()
+        self._failed = False
         self.trouble = ""
 
     def has_room(self) -> bool:
@@ -70,14 +71,25 @@ class Shipper:
         self._under_way.append(stored)
 
     def collect(self) -> list[Shipped]:
-        """The segments that became durable since the last call, in order. Raises what ended the shipping."""
+        """The segments that became durable since the last call, in order; then raises what ended the shipping."""
         done: list[Shipped] = []
         while self._under_way and self._under_way[0].done():
+            if done and self._under_way[0].exception() is not None:
+                break
             done.append(self._under_way.popleft().result())
         return done
 
     def _put(self, header: SegmentHeader, encoded: Future[bytes]) -> Shipped:
-        data = encoded.result()
+        """Store the next segment, unless one before it was not stored: there must never be a hole."""
+        if self._failed:
+            raise DestinationError("a segment before it was not stored")
+        try:
+            return self._put_for_certain(header, encoded.result())
+        except BaseException:
+            self._failed = True
+            raise
+
+    def _put_for_certain(self, header: SegmentHeader, data: bytes) -> Shipped:
         name = SegmentName(header.start_lsn, header.end_lsn, codec_named(header.codec).suffix)
         seconds = _FIRST_PAUSE
         while True:

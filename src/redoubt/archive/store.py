@@ -12,7 +12,7 @@ from redoubt.archive.layout import RoundInfo, RoundPath
 from redoubt.archive.record import RecordError, dump_record, load_record
 from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_segment
 from redoubt.model.log import LogPosition
-from redoubt.model.seams import Destination, ObjectExistsError, ObjectMissingError
+from redoubt.model.seams import Destination, ObjectExistsError
 
 
 class ArchiveError(Exception):
@@ -101,11 +101,5 @@ class RoundStore:
         try:
             self._destination.put_if_absent(object_name, data)
         except ObjectExistsError as error:
-            if self._existing(object_name) != data:
+            if self._destination.get(object_name) != data:
                 raise ArchiveError(f"{object_name} exists with other content: is another redoubt archiving?") from error
-
-    def _existing(self, object_name: str) -> bytes | None:
-        try:
-            return self._destination.get(object_name)
-        except ObjectMissingError:
-            return None
