@@ -50,8 +50,8 @@ def table(engine: Engine) -> str:
         "insert into main_data.digit values (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)",
         "create table main_data.many (id int primary key, text varchar(80), nothing int)",
         "insert into main_data.many select a.d + b.d * 10 + c.d * 100 + d.d * 1000 + e.d * 10000, "
-        "repeat('x', a.d * 8), if(a.d = 5, null, 1) from main_data.digit a, main_data.digit b, main_data.digit c, main_data.digit d, "
-        "main_data.digit e",
+        "repeat('x', a.d * 8), if(a.d = 5, null, 1) from main_data.digit a, main_data.digit b, main_data.digit c, "
+        "main_data.digit d, main_data.digit e",
     )
     return "main_data.many"
 

@@ -18,7 +18,8 @@ _READ_LIMIT = 256 * 1024
 _WRITE_LIMIT = 256 * 1024
 _HEADER = 4
 
-# A peer that has vanished without a word is noticed after two minutes, whether or not there is something to send.
+# A peer that has vanished without a word is noticed after two minutes, whether or not there is something to send; so
+# is one that has taken nothing for as long (a MySQL server waits for net_write_timeout, one minute).
 _KEEPALIVE = {
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE): 1,
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE): 60,
