@@ -119,9 +119,8 @@ class Service:
         try:
             return await self._gateway.start(host, port)
         except OSError as error:
-            raise HomeError(
-                f"cannot listen on {host}:{port}: {error.strerror or error}; choose another --port"
-            ) from error
+            cause = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+            raise HomeError(f"cannot listen on {host}:{port}: {cause}; choose another --port") from error
 
     async def _start_engine(self, name: str) -> None:
         """Start an engine and wait until the service can log in to it. Raises EngineStartError."""

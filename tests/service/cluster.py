@@ -72,22 +72,23 @@ class ServiceUnderTest:
         """SIGTERM, and wait; the exit status."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self._reap()
+        return self.reap()
 
     def kill(self) -> None:
         """SIGKILL, and wait until the process is reaped."""
         assert self.process is not None
         self.process.kill()
-        self._reap()
+        self.reap()
 
     def close(self) -> None:
         """End whatever is left."""
         self._stop_keeping.set()
-        if self.process is not None and self.process.poll() is None:
+        if self.process is not None and self.process.returncode is None:
             self.stop()
         wait_until("everything has ended", lambda: not any(is_alive(pid) for pid in self.children()))
 
-    def _reap(self) -> int:
+    def reap(self) -> int:
+        """Wait for the process to end; its exit status."""
         assert self.process is not None
         status = self.process.wait(60)
         for stream in (self.process.stdout, self.process.stderr):

@@ -1,0 +1,144 @@
+"""Destinations that cannot be used, become unusable, or are somebody else's."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.service.cluster import ServiceUnderTest, WriteLoad, assert_archive_equals_engine, wait_until
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def _refusal(service: ServiceUnderTest, uri: str) -> str:
+    """The text of the 9026 that a destination gets."""
+    code, text = service.error(f"ALTER SYSTEM SET backup_dest = '{uri}'")
+    assert code == 9026
+    assert text.startswith("backup destination is not valid: ")
+    return text
+
+
+def test_a_destination_is_tried_when_it_is_set(
+    shared_service: ServiceUnderTest, tmp_path: Path, small_disk: Path
+) -> None:
+    """A missing mount, a file, a full and a read-only disk, and texts that are no destination: path and cause named."""
+    (tmp_path / "file").write_text("")
+    with contextlib.suppress(OSError), (small_disk / "filler").open("wb", buffering=0) as filler:
+        while True:
+            filler.write(bytes(4096))
+
+    assert f"{tmp_path}/none is not a directory" in _refusal(shared_service, f"file://{tmp_path}/none")
+    assert f"{tmp_path}/file is not a directory" in _refusal(shared_service, f"file://{tmp_path}/file")
+    assert "No space left on device (free some space there" in _refusal(shared_service, f"file://{small_disk}")
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    assert "the file system is mounted read-only" in _refusal(shared_service, f"file://{small_disk}")
+    assert "write it as file:///absolute/path" in _refusal(shared_service, "s3://bucket")
+    assert "with three slashes" in _refusal(shared_service, "file://relative")
+    assert "no parameters" in _refusal(shared_service, "file:///a?b=c")
+    assert "at most 2048 characters" in _refusal(shared_service, "file:///" + "x" * 2048)
+    assert shared_service.run("SHOW PARAMETERS LIKE 'backup_dest'")[0]["value"] == ""
+
+
+def test_a_destination_is_tried_again_when_a_round_begins(service: ServiceUnderTest) -> None:
+    """What was fine at SET and is gone at ARCHIVELOG is 9026, and the round does not begin."""
+    service.run(f"ALTER SYSTEM SET backup_dest = 'file://{service.backup}'")
+    service.backup.rmdir()
+
+    code, text = service.error("ALTER SYSTEM ARCHIVELOG")
+    assert (code, f"{service.backup} is not a directory" in text) == (9026, True)
+    assert service.status() == "STOP"
+    service.backup.mkdir()
+    service.archive()
+
+
+def test_another_clusters_archive_is_not_touched(service: ServiceUnderTest, tmp_path: Path) -> None:
+    """A foreign archive under the same name is refused at SET, and at ARCHIVELOG if it came later."""
+    foreign = service.backup / "redoubt" / "1" / "incarnation_1" / "cluster_clog_backup_info"
+    foreign.parent.mkdir(parents=True)
+    info = json.dumps({"cluster": "redoubt", "cluster_id": 1, "identity": "somebody else", "format": 1})
+    foreign.write_text(info)
+    assert "holds a log archive already" in _refusal(service, f"file://{service.backup}")
+
+    foreign.unlink()
+    service.run(f"ALTER SYSTEM SET backup_dest = 'file://{service.backup}'")
+    foreign.write_text(info)
+    assert "another cluster" in service.error("ALTER SYSTEM ARCHIVELOG")[1]
+    foreign.write_text("rubbish")
+    assert "not JSON" in service.error("ALTER SYSTEM ARCHIVELOG")[1]
+    foreign.unlink()
+    service.round_folder(1).mkdir(parents=True)
+    (service.round_folder(1) / "something").write_text("")
+    assert "holds something in" in service.error("ALTER SYSTEM ARCHIVELOG")[1]
+    assert service.status() == "STOP"
+
+
+def test_a_full_disk_is_waited_out(service: ServiceUnderTest, small_disk: Path) -> None:
+    """Trouble shows in the status, writers do not notice, and archiving goes on by itself when there is space."""
+    service.keep_engine_log()
+    service.backup = small_disk
+    service.archive("optional compression= zstd_1.3.8")
+    with WriteLoad(service).running() as load:
+        wait_until("the disk is full", lambda: "No space left" in _comment(service))
+        commits = load.commits
+        wait_until("writers go on", lambda: load.commits > commits + 100)
+        assert service.status() == "DOING"
+        subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+        wait_until("the trouble is over", lambda: _comment(service) == "")
+    service.stop_archiving()
+
+    assert_archive_equals_engine(service)
+
+
+def _comment(service: ServiceUnderTest) -> str:
+    rows = service.run("SELECT comment FROM __all_backup_log_archive_status_v2 WHERE tenant_id = 1001")
+    return str(rows[0]["comment"]) if rows else ""
+
+
+def test_a_round_that_cannot_be_stored_still_stops(service: ServiceUnderTest, small_disk: Path) -> None:
+    """NOARCHIVELOG is bounded in time when the disk stays full; the round ends with what is durable, and says why."""
+    service.keep_engine_log()
+    service.backup = small_disk
+    subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
+    service.archive("optional compression= disable")
+    with WriteLoad(service).running():
+        wait_until("the disk is full", lambda: "No space left" in _comment(service))
+    service.run("ALTER SYSTEM NOARCHIVELOG")
+    service.wait_for_status("STOP", timeout=40)
+
+    history = "__all_backup_log_archive_status_history_v2"
+    rows = service.run(f"SELECT comment FROM {history} WHERE tenant_id = 1001 AND log_archive_round = 1")
+    assert "No space left" in str(rows[0]["comment"])
+    assert_archive_equals_engine(service)
+    assert not (service.main_dir / "redoubt" / "held").exists()
+
+
+def test_a_vanished_destination_is_not_written_beside(service: ServiceUnderTest, tmp_path: Path) -> None:
+    """When the mount goes, nothing lands on the disk below; when it comes back, archiving goes on."""
+    service.keep_engine_log()
+    service.archive()
+    aside = tmp_path / "aside"
+    shutil.move(service.backup, aside)
+    service.backup.mkdir()
+    with WriteLoad(service).running():
+        wait_until("the trouble is told", lambda: "is the backup disk still mounted?" in _comment(service))
+    assert list(service.backup.iterdir()) == []
+
+    service.backup.rmdir()
+    shutil.move(aside, service.backup)
+    wait_until("the trouble is over", lambda: _comment(service) == "")
+    service.stop_archiving()
+    assert_archive_equals_engine(service)
