@@ -60,6 +60,7 @@ class Archiver:
         self._gathered: list[LogBatch] = []
         self._gathered_bytes = 0
         self._gathered_since = 0.0
+        self._is_read_out = False
         self.end = resumed
         """What is durable."""
 
@@ -71,15 +72,17 @@ class Archiver:
     def step(self, *, draining: bool = False) -> bool:
         """Move what can be moved without waiting; True if there is probably more to do at once.
 
-        With `draining`, what has been gathered is sealed whatever its size and age. Raises LogError or ArchiveError
+        With `draining`, the log is read to where it ends now and no further, since a writer may never pause, and what
+        has been gathered is sealed whatever its size and age. Raises LogError or ArchiveError
         when the round cannot continue, and OSError when the log could not be read just now.
         """
         for shipped in self._shipper.collect():
             self._count(shipped)
         more = False
-        while self._shipper.has_room() and not self._is_large():
+        while self._shipper.has_room() and not self._is_large() and not self._is_read_out:
             batch = self._reader.read(self._read_to, self._seal.size - self._gathered_bytes)
             if batch is None:
+                self._is_read_out = draining
                 break
             self._gather(batch)
             more = True
@@ -90,8 +93,8 @@ class Archiver:
         return more
 
     def is_drained(self) -> bool:
-        """Whether everything that was read is durable and counted."""
-        return not self._gathered and self._shipper.is_idle()
+        """Whether, after draining, all that the log held is durable and counted."""
+        return self._is_read_out and not self._gathered and self._shipper.is_idle()
 
     def _gather(self, batch: LogBatch) -> None:
         if not self._gathered:

@@ -78,7 +78,7 @@ class RoundJob:
             self._trouble = self._archiver.trouble if self._archiver else self._trouble
         events = self._news()
         if self._stop_by is not None:
-            events += self._try_to_stop(more=more)
+            events += self._try_to_stop()
         return more, events
 
     def _advance(self) -> bool:
@@ -88,10 +88,10 @@ class RoundJob:
             self._archiver = self._start(self._opening.result())
         return self._archiver.step(draining=self._stop_by is not None)
 
-    def _try_to_stop(self, *, more: bool) -> list[Event]:
+    def _try_to_stop(self) -> list[Event]:
         """End if everything is durable, or if the time for that is over."""
         assert self._stop_by is not None
-        drained = self._archiver is not None and not more and self._archiver.is_drained()
+        drained = self._archiver is not None and self._archiver.is_drained()
         late = self._means.clock() >= self._stop_by
         if not drained and not late:
             return []

@@ -1,0 +1,263 @@
+"""The archiver: when a segment is sealed, with what in its header, and what is counted."""
+
+from __future__ import annotations
+
+import pytest
+
+from redoubt.archive.archiver import Archiver, SealRule
+from redoubt.archive.segment import SegmentHeader
+from redoubt.archive.shipper import DEPTH, Shipper
+from redoubt.archive.store import ArchiveEnd, RoundStore
+from redoubt.model.log import LogBatch, LogDamagedError, LogPosition
+from redoubt.model.seams import DestinationError
+
+from .fakes import (
+    OF,
+    PATH,
+    Clock,
+    InlineExecutor,
+    MemoryDestination,
+    MemoryLog,
+    PatientExecutor,
+    Pause,
+    archived,
+    random_log,
+)
+
+
+class Bench:
+    """An archiver with segments of about 40 bytes or a second, and all that it works with."""
+
+    def __init__(self, log: MemoryLog | None = None, resumed: ArchiveEnd | None = None) -> None:
+        self.log = log or MemoryLog()
+        self.destination = MemoryDestination()
+        self.store = RoundStore(self.destination, PATH)
+        self.storer = PatientExecutor()
+        self.clock = Clock()
+        self.codec = "none"
+        self.archiver = Archiver(
+            OF,
+            self.log,
+            Shipper(self.store, InlineExecutor(), self.storer, Pause(2), lambda: None),
+            resumed or ArchiveEnd(LogPosition(0)),
+            lambda: self.codec,
+            SealRule(size=40, age=1.0),
+            self.clock,
+        )
+
+    def step(self, *, draining: bool = False) -> bool:
+        """A step, after which what was handed over is stored."""
+        more = self.archiver.step(draining=draining)
+        self.storer.run_all()
+        return more
+
+    def headers(self) -> list[SegmentHeader]:
+        """The headers of the stored segments."""
+        return [self.store.read(name)[0] for name, _ in self.store.segments()]
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """The ranges of the stored segments."""
+        return [(name.start_lsn, name.end_lsn) for name, _ in self.store.segments()]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """An archiver at the beginning of an empty log."""
+    return Bench()
+
+
+def test_nothing_happens_when_there_is_no_log(bench: Bench) -> None:
+    """Whatever the time."""
+    first = bench.step()
+    bench.clock.now += 1000
+    second = bench.step()
+
+    assert not first
+    assert not second
+    assert bench.destination.stored == []
+
+
+def test_log_is_sealed_when_it_is_large_enough(bench: Bench) -> None:
+    """At once, as soon as the size is reached; what is over stays for the next segment."""
+    bench.log.append(*[random_log(15, seed) for seed in range(7)])
+
+    assert bench.step()
+    assert bench.ranges() == [(0, 45), (45, 90)]
+    assert not bench.step()
+    assert bench.archiver.end.position.lsn == 90
+
+
+def test_log_is_sealed_when_its_first_group_is_old_enough(bench: Bench) -> None:
+    """Log that comes later does not put it off."""
+    bench.log.append(b"first")
+    bench.step()
+    bench.clock.now += 0.9
+    bench.log.append(b"second")
+    bench.step()
+    before = bench.ranges()
+    bench.clock.now += 0.1
+    bench.step()
+
+    assert before == []
+    assert bench.ranges() == [(0, 11)]
+
+
+def test_the_age_counts_from_each_segments_own_first_group(bench: Bench) -> None:
+    """Not from the one before."""
+    bench.log.append(b"first")
+    bench.step()
+    bench.clock.now += 1
+    bench.step()
+    bench.log.append(b"second")
+    bench.step()
+
+    assert bench.ranges() == [(0, 5)]
+
+
+def test_a_group_larger_than_a_segment_is_a_segment(bench: Bench) -> None:
+    """A group is never cut."""
+    bench.log.append(random_log(500), b"small")
+    bench.step()
+
+    assert bench.ranges() == [(0, 500)]
+
+
+def test_draining_seals_what_is_there(bench: Bench) -> None:
+    """Whatever its size and age."""
+    bench.log.append(b"log")
+    bench.step(draining=True)
+    before = bench.archiver.is_drained()
+    bench.step(draining=True)
+
+    assert not before
+    assert bench.archiver.is_drained()
+    assert bench.ranges() == [(0, 3)]
+
+
+def test_draining_ends_where_the_log_ended_then(bench: Bench) -> None:
+    """A writer that never pauses does not keep it going."""
+    bench.log.append(b"before")
+    for _ in range(3):
+        bench.step(draining=True)
+        bench.log.append(b"after")
+
+    assert bench.archiver.is_drained()
+    assert archived(bench.destination) == b"before"
+
+
+def test_nothing_is_drained_before_the_log_was_read_to_its_end(bench: Bench) -> None:
+    """Neither before draining began, nor while the log cannot be read."""
+    bench.step()
+    idle = bench.archiver.is_drained()
+
+    def fail() -> None:
+        raise ConnectionError
+
+    bench.log.failing = fail
+    with pytest.raises(ConnectionError):
+        bench.step(draining=True)
+
+    assert not idle
+    assert not bench.archiver.is_drained()
+
+
+def test_no_more_is_read_than_there_is_room_for(bench: Bench) -> None:
+    """While the destination is slow, memory stays bounded, and the log waits where it is."""
+    bench.log.append(*[random_log(40, seed) for seed in range(10)])
+    for _ in range(5):
+        bench.archiver.step()
+
+    assert bench.log.reads == DEPTH
+    assert len(bench.storer.waiting) == DEPTH
+    for _ in range(5):
+        bench.step()
+    assert bench.log.data == archived(bench.destination)
+
+
+def test_old_log_waits_for_room_as_well(bench: Bench) -> None:
+    """Age alone does not fill the memory."""
+    bench.log.append(*[random_log(40, seed) for seed in range(DEPTH - 1)], b"small")
+    bench.archiver.step()
+    bench.log.append(random_log(30))
+    bench.clock.now += 1
+    bench.archiver.step()
+    bench.clock.now += 1
+    bench.log.append(b"later")
+    bench.archiver.step()
+
+    assert len(bench.storer.waiting) == DEPTH
+
+
+def test_the_codec_changes_at_the_next_segment(bench: Bench) -> None:
+    """What was gathered before the change is in it."""
+    expected = ["none", "zstd_1.3.8", "lz4_1.0"]
+    for codec in expected:
+        bench.log.append(random_log(20))
+        bench.step()
+        bench.codec = codec
+        bench.log.append(random_log(20))
+        bench.step()
+
+    assert expected == [header.codec for header in bench.headers()]
+    assert bench.log.data == archived(bench.destination)
+
+
+def test_a_header_says_whose_and_which_log_it_is(bench: Bench) -> None:
+    """Range, SCNs, and the chain before and after; the first one's chain before is not known."""
+    bench.log.append(*[random_log(20, seed) for seed in range(4)])
+    bench.step()
+    first, second = bench.headers()
+    groups = bench.log.groups
+
+    assert vars(OF) == {name: getattr(first, name) for name in vars(OF)}
+    assert (first.min_scn, first.max_scn, second.min_scn, second.max_scn) == (100, 200, 300, 400)
+    assert (None, groups[1].end.chain) == (first.chain_before, first.chain_after)
+    assert (groups[1].end.chain, groups[3].end.chain) == (second.chain_before, second.chain_after)
+
+
+def test_figures_go_on_from_where_the_archive_ended() -> None:
+    """What is counted is what is durable, in log and in objects."""
+    log = MemoryLog()
+    log.append(random_log(40), random_log(40))
+    resumed = ArchiveEnd(log.groups[0].end, input_bytes=40, output_bytes=500, segments=1)
+    bench = Bench(log, resumed)
+    bench.step()
+    before = bench.archiver.end
+    bench.step()
+    size = sum(len(data) for data in bench.destination.objects.values())
+
+    assert resumed == before
+    assert ArchiveEnd(log.end, 80, 500 + size, 2) == bench.archiver.end
+
+
+def test_a_log_that_does_not_continue_the_archive_is_refused() -> None:
+    """A restored engine writes another log at the same positions."""
+    log = MemoryLog()
+    log.append(b"first", b"second")
+    bench = Bench(log, ArchiveEnd(LogPosition(5, 100, 12345)))
+    with pytest.raises(LogDamagedError, match="does not continue"):
+        bench.step()
+
+    assert bench.destination.stored == []
+
+
+def test_the_destinations_trouble_is_the_archivers(bench: Bench) -> None:
+    """It is shown, and raised when nobody waits for its end any more."""
+
+    def fail(_operation: str, _name: str) -> None:
+        raise DestinationError("the medium is gone")
+
+    bench.destination.failing = fail
+    bench.log.append(random_log(40))
+    bench.step()
+
+    assert bench.archiver.trouble == "the medium is gone"
+    with pytest.raises(DestinationError):
+        bench.step()
+
+
+def test_a_batch_without_chain_is_a_readers_mistake(bench: Bench) -> None:
+    """The next segment could not be tied to it."""
+    bench.log.groups.append(LogBatch(b"log", LogPosition(0, 0, 0), LogPosition(3, 100), 100))
+    with pytest.raises(AssertionError, match="every group bears the chain"):
+        bench.step(draining=True)

@@ -1,0 +1,104 @@
+"""Crashes at any step: the archive is always a prefix of the log, and holds all that was reported as durable."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from redoubt.archive.job import RoundJob
+from redoubt.archive.messages import Event, RoundProgress, RoundStopped
+
+from .fakes import (
+    TASK,
+    Clock,
+    CrashError,
+    MemoryDestination,
+    MemoryLog,
+    PatientExecutor,
+    archived,
+    random_log,
+    small_means,
+)
+
+GROUP_SIZES = st.lists(st.integers(1, 60), max_size=8)
+CODECS = st.sampled_from(["none", "lz4_1.0", "zstd_1.3.8"])
+
+
+class Countdown:
+    """Crashes at the n-th operation of a destination, before it or right after a put."""
+
+    def __init__(self, operations: int, *, after: bool) -> None:
+        self.left = operations
+        self.after = after
+
+    def before_each(self, _operation: str, _name: str) -> None:
+        """Count, and crash."""
+        self.left -= 1
+        if self.left < 0 and not self.after:
+            raise CrashError
+
+    def after_put(self, _name: str) -> None:
+        """Crash, and nobody learns that the object is there."""
+        if self.left < 0 and self.after:
+            raise CrashError
+
+
+def reported(events: list[Event]) -> int:
+    """The LSN up to which these events say that the log is durable."""
+    return max((event.lsn for event in events if isinstance(event, RoundProgress)), default=0)
+
+
+@given(lives=st.lists(st.tuples(GROUP_SIZES, st.integers(0, 10), st.booleans(), CODECS), max_size=5), end=GROUP_SIZES)
+def test_a_crash_at_any_operation_loses_and_doubles_nothing(
+    lives: list[tuple[list[int], int, bool, str]], end: list[int]
+) -> None:
+    """Over several lives of the process, each ended by a crash, and a last one that stops in order."""
+    log, destination, durable = MemoryLog(), MemoryDestination(), 0
+    for sizes, operations, after, codec in lives:
+        countdown = Countdown(operations, after=after)
+        destination.failing, destination.lost_answer = countdown.before_each, countdown.after_put
+        log.append(*[random_log(size, len(log.groups)) for size in sizes])
+        events: list[Event] = []
+        try:
+            job = RoundJob(TASK, log, destination, small_means(codec=lambda codec=codec: codec))
+            for _ in range(6):
+                events += job.step()[1]
+        except CrashError:
+            pass
+        durable = max(durable, reported(events))
+        held = archived(destination)
+
+        assert log.data.startswith(held)
+        assert durable <= len(held)
+    log.append(*[random_log(size, len(log.groups)) for size in end])
+    job, events = RoundJob(TASK, log, destination, small_means()), []
+    job.stop(10)
+    while not job.ended:
+        events += job.step()[1]
+
+    assert events[-1] == RoundStopped(TASK.tenant_id, TASK.round, "")
+    assert log.data == archived(destination)
+    assert len(log.data) == reported(events)
+
+
+@given(data=st.data())
+def test_a_crash_between_threads_loses_and_doubles_nothing(data: st.DataObject) -> None:
+    """Encoders finish in any order, the storer when it likes, and the process is gone at any moment."""
+    log, destination, durable = MemoryLog(), MemoryDestination(), 0
+    for _life in range(3):
+        clock, encoders, storer = Clock(), PatientExecutor(), PatientExecutor()
+        job = RoundJob(TASK, log, destination, small_means(clock=clock, encoders=encoders, storer=storer))
+        for action in data.draw(st.lists(st.sampled_from("wesst"), max_size=25)):
+            if action == "w":
+                log.append(*[random_log(size, len(log.groups)) for size in data.draw(GROUP_SIZES)])
+            elif action == "e" and encoders.waiting:
+                encoders.run_one(data.draw(st.integers(0, len(encoders.waiting) - 1)))
+            elif action == "s" and storer.is_ready():
+                storer.run_one()
+            elif action == "t":
+                clock.now += 0.5
+                durable = max(durable, reported(job.step()[1]))
+        held = archived(destination)
+
+        assert log.data.startswith(held)
+        assert durable <= len(held)

@@ -1,0 +1,330 @@
+"""A round as the worker carries it out: opening, archiving, trouble, and the ways in which it ends."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from redoubt.archive.job import RoundJob
+from redoubt.archive.layout import RoundInfo
+from redoubt.archive.messages import Event, RoundBroken, RoundProgress, RoundStopped, RoundTrouble
+from redoubt.archive.record import dump_record
+from redoubt.archive.segment import SegmentName
+from redoubt.model.seams import DestinationError
+
+from .fakes import (
+    PATH,
+    TASK,
+    Clock,
+    MemoryDestination,
+    MemoryLog,
+    PatientExecutor,
+    archived,
+    down,
+    random_log,
+    small_means,
+    until,
+)
+
+INFO = RoundInfo(
+    identity="f00d", tenant_id=1001, tenant="main", source="engine-a", round=3, piece=0, start_lsn=0, start_scn=50
+)
+
+
+@pytest.fixture
+def destination() -> MemoryDestination:
+    """An empty destination."""
+    return MemoryDestination()
+
+
+@pytest.fixture
+def log() -> MemoryLog:
+    """A log of two segments and a bit."""
+    log = MemoryLog()
+    log.append(*[random_log(20, seed) for seed in range(4)], b"a bit")
+    return log
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    """A storer with a thread of its own."""
+    with ThreadPoolExecutor(1) as storer:
+        yield storer
+
+
+def steps(job: RoundJob, number: int = 5) -> list[Event]:
+    """The events of several steps."""
+    events: list[Event] = []
+    for _ in range(number):
+        if not job.ended:
+            events += job.step()[1]
+    return events
+
+
+def test_a_fresh_round_is_claimed_and_archived(destination: MemoryDestination, log: MemoryLog) -> None:
+    """Its progress is told when it is durable, its beginning as well."""
+    job = RoundJob(TASK, log, destination, small_means())
+    more, events = job.step()
+    later = steps(job)
+    sizes = [len(destination.objects[name]) for name in destination.stored[1:]]
+
+    assert more
+    assert [RoundProgress(1001, 3, 0, 0, 0, 0, 0)] == events
+    assert [RoundProgress(1001, 3, 80, 400, 80, sum(sizes), 2)] == later
+    assert dump_record(INFO, indent=2) == destination.objects[PATH.info]
+
+
+def test_a_round_goes_on_where_the_destination_ends(destination: MemoryDestination, log: MemoryLog) -> None:
+    """Though the new worker was told another place to begin at."""
+    steps(RoundJob(TASK, log, destination, small_means()))
+    job = RoundJob(replace(TASK, start_lsn=None), log, destination, small_means())
+    job.stop(10)
+    events = steps(job)
+
+    assert isinstance(events[0], RoundProgress)
+    assert (events[0].lsn, events[0].scn, events[0].segments) == (80, 400, 2)
+    assert events[-1] == RoundStopped(1001, 3, "")
+    assert log.data == archived(destination)
+
+
+def test_opening_does_not_hold_up_a_step(destination: MemoryDestination, log: MemoryLog) -> None:
+    """Nothing is read before the destination has answered."""
+    storer = PatientExecutor()
+    job = RoundJob(TASK, log, destination, small_means(storer=storer))
+    before = job.step()
+    storer.run_all()
+    job.step()
+
+    assert before == (False, [])
+    assert log.reads > 0
+
+
+@pytest.mark.parametrize(
+    ("claim", "text"),
+    [
+        (replace(INFO, identity="beef"), "belongs to another cluster"),
+        (replace(INFO, source="engine-b"), "belongs to another engine's log"),
+    ],
+)
+def test_a_round_of_another_is_broken_at_once(
+    destination: MemoryDestination, log: MemoryLog, claim: RoundInfo, text: str
+) -> None:
+    """Nothing is written, and the text says why."""
+    destination.objects[PATH.info] = dump_record(claim)
+    job = RoundJob(TASK, log, destination, small_means())
+    _, (event,) = job.step()
+
+    assert isinstance(event, RoundBroken)
+    assert text in event.text
+    assert job.ended
+    assert log.is_closed
+    assert destination.stored == []
+
+
+def test_another_history_breaks_the_round(destination: MemoryDestination, log: MemoryLog) -> None:
+    """A restored engine's log does not continue the archive, and nothing of it is archived."""
+    steps(RoundJob(TASK, log, destination, small_means()))
+    before = archived(destination)
+    other = MemoryLog()
+    other.append(*[random_log(20, seed + 100) for seed in range(6)])
+    events = steps(RoundJob(TASK, other, destination, small_means()))
+
+    assert isinstance(events[-1], RoundBroken)
+    assert "does not continue what was read before" in events[-1].text
+    assert before == archived(destination)
+
+
+def test_progress_before_a_break_is_told(destination: MemoryDestination, log: MemoryLog) -> None:
+    """The figures of a broken round are true."""
+    job = RoundJob(TASK, log, destination, small_means())
+    destination.objects[PATH.segment(SegmentName(40, 80, ".redo"))] = b"in the way"
+    events = steps(job)
+
+    assert [RoundProgress, RoundProgress, RoundBroken] == [type(event) for event in events]
+    assert isinstance(events[1], RoundProgress)
+    assert events[1].lsn == 40
+
+
+def test_a_destination_in_trouble_is_retried_until_it_answers(
+    destination: MemoryDestination, log: MemoryLog, threads: ThreadPoolExecutor
+) -> None:
+    """The trouble is told, and that it is over, while opening and while archiving; nothing is lost."""
+    destination.failing = down
+    job = RoundJob(TASK, log, destination, small_means(storer=threads))
+    events: list[Event] = []
+    trouble, over = RoundTrouble(1001, 3, "the medium is gone"), RoundTrouble(1001, 3, "")
+
+    def told(event: Event) -> bool:
+        events.extend(job.step()[1])
+        return event in events
+
+    until(lambda: told(trouble))
+    destination.failing = lambda *_: None
+    until(lambda: told(over))
+    events.clear()
+    destination.failing = down
+    log.append(random_log(40))
+    until(lambda: told(trouble))
+    destination.failing = lambda *_: None
+    until(lambda: told(over))
+    job.stop(60)
+    until(lambda: told(RoundStopped(1001, 3, "")))
+
+    assert log.data == archived(destination)
+
+
+def test_a_round_that_must_be_there_is_waited_for(
+    destination: MemoryDestination, log: MemoryLog, threads: ThreadPoolExecutor
+) -> None:
+    """A disk that is not mounted looks so; nothing is written in the meantime."""
+    job = RoundJob(replace(TASK, start_lsn=None), log, destination, small_means(storer=threads))
+    events: list[Event] = []
+
+    def told(kind: type[Event]) -> bool:
+        events.extend(job.step()[1])
+        return any(isinstance(event, kind) for event in events)
+
+    until(lambda: told(RoundTrouble))
+    before = list(destination.stored)
+    destination.objects[PATH.info] = dump_record(INFO)
+    until(lambda: told(RoundProgress))
+    job.abandon()
+
+    assert before == []
+
+
+def test_an_unreadable_log_is_trouble_and_not_the_end(destination: MemoryDestination, log: MemoryLog) -> None:
+    """The engine may be starting again."""
+    job = RoundJob(TASK, log, destination, small_means())
+
+    def fail() -> None:
+        raise ConnectionError("no engine")
+
+    log.failing = fail
+    during = steps(job)
+    log.failing = lambda: None
+    after = steps(job)
+
+    assert [
+        RoundProgress(1001, 3, 0, 0, 0, 0, 0),
+        RoundTrouble(1001, 3, "the engine's log cannot be read: no engine"),
+    ] == during
+    assert after[0] == RoundTrouble(1001, 3, "")
+
+
+def test_stopping_archives_what_the_log_holds(destination: MemoryDestination, log: MemoryLog) -> None:
+    """Whatever its size and age, and no more than that."""
+    job = RoundJob(TASK, log, destination, small_means())
+    steps(job)
+    job.stop(10)
+    events = steps(job)
+
+    assert events[-1] == RoundStopped(1001, 3, "")
+    assert log.data == archived(destination)
+    assert job.ended
+    assert log.is_closed
+
+
+def test_stopping_under_load_ends(destination: MemoryDestination, log: MemoryLog) -> None:
+    """At the place where the log ended when it was read to its end, though the writer goes on and on."""
+    job = RoundJob(TASK, log, destination, small_means())
+    job.stop(10)
+    before, events = log.data, []
+    for _ in range(10):
+        if not job.ended:
+            events += job.step()[1]
+            log.append(random_log(20))
+
+    assert events[-1] == RoundStopped(1001, 3, "")
+    assert before == archived(destination)
+
+
+def test_stopping_with_an_unreadable_log_does_not_claim_to_be_complete(
+    destination: MemoryDestination, log: MemoryLog
+) -> None:
+    """It waits as long as it may, and then says what is missing."""
+    clock = Clock()
+    job = RoundJob(TASK, log, destination, small_means(clock=clock))
+
+    def fail() -> None:
+        raise ConnectionError("no engine")
+
+    log.failing = fail
+    job.stop(10)
+    waiting = steps(job)
+    clock.now += 10
+    ending = steps(job)
+
+    assert RoundStopped not in {type(event) for event in waiting}
+    assert [RoundStopped(1001, 3, "the engine's log cannot be read: no engine")] == ending
+
+
+def test_stopping_with_a_dead_destination_ends_in_time(
+    destination: MemoryDestination, log: MemoryLog, threads: ThreadPoolExecutor
+) -> None:
+    """With the destination's own words, and the storer is let go."""
+    clock = Clock()
+    destination.failing = down
+    job = RoundJob(TASK, log, destination, small_means(clock=clock, storer=threads))
+    until(lambda: bool(job.step()[1]))
+    job.stop(10)
+    waiting = steps(job)
+    clock.now += 10
+    ending = steps(job)
+
+    assert waiting == []
+    assert [RoundStopped(1001, 3, "the medium is gone")] == ending
+    assert threads.submit(lambda: "free").result(20) == "free"
+
+
+def test_stopping_with_a_silent_destination_ends_in_time(destination: MemoryDestination, log: MemoryLog) -> None:
+    """One that neither answers nor fails."""
+    clock, storer = Clock(), PatientExecutor()
+    job = RoundJob(TASK, log, destination, small_means(clock=clock, storer=storer))
+    job.stop(10)
+    job.step()
+    clock.now += 10
+    _, events = job.step()
+
+    assert [RoundStopped(1001, 3, "the destination did not answer in time")] == events
+
+
+def test_an_abandoned_job_leaves_no_hole(
+    destination: MemoryDestination, log: MemoryLog, threads: ThreadPoolExecutor
+) -> None:
+    """A destination that answers again just then gets nothing behind what it did not take."""
+    job = RoundJob(TASK, log, destination, small_means(storer=threads))
+    until(lambda: bool(job.step()[1]))
+    failed = threading.Event()
+
+    def fail_the_first(_operation: str, name: str) -> None:
+        if f"/{0:020}-" in name:
+            failed.set()
+            raise DestinationError("the medium was gone for a moment")
+
+    destination.failing = fail_the_first
+    until(lambda: job.step() is not None and failed.is_set())
+    job.abandon()
+    threads.submit(lambda: None).result(20)
+
+    assert log.data.startswith(archived(destination))
+    events = steps(RoundJob(TASK, log, destination, small_means()))
+    assert not any(isinstance(event, RoundBroken) for event in events)
+
+
+def test_waiting_work_that_is_done_is_notified(destination: MemoryDestination, log: MemoryLog) -> None:
+    """Of opening and of each segment."""
+    notes: list[None] = []
+    storer = PatientExecutor()
+    job = RoundJob(TASK, log, destination, small_means(storer=storer, notify=lambda: notes.append(None)))
+    before = len(notes)
+    storer.run_all()
+    opened = len(notes)
+    job.step()
+    storer.run_all()
+
+    assert (before, opened, len(notes)) == (0, 1, 3)
