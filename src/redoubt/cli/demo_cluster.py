@@ -52,13 +52,15 @@ class DemoCluster:
     def start(self) -> None:
         """Start the service with the command that a user would type, on a free port."""
         command = [sys.executable, "-m", "redoubt", "start", "--home", str(self.home.path), "--port", "0"]
-        self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
-        )
+        complaints = self._folder / "stderr"
+        with complaints.open("w") as stderr:
+            self._process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=stderr, text=True, start_new_session=True
+            )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line.startswith("ready on "):
-            raise DemoFailedError(f"the service did not start; its log is {self.home.log}")
+            raise DemoFailedError(f"the service did not start: {complaints.read_text().strip()}")
         self.port = int(line.rpartition(":")[2])
         threading.Thread(target=self._keep_engine_log, daemon=True).start()
 
