@@ -6,13 +6,13 @@ service's user can read, and written there before the account is made, so that a
 
 from __future__ import annotations
 
-import os
 import secrets
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pymysql
 
-from redoubt.engines.seekdb.files import BaseDir
+from redoubt.engines.seekdb.files import BaseDir, kept_line
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 NAME = "redoubt_service"
 _ACCESS_DENIED = 1045
+_NOBODY_ANSWERS = 2003
+_FIRST_CLIENT_ERROR, _LAST_CLIENT_ERROR = 2000, 2999
+"""Errors that the client library raises by itself: no answer came."""
 
 
 class AccountError(Exception):
@@ -28,16 +31,7 @@ class AccountError(Exception):
 
 def password_of(base: BaseDir) -> str:
     """The password of the service's account; made up at the first call for a directory."""
-    try:
-        return base.account.read_text().strip()
-    except FileNotFoundError:
-        password = secrets.token_urlsafe(24)
-        descriptor = os.open(base.account, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(password + "\n")
-            file.flush()
-            os.fsync(descriptor)
-        return password
+    return kept_line(base.account, lambda: secrets.token_urlsafe(24))
 
 
 def connect(base: BaseDir, *, timeout: float = 10.0) -> Connection[Cursor]:
@@ -53,17 +47,19 @@ def ensure_account(base: BaseDir) -> None:
     password = password_of(base)
     try:
         _connect(base, NAME, password).close()
-    except pymysql.err.OperationalError as error:
-        if error.args[0] != _ACCESS_DENIED:
+    except pymysql.err.Error as error:
+        if _number(error) != _ACCESS_DENIED:
             raise ConnectionError(str(error)) from error
         _create(base, password)
 
 
 def accepts_empty_root(base: BaseDir) -> bool:
-    """Whether anybody can log in to the engine as root, without a password."""
+    """Whether anybody can log in to the engine as root, without a password. OSError while it does not answer."""
     try:
         _connect(base, "root", "").close()
-    except pymysql.err.OperationalError:
+    except pymysql.err.OperationalError as error:
+        if _FIRST_CLIENT_ERROR <= _number(error) <= _LAST_CLIENT_ERROR:
+            raise ConnectionError(str(error)) from error
         return False
     return True
 
@@ -71,27 +67,45 @@ def accepts_empty_root(base: BaseDir) -> bool:
 def _create(base: BaseDir, password: str) -> None:
     try:
         connection = _connect(base, "root", "")
-    except pymysql.err.OperationalError as error:
+    except pymysql.err.Error as error:
+        if _number(error) != _ACCESS_DENIED:
+            raise ConnectionError(str(error)) from error
         raise AccountError(
             f"the service cannot log in to the engine in {base.path}: its account {NAME!r} is gone or was changed, and "
             "root has a password. Log in to that engine's socket as root and run: "
             f"CREATE USER {NAME} IDENTIFIED BY '<the text in {base.account}>'; GRANT ALL ON *.* TO {NAME}"
         ) from error
-    with connection, connection.cursor() as cursor:
-        cursor.execute(f"CREATE USER IF NOT EXISTS {NAME} IDENTIFIED BY %s", (password,))
-        cursor.execute(f"ALTER USER {NAME} IDENTIFIED BY %s", (password,))
-        cursor.execute(f"GRANT ALL ON *.* TO {NAME} WITH GRANT OPTION")
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(f"CREATE USER IF NOT EXISTS {NAME} IDENTIFIED BY %s", (password,))
+            cursor.execute(f"ALTER USER {NAME} IDENTIFIED BY %s", (password,))
+            cursor.execute(f"GRANT ALL ON *.* TO {NAME} WITH GRANT OPTION")
+    except pymysql.err.Error as error:  # it has just started, or is going down
+        raise ConnectionError(str(error)) from error
+
+
+def _number(error: pymysql.err.Error) -> int:
+    """The error's number, 0 if it has none."""
+    return error.args[0] if error.args and isinstance(error.args[0], int) else 0
 
 
 def _connect(base: BaseDir, user: str, password: str, timeout: float = 10.0) -> Connection[Any]:
-    return pymysql.connect(
-        unix_socket=str(base.socket),
+    connection = pymysql.connect(
         user=user,
         password=password,
         autocommit=True,
         charset="utf8mb4",
-        connect_timeout=timeout,
         read_timeout=timeout,
         write_timeout=timeout,
         init_command="SET time_zone = '+00:00'",
+        defer_connect=True,
     )
+    dialed = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)  # PyMySQL leaves its own open when nobody answers
+    try:
+        dialed.settimeout(timeout)
+        dialed.connect(str(base.socket))
+    except OSError as error:
+        dialed.close()
+        raise pymysql.err.OperationalError(_NOBODY_ANSWERS, f"nobody answers on {base.socket}: {error}") from error
+    connection.connect(dialed)
+    return connection

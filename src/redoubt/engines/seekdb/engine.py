@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from typing import Any
 
 import pymysql
 
 from redoubt.engines.seekdb.account import connect
-from redoubt.engines.seekdb.files import BaseDir, block_of
+from redoubt.engines.seekdb.files import BaseDir, block_of, kept_line
 from redoubt.engines.seekdb.holding import LogHolder
 from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE
 from redoubt.engines.seekdb.reader import SeekdbLogReader
@@ -25,17 +24,7 @@ class SeekdbEngine:
 
     def source_id(self) -> str:
         """See `Engine`. Made up at the first call for a directory, and kept in it."""
-        try:
-            return self.base.source_id.read_text().strip()
-        except FileNotFoundError:
-            identity = uuid.uuid4().hex
-            temporary = self.base.source_id.with_suffix(".new")
-            with temporary.open("w") as file:
-                file.write(identity + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.rename(self.base.source_id)
-            return identity
+        return kept_line(self.base.source_id, lambda: uuid.uuid4().hex)
 
     def start_point(self) -> LogPosition:
         """See `Engine`."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,3 +79,28 @@ def block_ids(folder: Path) -> list[int]:
     except FileNotFoundError:
         return []
     return sorted(int(name) for name in names if name.isdecimal())
+
+
+def kept_line(path: Path, make: Callable[[], str]) -> str:
+    """The line in a file of ours; if there is no such file, a new one's, durably and for the owner's eyes only.
+
+    Neither a crash nor another process at the same time leaves half a line or a second one.
+    """
+    with suppress(FileNotFoundError):
+        return path.read_text().strip()
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(make() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return path.read_text().strip()
