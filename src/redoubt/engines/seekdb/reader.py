@@ -29,6 +29,7 @@ _QUIET_LIMIT = 15.0
 """Seconds without log after which the engine is asked for its end: an idle one writes every five."""
 _SMALLEST_READ = 64 * 1024
 _NO_BLOCK = "there is no such block"
+_BLANK_BLOCK = "nothing has been written to this block"
 
 
 class SeekdbLogReader:
@@ -65,8 +66,8 @@ class SeekdbLogReader:
         """What stands at a position, and how much of it verifies."""
         block = block_of(position.lsn)
         try:
-            if not self._open(block):
-                return b"", Verified(0, position.chain, 0, 0, Tail.BLANK, why=_NO_BLOCK)
+            if why := self._open(block):
+                return b"", Verified(0, position.chain, 0, 0, Tail.BLANK, why=why)
         except BadLogError as error:
             return b"", Verified(0, position.chain, 0, 0, Tail.BAD, why=str(error))
         offset = position.lsn - block * BLOCK_LOG_SIZE
@@ -80,14 +81,14 @@ class SeekdbLogReader:
             found = verify_groups(data, position.chain, position.scn)
         return data, found
 
-    def _open(self, block: int) -> bool:
-        """Have the block's file open and its info checked; False if there is no such file, or nothing in it yet."""
+    def _open(self, block: int) -> str:
+        """Have the block's file open and its info checked; says what is missing if that is not possible yet."""
         if block == self._block:
-            return True
+            return ""
         self.close()
         descriptor = self._open_file(block)
         if descriptor is None:
-            return False
+            return _NO_BLOCK
         try:
             info = parse_block_info(os.pread(descriptor, INFO_SIZE, 0))
             _check_number(info, block)
@@ -96,9 +97,9 @@ class SeekdbLogReader:
             raise
         if info is None:
             os.close(descriptor)
-            return False
+            return _BLANK_BLOCK
         self._block, self._descriptor = block, descriptor
-        return True
+        return ""
 
     def _open_file(self, block: int) -> int | None:
         for folder in (self._base.held, self._base.log):
