@@ -77,16 +77,20 @@ class Instance:
             *("--parameter", f"memory_budget={self._sizes.memory_budget}"),
             *("--parameter", f"log_disk_size={self._sizes.log_disk_size}"),
         ]
-        with self._base.output.open("wb") as output:
-            self._process = subprocess.Popen(
-                command,
-                cwd=self._base.path,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for the service, which then stops its engines in order
-            )
+        try:
+            with self._base.output.open("wb") as output:
+                self._process = subprocess.Popen(
+                    command,
+                    cwd=self._base.path,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,  # Ctrl-C is for the service, which then stops its engines in order
+                )
+        except OSError as error:
+            self._drop_lock()
+            raise EngineStartError(f"the engine's program cannot be run: {error}; reinstall pylibseekdb") from error
 
     def check_alive(self) -> None:
         """Raise EngineStartError if the process has ended."""
