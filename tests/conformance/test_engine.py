@@ -1,0 +1,96 @@
+"""What every engine does."""
+
+from __future__ import annotations
+
+from redoubt.engines.seekdb.engine import SeekdbEngine
+from redoubt.engines.seekdb.files import block_ids
+from redoubt.model.log import LogBatch, LogPosition
+from redoubt.model.seams import Engine, LogReader
+from tests.seekdb.running import Seekdb, until
+
+
+def read_to(reader: LogReader, position: LogPosition, lsn: int) -> list[LogBatch]:
+    """The log from a position to an LSN or beyond."""
+    batches: list[LogBatch] = []
+
+    def is_there() -> bool:
+        while batch := reader.read(batches[-1].end if batches else position, 10**6):
+            batches.append(batch)
+        return bool(batches) and batches[-1].end.lsn >= lsn
+
+    until(is_there)
+    reader.close()
+    return batches
+
+
+def test_a_source_is_the_same_for_good(seekdb: Seekdb) -> None:
+    """Over restarts of ours."""
+    engine: Engine = seekdb.engine
+
+    assert engine.source_id() == SeekdbEngine(seekdb.base).source_id() != ""
+
+
+def test_the_end_of_the_log_covers_every_commit_before_it(seekdb: Seekdb) -> None:
+    """It grows with each, and all of it can be read."""
+    engine: Engine = seekdb.engine
+    ends = [engine.end_of_log()]
+    for _ in range(5):
+        seekdb.write_rows(1, 100)
+        ends.append(engine.end_of_log())
+    batches = read_to(engine.reader(), engine.start_point(), ends[-1])
+
+    assert ends == sorted(set(ends))
+    assert batches[-1].end.lsn >= ends[-1]
+
+
+def test_a_commit_is_in_the_log_when_it_is_acknowledged(seekdb: Seekdb) -> None:
+    """Its content is found in what is read right after, without asking for the end."""
+    reader, position = seekdb.engine.reader(), seekdb.engine.start_point()
+    while batch := reader.read(position, 10**6):
+        position = batch.end
+    for number in range(20):
+        content = f"a row that is looked for, number {number}"
+        seekdb.run(f"INSERT INTO test.rows_of_test (content) VALUES ('{content}')")
+        found = b""
+        while batch := reader.read(position, 10**6):
+            found, position = found + batch.data, batch.end
+
+        assert content.encode() in found
+    reader.close()
+
+
+def test_archiving_begins_at_or_before_the_end(seekdb: Seekdb) -> None:
+    """At a group, without a chain."""
+    start = seekdb.engine.start_point()
+
+    assert start.lsn <= seekdb.engine.end_of_log()
+    assert start.chain is None
+    assert read_to(seekdb.engine.reader(), start, start.lsn + 1)
+
+
+def test_a_minor_freeze_is_accepted(seekdb: Seekdb) -> None:
+    """And does not break the log."""
+    before = seekdb.engine.end_of_log()
+    seekdb.engine.minor_freeze()
+    seekdb.write_rows(1, 100)
+    after = seekdb.engine.end_of_log()
+    read_to(seekdb.engine.reader(), seekdb.engine.start_point(), after)
+
+    assert before < after
+
+
+def test_log_is_held_until_it_is_released(seekdb: Seekdb) -> None:
+    """Each of the calls may be made again."""
+    engine = seekdb.engine
+    for _ in range(2):
+        engine.hold_log()
+        engine.keep_up()
+    held = block_ids(seekdb.base.held)
+    for _ in range(2):
+        engine.release_log(0)
+    kept = block_ids(seekdb.base.held)
+    for _ in range(2):
+        engine.release_all_log()
+
+    assert held == kept == block_ids(seekdb.base.log)
+    assert not seekdb.base.held.exists()
