@@ -43,8 +43,8 @@ class DemoCluster:
         self.home = Home(self._folder / "home")
         self.destination = self._folder / "backup"
         self.destination.mkdir()
-        self._kept = self._folder / "engine-log"
-        self._kept.mkdir()
+        self.kept_log = self._folder / "engine-log"
+        self.kept_log.mkdir()
         self._stop = threading.Event()
         self._process: subprocess.Popen[str] | None = None
         self.port = 0
@@ -97,7 +97,7 @@ class DemoCluster:
         """The engine's own log from LSN to LSN, out of its block files, a block at a time."""
         for block in range(block_of(start), block_of(end - 1) + 1):
             first, last = max(start, block * BLOCK_LOG_SIZE), min(end, (block + 1) * BLOCK_LOG_SIZE)
-            with (self._kept / str(block)).open("rb") as file:
+            with (self.kept_log / str(block)).open("rb") as file:
                 file.seek(INFO_SIZE + first - block * BLOCK_LOG_SIZE)
                 yield file.read(last - first)
 
@@ -114,7 +114,7 @@ class DemoCluster:
         while not self._stop.wait(0.1):
             for block in block_ids(self._main.log):
                 with contextlib.suppress(FileExistsError, FileNotFoundError):
-                    os.link(self._main.log / str(block), self._kept / str(block))
+                    os.link(self._main.log / str(block), self.kept_log / str(block))
 
 
 class WriteLoad:

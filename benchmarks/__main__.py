@@ -1,0 +1,26 @@
+"""`python -m benchmarks [backlog|service]`: all of them without an argument."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks import backlog, service
+
+
+def main() -> None:
+    """Measure and print."""
+    which = sys.argv[1:] or ["backlog", "service"]
+    print(f"{os.cpu_count()} cores, {platform.platform()}, CPython {platform.python_version()}", flush=True)
+    if "backlog" in which:
+        with tempfile.TemporaryDirectory(prefix="redoubt-bench-") as folder:
+            backlog.measure(Path(folder))
+    if "service" in which:
+        service.measure()
+
+
+if __name__ == "__main__":
+    main()
