@@ -55,7 +55,8 @@ def _commits(cluster: DemoCluster) -> None:
     ratio = statistics.median(on / off for off, on in pairs)
     print(
         f"commits/s, {_CONNECTIONS} connections, single-row inserts through the gateway: {off:.0f} without archiving, "
-        f"{on:.0f} with (lz4_1.0, Optional); ratio {ratio:.2f} (median of {_COMMIT_PAIRS} pairs of {_COMMIT_SECONDS:.0f} s)"
+        f"{on:.0f} with (lz4_1.0, Optional); ratio {ratio:.2f} "
+        f"(median of {_COMMIT_PAIRS} pairs of {_COMMIT_SECONDS:.0f} s)"
     )
 
 
@@ -67,9 +68,9 @@ def _lag(cluster: DemoCluster) -> None:
     folder = cluster.destination / "redoubt/1/incarnation_1/1001/clog" / str(round_id)
 
     def watch() -> None:
-        known = set(os.listdir(folder))
+        known = {path.name for path in folder.iterdir()}
         while not stop.is_set():
-            for fresh in sorted(set(os.listdir(folder)) - known):
+            for fresh in sorted({path.name for path in folder.iterdir()} - known):
                 name = SegmentName.parse(fresh)
                 if name is not None:
                     seen.append((time.time_ns(), decode_header(name, (folder / fresh).read_bytes()).max_scn))
@@ -85,7 +86,8 @@ def _lag(cluster: DemoCluster) -> None:
     lags = [lag for commit in commits if (lag := _durable_after(commit, seen)) is not None]
     print(
         f"commit to durable at {len(commits) / _LAG_SECONDS:.0f} commits/s, default settings: p50 "
-        f"{percentile(lags, 0.5):.2f} s, p99 {percentile(lags, 0.99):.2f} s, most {max(lags):.2f} s ({len(lags)} commits)"
+        f"{percentile(lags, 0.5):.2f} s, p99 {percentile(lags, 0.99):.2f} s, most {max(lags):.2f} s "
+        f"({len(lags)} commits)"
     )
 
 
