@@ -55,7 +55,10 @@ class Home:
 
     def lock(self) -> int:
         """Be the only service here: the descriptor that holds the lock. Raises HomeError if there is another."""
-        descriptor = os.open(self.path / "run" / "service.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            descriptor = os.open(self.path / "run" / "service.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise HomeError(f"cannot write in {self.path}: {error.strerror}; is it another user's?") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -18,7 +18,7 @@ from redoubt.control.cluster import SYS_TENANT, Cluster, Tenant
 from redoubt.control.handler import Handler
 from redoubt.control.parameters import Parameters
 from redoubt.control.worker import WorkerProcess
-from redoubt.engines.seekdb.account import accepts_empty_root, connect, ensure_account
+from redoubt.engines.seekdb.account import AccountError, accepts_empty_root, connect, ensure_account
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError, Instance
@@ -62,7 +62,11 @@ class Service:
         """Serve until `stop` is set; `ready(host, port)` is called when statements are accepted."""
         try:
             await self._start(ready)
-            await stop.wait()
+            stopped = asyncio.create_task(stop.wait())
+            done, _ = await asyncio.wait([stopped, *self._background], return_when=asyncio.FIRST_COMPLETED)
+            stopped.cancel()
+            for task in done:
+                await task  # what runs in the background never ends by itself: if it failed, so has the service
         finally:
             await self._stop()
 
@@ -150,7 +154,7 @@ class Service:
                 await asyncio.to_thread(instance.stop)
                 await self._start_engine(name)
                 pause = _WATCH_PAUSE
-            except EngineStartError as error:
+            except (EngineStartError, AccountError) as error:
                 _log.error("engine does not start, trying again", tenant=name, cause=str(error))
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_RESTART_PAUSE)

@@ -43,6 +43,8 @@ _RETRY_PAUSE = 0.5
 STOP_PATIENCE = 20.0
 """Seconds that a stop may take to archive the log's end; then the round ends with what is durable."""
 _WORKER_PATIENCE = 10.0
+_HOLDING_NOTHING = frozenset({RoundStatus.STOP, RoundStatus.INTERRUPTED})
+"""Statuses in which log is not held: a round that cannot go on must not fill the engine's disk."""
 _log = structlog.get_logger("redoubt.control.archiving")
 
 
@@ -79,7 +81,7 @@ class Archiving:
         loaded = await asyncio.to_thread(self._catalog.load_round)
         assert loaded is not None, "the catalog has been prepared"
         self.round = self._saved = loaded
-        if loaded.status is RoundStatus.STOP:
+        if loaded.status in _HOLDING_NOTHING:
             await asyncio.to_thread(self._release_all)
 
     async def start(self) -> None:
@@ -185,7 +187,7 @@ class Archiving:
     def _status_changed(self, before: RoundStatus) -> None:
         now = self.round
         _log.info("round status", round=now.round_id, before=before, now=now.status, cause=now.comment)
-        if now.status is RoundStatus.STOP:
+        if now.status in _HOLDING_NOTHING:
             self._begin(asyncio.to_thread(self._release_all))
 
     def _launch(self, tenant: Tenant) -> None:
@@ -205,7 +207,7 @@ class Archiving:
             except OSError as error:
                 _log.warning("engine not ready, trying again", tenant=tenant.name, cause=str(error))
                 await asyncio.sleep(_RETRY_PAUSE)
-        if self.round.round_id != of.round_id or self.round.status is RoundStatus.STOP:
+        if self.round.round_id != of.round_id or self.round.status in _HOLDING_NOTHING:
             await asyncio.to_thread(tenant.engine.release_all_log)  # the round was stopped meanwhile
             return
         self._worker.send(

@@ -28,7 +28,9 @@ class LogHolder:
     def hold(self) -> None:
         """Link every block that exists now and was not released; begins holding."""
         with self._lock:
-            self._base.held.mkdir(parents=True, exist_ok=True)
+            if not self.is_holding():
+                self._floor = 0  # a new round may begin before the point to which the last one had released
+                self._base.held.mkdir(parents=True)
             self._link_new()
 
     def keep_up(self) -> None:
