@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from hypothesis import strategies as st
 
 from redoubt.sql.statements import (
@@ -97,7 +99,7 @@ def assignments(draw: st.DrawFn) -> tuple[str, Assignment]:
     clauses = draw(st.lists(st.sampled_from(["comment 'it''s'", "scope = Both", "tenant t", "zone='z'"]), unique=True))
     gaps = [draw(PADDING) for _ in range(2)]
     sql = f"{left}{gaps[0]}={gaps[1]}{right}" + "".join(draw(MANDATORY_GAP) + clause for clause in clauses)
-    return sql, Assignment(parameter.lower(), value, sql)
+    return sql, Assignment(parameter.lower(), value, sql, tuple(re.split(r"[ =]", clause)[0] for clause in clauses))
 
 
 @st.composite

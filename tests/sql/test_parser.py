@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 
@@ -92,8 +94,9 @@ def test_minor_freeze(scopes: str, expected: Statement) -> None:
     ],
 )
 def test_set_one_parameter(sql: str, value: str) -> None:
-    """An item has its name in lower case, its plain value, and its own text without what surrounds it."""
-    expected = SetParameters((Assignment("a", value, sql),))
+    """An item has its name in lower case, its plain value, its own text, and the first words of its clauses."""
+    clauses = re.findall(r" (comment|scope|server|zone|tenant) ", sql.lower().replace("=", " = "))
+    expected = SetParameters((Assignment("a", value, sql, tuple(clauses)),))
 
     assert expected == parse(f"ALTER SYSTEM SET {sql} ; ")
 
@@ -103,7 +106,7 @@ def test_set_several_parameters() -> None:
     expected = SetParameters(
         (
             Assignment("backup_dest", "file:///b", "backup_dest='file:///b'"),
-            Assignment("b", "2", "B = 2 COMMENT 'x, y'"),
+            Assignment("b", "2", "B = 2 COMMENT 'x, y'", ("comment",)),
             Assignment("b", "3", "b=3"),
         )
     )
