@@ -80,7 +80,7 @@ class Worker:
                 self._codec = command.codec
             elif isinstance(command, StopRound):
                 self._stop(command)
-            elif isinstance(command, ArchiveRound):
+            else:
                 self._jobs[command.tenant_id] = self._job(command)
         return True
 
@@ -132,7 +132,7 @@ def main() -> None:
     _log.info("worker started", pid=os.getpid())
     try:
         worker.run()
-    except BrokenPipeError:
+    except BrokenPipeError:  # pragma: no cover - the service died between two of our writes
         _log.warning("the service is gone")
     _log.info("worker ended", pid=os.getpid())
     os._exit(0)  # a destination that hangs must not keep the process: what was reported is durable already

@@ -73,7 +73,7 @@ class DemoCluster:
         self._stop.set()
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-            if self._process.wait(_STOP_TIMEOUT) != 0:
+            if self._process.wait(_STOP_TIMEOUT) != 0:  # pragma: no cover - only a broken service gets here
                 raise DemoFailedError(f"the service ended with status {self._process.returncode}")
 
     def remove(self) -> None:
@@ -82,6 +82,8 @@ class DemoCluster:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+        if self._process is not None and self._process.stdout is not None:
+            self._process.stdout.close()
         subprocess.run(["rm", "-rf", str(self._folder)], check=False)  # noqa: S607 - an engine may still be removing
 
     def archived(self, round_id: int) -> RoundStore:
@@ -143,7 +145,7 @@ class WriteLoad:
         self._stop.set()
         for thread in self._threads:
             thread.join()
-        if self._errors:
+        if self._errors:  # pragma: no cover - only a broken service gets here
             raise DemoFailedError(f"a writer failed: {self._errors[0]}")
 
     def _write(self, number: int) -> None:
@@ -157,5 +159,5 @@ class WriteLoad:
                     )
                     cursor.execute(f"INSERT INTO test.orders (customer, amount, note) VALUES {values}")
                     self._rows[number] += _ROWS_PER_INSERT
-        except pymysql.err.MySQLError as error:
+        except pymysql.err.MySQLError as error:  # pragma: no cover - only a broken service gets here
             self._errors.append(error)

@@ -1,0 +1,100 @@
+"""What is printed on terminals of any width, and in rarer states."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from redoubt.cli import connecting, demo, status
+from redoubt.cli.demo_cluster import DemoCluster
+from redoubt.cli.printing import print_rows
+from redoubt.home import Home, HomeError, Running
+
+
+def test_rows_too_wide_for_the_terminal_are_shown_one_under_the_other() -> None:
+    """As MySQL's client does on request."""
+    stream = io.StringIO()
+    print_rows(Console(file=stream, width=20), ["id", "note"], [(1, "a text of some length"), (2, None)])
+
+    assert stream.getvalue().splitlines()[0] == "*** 1. row ***"
+    assert "note: NULL" in stream.getvalue()
+
+
+def test_a_status_without_rounds_or_with_trouble(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing that is not there is shown; what holds archiving up is."""
+    fresh = {"round_id": 0, "status": "STOP", "backup_dest": "", "comment": ""}
+    status._print({"service": None, "round": fresh, "tenants": [], "pieces": []})
+    status._print({"service": None, "round": fresh | {"comment": "disk full"}, "tenants": [], "pieces": []})
+
+    assert capsys.readouterr().out.splitlines() == ["round 0: STOP", "round 0: STOP", "disk full"]
+    assert status._utc(0) is None
+
+
+def test_an_account_file_that_is_not_ours_to_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may not read it is told whose it is."""
+    home = Home(tmp_path)
+    home.prepare()
+    home.announce(Running(1, "127.0.0.1", 1))
+
+    def refuse(_: object) -> str:
+        raise PermissionError(13, "Permission denied", "account")
+
+    monkeypatch.setattr(connecting, "password_of", refuse)
+    with pytest.raises(connecting.NoServiceError, match="run this as the service's user"):
+        connecting.connect_as_service(tmp_path)
+
+
+def test_a_home_whose_lock_cannot_be_made(tmp_path: Path) -> None:
+    """The reason is named."""
+    home = Home(tmp_path)
+    home.prepare()
+    (tmp_path / "run" / "service.lock").mkdir()
+
+    with pytest.raises(HomeError, match="cannot write in"):
+        home.lock()
+
+
+def test_output_that_nobody_reads_ends_the_command_quietly() -> None:
+    """As when it is piped into head."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    run = subprocess.run(
+        [sys.executable, "-m", "redoubt", "version"], stdout=writer, stderr=subprocess.PIPE, check=False, timeout=60
+    )
+    os.close(writer)
+
+    assert b"Traceback" not in run.stderr
+
+
+def test_a_demo_whose_round_does_not_start_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 1, and the step that did not hold."""
+    monkeypatch.setattr(demo, "_DEADLINE", -1.0)
+
+    assert demo.play() == 1
+    assert "STATUS is not DOING" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("part", "answer", "complaint"),
+    [
+        ("engine_log", lambda *_: iter([b"other"]), "differs from the engine's log"),
+        ("round_start", lambda *_, **__: 1, "does not begin at LSN 1"),
+    ],
+)
+def test_a_demo_whose_archive_is_wrong_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], part: str, answer: object, complaint: str
+) -> None:
+    """The comparison can fail."""
+    monkeypatch.setattr(demo, "_LOAD_SECONDS", 0.5)
+    monkeypatch.setattr(DemoCluster, part, answer)
+
+    assert demo.play() == 1
+    assert complaint in capsys.readouterr().err
