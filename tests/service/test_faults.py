@@ -67,6 +67,16 @@ def test_a_catalog_that_does_not_answer_ends_the_start(parts: Service, monkeypat
     asyncio.run(scene())
 
 
+def test_an_engine_that_never_answers_ends_the_start(parts: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names its directory."""
+    monkeypatch.setattr(module, "_READY_TIMEOUT", -1.0)
+    monkeypatch.setattr(module, "ensure_account", _always(ConnectionError("no answer")))
+    monkeypatch.setattr(parts._instances["main"], "start", lambda: None)
+
+    with pytest.raises(EngineStartError, match="does not answer: no answer"):
+        asyncio.run(parts._start_engine("main"))
+
+
 async def _inline(function: object, *arguments: object) -> object:
     assert callable(function)
     return function(*arguments)
