@@ -80,7 +80,7 @@ class Worker:
                 self._codec = command.codec
             elif isinstance(command, StopRound):
                 self._stop(command)
-            else:
+            elif command.tenant_id not in self._jobs:  # told twice: two jobs would write one round
                 self._jobs[command.tenant_id] = self._job(command)
         return True
 

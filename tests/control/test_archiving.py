@@ -244,3 +244,24 @@ def test_a_stopped_round_is_loaded_and_releases_its_log(stage: Stage) -> None:
     _play(scene())
 
     assert stage.engine.calls == ["release_all_log"]
+
+
+def test_progress_told_while_a_stop_is_written_is_kept(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What became durable in that moment counts in the round's end."""
+
+    async def scene() -> None:
+        await stage.archiving.start()
+        save = stage.catalog.save_round
+
+        def save_and_tell(now: Round) -> None:
+            stage.archiving.worker_says(RoundTrouble(1001, 1, "told meanwhile"))
+            save(now)
+
+        monkeypatch.setattr(stage.catalog, "save_round", save_and_tell)
+        await stage.archiving.stop()
+        await stage.archiving.close()
+
+    _play(scene())
+
+    assert stage.archiving.round.status is RoundStatus.STOPPING
+    assert stage.archiving.round.tenants[1001].comment == "told meanwhile"

@@ -114,7 +114,8 @@ class Archiving:
                 raise log_archive_already_disabled()
             stopping = rounds.stopping(self.round)
             await asyncio.to_thread(self._catalog.save_round, stopping)
-            self.round = self._saved = stopping
+            self.round, self._saved = rounds.stopping(self.round), stopping  # the worker may have told something since
+            self._changed.set()
             _log.info("round stops", round=stopping.round_id)
             for tenant in self._tenants.values():
                 self._worker.send(StopRound(tenant.tenant_id, self.round.round_id, STOP_PATIENCE))
