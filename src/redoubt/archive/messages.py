@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 
 @dataclass(frozen=True)
 class ArchiveRound:
     """Command: archive a tenant's log into a round; goes on where the destination ends.
 
-    `start_lsn` is where a round that is not yet claimed begins; None for one that must be there already.
+    `start_lsn` is where a round that is not yet claimed begins; None for one that must be there already. `after` is the
+    round before this one in the same destination, if there is one: where it ends tells what is missing in between.
+    With a `broken_by`, the round was interrupted for that cause at `broken_at` (ns since the epoch): nothing more is
+    archived, but where the round ends and why is recorded in the destination.
     """
 
     tenant_id: int
@@ -26,6 +29,18 @@ class ArchiveRound:
     piece: int
     start_scn: int
     start_lsn: int | None
+    after: int | None = None
+    broken_by: str = ""
+    broken_at: int = 0
+
+
+@dataclass(frozen=True)
+class Flush:
+    """Command: make durable what the engine's log holds when this is obeyed, then say `Flushed` with the number."""
+
+    tenant_id: int
+    round: int
+    number: int
 
 
 @dataclass(frozen=True)
@@ -76,6 +91,51 @@ class RoundStopped:
 
 
 @dataclass(frozen=True)
+class Flushed:
+    """Event: everything that `Flush` with this number, or a lower one, asked for is durable."""
+
+    tenant_id: int
+    round: int
+    number: int
+
+
+@dataclass(frozen=True)
+class RoundFreezing:
+    """Event: a stopping round is being merged and its manifest made; `done` of `total` objects have been read."""
+
+    tenant_id: int
+    round: int
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class HoleOpened:
+    """Event: it is on record in the destination that the interrupted round ends at `lsn` and `scn`."""
+
+    tenant_id: int
+    round: int
+    lsn: int
+    scn: int
+
+
+@dataclass(frozen=True)
+class HoleClosed:
+    """Event: the log from `start_*` (the end of round `after`) to `end_*` (the start of this one) is in no round.
+
+    Nothing is missing if `end_lsn` is not above `start_lsn`.
+    """
+
+    tenant_id: int
+    round: int
+    after: int
+    start_lsn: int
+    start_scn: int
+    end_lsn: int
+    end_scn: int
+
+
+@dataclass(frozen=True)
 class RoundBroken:
     """Event: the round cannot continue, because of `text`."""
 
@@ -84,12 +144,9 @@ class RoundBroken:
     text: str
 
 
-Command = ArchiveRound | SetCodec | StopRound
-Event = RoundProgress | RoundTrouble | RoundStopped | RoundBroken
-_KINDS: dict[str, type[Command | Event]] = {
-    kind.__name__: kind
-    for kind in (ArchiveRound, SetCodec, StopRound, RoundProgress, RoundTrouble, RoundStopped, RoundBroken)
-}
+Command = ArchiveRound | Flush | SetCodec | StopRound
+Event = RoundProgress | RoundTrouble | RoundStopped | RoundBroken | Flushed | RoundFreezing | HoleOpened | HoleClosed
+_KINDS: dict[str, type[Command | Event]] = {kind.__name__: kind for kind in (*get_args(Command), *get_args(Event))}
 
 
 def to_line(message: Command | Event) -> bytes:

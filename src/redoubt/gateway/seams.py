@@ -5,10 +5,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from redoubt.sql.answers import Answer, Ok, Rows
+    from redoubt.sql.errors import SqlError
     from redoubt.sql.statements import Statement
+
+
+class WriteGate(Protocol):
+    """A tenant's write gate and its synchronous commit. For the event loop; both are off most of the time."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether writing statements have to wait."""
+
+    @property
+    def is_synchronous(self) -> bool:
+        """Whether what a statement may have committed is to be durable in the archive before the client is told."""
+
+    async def wait_until_open(self) -> None:
+        """Return when the gate is open."""
+
+    def refusal(self, waited: float) -> SqlError:
+        """The error for a statement that has waited that many seconds in vain: why, and what to do."""
+
+    async def make_durable(self) -> None:
+        """Return when all log that the engine had written at the call is durable in the archive.
+
+        Returns also when the synchronous commit falls back or ends meanwhile. Raises SqlError after its time-out.
+        """
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Around a writing statement while it runs in the engine: closing the gate waits for it."""
 
 
 class TenantDirectory(Protocol):
@@ -24,6 +53,9 @@ class TenantDirectory(Protocol):
         The name comes in lower case. An engine that is down at the moment keeps its socket: the gateway tries it and
         tells the client to come back in a few seconds.
         """
+
+    def gate_of(self, tenant: str) -> WriteGate | None:
+        """Return a tenant's write gate; None for a tenant that has none, as sys."""
 
 
 class EngineSession(Protocol):

@@ -91,6 +91,18 @@ class ObjectMissingError(DestinationError):
     """There is no object of that name."""
 
 
+class LockedError(DestinationError):
+    """Another process holds the lock; the text says which, as far as that is known."""
+
+
+class Lock(Protocol):
+    """A lock in a destination that this process holds."""
+
+    def release(self) -> None:
+        """Let it go. Idempotent."""
+        ...
+
+
 class Destination(Protocol):
     """A place for immutable objects, named with '/' between the parts. Methods block; any thread may call them."""
 
@@ -111,6 +123,14 @@ class Destination(Protocol):
 
     def delete(self, name: str) -> None:
         """Remove an object; no error if it is not there."""
+        ...
+
+    def lock(self, name: str, holder: str) -> Lock:
+        """Take the lock of that name, without waiting. Raises LockedError while another process, or this one, has it.
+
+        `holder` is a line that tells others who has it. The lock goes with the process, however that ends, and not
+        before its last write to the destination is over. A lock is no object: it is not listed.
+        """
         ...
 
     def probe(self) -> None:
