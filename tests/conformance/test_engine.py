@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pymysql
+import pytest
+
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import block_ids
+from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE
 from redoubt.model.log import LogBatch, LogPosition
 from redoubt.model.seams import Engine, LogReader
 from tests.seekdb.running import Seekdb, until
@@ -94,3 +98,45 @@ def test_log_is_held_until_it_is_released(seekdb: Seekdb) -> None:
 
     assert held == kept == block_ids(seekdb.base.log)
     assert not seekdb.base.held.exists()
+
+
+def _write_error(seekdb: Seekdb) -> int:
+    """The code of the error that an ordinary user's write gives, 0 if it gives none."""
+    connection = pymysql.connect(unix_socket=str(seekdb.base.socket), user="writer", autocommit=True)
+    with connection, connection.cursor() as cursor:
+        try:
+            cursor.execute("INSERT INTO test.rows_of_test (content) VALUES ('by an ordinary user')")
+        except pymysql.err.MySQLError as error:
+            return int(error.args[0])
+        return 0
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_writes_are_closed_and_opened_again_as_they_were(seekdb: Seekdb, before: int) -> None:
+    """Both as often as one likes; another process, after a crash, can open what this one closed."""
+    engine: Engine = seekdb.engine
+    seekdb.run("CREATE USER IF NOT EXISTS writer", "GRANT ALL ON test.* TO writer", f"SET GLOBAL read_only = {before}")
+    engine.open_writes()
+    first = (engine.has_closed_writes(), _write_error(seekdb))
+    engine.close_writes()
+    engine.close_writes()
+    closed = (SeekdbEngine(seekdb.base).has_closed_writes(), _write_error(seekdb))
+    SeekdbEngine(seekdb.base).open_writes()
+    engine.open_writes()
+    opened = (engine.has_closed_writes(), _write_error(seekdb))
+    seekdb.run("SET GLOBAL read_only = 0")
+
+    assert (first, closed, opened) == ((False, 1290 * before), (True, 1290), (False, 1290 * before))
+
+
+def test_held_log_begins_with_a_block(seekdb: Seekdb) -> None:
+    """And takes room on a disk that has some."""
+    engine: Engine = seekdb.engine
+    nothing = engine.held_from()
+    engine.hold_log()
+    held = engine.held_from()
+    engine.release_all_log()
+
+    assert nothing is None
+    assert held == block_ids(seekdb.base.log)[0] * BLOCK_LOG_SIZE
+    assert engine.disk_free() > 0

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from unittest import mock
 
+import pymysql
 import pytest
 
-from redoubt.engines.seekdb import engine as engine_module
+from redoubt.engines.seekdb import session as session_module
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.model.log import LogPosition
@@ -26,7 +27,7 @@ def engine(tmp_path: Path) -> SeekdbEngine:
 def answering(rows: tuple[tuple[object, ...], ...]) -> mock.MagicMock:
     """A connection that answers every question alike."""
     connect = mock.MagicMock()
-    connect().__enter__().cursor().__enter__().fetchall.return_value = rows
+    connect().cursor().__enter__().fetchall.return_value = rows
     return connect
 
 
@@ -39,7 +40,7 @@ def test_an_engine_that_is_down_does_not_answer(engine: SeekdbEngine) -> None:
 
 def test_an_engine_that_is_starting_is_not_ready(engine: SeekdbEngine) -> None:
     """Its views are empty at first."""
-    with mock.patch.object(engine_module, "connect", answering(())), pytest.raises(ConnectionError, match="not ready"):
+    with mock.patch.object(session_module, "connect", answering(())), pytest.raises(ConnectionError, match="not ready"):
         engine.end_of_log()
 
 
@@ -48,8 +49,26 @@ def test_an_engine_that_is_starting_is_not_ready(engine: SeekdbEngine) -> None:
 )
 def test_archiving_begins_with_the_block_of_the_freeze_point(engine: SeekdbEngine, checkpoint: int, start: int) -> None:
     """Where groups begin, and a chain is not needed."""
-    with mock.patch.object(engine_module, "connect", answering(((checkpoint,),))):
+    with mock.patch.object(session_module, "connect", answering(((checkpoint,),))):
         assert LogPosition(start) == engine.start_point()
+
+
+def test_a_broken_connection_is_dialled_again(engine: SeekdbEngine) -> None:
+    """The engine was restarted in between; what it refuses on a new connection is an error."""
+    with mock.patch.object(session_module, "connect", answering(((7,),))) as connect:
+        calls = connect.call_count
+        engine.end_of_log()
+        engine.end_of_log()
+        dialled = connect.call_count - calls
+        fetch = connect().cursor().__enter__().fetchall
+        fetch.side_effect = [pymysql.err.InterfaceError(0, ""), ((8,),)]
+        again = engine.end_of_log()
+        fetch.side_effect = pymysql.err.ProgrammingError(1064, "no")
+        with pytest.raises(ConnectionError, match="no"):
+            engine.end_of_log()
+    engine.close()
+
+    assert (dialled, again) == (1, 8)
 
 
 def test_the_source_is_named_once(engine: SeekdbEngine) -> None:

@@ -233,11 +233,30 @@ def test_log_that_does_not_continue_what_was_read_is_damage(log: WrittenLog, rea
         reader.read(LogPosition(first.lsn, log.end.scn, first.chain), LIMIT)
 
 
-def test_an_engines_end_below_what_was_read_gives_nothing(log: WrittenLog, reader: SeekdbLogReader) -> None:
-    """The log may have been set back; as long as nothing stands there, nothing is wrong yet."""
+def test_an_engine_that_was_set_back_is_refused(log: WrittenLog, reader: SeekdbLogReader, clock: Clock) -> None:
+    """Its log ends before what was read of it, also at a second look; one that catches up between them is not."""
     log.append(b"first")
+    beyond = LogPosition(log.end.lsn + 1000, 5, 7)
+    for seconds in (0.0, 1.5):
+        clock.now += seconds
+        assert reader.read(beyond, LIMIT) is None
+    assert log.asked == 1
+    clock.now += 1.5
+    with pytest.raises(LogDamagedError, match=f"ends at LSN {log.end.lsn}, but it was read up to {beyond.lsn}"):
+        reader.read(beyond, LIMIT)
 
-    assert reader.read(LogPosition(log.end.lsn + 1000, 5, 7), LIMIT) is None
+
+def test_an_engine_that_catches_up_was_not_set_back(log: WrittenLog, reader: SeekdbLogReader, clock: Clock) -> None:
+    """Where it ends is known a moment later."""
+    log.append(b"first")
+    at = LogPosition(log.end.lsn, log.end.scn, log.end.chain)
+    end_of_log, log.ends[:] = log.ends[:], [START]
+    clock.now += 1.5
+    assert reader.read(at, LIMIT) is None
+    log.ends[:] = end_of_log
+    for _ in range(30):
+        clock.now += 1.5
+        assert reader.read(at, LIMIT) is None
 
 
 def test_blank_log_below_the_engines_end_is_damage_when_it_stays(
@@ -270,7 +289,7 @@ def test_a_quiet_engine_is_asked_seldom(log: WrittenLog, reader: SeekdbLogReader
         log.append(b"more")
         reader.read(log.ends[-2], LIMIT)
 
-    assert (at_once, quiet, log.asked) == (0, 6, 6)
+    assert (at_once, quiet, log.asked) == (0, 7, 7)
 
 
 def test_log_is_read_across_blocks(log: WrittenLog, reader: SeekdbLogReader) -> None:

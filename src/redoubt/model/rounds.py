@@ -117,12 +117,16 @@ def progressed(now: Round, tenant_id: int, checkpoint_scn: int, input_bytes: int
 
 
 def interrupted(now: Round, tenant_id: int, cause: str) -> Round:
-    """A tenant's log stream is cut. The cluster's round with it; one that is stopping anyway goes on stopping."""
+    """A tenant's log stream is cut. The whole round with it; one that is stopping anyway goes on stopping."""
     tenant = replace(now.tenants[tenant_id], comment=cause)
-    if not now.is_archiving and now.status is not RoundStatus.INTERRUPTED:
-        return replace(_with_tenant(now, tenant), comment=now.comment or cause)
-    tenant = replace(tenant, status=RoundStatus.INTERRUPTED)
-    return replace(_with_tenant(now, tenant), status=RoundStatus.INTERRUPTED, comment=now.comment or cause)
+    now = replace(_with_tenant(now, tenant), comment=now.comment or cause)
+    if not now.is_archiving:
+        return now
+    tenants = {
+        i: replace(each, status=RoundStatus.INTERRUPTED, comment=each.comment if i == tenant_id else now.comment)
+        for i, each in now.tenants.items()
+    }
+    return replace(now, status=RoundStatus.INTERRUPTED, tenants=tenants)
 
 
 def troubled(now: Round, tenant_id: int, cause: str) -> Round:

@@ -66,6 +66,29 @@ class Engine(Protocol):
         """Hold nothing any more. Idempotent."""
         ...
 
+    def held_from(self) -> int | None:
+        """LSN at which held log begins, None if none is held."""
+        ...
+
+    def disk_free(self) -> int:
+        """Bytes that are free on the disk that held log takes room on."""
+        ...
+
+    def close_writes(self) -> None:
+        """Have the engine refuse writes of ordinary users, whatever door they come through. Idempotent.
+
+        Survives restarts. Raises OSError while the engine does not answer; what is done then is open.
+        """
+        ...
+
+    def open_writes(self) -> None:
+        """Undo `close_writes`: as it was before. Nothing happens if writes were not closed by it. Raises OSError."""
+        ...
+
+    def has_closed_writes(self) -> bool:
+        """Whether `close_writes` is in effect, or was begun."""
+        ...
+
     def minor_freeze(self) -> None:
         """Ask for a minor freeze; returns when it has been accepted, not when it has been flushed."""
         ...

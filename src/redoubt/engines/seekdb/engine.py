@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
-from typing import Any
 
-import pymysql
-
-from redoubt.engines.seekdb.account import connect
 from redoubt.engines.seekdb.files import BaseDir, block_of, kept_line
 from redoubt.engines.seekdb.holding import LogHolder
 from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE
 from redoubt.engines.seekdb.reader import SeekdbLogReader
+from redoubt.engines.seekdb.session import Session
 from redoubt.model.log import LogPosition
 
 
@@ -21,6 +19,7 @@ class SeekdbEngine:
     def __init__(self, base: BaseDir) -> None:
         self.base = base
         self._holder = LogHolder(base)
+        self._session = Session(base)
 
     def source_id(self) -> str:
         """See `Engine`. Made up at the first call for a directory, and kept in it."""
@@ -55,20 +54,41 @@ class SeekdbEngine:
         """See `Engine`."""
         self._holder.release_all()
 
+    def held_from(self) -> int | None:
+        """See `Engine`."""
+        block = self._holder.start()
+        return None if block is None else block * BLOCK_LOG_SIZE
+
+    def disk_free(self) -> int:
+        """See `Engine`."""
+        return shutil.disk_usage(self.base.path).free
+
     def minor_freeze(self) -> None:
         """See `Engine`."""
-        self._run("ALTER SYSTEM MINOR FREEZE")
+        self._session.run("ALTER SYSTEM MINOR FREEZE")
+
+    def close_writes(self) -> None:
+        """See `Engine`. What `read_only` was is kept in a file first, so that it can be put right after a crash."""
+        kept_line(self.base.read_only_before, lambda: str(self._ask("SELECT @@global.read_only")))
+        self._session.run("SET GLOBAL read_only = 1")
+
+    def open_writes(self) -> None:
+        """See `Engine`."""
+        if self.has_closed_writes():
+            before = int(self.base.read_only_before.read_text())
+            self._session.run(f"SET GLOBAL read_only = {before}")
+            self.base.read_only_before.unlink()
+
+    def has_closed_writes(self) -> bool:
+        """See `Engine`."""
+        return self.base.read_only_before.exists()
+
+    def close(self) -> None:
+        """Let the connection to the engine go."""
+        self._session.close()
 
     def _ask(self, sql: str) -> int:
-        rows = self._run(sql)
+        rows = self._session.run(sql)
         if not rows:
             raise ConnectionError(f"the engine in {self.base.path} is not ready yet")
         return int(rows[0][0])
-
-    def _run(self, sql: str) -> tuple[tuple[Any, ...], ...]:
-        try:
-            with connect(self.base) as connection, connection.cursor() as cursor:
-                cursor.execute(sql)
-                return cursor.fetchall()
-        except pymysql.err.Error as error:
-            raise ConnectionError(f"the engine in {self.base.path} does not answer: {error}") from error

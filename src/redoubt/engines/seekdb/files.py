@@ -62,6 +62,11 @@ class BaseDir:
         return self.ours / "source_id"
 
     @property
+    def read_only_before(self) -> Path:
+        """The file that says that writes are closed by us, with the engine's `read_only` as it was before."""
+        return self.ours / "read_only_before"
+
+    @property
     def output(self) -> Path:
         """What the engine's process prints."""
         return self.ours / "engine.out"

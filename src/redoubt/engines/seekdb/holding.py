@@ -25,6 +25,10 @@ class LogHolder:
         """Whether log is being held, by this process or an earlier one."""
         return self._base.held.is_dir()
 
+    def start(self) -> int | None:
+        """The first held block, None if none is held."""
+        return min(block_ids(self._base.held), default=None)
+
     def hold(self) -> None:
         """Link every block that exists now and was not released; begins holding."""
         with self._lock:

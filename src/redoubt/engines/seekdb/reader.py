@@ -27,6 +27,8 @@ from redoubt.model.log import LogBatch, LogDamagedError, LogGoneError, LogPositi
 
 _QUIET_LIMIT = 15.0
 """Seconds without log after which the engine is asked for its end: an idle one writes every five."""
+_SECOND_LOOK = 1.0
+"""Seconds until an engine is asked where nothing was read yet, and asked again whose log ends too early."""
 _SMALLEST_READ = 64 * 1024
 _NO_BLOCK = "there is no such block"
 _BLANK_BLOCK = "nothing has been written to this block"
@@ -41,7 +43,8 @@ class SeekdbLogReader:
         self._base = base
         self._end_of_log = end_of_log
         self._clock = clock
-        self._quiet_since = clock()
+        self._quiet_since = clock() + _SECOND_LOOK - _QUIET_LIMIT  # a reader that finds nothing at first asks soon
+        self._behind_since: float | None = None
         self._block = -1
         self._descriptor = -1
 
@@ -52,7 +55,7 @@ class SeekdbLogReader:
             data, found = self._judge(position, limit)
         if found.size == 0:
             return None
-        self._quiet_since = self._clock()
+        self._quiet_since, self._behind_since = self._clock(), None
         end = LogPosition(position.lsn + found.size, found.max_scn, found.chain)
         return LogBatch(data[: found.size], position, end, found.min_scn)
 
@@ -124,6 +127,8 @@ class SeekdbLogReader:
                 known_end = self._end_of_log()
             except OSError:  # the engine is down: its tail may be torn, and it will mend it when it starts
                 known_end = 0
+            else:
+                self._refuse_earlier_end(position, known_end)
         self.close()
         data, found = self._look(position, limit)
         if known_end <= position.lsn or found.size > 0:
@@ -133,6 +138,20 @@ class SeekdbLogReader:
             raise LogGoneError(f"the engine recycled the log at {where} before it was archived")
         why = found.why or found.tail.value
         raise LogDamagedError(f"the log at {where} is damaged, though the engine's goes on to {known_end}: {why}")
+
+    def _refuse_earlier_end(self, position: LogPosition, known_end: int) -> None:
+        """Raise if the log ends, also at a second look, before a place up to which it was read."""
+        now = self._clock()
+        if known_end >= position.lsn:
+            self._behind_since = None
+        elif self._behind_since is None:
+            self._behind_since = now
+            self._quiet_since = now + _SECOND_LOOK - _QUIET_LIMIT
+        elif now - self._behind_since >= _SECOND_LOOK:
+            raise LogDamagedError(
+                f"the engine's log ends at LSN {known_end}, but it was read up to {position.lsn}: the engine in "
+                f"{self._base.path} was set back to an earlier state"
+            )
 
     def _log_goes_on_after(self, block: int) -> bool:
         """Whether a later block with log in it exists."""

@@ -1,0 +1,69 @@
+"""How a tenant's archiving is doing, in one word, and since when. Pure.
+
+The word is decided by the gravest thing that is true; every change of it is an event with a time and a cause.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from redoubt.model.rounds import RoundStatus
+
+
+class Health(StrEnum):
+    """From good to bad."""
+
+    STOPPED = "STOPPED"
+    """No round is archiving, as somebody wished."""
+    FINE = "FINE"
+    """Log is archived as it comes."""
+    BEHIND = "BEHIND"
+    """Something holds archiving up, or commits that should be synchronous are not."""
+    STALE = "STALE"
+    """The log grows, and the archive has not followed for longer than the lag target."""
+    GATED = "GATED"
+    """The write gate is closed."""
+    BROKEN = "BROKEN"
+    """The round is INTERRUPTED: nothing is archived."""
+
+
+@dataclass(frozen=True)
+class Vitals:
+    """What health is judged by. `lag` and `lag_target` in seconds, `backlog` in bytes, causes empty if there are none.
+
+    `trouble` is what holds archiving up, `broken_by` what interrupted the round, `unsynced_by` why commits that should
+    be synchronous are not.
+    """
+
+    status: RoundStatus
+    backlog: int = 0
+    lag: float = 0.0
+    lag_target: float = 120.0
+    gate_is_closed: bool = False
+    trouble: str = ""
+    broken_by: str = ""
+    unsynced_by: str = ""
+
+
+def judge(now: Vitals) -> tuple[Health, str]:
+    """The health, and its cause in words (empty when all is well)."""
+    if now.status is RoundStatus.INTERRUPTED:
+        return Health.BROKEN, now.broken_by or "the round is INTERRUPTED"
+    if now.status in {RoundStatus.STOP, RoundStatus.STOPPING}:
+        return Health.STOPPED, now.trouble
+    cause = now.trouble or "nothing arrives in the destination, and it gives no reason"
+    if now.gate_is_closed:
+        return Health.GATED, f"{now.backlog} bytes of log wait to be archived: {cause}"
+    if now.backlog > 0 and now.lag > now.lag_target:
+        return Health.STALE, f"nothing was archived for {now.lag:.0f} s while the log grew: {cause}"
+    if now.trouble or now.unsynced_by:
+        return Health.BEHIND, now.unsynced_by or now.trouble
+    return Health.FINE, ""
+
+
+def lag_of(now_scn: int, checkpoint_scn: int, round_start_scn: int, backlog: int) -> float:
+    """How far the archive is behind its engine's log, in seconds: 0 when nothing waits. SCNs in ns since the epoch."""
+    if backlog <= 0:
+        return 0.0
+    return max(0, now_scn - max(checkpoint_scn, round_start_scn if not checkpoint_scn else 0)) / 1e9

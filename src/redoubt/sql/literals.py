@@ -1,0 +1,46 @@
+"""The literals of parameters: times, capacities, truth values, as OceanBase writes them."""
+
+from __future__ import annotations
+
+import re
+
+from redoubt.sql.errors import invalid_config
+
+_TIME = re.compile(r"(\d{1,18})(us|ms|s|m|h|d|)", re.ASCII)
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_CAPACITY = re.compile(r"(\d{1,18})([bkmgtp]|)b?", re.ASCII)
+_BYTES = {"b": 1} | {unit: 1024 ** (power + 1) for power, unit in enumerate("kmgtp")} | {"": 1024**2}
+_TRUE = frozenset({"true", "on", "yes", "t", "1"})
+_FALSE = frozenset({"false", "off", "no", "f", "0"})
+
+
+def parse_time(text: str) -> float:
+    """A time in seconds: a whole number with us, ms, s (or nothing), m, h, d. Raises SqlError 4147."""
+    match = _TIME.fullmatch(text.strip().lower())
+    if match is None:
+        raise invalid_config(f"'{text[:40]}' is not a time; write it as 500ms, 10s, 2m, 1h or 1d")
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+def parse_capacity(text: str) -> int:
+    """A capacity in bytes: a whole number with B, K, M (or nothing), G, T, P. Raises SqlError 4147."""
+    match = _CAPACITY.fullmatch(text.strip().lower())
+    if match is None:
+        raise invalid_config(f"'{text[:40]}' is not a capacity; write it as 512M, 4G or 1T")
+    return int(match[1]) * _BYTES[match[2]]
+
+
+def parse_bool(text: str) -> bool:
+    """A truth value: true, on, yes, t, 1 or false, off, no, f, 0. Raises SqlError 4147."""
+    word = text.strip().lower()
+    if word not in _TRUE | _FALSE:
+        raise invalid_config(f"'{text[:40]}' is neither True nor False")
+    return word in _TRUE
+
+
+def capacity_text(size: int) -> str:
+    """A capacity as a person writes it: whole in the largest unit that fits."""
+    for unit in "PTGMK":
+        if size and size % _BYTES[unit.lower()] == 0:
+            return f"{size // _BYTES[unit.lower()]}{unit}"
+    return f"{size}B"
