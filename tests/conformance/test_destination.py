@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from redoubt.destinations.file import FileDestination
 from redoubt.destinations.uri import open_destination
-from redoubt.model.seams import Destination, ObjectExistsError, ObjectInfo, ObjectMissingError
+from redoubt.model.seams import Destination, LockedError, ObjectExistsError, ObjectInfo, ObjectMissingError
 from tests.archive.fakes import MemoryDestination
 
 KINDS: dict[str, Callable[[Path], Destination]] = {
@@ -105,3 +105,33 @@ def test_a_probe_changes_nothing(destination: Destination) -> None:
     destination.probe()
 
     assert [ObjectInfo("object", 0)] == list(destination.list(""))
+
+
+def test_a_lock_is_held_by_one(destination: Destination) -> None:
+    """Whoever comes second is told who has it, also in the same process, until it is released; names are apart."""
+    lock = destination.lock("a/writer", "worker 1 on host-a")
+    with pytest.raises(LockedError, match="worker 1 on host-a"):
+        destination.lock("a/writer", "worker 2 on host-b")
+    destination.lock("a/other", "worker 2").release()
+    destination.lock("b/writer", "worker 2").release()
+    with pytest.raises(LockedError, match="worker 1 on host-a"):
+        destination.lock("a/writer", "worker 2 on host-b")
+    lock.release()
+    lock.release()
+    again = destination.lock("a/writer", "worker 2 on host-b")
+    lock.release()
+    with pytest.raises(LockedError, match="worker 2 on host-b"):
+        destination.lock("a/writer", "worker 3")
+
+    again.release()
+
+
+def test_a_lock_is_no_object(destination: Destination) -> None:
+    """It is not listed, while it is held and after, and takes no object's name."""
+    lock = destination.lock("a/writer", "worker 1")
+    during = list(destination.list("a"))
+    destination.put_if_absent("a/writer", b"1")
+    lock.release()
+
+    assert during == []
+    assert [ObjectInfo("a/writer", 1)] == list(destination.list("a"))

@@ -3,20 +3,26 @@
 An object is written to a temporary name in its folder, fsynced, hard-linked to its own name (which fails if that
 exists: the put-if-absent), and the folder is fsynced. A folder is made the first time that this process writes into it
 and never again: when a mount vanishes, the write fails instead of landing on the disk below the mount point.
+
+Everything goes through the module's `os`, so that the simulator can put an operating system of its own in its place.
 """
+# ruff: noqa: PTH102, PTH108, PTH116 - pathlib would pass that place by
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
-import uuid
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from redoubt.model.seams import DestinationError, ObjectExistsError, ObjectInfo, ObjectMissingError
+from redoubt.destinations.file_lock import LOCK_PREFIX, FileLock
+from redoubt.model.seams import DestinationError, Lock, ObjectExistsError, ObjectInfo, ObjectMissingError
 
 _TEMPORARY = ".part-"
+_HIDDEN = (_TEMPORARY, LOCK_PREFIX)
+_READ_AT_ONCE = 64 * 1024 * 1024
 _FOLDER_MODE = 0o750
 _OBJECT_MODE = 0o640
 
@@ -31,7 +37,7 @@ class FileDestination:
     def put_if_absent(self, name: str, data: bytes) -> None:
         """See `Destination`."""
         path = self.root / name
-        temporary = path.parent / f"{_TEMPORARY}{uuid.uuid4().hex}"
+        temporary = path.parent / f"{_TEMPORARY}{os.urandom(16).hex()}"
         with _named(path):
             self._make_folder(path.parent)
             try:
@@ -42,15 +48,14 @@ class FileDestination:
                 raise ObjectExistsError(f"{path} exists already") from None
             finally:
                 with contextlib.suppress(OSError):  # what is left over is invisible
-                    temporary.unlink(missing_ok=True)
+                    os.unlink(temporary)
             _fsync_folder(path.parent)
 
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """See `Destination`."""
         path = self.root / name
-        with _named(path), path.open("rb") as file:
-            file.seek(offset)
-            return file.read() if length is None else file.read(length)
+        with _named(path):
+            return _read(path, offset, length)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """See `Destination`."""
@@ -68,16 +73,31 @@ class FileDestination:
         """See `Destination`."""
         path = self.root / name
         with _named(path):
-            path.unlink(missing_ok=True)
-            if path.parent.is_dir():
+            with contextlib.suppress(FileNotFoundError):  # deleted by one who may have died before the folder's fsync
+                os.unlink(path)
+            with contextlib.suppress(FileNotFoundError):
                 _fsync_folder(path.parent)
+
+    def lock(self, name: str, holder: str) -> Lock:
+        """See `Destination`.
+
+        Whoever stores objects in a folder that has a lock holds it. So what lies there under a temporary name is a dead
+        writer's, and is removed here.
+        """
+        path = self.root / name
+        with _named(path):
+            self._make_folder(path.parent)
+            lock = FileLock.take(path.parent / f"{LOCK_PREFIX}{path.name}", holder)
+        with contextlib.suppress(OSError):  # what is left over is invisible, and the next holder tries again
+            _sweep(path.parent)
+        return lock
 
     def probe(self) -> None:
         """See `Destination`."""
         with _named(self.root):
-            if not self.root.is_dir():
+            if not _is_folder(self.root):
                 raise DestinationError(f"{self.root} is not a directory: create it, or mount the backup disk there")
-        name, content = f"redoubt-probe-{uuid.uuid4().hex}", os.urandom(4096)
+        name, content = f"redoubt-probe-{os.urandom(16).hex()}", os.urandom(4096)
         try:
             self.put_if_absent(name, content)
             returned = self.get(name)
@@ -97,7 +117,7 @@ class FileDestination:
             return
         self._make_folder(folder.parent)
         with contextlib.suppress(FileExistsError):  # made by an earlier process, which may have died before its fsync
-            folder.mkdir(_FOLDER_MODE)
+            os.mkdir(folder, _FOLDER_MODE)
         _fsync_folder(folder.parent)
         self._folders.add(folder)
 
@@ -123,6 +143,7 @@ def _cause(error: OSError) -> str:
         errno.EROFS: "the file system is mounted read-only",
         errno.EACCES: "give the user that runs redoubt the right to write there",
         errno.EPERM: "the file system may lack hard links, which are needed",
+        errno.ESTALE: "the server of the network file system does not know it any more; mount it again",
     }
     hint = hints.get(error.errno or 0)
     return f"{text} ({hint})" if hint else text
@@ -130,13 +151,41 @@ def _cause(error: OSError) -> str:
 
 def _object(prefix: str, entry: os.DirEntry[str]) -> ObjectInfo | None:
     """The object that a folder's entry is, None if it is none, or was deleted in this instant."""
-    if entry.name.startswith(_TEMPORARY):
+    if entry.name.startswith(_HIDDEN):
         return None
     name = f"{prefix}/{entry.name}" if prefix else entry.name
     try:
         return ObjectInfo(name, entry.stat().st_size) if entry.is_file() else None
     except FileNotFoundError:
         return None
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what writers left that did not come to the end."""
+    with os.scandir(folder) as scanned:
+        left = [entry.name for entry in scanned if entry.name.startswith(_TEMPORARY)]
+    for name in left:
+        os.unlink(folder / name)
+
+
+def _read(path: Path, offset: int, length: int | None) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        end = offset + length if length is not None else max(offset, os.fstat(descriptor).st_size)
+        parts: list[bytes] = []
+        while part := os.pread(descriptor, min(end - offset, _READ_AT_ONCE), offset):
+            parts.append(part)
+            offset += len(part)
+        return b"".join(parts)
+    finally:
+        os.close(descriptor)
 
 
 def _write_durably(path: Path, data: bytes) -> None:

@@ -1,0 +1,66 @@
+"""A lock in a directory: `flock` on a hidden file, which the kernel lets go when its holder ends, however that happens.
+
+The file stays where it is: removing it would let two processes hold locks of one name, on two files. On NFS the lock is
+the server's, so that it holds between machines.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+from pathlib import Path
+
+from redoubt.model.seams import DestinationError, LockedError
+
+LOCK_PREFIX = ".lock-"
+"""What the name of a lock's file begins with; such a file is no object."""
+_LOCK_MODE = 0o640
+_LONGEST_HOLDER = 1000
+_WITHOUT_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS})
+
+
+class FileLock:
+    """A lock that is held from `take` to `release`. The open file is the lock: whoever forks it away shares it."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+
+    @classmethod
+    def take(cls, path: Path, holder: str) -> FileLock:
+        """Lock the file `path`, made if need be, and write `holder` into it. Raises LockedError, and OSError."""
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, _LOCK_MODE)
+        try:
+            _lock(descriptor, path)
+            with contextlib.suppress(OSError):  # a full disk: the lock holds without a name in it
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, holder.encode()[:_LONGEST_HOLDER])
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return cls(descriptor)
+
+    def release(self) -> None:
+        """See `Lock`."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            with contextlib.suppress(OSError):  # closing lets go of the lock also where the disk is in trouble
+                os.ftruncate(descriptor, 0)
+            with contextlib.suppress(OSError):  # Linux closes also where close() reports an error of an earlier write
+                os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(descriptor, _LONGEST_HOLDER, 0).decode(errors="replace").strip()
+        raise LockedError(f"{path.parent} is being written by {holder or 'another process'}") from None
+    except OSError as error:
+        if error.errno not in _WITHOUT_LOCKS:
+            raise
+        raise DestinationError(
+            f"{path}: {error.strerror} (the file system gives no locks, which keep two writers apart; on NFS mount it "
+            "with locks: without nolock, or with vers=4)"
+        ) from error
