@@ -318,6 +318,16 @@ def test_damage_in_a_block_behind_which_the_log_goes_on_is_damage(log: WrittenLo
     assert log.asked == 0
 
 
+def test_a_group_that_reaches_past_its_block_is_damage(log: WrittenLog, reader: SeekdbLogReader) -> None:
+    """Even where the file is longer than a block, as no engine makes one, and the group is whole and sound."""
+    log.ends.append(LogPosition(LOG - 50, 7, 7))
+    log.append(b"x" * 100)
+
+    assert log.block(0).stat().st_size > BLOCK
+    with pytest.raises(LogDamagedError, match="past the end of its block"):
+        reader.read(log.ends[-2], LIMIT)
+
+
 def test_a_zeroed_block_behind_which_the_log_goes_on_is_damage(log: WrittenLog, reader: SeekdbLogReader) -> None:
     """It is there, and not recycled: to look for it elsewhere would be in vain."""
     log.append(b"first")

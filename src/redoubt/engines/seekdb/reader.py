@@ -32,6 +32,7 @@ _SECOND_LOOK = 1.0
 _SMALLEST_READ = 64 * 1024
 _NO_BLOCK = "there is no such block"
 _BLANK_BLOCK = "nothing has been written to this block"
+_TOO_LARGE = "a group reaches past the end of its block"
 
 
 class SeekdbLogReader:
@@ -76,9 +77,12 @@ class SeekdbLogReader:
         offset = position.lsn - block * BLOCK_LOG_SIZE
         if not any(os.pread(self._descriptor, 2, INFO_SIZE + offset)):
             return b"", Verified(0, position.chain, 0, 0, Tail.BLANK)
-        size = min(max(limit, _SMALLEST_READ), BLOCK_LOG_SIZE - offset)
+        room = BLOCK_LOG_SIZE - offset
+        size = min(max(limit, _SMALLEST_READ), room)
         data = os.pread(self._descriptor, size, INFO_SIZE + offset)
         found = verify_groups(data, position.chain, position.scn)
+        if found.needed > room and found.size == 0:
+            return b"", Verified(0, position.chain, 0, 0, Tail.BAD, why=_TOO_LARGE)
         if found.size == 0 and found.needed > size:
             data = os.pread(self._descriptor, found.needed, INFO_SIZE + offset)
             found = verify_groups(data, position.chain, position.scn)
