@@ -5,23 +5,31 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import os
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 
-from redoubt.catalog.catalog import Catalog, CatalogError
+from redoubt.catalog.catalog import Catalog
+from redoubt.catalog.journal import Journal
+from redoubt.catalog.session import CatalogError, CatalogSession
 from redoubt.config import Config
 from redoubt.control.archiving import Archiving
+from redoubt.control.chronicle import Chronicle
 from redoubt.control.cluster import SYS_TENANT, Cluster, Tenant
+from redoubt.control.gate import TenantGate
 from redoubt.control.handler import Handler
 from redoubt.control.parameters import Parameters
+from redoubt.control.restart import AutoRestart
+from redoubt.control.valve import Valve
 from redoubt.control.worker import WorkerProcess
 from redoubt.engines.seekdb.account import AccountError, accepts_empty_root, connect, ensure_account
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError, Instance
+from redoubt.gateway.seams import WriteGate
 from redoubt.gateway.server import Gateway
 from redoubt.home import Home, HomeError, Running
 
@@ -48,13 +56,17 @@ class Service:
         self._bases = {SYS_TENANT: home.sys, MAIN_TENANT: main.base}
         self._instances = {name: Instance(base, sizes) for name, base in self._bases.items()}
         tenants = [Tenant(MAIN_TENANT_ID, MAIN_TENANT, main.base.path, main)]
-        self._catalog = Catalog(lambda: connect(home.sys))
-        self._parameters = Parameters(self._catalog)
+        self._session = CatalogSession(lambda: connect(home.sys))
+        self._catalog = Catalog(self._session)
+        self._parameters = Parameters(self._catalog, lambda: shutil.disk_usage(home.path).total)
         self._worker = WorkerProcess(home.path, config.archive.segment_size, config.archive.segment_age)
         cluster = Cluster(config.cluster.name, config.cluster.id, home.identity())
-        self._archiving = Archiving(cluster, tenants, self._catalog, self._parameters, self._worker)
+        chronicle = Chronicle(Journal(self._session))
+        self._archiving = Archiving(cluster, tenants, self._catalog, self._parameters, self._worker, chronicle)
+        self._valve = Valve(self._archiving, self._parameters, chronicle)
         handler = Handler(tenants, self._archiving, self._parameters)
-        self._gateway = Gateway(Directory(config.cluster.name, self._bases), handler)
+        gates = {archive.tenant.name: archive.gate for archive in self._archiving.archives}
+        self._gateway = Gateway(Directory(config.cluster.name, self._bases, gates), handler)
         self._background: list[asyncio.Task[None]] = []
         self._stopping = threading.Event()
 
@@ -78,11 +90,15 @@ class Service:
         if not _is_loopback(host) and not self._config.gateway.allow_empty_password:
             await asyncio.to_thread(self._refuse_empty_passwords, host)
         await self._open_catalog()
+        await self._valve.recover()
         address = await self._listen(host, self._config.gateway.port)
         await asyncio.to_thread(self._catalog.set_server, *address)
         self._background = [
             asyncio.create_task(self._worker.run(self._archiving)),
             asyncio.create_task(self._archiving.save_changes()),
+            asyncio.create_task(self._valve.write()),
+            asyncio.create_task(AutoRestart(self._archiving, self._parameters).run()),
+            *(asyncio.create_task(self._valve.watch(archive)) for archive in self._archiving.archives),
             *(asyncio.create_task(self._watch(name)) for name in self._instances),
         ]
         self._home.announce(Running(os.getpid(), *address))
@@ -100,7 +116,9 @@ class Service:
         await asyncio.gather(*self._background, return_exceptions=True)
         await self._archiving.close()
         self._stopping.set()
-        await asyncio.to_thread(self._catalog.close)
+        await asyncio.to_thread(self._session.close)
+        for engine in self._engines:
+            await asyncio.to_thread(engine.close)
         await asyncio.gather(*(asyncio.to_thread(instance.stop) for instance in self._instances.values()))
         _log.info("stopped")
 
@@ -182,14 +200,19 @@ class Service:
 class Directory:
     """The gateway's view of the tenants."""
 
-    def __init__(self, cluster_name: str, bases: dict[str, BaseDir]) -> None:
+    def __init__(self, cluster_name: str, bases: dict[str, BaseDir], gates: dict[str, TenantGate]) -> None:
         self.cluster_name = cluster_name
         self._bases = bases
+        self._gates = gates
 
     def socket_of(self, tenant: str) -> Path | None:
         """See `TenantDirectory`."""
         base = self._bases.get(tenant)
         return base.socket if base else None
+
+    def gate_of(self, tenant: str) -> WriteGate | None:
+        """See `TenantDirectory`."""
+        return self._gates.get(tenant)
 
 
 def _is_loopback(host: str) -> bool:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pymysql
 
 from redoubt.catalog import schema
+from redoubt.catalog.session import CatalogSession
+from redoubt.model.pieces import PieceStatus, piece_of
 from redoubt.model.rounds import Round, RoundStatus, TenantRound
 
 if TYPE_CHECKING:
-    from pymysql.connections import Connection
     from pymysql.cursors import Cursor
 
 INCARNATION = 1
@@ -23,23 +21,17 @@ _COMMENT_LENGTH = 4000
 _SCHEMA_VERSION = "_schema_version"
 
 
-class CatalogError(Exception):
-    """The sys engine does not answer, or refuses; what was to be written is not."""
-
-
 class Catalog:
-    """The catalog in the sys engine that `connect` connects to (autocommit on)."""
+    """The catalog of the cluster: parameters, rounds, pieces."""
 
-    def __init__(self, connect: Callable[[], Connection[Cursor]]) -> None:
-        self._connect = connect
-        self._connection: Connection[Cursor] | None = None
-        self._lock = threading.Lock()
+    def __init__(self, session: CatalogSession) -> None:
+        self._session = session
 
     def prepare(self) -> None:
         """Make the tables and views, unless this version of them is there: DDL is slow while an engine recovers."""
         if self._schema_version() == schema.version():
             return
-        with self._cursor() as cursor:
+        with self._session.cursor() as cursor:
             for statement in schema.statements():
                 cursor.execute(statement)
         if self.load_round() is None:
@@ -48,29 +40,24 @@ class Catalog:
 
     def set_server(self, host: str, port: int) -> None:
         """Keep where the service listens."""
-        with self._transaction() as cursor:
+        with self._session.transaction() as cursor:
             cursor.execute(f"DELETE FROM {schema.SERVER_TABLE}")
             cursor.execute(f"INSERT INTO {schema.SERVER_TABLE} VALUES (%s, %s)", (host, port))
 
-    def close(self) -> None:
-        """Let the connection go."""
-        with self._lock:
-            self._drop()
-
     def parameters(self) -> dict[str, str]:
         """The parameters that were ever set, by name, as typed."""
-        with self._cursor() as cursor:
+        with self._session.cursor() as cursor:
             cursor.execute(f"SELECT name, value FROM {schema.PARAMETER_TABLE} WHERE name <> %s", (_SCHEMA_VERSION,))
             return dict(cursor.fetchall())
 
     def set_parameters(self, values: dict[str, str]) -> None:
         """Keep parameters, all or none."""
-        with self._transaction() as cursor:
+        with self._session.transaction() as cursor:
             cursor.executemany(f"REPLACE INTO {schema.PARAMETER_TABLE} VALUES (%s, %s)", list(values.items()))
 
     def load_round(self) -> Round | None:
         """The present or last round, None in a catalog that is new."""
-        with self._cursor() as cursor:
+        with self._session.cursor() as cursor:
             cursor.execute(f"SELECT {', '.join(schema.STATUS_COLUMNS)} FROM {schema.STATUS_TABLE}")
             rows = [dict(zip(schema.STATUS_COLUMNS, row, strict=True)) for row in cursor.fetchall()]
         whole = next((row for row in rows if row["tenant_id"] == SYS_TENANT_ID), None)
@@ -92,7 +79,7 @@ class Catalog:
         sums = TenantRound(SYS_TENANT_ID, now.status, now.checkpoint_scn, now.input_bytes, now.output_bytes, cause)
         parts = [sums, *now.tenants.values()]
         stopped = now.status is RoundStatus.STOP and now.round_id > 0
-        with self._transaction() as cursor:
+        with self._session.transaction() as cursor:
             cursor.execute(f"DELETE FROM {schema.STATUS_TABLE} WHERE tenant_id <> %s", (SYS_TENANT_ID,))
             live = [sums] if stopped else parts
             _replace(cursor, schema.STATUS_TABLE, schema.STATUS_COLUMNS, [_status_row(now, part) for part in live])
@@ -102,48 +89,25 @@ class Catalog:
                 rows = [_status_row(now, part) for part in parts]
                 _replace(cursor, schema.HISTORY_TABLE, schema.STATUS_COLUMNS, rows)
 
+    def round_before(self, round_id: int, destination: str) -> int | None:
+        """The last round before a round in a destination, None if there is none."""
+        with self._session.cursor() as cursor:
+            cursor.execute(
+                f"SELECT MAX(log_archive_round) FROM {schema.HISTORY_TABLE} "
+                "WHERE backup_dest = %s AND log_archive_round < %s",
+                (destination, round_id),
+            )
+            row = cursor.fetchone()
+            return row[0] if row else None
+
     def _schema_version(self) -> str | None:
-        with self._cursor() as cursor:
+        with self._session.cursor() as cursor:
             try:
                 cursor.execute(f"SELECT value FROM {schema.PARAMETER_TABLE} WHERE name = %s", (_SCHEMA_VERSION,))
             except pymysql.err.ProgrammingError:
                 return None  # there is no such table: the catalog is new
             row = cursor.fetchone()
             return row[0] if row else None
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Cursor]:
-        with self._cursor() as cursor:
-            cursor.execute("BEGIN")
-            yield cursor
-            cursor.execute("COMMIT")
-
-    @contextmanager
-    def _cursor(self) -> Iterator[Cursor]:
-        with self._lock:
-            try:
-                with self._alive().cursor() as cursor:
-                    yield cursor
-            except (pymysql.err.Error, OSError) as error:
-                self._drop()  # with it goes a transaction that was begun
-                raise CatalogError(f"the sys engine does not answer: {error}") from error
-
-    def _alive(self) -> Connection[Cursor]:
-        """The connection; a new one if there is none, or if the engine was restarted under it."""
-        if self._connection is not None:
-            try:
-                self._connection.ping(reconnect=False)
-            except (pymysql.err.Error, OSError):
-                self._drop()
-        if self._connection is None:
-            self._connection = self._connect()
-        return self._connection
-
-    def _drop(self) -> None:
-        if self._connection is not None:
-            with suppress(pymysql.err.Error, OSError):  # it may be broken already, which is why it goes
-                self._connection.close()
-            self._connection = None
 
 
 def _tenant_round(row: dict[str, Any]) -> TenantRound:
@@ -177,7 +141,7 @@ def _status_row(now: Round, part: TenantRound) -> dict[str, Any]:
 
 
 def _piece_row(now: Round, part: TenantRound) -> dict[str, Any]:
-    frozen = now.status is RoundStatus.STOP
+    status = piece_of(now.status)
     return {
         "incarnation": INCARNATION,
         "tenant_id": part.tenant_id,
@@ -187,8 +151,8 @@ def _piece_row(now: Round, part: TenantRound) -> dict[str, Any]:
         "create_date": now.create_date,
         "start_scn": now.start_scn,
         "checkpoint_scn": part.checkpoint_scn,
-        "max_scn": part.checkpoint_scn if frozen else schema.MAX_SCN,
-        "status": "FROZEN" if frozen else "ACTIVE",
+        "max_scn": part.checkpoint_scn if status is PieceStatus.FROZEN else schema.MAX_SCN,
+        "status": str(status),
         "file_status": "AVAILABLE",
         "compatible": _COMPATIBLE,
         "start_piece_id": 0,

@@ -15,6 +15,9 @@ HISTORY_TABLE: Final = "oceanbase.__all_backup_log_archive_status_history_v2"
 PIECE_TABLE: Final = "oceanbase.__all_backup_piece_files"
 PARAMETER_TABLE: Final = "oceanbase.__redoubt_parameter"
 SERVER_TABLE: Final = "oceanbase.__redoubt_server"
+STATE_TABLE: Final = "oceanbase.__redoubt_archivelog_state"
+EVENT_TABLE: Final = "oceanbase.__redoubt_archivelog_event"
+HOLE_TABLE: Final = "oceanbase.__redoubt_archivelog_hole"
 
 MAX_SCN: Final = 2**63 - 1
 """An SCN that means "no end yet"; views show the text MAX."""
@@ -96,6 +99,42 @@ _TABLES = (
     f"""CREATE TABLE IF NOT EXISTS {SERVER_TABLE} (
   svr_ip varchar(32) NOT NULL PRIMARY KEY,
   svr_port bigint(20) NOT NULL)""",
+    f"""CREATE TABLE IF NOT EXISTS {STATE_TABLE} (
+  tenant_id bigint(20) NOT NULL PRIMARY KEY,
+  tenant_name varchar(128) NOT NULL,
+  log_archive_round bigint(20) NOT NULL,
+  status varchar(64) NOT NULL,
+  mode varchar(64) NOT NULL,
+  sync_commit varchar(64) NOT NULL,
+  gate varchar(64) NOT NULL,
+  health varchar(64) NOT NULL,
+  since bigint(20) NOT NULL,
+  cause varchar(4096) NOT NULL,
+  backlog_bytes bigint(20) NOT NULL,
+  spool_limit bigint(20) NOT NULL,
+  start_scn bigint(20) NOT NULL,
+  checkpoint_scn bigint(20) NOT NULL,
+  lag_target_us bigint(20) NOT NULL)""",
+    f"""CREATE TABLE IF NOT EXISTS {EVENT_TABLE} (
+  event_id bigint(20) NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  happened_at bigint(20) NOT NULL,
+  tenant_id bigint(20) NOT NULL,
+  log_archive_round bigint(20) NOT NULL,
+  what varchar(64) NOT NULL,
+  state_before varchar(64) NOT NULL,
+  state_after varchar(64) NOT NULL,
+  cause varchar(4096) NOT NULL)""",
+    f"""CREATE TABLE IF NOT EXISTS {HOLE_TABLE} (
+  tenant_id bigint(20) NOT NULL,
+  `after` bigint(20) NOT NULL,
+  start_lsn bigint(20) NOT NULL,
+  start_scn bigint(20) NOT NULL,
+  cause varchar(4096) NOT NULL,
+  opened_at bigint(20) NOT NULL,
+  end_lsn bigint(20) NOT NULL,
+  end_scn bigint(20) NOT NULL,
+  closed_at bigint(20) NOT NULL,
+  PRIMARY KEY (tenant_id, `after`))""",
 )
 
 
@@ -149,6 +188,24 @@ _VIEWS = {
     ELSE usec_to_time(max_scn DIV 1000) END AS CHAR(26)) AS MAX_TS,
   status AS STATUS, file_status AS FILE_STATUS, compatible AS COMPATIBLE, start_piece_id AS START_PIECE_ID
   FROM {PIECE_TABLE}""",
+    "CDB_REDOUBT_ARCHIVELOG_STATUS": f"""SELECT tenant_id AS TENANT_ID, tenant_name AS TENANT_NAME,
+  log_archive_round AS LOG_ARCHIVE_ROUND, status AS STATUS, mode AS MODE, sync_commit AS SYNC_COMMIT, gate AS GATE,
+  health AS HEALTH, {_time("since")} AS SINCE, cause AS CAUSE, backlog_bytes AS BACKLOG_BYTES,
+  spool_limit AS SPOOL_LIMIT, {_time("checkpoint_scn")} AS ARCHIVED_UP_TO,
+  CAST(CASE WHEN backlog_bytes = 0 THEN 0 ELSE GREATEST(0, time_to_usec(now(6)) -
+    CASE WHEN checkpoint_scn = 0 THEN start_scn ELSE checkpoint_scn END DIV 1000) END / 1000000 AS DECIMAL(20,3))
+    AS LAG_SECONDS,
+  CAST(lag_target_us / 1000000 AS DECIMAL(20,3)) AS LAG_TARGET_SECONDS
+  FROM {STATE_TABLE}""",
+    "CDB_REDOUBT_ARCHIVELOG_EVENTS": f"""SELECT event_id AS EVENT_ID, {_time("happened_at")} AS HAPPENED_AT,
+  tenant_id AS TENANT_ID, log_archive_round AS LOG_ARCHIVE_ROUND, what AS WHAT, state_before AS STATE_BEFORE,
+  state_after AS STATE_AFTER, cause AS CAUSE FROM {EVENT_TABLE}""",
+    "CDB_REDOUBT_ARCHIVELOG_HOLES": f"""SELECT tenant_id AS TENANT_ID, `after` AS AFTER_ROUND,
+  CASE WHEN closed_at = 0 THEN 'OPEN' ELSE 'CLOSED' END AS STATUS,
+  start_lsn AS START_LSN, {_time("start_scn")} AS START_TIME, start_scn AS START_SCN,
+  CASE WHEN closed_at = 0 THEN NULL ELSE end_lsn END AS END_LSN, {_time("end_scn")} AS END_TIME,
+  CASE WHEN closed_at = 0 THEN NULL ELSE end_scn END AS END_SCN,
+  {_time("opened_at")} AS OPENED_AT, {_time("closed_at")} AS CLOSED_AT, cause AS CAUSE FROM {HOLE_TABLE}""",
 }
 
 

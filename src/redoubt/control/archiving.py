@@ -15,26 +15,31 @@ from typing import Any, Protocol
 
 import structlog
 
-from redoubt.archive.layout import ClusterInfo, ClusterPath
 from redoubt.archive.messages import (
     ArchiveRound,
     Command,
     Event,
+    Flushed,
+    HoleClosed,
+    HoleOpened,
     RoundBroken,
+    RoundFreezing,
     RoundProgress,
     RoundStopped,
     RoundTrouble,
     SetCodec,
     StopRound,
 )
-from redoubt.archive.record import RecordError, dump_record, load_record
-from redoubt.catalog.catalog import Catalog, CatalogError
+from redoubt.catalog.catalog import Catalog
+from redoubt.catalog.session import CatalogError
+from redoubt.control.chronicle import Chronicle
+from redoubt.control.claims import check_new, claim
 from redoubt.control.cluster import Cluster, Tenant
 from redoubt.control.parameters import Parameters
-from redoubt.destinations.uri import UriError, open_destination
+from redoubt.control.tenant_archive import TenantArchive
 from redoubt.model import rounds
+from redoubt.model.holes import Hole
 from redoubt.model.rounds import Round, RoundStatus
-from redoubt.model.seams import Destination, DestinationError, ObjectExistsError, ObjectMissingError
 from redoubt.sql.errors import backup_dest_not_valid, log_archive_already_disabled, not_supported
 from redoubt.sql.log_archive_option import Compression
 
@@ -62,10 +67,20 @@ class Archiving:
     """The cluster's log archiving. All methods run on the event loop; what blocks is done in threads."""
 
     def __init__(
-        self, cluster: Cluster, tenants: list[Tenant], catalog: Catalog, parameters: Parameters, worker: WorkerLink
+        self,
+        cluster: Cluster,
+        tenants: list[Tenant],
+        catalog: Catalog,
+        parameters: Parameters,
+        worker: WorkerLink,
+        chronicle: Chronicle,
     ) -> None:
         self._cluster = cluster
-        self._tenants = {tenant.tenant_id: tenant for tenant in tenants}
+        self._archives = {
+            tenant.tenant_id: TenantArchive(tenant, lambda: self.round.round_id, worker.send, chronicle)
+            for tenant in tenants
+        }
+        self._chronicle = chronicle
         self._catalog = catalog
         self._parameters = parameters
         self._worker = worker
@@ -73,16 +88,21 @@ class Archiving:
         self._changed = asyncio.Event()
         self._saved = Round()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._heard_at = 0.0
         self.round = Round()
         """The present round, or the last one."""
+
+    @property
+    def archives(self) -> list[TenantArchive]:
+        """What is known of each tenant's archive."""
+        return list(self._archives.values())
 
     async def load(self) -> None:
         """Take over the round that the catalog has; the worker is told of it when it starts."""
         loaded = await asyncio.to_thread(self._catalog.load_round)
         assert loaded is not None, "the catalog has been prepared"
         self.round = self._saved = loaded
-        if loaded.status in _HOLDING_NOTHING:
-            await asyncio.to_thread(self._release_all)
+        await self._chronicle.load()
 
     async def start(self) -> None:
         """`ALTER SYSTEM ARCHIVELOG`: begin a round. Raises SqlError."""
@@ -92,11 +112,11 @@ class Archiving:
                 raise backup_dest_not_valid("it is empty; set it first: ALTER SYSTEM SET backup_dest = 'file:///…'")
             if self.round.status is not RoundStatus.STOP:
                 raise not_supported("start log archive backup when not STOP")
-            await asyncio.to_thread(self._claim_destination, uri, self.round.round_id + 1)
+            await asyncio.to_thread(claim, self._cluster, uri, list(self._archives), self.round.round_id + 1)
             now = time.time_ns()
             begun = rounds.begin(
                 self.round,
-                tenants=list(self._tenants),
+                tenants=list(self._archives),
                 start_scn=now,
                 create_date=int(datetime.now().astimezone().strftime("%Y%m%d")),
                 destination=uri,
@@ -104,8 +124,10 @@ class Archiving:
             await asyncio.to_thread(self._catalog.save_round, begun)
             self.round = self._saved = begun
             _log.info("round begins", round=begun.round_id, destination=uri)
-            for tenant in self._tenants.values():
-                self._launch(tenant)
+            for archive in self.archives:
+                archive.begin_round()
+                self._launch(archive)
+            self._kick()
 
     async def stop(self) -> None:
         """`ALTER SYSTEM NOARCHIVELOG`: stop the round. Raises SqlError."""
@@ -117,40 +139,72 @@ class Archiving:
             self.round, self._saved = rounds.stopping(self.round), stopping  # the worker may have told something since
             self._changed.set()
             _log.info("round stops", round=stopping.round_id)
-            for tenant in self._tenants.values():
-                self._worker.send(StopRound(tenant.tenant_id, self.round.round_id, STOP_PATIENCE))
+            self._heard_at = time.monotonic()
+            for tenant_id in self._archives:
+                self._worker.send(StopRound(tenant_id, self.round.round_id, STOP_PATIENCE))
             self._begin(self._force_stop(stopping.round_id))
+            self._kick()
+
+    def interrupt(self, tenant_id: int, cause: str) -> None:
+        """A tenant's log cannot be archived on, or not all of it: the round is broken, and the hole is on record."""
+        now = time.time_ns()
+        was_archiving = self.round.is_archiving
+        self.round = rounds.interrupted(self.round, tenant_id, cause)
+        self._changed.set()
+        if not was_archiving:
+            return
+        _log.error("round interrupted", round=self.round.round_id, tenant_id=tenant_id, cause=cause)
+        for key, archive in self._archives.items():
+            scn = self.round.tenants[key].checkpoint_scn
+            self._chronicle.open_hole(Hole(key, self.round.round_id, archive.durable_lsn or 0, scn, cause, now))
+            self._launch(archive)
+        self._kick()
+
+    async def release_all_log(self, archive: TenantArchive) -> None:
+        """Hold nothing of a tenant's log, unless a round has begun meanwhile."""
+        async with self._statement:
+            if self.round.status in _HOLDING_NOTHING:
+                await asyncio.to_thread(archive.tenant.engine.release_all_log)
 
     async def check_new_destination(self, uri: str) -> None:
         """Whether `backup_dest` may become `uri` now. Raises SqlError."""
-        await asyncio.to_thread(self._check_new_destination, uri)
+        await asyncio.to_thread(check_new, self._cluster, uri)
 
     def worker_started(self) -> None:
         """See `Listener`: tell the new worker everything."""
-        self.set_codec(self._parameters.log_archive_option.compression)
-        if self.round.is_archiving or self.round.status is RoundStatus.STOPPING:
-            for tenant in self._tenants.values():
-                self._launch(tenant)
+        self._set_codec()
+        if self.round.status is not RoundStatus.STOP:
+            for archive in self.archives:
+                self._launch(archive)
 
     def worker_says(self, event: Event) -> None:
         """See `Listener`."""
         if event.round != self.round.round_id or event.tenant_id not in self.round.tenants:
             return  # an answer that comes too late
+        self._heard_at = time.monotonic()
         before = self.round.status
         match event:
-            case RoundProgress():
-                self._progressed(event)
-            case RoundTrouble():
-                self.round = rounds.troubled(self.round, event.tenant_id, event.text)
+            case Flushed():
+                self._archives[event.tenant_id].commits.flushed(event.number)
+                return
+            case HoleOpened():
+                self._chronicle.begin_hole_at(event.tenant_id, event.round, event.lsn, event.scn)
+            case HoleClosed():
+                start, end = (event.start_lsn, event.start_scn), (event.end_lsn, event.end_scn)
+                self._chronicle.close_hole(event.tenant_id, event.after, start, end)
             case RoundBroken():
-                self.round = rounds.interrupted(self.round, event.tenant_id, event.text)
+                self.interrupt(event.tenant_id, event.text)
                 if self.round.status is RoundStatus.STOPPING:
                     self.round = rounds.tenant_stopped(self.round, event.tenant_id)
             case RoundStopped():
+                self._archives[event.tenant_id].trouble = ""
                 if self.round.status is RoundStatus.STOPPING:
                     self.round = rounds.tenant_stopped(self.round, event.tenant_id, event.text)
+            case _:
+                self._advance(event)
         if self.round.status is not before:
-            self._status_changed(before)
+            _log.info("round status", round=event.round, before=before, now=self.round.status, cause=self.round.comment)
+            self._kick()
         self._changed.set()
 
     async def save_changes(self) -> None:
@@ -169,10 +223,10 @@ class Archiving:
                         self._changed.set()
             await asyncio.sleep(_SAVE_PAUSE)
 
-    def set_codec(self, compression: Compression) -> None:
-        """Compress with this from the next segment on."""
-        codec = "none" if compression is Compression.OFF else str(compression)
-        self._worker.send(SetCodec(codec))
+    def parameters_changed(self) -> None:
+        """Put into effect what was set: the codec from the next segment on, mode and limits at once."""
+        self._set_codec()
+        self._kick()
 
     async def close(self) -> None:
         """End what runs in the background."""
@@ -180,59 +234,84 @@ class Archiving:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _progressed(self, event: RoundProgress) -> None:
-        self.round = rounds.progressed(self.round, event.tenant_id, event.scn, event.input_bytes, event.output_bytes)
-        if event.segments:
-            self._begin(asyncio.to_thread(self._tenants[event.tenant_id].engine.release_log, event.lsn))
+    def _advance(self, event: RoundProgress | RoundTrouble | RoundFreezing) -> None:
+        """Take over how far a tenant's round is, and what holds it up."""
+        archive, now = self._archives[event.tenant_id], self.round
+        match event:
+            case RoundProgress():
+                archive.durable_lsn = event.lsn
+                now = rounds.progressed(now, event.tenant_id, event.scn, event.input_bytes, event.output_bytes)
+            case RoundTrouble():
+                archive.trouble = event.text
+                now = rounds.troubled(now, event.tenant_id, event.text)
+            case RoundFreezing():
+                archive.trouble = f"freezing: {event.done} of {event.total} objects read"
+        self.round = now
 
-    def _status_changed(self, before: RoundStatus) -> None:
-        now = self.round
-        _log.info("round status", round=now.round_id, before=before, now=now.status, cause=now.comment)
-        if now.status in _HOLDING_NOTHING:
-            self._begin(asyncio.to_thread(self._release_all))
+    def _kick(self) -> None:
+        for archive in self.archives:
+            archive.kicked.set()
 
-    def _launch(self, tenant: Tenant) -> None:
-        """Have the worker archive a tenant, as soon as its engine can say where to begin."""
-        self._begin(self._tell_worker(tenant, self.round))
+    def _set_codec(self) -> None:
+        compression = self._parameters.log_archive_option.compression
+        self._worker.send(SetCodec("none" if compression is Compression.OFF else str(compression)))
 
-    async def _tell_worker(self, tenant: Tenant, of: Round) -> None:
-        """Hold the tenant's log and send the worker its task; tried again while the engine does not answer."""
-        start_lsn: int | None = None
+    def _launch(self, archive: TenantArchive) -> None:
+        """Have the worker look after a tenant's round, as soon as its engine can say where to begin."""
+        self._begin(self._tell_worker(archive, self.round))
+
+    async def _tell_worker(self, archive: TenantArchive, of: Round) -> None:
+        """Hold the tenant's log and send the worker its task; tried again while engine or catalog do not answer."""
         while True:
             try:
-                await asyncio.to_thread(tenant.engine.hold_log)
-                source = await asyncio.to_thread(tenant.engine.source_id)
-                if of.tenants[tenant.tenant_id].checkpoint_scn == 0:
-                    start_lsn = (await asyncio.to_thread(tenant.engine.start_point)).lsn
+                task = await self._task(archive, of)
                 break
-            except OSError as error:
-                _log.warning("engine not ready, trying again", tenant=tenant.name, cause=str(error))
+            except (OSError, CatalogError) as error:
+                _log.warning("round not begun, trying again", tenant=archive.tenant.name, cause=str(error))
                 await asyncio.sleep(_RETRY_PAUSE)
-        if self.round.round_id != of.round_id or self.round.status in _HOLDING_NOTHING:
-            await asyncio.to_thread(tenant.engine.release_all_log)  # the round was stopped meanwhile
-            return
-        self._worker.send(
-            ArchiveRound(
-                tenant_id=tenant.tenant_id,
-                tenant=tenant.name,
-                base_dir=str(tenant.base_dir),
-                source=source,
-                destination=of.destination,
-                cluster=self._cluster.name,
-                cluster_id=self._cluster.cluster_id,
-                identity=self._cluster.identity,
-                round=of.round_id,
-                piece=0,
-                start_scn=of.start_scn,
-                start_lsn=start_lsn,
-            )
-        )
+        if self.round.round_id != of.round_id or self.round.status is RoundStatus.STOP:
+            return  # the round was stopped meanwhile
+        if self.round.status is RoundStatus.INTERRUPTED and not task.broken_by:
+            return  # interrupted meanwhile, and told so
+        self._worker.send(task)
+        archive.commits.resend()
         if self.round.status is RoundStatus.STOPPING:
-            self._worker.send(StopRound(tenant.tenant_id, self.round.round_id, STOP_PATIENCE))
+            self._worker.send(StopRound(task.tenant_id, task.round, STOP_PATIENCE))
+
+    async def _task(self, archive: TenantArchive, of: Round) -> ArchiveRound:
+        """What the worker is to do. Raises OSError, CatalogError."""
+        tenant, engine = archive.tenant, archive.tenant.engine
+        hole = self._chronicle.hole(tenant.tenant_id, of.round_id)
+        start_lsn: int | None = None
+        async with self._statement:  # so that nobody releases what is held here
+            if self.round.is_archiving and self.round.round_id == of.round_id:
+                await asyncio.to_thread(engine.hold_log)
+        if of.tenants[tenant.tenant_id].checkpoint_scn == 0:
+            start_lsn = (await asyncio.to_thread(engine.start_point)).lsn
+        return ArchiveRound(
+            tenant_id=tenant.tenant_id,
+            tenant=tenant.name,
+            base_dir=str(tenant.base_dir),
+            source=await asyncio.to_thread(engine.source_id),
+            destination=of.destination,
+            cluster=self._cluster.name,
+            cluster_id=self._cluster.cluster_id,
+            identity=self._cluster.identity,
+            round=of.round_id,
+            piece=0,
+            start_scn=of.start_scn,
+            start_lsn=start_lsn,
+            after=await asyncio.to_thread(self._catalog.round_before, of.round_id, of.destination),
+            broken_by=hole.cause if hole else "",
+            broken_at=hole.opened_at if hole else 0,
+        )
 
     async def _force_stop(self, round_id: int) -> None:
         """End a stopping round whose worker does not: the medium may hang so that nothing comes back from it."""
-        await asyncio.sleep(STOP_PATIENCE + _WORKER_PATIENCE)
+        quiet = 0.0
+        while quiet < STOP_PATIENCE + _WORKER_PATIENCE:
+            await asyncio.sleep(STOP_PATIENCE + _WORKER_PATIENCE - quiet)
+            quiet = time.monotonic() - self._heard_at
         if self.round.round_id != round_id or self.round.status is not RoundStatus.STOPPING:
             return
         _log.error("the worker does not stop the round, ending it without", round=round_id)
@@ -240,44 +319,6 @@ class Archiving:
             if tenant.status is not RoundStatus.STOP:
                 self.worker_says(RoundStopped(tenant_id, round_id, "the destination did not answer in time"))
         self._worker.kill()
-
-    def _claim_destination(self, uri: str, round_id: int) -> None:
-        """See that the destination works and is ours, or make it so. Raises SqlError."""
-        destination = _open(uri)
-        path = ClusterPath(self._cluster.name, self._cluster.cluster_id)
-        ours = ClusterInfo(self._cluster.name, self._cluster.cluster_id, self._cluster.identity)
-        try:
-            destination.probe()
-            try:
-                destination.put_if_absent(path.info, dump_record(ours, indent=2))
-            except ObjectExistsError:
-                if load_record(ClusterInfo, destination.get(path.info)) != ours:
-                    raise backup_dest_not_valid(
-                        f"{uri} holds the archive of another cluster of the same name and number ({path}); "
-                        "choose an empty directory"
-                    ) from None
-            for tenant in self._tenants.values():
-                folder = path.round(tenant.tenant_id, round_id).folder
-                if any(True for _ in destination.list(folder)):
-                    raise backup_dest_not_valid(f"{uri} holds something in {folder} already; choose an empty directory")
-        except (DestinationError, RecordError) as error:
-            raise backup_dest_not_valid(str(error)) from error
-
-    def _check_new_destination(self, uri: str) -> None:
-        destination = _open(uri)
-        path = ClusterPath(self._cluster.name, self._cluster.cluster_id)
-        try:
-            destination.probe()
-            destination.get(path.info)
-        except ObjectMissingError:
-            return
-        except DestinationError as error:
-            raise backup_dest_not_valid(str(error)) from error
-        raise backup_dest_not_valid(f"{uri} holds a log archive already ({path.info}); choose an empty directory")
-
-    def _release_all(self) -> None:
-        for tenant in self._tenants.values():
-            tenant.engine.release_all_log()
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -288,10 +329,3 @@ class Archiving:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             _log.error("background work failed", exc_info=task.exception())
-
-
-def _open(uri: str) -> Destination:
-    try:
-        return open_destination(uri)
-    except UriError as error:
-        raise backup_dest_not_valid(str(error)) from error

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from redoubt.catalog.catalog import CatalogError
+from redoubt.catalog.session import CatalogError
 from redoubt.control.archiving import Archiving
 from redoubt.control.cluster import SYS_TENANT, Tenant
-from redoubt.control.parameters import BACKUP_DEST, LOG_ARCHIVE_OPTION, PARAMETERS, Parameters
+from redoubt.control.parameters import BACKUP_DEST, PARAMETERS, Parameters
 from redoubt.model.rounds import RoundStatus
 from redoubt.sql.answers import Answer, Ok, Rows
 from redoubt.sql.errors import SqlError, backup_in_progress, engine_away, no_privilege, unknown_config, unknown_tenant
@@ -90,22 +90,22 @@ class Handler:
         if not ours:
             return None
         await _check_privilege(session)
+        values = {item.name: item.value for item in ours}
         for item in ours:
             await self._check(item)
+        self._parameters.check(values)
         engines = [item.sql for item in statement.assignments if item.name not in PARAMETERS]
         if engines:
             await session.query(f"ALTER SYSTEM SET {', '.join(engines)}")
-        await asyncio.to_thread(self._parameters.change, {item.name: item.value for item in ours})
-        self._archiving.set_codec(self._parameters.log_archive_option.compression)
+        await asyncio.to_thread(self._parameters.change, values)
+        self._archiving.parameters_changed()
         return Ok()
 
     async def _check(self, item: Assignment) -> None:
         """Refuse a value that cannot be set now, and one that is meant for a part of the cluster only."""
         if "tenant" in item.clauses:
             raise unknown_config()  # as OceanBase: no such parameter among a tenant's
-        if item.name == LOG_ARCHIVE_OPTION:
-            self._parameters.check_option(item.value)
-        elif item.name == BACKUP_DEST:
+        if item.name == BACKUP_DEST:
             if self._archiving.round.status is not RoundStatus.STOP:
                 raise backup_in_progress()
             if item.value:

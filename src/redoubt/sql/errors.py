@@ -73,3 +73,35 @@ def unknown_tenant(name: str) -> SqlError:
 def engine_away(why: str) -> SqlError:
     """An engine that the statement needs does not answer just now."""
     return SqlError(1053, "08S01", f"{why}; it is being restarted, try again in a few seconds")
+
+
+def gate_closed(why: str, waited: float) -> SqlError:
+    """OB_TIMEOUT: a writing statement waited in front of the closed write gate for as long as it may."""
+    return SqlError(
+        4012,
+        "HY000",
+        f"Timeout: the write gate is closed, because the log backup goes first (MANDATORY) and {why}. Waited "
+        f"{waited:.1f} s (ob_query_timeout); the statement was not run, and an open transaction is open still. Reads "
+        "go on. Make the destination work, or as root@sys raise log_archive_spool_limit, or let writes go first: "
+        "ALTER SYSTEM SET backup_log_archive_option = 'optional'",
+    )
+
+
+def commit_not_archived(why: str) -> SqlError:
+    """OB_TIMEOUT: a synchronous commit is done in the engine, and not known to be in the archive."""
+    return SqlError(
+        4012,
+        "HY000",
+        f"Timeout: {why} (log_archive_sync_timeout). What the statement wrote is committed in the engine, but would be "
+        "lost with this machine; it will be archived when the destination takes it. Don't repeat the statement without "
+        "a look. As root@sys, CDB_REDOUBT_ARCHIVELOG_STATUS has the cause",
+    )
+
+
+def commit_interrupted(cause: str) -> SqlError:
+    """The round was interrupted while a synchronous commit waited."""
+    return SqlError(
+        9027,
+        "HY000",
+        f"ob log archive interrupted: {cause}. What the statement wrote is committed in the engine, but not archived",
+    )

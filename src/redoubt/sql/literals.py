@@ -9,7 +9,7 @@ from redoubt.sql.errors import invalid_config
 _TIME = re.compile(r"(\d{1,18})(us|ms|s|m|h|d|)", re.ASCII)
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _CAPACITY = re.compile(r"(\d{1,18})([bkmgtp]|)b?", re.ASCII)
-_BYTES = {"b": 1} | {unit: 1024 ** (power + 1) for power, unit in enumerate("kmgtp")} | {"": 1024**2}
+_BYTES: dict[str, int] = {"": 1 << 20, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 _TRUE = frozenset({"true", "on", "yes", "t", "1"})
 _FALSE = frozenset({"false", "off", "no", "f", "0"})
 

@@ -1,0 +1,101 @@
+"""What the cluster's archiving went through: how each tenant is doing, every change of that, and every hole.
+
+These are Redoubt's own tables and views (`CDB_REDOUBT_…`), beside OceanBase's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from redoubt.catalog import schema
+from redoubt.catalog.session import CatalogSession
+from redoubt.model.holes import Hole
+
+if TYPE_CHECKING:
+    from pymysql.cursors import Cursor
+
+_EVENTS_KEPT = 10_000
+_CAUSE_LENGTH = 4000
+
+
+@dataclass(frozen=True)
+class TenantState:
+    """A row of `CDB_REDOUBT_ARCHIVELOG_STATUS`. Sizes in bytes, SCNs and times in ns since the epoch, words as shown.
+
+    `sync_commit` is OFF, SYNC or ASYNC (fallen back); `gate` is OPEN or CLOSED; `since` is when `health` began.
+    """
+
+    tenant_id: int
+    tenant_name: str
+    log_archive_round: int
+    status: str
+    mode: str
+    sync_commit: str
+    gate: str
+    health: str
+    since: int
+    cause: str
+    backlog_bytes: int
+    spool_limit: int
+    start_scn: int
+    checkpoint_scn: int
+    lag_target_us: int
+
+
+@dataclass(frozen=True)
+class ArchiveEvent:
+    """A row of `CDB_REDOUBT_ARCHIVELOG_EVENTS`: `what` (HEALTH, GATE, SYNC_COMMIT) went from one state to another."""
+
+    happened_at: int
+    tenant_id: int
+    log_archive_round: int
+    what: str
+    state_before: str
+    state_after: str
+    cause: str
+
+
+class Journal:
+    """Reads and writes the journal; each method is one transaction. Raises CatalogError."""
+
+    def __init__(self, session: CatalogSession) -> None:
+        self._session = session
+
+    def write(self, states: list[TenantState], events: list[ArchiveEvent], holes: list[Hole]) -> None:
+        """Bring the tenants' states up to date, add events, put in holes or change them."""
+        with self._session.transaction() as cursor:
+            _put(cursor, "REPLACE", schema.STATE_TABLE, [vars(state) for state in states])
+            _put(cursor, "INSERT", schema.EVENT_TABLE, [vars(event) | _cut(event.cause) for event in events])
+            _put(cursor, "REPLACE", schema.HOLE_TABLE, [vars(hole) | _cut(hole.cause) for hole in holes])
+            if events:
+                newest = f"SELECT MAX(event_id) FROM {schema.EVENT_TABLE}"
+                cursor.execute(newest)
+                row = cursor.fetchone()
+                assert row is not None
+                cursor.execute(f"DELETE FROM {schema.EVENT_TABLE} WHERE event_id <= %s", (row[0] - _EVENTS_KEPT,))
+
+    def remove_hole(self, tenant_id: int, after: int) -> None:
+        """Take back a hole in which, as it turned out, nothing is missing."""
+        with self._session.transaction() as cursor:
+            cursor.execute(f"DELETE FROM {schema.HOLE_TABLE} WHERE tenant_id = %s AND `after` = %s", (tenant_id, after))
+
+    def holes(self) -> list[Hole]:
+        """The holes on record, in order."""
+        names = list(Hole.__dataclass_fields__)
+        columns = ", ".join(f"`{name}`" for name in names)
+        with self._session.cursor() as cursor:
+            cursor.execute(f"SELECT {columns} FROM {schema.HOLE_TABLE} ORDER BY tenant_id, `after`")
+            return [Hole(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+
+
+def _cut(cause: str) -> dict[str, str]:
+    return {"cause": cause[:_CAUSE_LENGTH]}
+
+
+def _put(cursor: Cursor, how: str, table: str, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        columns = [f"`{name}`" for name in rows[0]]
+        places = ", ".join(["%s"] * len(columns))
+        values = [tuple(row.values()) for row in rows]
+        cursor.executemany(f"{how} INTO {table} ({', '.join(columns)}) VALUES ({places})", values)

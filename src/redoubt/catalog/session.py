@@ -1,0 +1,67 @@
+"""The service's standing connection to the sys engine. Methods block; one transaction at a time, from any thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import pymysql
+
+if TYPE_CHECKING:
+    from pymysql.connections import Connection
+    from pymysql.cursors import Cursor
+
+
+class CatalogError(Exception):
+    """The sys engine does not answer, or refuses; what was to be written is not."""
+
+
+class CatalogSession:
+    """A connection made by `connect` (autocommit on), and made again when the engine was restarted under it."""
+
+    def __init__(self, connect: Callable[[], Connection[Cursor]]) -> None:
+        self._connect = connect
+        self._connection: Connection[Cursor] | None = None
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Cursor]:
+        """A cursor whose statements take effect together, or not at all. Raises CatalogError."""
+        with self.cursor() as cursor:
+            cursor.execute("BEGIN")
+            yield cursor
+            cursor.execute("COMMIT")
+
+    @contextmanager
+    def cursor(self) -> Iterator[Cursor]:
+        """A cursor for statements that stand alone. Raises CatalogError."""
+        with self._lock:
+            try:
+                with self._alive().cursor() as cursor:
+                    yield cursor
+            except (pymysql.err.Error, OSError) as error:
+                self._drop()  # with it goes a transaction that was begun
+                raise CatalogError(f"the sys engine does not answer: {error}") from error
+
+    def close(self) -> None:
+        """Let the connection go."""
+        with self._lock:
+            self._drop()
+
+    def _alive(self) -> Connection[Cursor]:
+        if self._connection is not None:
+            try:
+                self._connection.ping(reconnect=False)
+            except (pymysql.err.Error, OSError):
+                self._drop()
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            with suppress(pymysql.err.Error, OSError):  # it may be broken already, which is why it goes
+                self._connection.close()
+            self._connection = None

@@ -1,0 +1,63 @@
+"""Whether a destination works and whose it is: looked at when it is set, and made ours when a round begins."""
+
+from __future__ import annotations
+
+from redoubt.archive.layout import ClusterInfo, ClusterPath
+from redoubt.archive.record import RecordError, dump_record, load_record
+from redoubt.control.cluster import Cluster
+from redoubt.destinations.uri import UriError, open_destination
+from redoubt.model.seams import Destination, DestinationError, ObjectExistsError, ObjectMissingError
+from redoubt.sql.errors import backup_dest_not_valid
+
+
+def check_new(cluster: Cluster, uri: str) -> None:
+    """See that `backup_dest` may become `uri`: it works, and this cluster never archived there. Raises SqlError."""
+    destination = _open(uri)
+    path = ClusterPath(cluster.name, cluster.cluster_id)
+    try:
+        destination.probe()
+        destination.get(path.info)
+    except ObjectMissingError:
+        return
+    except DestinationError as error:
+        raise backup_dest_not_valid(str(error)) from error
+    raise backup_dest_not_valid(f"{uri} holds a log archive already ({path.info}); choose an empty directory")
+
+
+def claim(cluster: Cluster, uri: str, tenant_ids: list[int], round_id: int) -> None:
+    """See that the destination works and is ours, or make it so, and has room for the round. Raises SqlError."""
+    destination = _open(uri)
+    path = ClusterPath(cluster.name, cluster.cluster_id)
+    ours = ClusterInfo(cluster.name, cluster.cluster_id, cluster.identity)
+    try:
+        destination.probe()
+        try:
+            destination.put_if_absent(path.info, dump_record(ours, indent=2))
+        except ObjectExistsError:
+            if load_record(ClusterInfo, destination.get(path.info)) != ours:
+                raise backup_dest_not_valid(
+                    f"{uri} holds the archive of another cluster of the same name and number ({path}); "
+                    "choose an empty directory"
+                ) from None
+        for tenant_id in tenant_ids:
+            folder = path.round(tenant_id, round_id).folder
+            if any(True for _ in destination.list(folder)):
+                raise backup_dest_not_valid(f"{uri} holds something in {folder} already; choose an empty directory")
+    except (DestinationError, RecordError) as error:
+        raise backup_dest_not_valid(str(error)) from error
+
+
+def works(uri: str) -> bool:
+    """Whether objects can be stored in a destination just now."""
+    try:
+        open_destination(uri).probe()
+    except (UriError, DestinationError):
+        return False
+    return True
+
+
+def _open(uri: str) -> Destination:
+    try:
+        return open_destination(uri)
+    except UriError as error:
+        raise backup_dest_not_valid(str(error)) from error

@@ -1,0 +1,122 @@
+"""Synchronous commit: a tenant's commits that are acknowledged only when they are durable in the archive.
+
+Commits that come while a flush is under way share the next one. When archiving does not keep up with the time-out, the
+commit is refused an acknowledgement, or, where fallback is wished, all are acknowledged unarchived until a flush
+succeeds again. Both are told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from redoubt.sql.errors import SqlError, commit_not_archived
+
+
+class SyncState(StrEnum):
+    """How commits are acknowledged."""
+
+    OFF = "OFF"
+    SYNC = "SYNC"
+    ASYNC = "ASYNC"
+    """They should be synchronous, and have fallen back."""
+
+
+@dataclass(frozen=True)
+class SyncRule:
+    """How long a commit waits, in seconds, and whether it is acknowledged all the same after that."""
+
+    timeout: float
+    falls_back: bool
+
+
+class SynchronousCommit:
+    """For the event loop. `send(number)` asks for a flush; `tell(before, after, cause)` hears of changes."""
+
+    def __init__(self, send: Callable[[int], None], tell: Callable[[SyncState, SyncState, str], None]) -> None:
+        self._send = send
+        self._tell = tell
+        self._rule = SyncRule(10.0, falls_back=False)
+        self._number = 0
+        self._is_under_way = False
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self.state = SyncState.OFF
+        self.cause = ""
+        """Why commits that should be synchronous are not."""
+
+    @property
+    def is_synchronous(self) -> bool:
+        """Whether a commit waits now."""
+        return self.state is SyncState.SYNC
+
+    async def make_durable(self) -> None:
+        """Return when all log written before the call is durable, or nobody waits for that any more. SqlError."""
+        if not self.is_synchronous:
+            return
+        rule, waiting = self._rule, (self._number + 1, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        self._flush()
+        try:
+            async with asyncio.timeout(rule.timeout):
+                await waiting[1]
+        except TimeoutError:
+            self._waiting.remove(waiting)
+            cause = f"a commit was not archived within {rule.timeout:g} s"
+            if not rule.falls_back:
+                raise commit_not_archived(cause) from None
+            self._change(SyncState.ASYNC, cause)
+            self._release(self._number + 1)
+
+    def flushed(self, number: int) -> None:
+        """The archive says that a flush is done."""
+        self._release(number)
+        if number < self._number:
+            return
+        self._is_under_way = False
+        if self.state is SyncState.ASYNC:
+            self._change(SyncState.SYNC, "")
+        if self._waiting:
+            self._flush()
+
+    def resend(self) -> None:
+        """Ask again for a flush that is under way: whoever was asked is gone."""
+        if self._is_under_way:
+            self._send(self._number)
+
+    def turn_on(self, rule: SyncRule) -> None:
+        """From now on commits wait. While they have fallen back, the archive is asked whether it has recovered."""
+        self._rule = rule
+        if self.state is SyncState.OFF:
+            self._change(SyncState.SYNC, "")
+        if self.state is SyncState.ASYNC:
+            self._flush()
+
+    def turn_off(self, error: SqlError | None = None) -> None:
+        """From now on commits do not wait. Those that do are let go, or get `error`: they will not be archived."""
+        if self.state is SyncState.OFF:
+            return
+        self._change(SyncState.OFF, "")
+        self._release(self._number + 1, error)
+        self._is_under_way = False
+
+    def _flush(self) -> None:
+        if not self._is_under_way:
+            self._is_under_way = True
+            self._number += 1
+            self._send(self._number)
+
+    def _release(self, number: int, error: SqlError | None = None) -> None:
+        done = [waiter for wanted, waiter in self._waiting if wanted <= number and not waiter.done()]
+        self._waiting = [pair for pair in self._waiting if pair[0] > number]
+        for waiter in done:
+            if error is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(error)
+
+    def _change(self, state: SyncState, cause: str) -> None:
+        before, self.state, self.cause = self.state, state, cause
+        if before is not state:
+            self._tell(before, state, cause)

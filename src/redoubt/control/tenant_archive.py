@@ -1,0 +1,62 @@
+"""What the service knows of one tenant's archive while it runs: how far it is, what waits, gate and commits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from redoubt.archive.messages import Command, Flush
+from redoubt.control.chronicle import Chronicle
+from redoubt.control.cluster import Tenant
+from redoubt.control.commits import SynchronousCommit, SyncState
+from redoubt.control.gate import TenantGate
+from redoubt.model.health import Health
+
+
+class TenantArchive:
+    """For the event loop. `round_id()` is the present round, `send` tells the worker."""
+
+    def __init__(
+        self, tenant: Tenant, round_id: Callable[[], int], send: Callable[[Command], None], chronicle: Chronicle
+    ) -> None:
+        self.tenant = tenant
+        self.durable_lsn: int | None = None
+        """LSN up to which the archive is durable; None until the worker has said so."""
+        self.end_lsn = 0
+        self.begun_at_lsn: int | None = None
+        """Where the log ended when the round began: what was there before is no backlog."""
+        self.backlog = 0
+        """Bytes of log that are not durable, as of the last look."""
+        self.limit = 0
+        self.lag = 0.0
+        """Seconds."""
+        self.trouble = ""
+        self.health = Health.STOPPED
+        self.health_since = 0
+        self.cause = ""
+        self.kicked = asyncio.Event()
+        """Set when there is a reason to look at once."""
+        self._round_id = round_id
+        self._send = send
+        self._chronicle = chronicle
+        self.commits = SynchronousCommit(self._flush, self._tell_sync)
+        self.gate = TenantGate(tenant.engine, self.commits, self._why_gated)
+
+    def begin_round(self) -> None:
+        """Nothing is known of the new round."""
+        self.durable_lsn = self.begun_at_lsn = None
+        self.trouble = ""
+
+    def tell(self, what: str, before: str, after: str, cause: str) -> None:
+        """Put a change on record."""
+        self._chronicle.event(self.tenant.tenant_id, self._round_id(), what, before, after, cause)
+
+    def _flush(self, number: int) -> None:
+        self._send(Flush(self.tenant.tenant_id, self._round_id(), number))
+
+    def _tell_sync(self, before: SyncState, after: SyncState, cause: str) -> None:
+        self.tell("SYNC_COMMIT", before, after, cause)
+
+    def _why_gated(self) -> str:
+        cause = f" ({self.trouble})" if self.trouble else ""
+        return f"{self.backlog} bytes of log wait to be archived, of at most {self.limit}{cause}"

@@ -1,0 +1,179 @@
+"""Looks after the tenants' backlogs: measures them, does what `model.valve` decides, and says how each is doing.
+
+The engine is asked for the end of its log, not the worker: a worker that hangs is one of the things to be noticed.
+While the engine doesn't answer, what was last known counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+
+import structlog
+
+from redoubt.catalog.journal import TenantState
+from redoubt.control.archiving import Archiving
+from redoubt.control.chronicle import Chronicle
+from redoubt.control.commits import SyncRule
+from redoubt.control.parameters import LAG_TARGET, SPOOL_LIMIT, SYNC_COMMIT, SYNC_FALLBACK, SYNC_TIMEOUT, Parameters
+from redoubt.control.tenant_archive import TenantArchive
+from redoubt.model import valve
+from redoubt.model.health import Health, Vitals, judge, lag_of
+from redoubt.model.rounds import RoundStatus
+from redoubt.model.valve import Act, Situation, decide
+from redoubt.sql.errors import commit_interrupted
+
+_PAUSE = 0.25
+_WRITE_PAUSE = 0.5
+_ALARMS = frozenset({Health.STALE, Health.GATED, Health.BROKEN})
+_log = structlog.get_logger("redoubt.control.valve")
+
+
+class Valve:
+    """For the event loop; `watch` and `write` run until they are cancelled."""
+
+    def __init__(self, archiving: Archiving, parameters: Parameters, chronicle: Chronicle) -> None:
+        self._archiving = archiving
+        self._parameters = parameters
+        self._chronicle = chronicle
+        self._released: dict[int, int | None] = {}
+
+    async def recover(self) -> None:
+        """Before any client comes in: gates that were closed when the service ended stay so, or are put right."""
+        for archive in self._archiving.archives:
+            stays = self._archiving.round.is_archiving and self._parameters.is_mandatory
+            await archive.gate.recover(stays_closed=stays)
+            await self.look(archive)
+
+    async def watch(self, archive: TenantArchive) -> None:
+        """Look at a tenant again and again, and at once when something was set."""
+        while True:
+            archive.kicked.clear()
+            await self.look(archive)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PAUSE):
+                    await archive.kicked.wait()
+
+    async def write(self) -> None:
+        """Keep the catalog's journal up to date."""
+        while True:
+            await self._chronicle.write()
+            await asyncio.sleep(_WRITE_PAUSE)
+
+    async def look(self, archive: TenantArchive) -> None:
+        """Measure a tenant's backlog and do what follows from it."""
+        now = self._archiving.round
+        await self._measure(archive, now.status)
+        tenant = now.tenants.get(archive.tenant.tenant_id)
+        archive.lag = lag_of(time.time_ns(), tenant.checkpoint_scn if tenant else 0, now.start_scn, archive.backlog)
+        await self._act(archive)
+        self._rule_commits(archive)
+        self._judge(archive)
+
+    async def _measure(self, archive: TenantArchive, status: RoundStatus) -> None:
+        if status not in {RoundStatus.BEGINNING, RoundStatus.DOING}:
+            archive.backlog = 0
+        else:
+            held_from: int | None = None
+            try:
+                archive.end_lsn = await asyncio.to_thread(archive.tenant.engine.end_of_log)
+                held_from = await asyncio.to_thread(archive.tenant.engine.held_from)
+            except OSError as error:
+                _log.debug("the end of the log is not known just now", cause=str(error))
+            if status is RoundStatus.BEGINNING and archive.begun_at_lsn is None:
+                archive.begun_at_lsn = archive.end_lsn
+            starts = (archive.durable_lsn if archive.durable_lsn is not None else held_from, archive.begun_at_lsn)
+            start = max((lsn for lsn in starts if lsn is not None), default=archive.end_lsn)
+            archive.backlog = max(0, archive.end_lsn - start)
+        free = archive.tenant.engine.disk_free()
+        archive.limit = valve.effective_limit(self._parameters.size(SPOOL_LIMIT), archive.backlog, free)
+
+    async def _act(self, archive: TenantArchive) -> None:
+        now = Situation(
+            self._archiving.round.status,
+            self._parameters.is_mandatory,
+            archive.backlog,
+            archive.limit,
+            archive.gate.is_closed,
+        )
+        match decide(now):
+            case Act.BREAK_ROUND:
+                self._archiving.interrupt(archive.tenant.tenant_id, _overflow(archive))
+            case Act.CLOSE_GATE:
+                archive.tell("GATE", "OPEN", "CLOSED", _overflow(archive))
+                await archive.gate.close()
+            case Act.OPEN_GATE:
+                await self._open_gate(archive)
+            case Act.RELEASE_LOG:
+                await self._archiving.release_all_log(archive)
+            case Act.KEEP_LOG:
+                await self._release_archived(archive)
+
+    async def _open_gate(self, archive: TenantArchive) -> None:
+        try:
+            await archive.gate.open()
+        except OSError as error:
+            _log.warning("the gate stays closed, trying again", tenant=archive.tenant.name, cause=str(error))
+        else:
+            archive.tell("GATE", "CLOSED", "OPEN", f"{archive.backlog} bytes of log wait to be archived")
+
+    async def _release_archived(self, archive: TenantArchive) -> None:
+        """Let go of blocks whose log is durable."""
+        durable, key = archive.durable_lsn, archive.tenant.tenant_id
+        if durable is not None and self._released.get(key) != durable:
+            await asyncio.to_thread(archive.tenant.engine.release_log, durable)
+            self._released[key] = durable
+
+    def _rule_commits(self, archive: TenantArchive) -> None:
+        now, parameters = self._archiving.round, self._parameters
+        if now.status is RoundStatus.DOING and parameters.is_mandatory and parameters.is_on(SYNC_COMMIT):
+            rule = SyncRule(parameters.seconds(SYNC_TIMEOUT), falls_back=parameters.is_on(SYNC_FALLBACK))
+            archive.commits.turn_on(rule)
+        else:
+            is_broken = now.status is RoundStatus.INTERRUPTED
+            archive.commits.turn_off(commit_interrupted(now.comment) if is_broken else None)
+
+    def _judge(self, archive: TenantArchive) -> None:
+        """Say how the tenant is doing, and put a change of that on record."""
+        now, lag_target = self._archiving.round, self._parameters.seconds(LAG_TARGET)
+        vitals = Vitals(
+            now.status,
+            archive.backlog,
+            archive.lag,
+            lag_target,
+            archive.gate.is_closed,
+            archive.trouble,
+            now.comment,
+            archive.commits.cause,
+        )
+        health, archive.cause = judge(vitals)
+        if health is not archive.health:
+            archive.tell("HEALTH", archive.health, health, archive.cause)
+            if health in _ALARMS:
+                _log.error("alarm", tenant=archive.tenant.name, health=health, cause=archive.cause)
+            archive.health, archive.health_since = health, time.time_ns()
+        tenant = now.tenants.get(archive.tenant.tenant_id)
+        state = TenantState(
+            tenant_id=archive.tenant.tenant_id,
+            tenant_name=archive.tenant.name,
+            log_archive_round=now.round_id,
+            status=tenant.status if tenant else now.status,
+            mode=self._parameters.log_archive_option.mode,
+            sync_commit=archive.commits.state,
+            gate="CLOSED" if archive.gate.is_closed else "OPEN",
+            health=health,
+            since=archive.health_since,
+            cause=archive.cause,
+            backlog_bytes=archive.backlog,
+            spool_limit=archive.limit,
+            start_scn=now.start_scn,
+            checkpoint_scn=tenant.checkpoint_scn if tenant else now.checkpoint_scn,
+            lag_target_us=int(lag_target * 1e6),
+        )
+        self._chronicle.state(state)
+
+
+def _overflow(archive: TenantArchive) -> str:
+    why = f": {archive.trouble}" if archive.trouble else ""
+    return f"{archive.backlog} bytes of log waited to be archived, more than log_archive_spool_limit allows{why}"
