@@ -47,6 +47,13 @@ class ArchiveSection(_Section):
     segment_age: float = Field(default=1.0, ge=0.05, le=60.0)
 
 
+class MetricsSection(_Section):
+    """`[metrics]`: where Prometheus finds the metrics; without a port there are none, and 0 takes a free one."""
+
+    host: str = "127.0.0.1"
+    port: int | None = Field(default=None, ge=0, le=65535)
+
+
 class Config(_Section):
     """The whole file."""
 
@@ -54,6 +61,7 @@ class Config(_Section):
     gateway: GatewaySection = GatewaySection()
     engine: EngineSection = EngineSection()
     archive: ArchiveSection = ArchiveSection()
+    metrics: MetricsSection = MetricsSection()
 
 
 def load_config(path: Path | None) -> Config:

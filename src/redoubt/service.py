@@ -32,6 +32,7 @@ from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError, Insta
 from redoubt.gateway.seams import WriteGate
 from redoubt.gateway.server import Gateway
 from redoubt.home import Home, HomeError, Running
+from redoubt.metrics import MetricsServer
 
 MAIN_TENANT_ID = 1001
 MAIN_TENANT = "main"
@@ -66,6 +67,7 @@ class Service:
         self._valve = Valve(self._archiving, self._parameters, chronicle)
         handler = Handler(tenants, self._archiving, self._parameters)
         gates = {archive.tenant.name: archive.gate for archive in self._archiving.archives}
+        self._metrics = MetricsServer(self._archiving)
         self._gateway = Gateway(Directory(config.cluster.name, self._bases, gates), handler)
         self._background: list[asyncio.Task[None]] = []
         self._stopping = threading.Event()
@@ -93,6 +95,7 @@ class Service:
         await self._valve.recover()
         address = await self._listen(host, self._config.gateway.port)
         await asyncio.to_thread(self._catalog.set_server, *address)
+        self._serve_metrics()
         self._background = [
             asyncio.create_task(self._worker.run(self._archiving)),
             asyncio.create_task(self._archiving.save_changes()),
@@ -110,6 +113,7 @@ class Service:
         _log.info("stopping")
         self._home.withdraw()
         await self._gateway.stop()
+        await asyncio.to_thread(self._metrics.stop)
         await self._worker.stop()
         for task in self._background:
             task.cancel()
@@ -136,6 +140,16 @@ class Service:
                 _log.warning("catalog not read, trying again", cause=str(error))
             else:
                 return
+
+    def _serve_metrics(self) -> None:
+        host, port = self._config.metrics.host, self._config.metrics.port
+        if port is None:
+            return
+        try:
+            port = self._metrics.start(host, port)
+        except OSError as error:
+            raise HomeError(f"cannot serve metrics on {host}:{port}: {error}; choose another [metrics] port") from error
+        _log.info("metrics", url=f"http://{host}:{port}/metrics")
 
     async def _listen(self, host: str, port: int) -> tuple[str, int]:
         try:

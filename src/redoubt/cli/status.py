@@ -11,16 +11,21 @@ from typing import Any
 
 import pymysql
 
-from redoubt.catalog.schema import MAX_SCN, PIECE_TABLE, STATUS_TABLE
+from redoubt.catalog.schema import HOLE_TABLE, MAX_SCN, PIECE_TABLE, STATE_TABLE, STATUS_TABLE
 from redoubt.cli.connecting import NoServiceError, connect_as_service
 from redoubt.cli.printing import complain, console, print_rows
 from redoubt.home import Home
 
 _SYS_TENANT_ID = 1
+_EXIT_INTERRUPTED = 2
+_EXIT_ALARM = 3
 
 
 def show_status(home: Path, *, as_json: bool) -> int:
-    """Print the status of the service of a home; the exit status: 1 if there is none, 2 if the round is INTERRUPTED."""
+    """Print the status of the service of a home; the exit status tells how it is doing.
+
+    0: well, or stopped; 1: there is no service; 2: a round is INTERRUPTED; 3: the archive is stale, or a gate closed.
+    """
     try:
         status = _status(home)
     except (NoServiceError, pymysql.err.MySQLError) as error:
@@ -33,7 +38,9 @@ def show_status(home: Path, *, as_json: bool) -> int:
         print(json.dumps(status, indent=2))  # noqa: T201 - plain, for programs
     else:
         _print(status)
-    return 2 if status["round"]["status"] == "INTERRUPTED" else 0
+    if status["round"]["status"] == "INTERRUPTED":
+        return _EXIT_INTERRUPTED
+    return _EXIT_ALARM if any(entry["health"] in {"STALE", "GATED"} for entry in status["health"]) else 0
 
 
 def _status(home: Path) -> dict[str, Any]:
@@ -44,12 +51,18 @@ def _status(home: Path) -> dict[str, Any]:
             f"SELECT * FROM {PIECE_TABLE} WHERE tenant_id <> 1 ORDER BY round_id, backup_piece_id, tenant_id"
         )
         pieces = [_piece(row) for row in cursor.fetchall()]
+        cursor.execute(f"SELECT * FROM {STATE_TABLE} ORDER BY tenant_id")
+        health = [_health(row) for row in cursor.fetchall()]
+        cursor.execute(f"SELECT * FROM {HOLE_TABLE} ORDER BY tenant_id, start_scn")
+        holes = [_hole(row) for row in cursor.fetchall()]
     running = Home(home).running()
     return {
         "service": asdict(running) if running else None,
         "round": next(entry for entry in rounds if entry["tenant_id"] == _SYS_TENANT_ID),
         "tenants": [entry for entry in rounds if entry["tenant_id"] != _SYS_TENANT_ID],
         "pieces": pieces,
+        "health": health,
+        "holes": holes,
     }
 
 
@@ -83,6 +96,35 @@ def _piece(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _health(row: dict[str, Any]) -> dict[str, Any]:
+    names = (
+        "tenant_id",
+        "tenant_name",
+        "health",
+        "cause",
+        "mode",
+        "sync_commit",
+        "gate",
+        "backlog_bytes",
+        "spool_limit",
+    )
+    return {name: row[name] for name in names} | {"since": _utc(row["since"])}
+
+
+def _hole(row: dict[str, Any]) -> dict[str, Any]:
+    is_open = row["closed_at"] == 0
+    return {
+        "tenant_id": row["tenant_id"],
+        "after_round": row["after"],
+        "status": "OPEN" if is_open else "CLOSED",
+        "start_lsn": row["start_lsn"],
+        "start_time": _utc(row["start_scn"]),
+        "end_lsn": None if is_open else row["end_lsn"],
+        "end_time": _utc(row["end_scn"]),
+        "cause": row["cause"],
+    }
+
+
 def _utc(scn: int) -> str | None:
     """An SCN as text of microseconds in UTC, None for none yet."""
     if not scn:
@@ -100,9 +142,25 @@ def _print(status: dict[str, Any]) -> None:
     out.print(f"round {now['round_id']}: {now['status']}{where}")
     if now["comment"]:
         out.print(now["comment"], markup=False, style="red")
+    for entry in status["health"]:
+        out.print(
+            f"tenant {entry['tenant_name']}: {entry['health']} since {entry['since']}{_details(entry)}", markup=False
+        )
+        if entry["cause"]:
+            out.print(f"  {entry['cause']}", markup=False, style="red")
     names = ["tenant_id", "status", "min_first_time", "max_next_time", "lag_seconds", "input_bytes", "output_bytes"]
     if status["tenants"]:
         print_rows(out, names, [tuple(entry[name] for name in names) for entry in status["tenants"]])
     names = ["tenant_id", "round_id", "piece_id", "status", "file_status", "start_time", "checkpoint_time"]
     if status["pieces"]:
         print_rows(out, names, [tuple(entry[name] for name in names) for entry in status["pieces"]])
+    names = ["tenant_id", "after_round", "status", "start_lsn", "end_lsn", "start_time", "end_time", "cause"]
+    if status["holes"]:
+        out.print("log that is in no round:")
+        print_rows(out, names, [tuple(entry[name] for name in names) for entry in status["holes"]])
+
+
+def _details(entry: dict[str, Any]) -> str:
+    gate = ", the write gate is CLOSED" if entry["gate"] == "CLOSED" else ""
+    sync = f", commits are {entry['sync_commit']}" if entry["sync_commit"] != "OFF" else ""
+    return f" ({entry['mode']}{sync}{gate}; {entry['backlog_bytes']} bytes wait)"
