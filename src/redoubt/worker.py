@@ -24,6 +24,7 @@ from redoubt.archive.job import Means, RoundJob
 from redoubt.archive.messages import (
     ArchiveRound,
     Command,
+    Flush,
     RoundBroken,
     RoundStopped,
     RoundTrouble,
@@ -78,11 +79,19 @@ class Worker:
                 return False
             if isinstance(command, SetCodec):
                 self._codec = command.codec
+            elif isinstance(command, Flush):
+                self._flush(command)
             elif isinstance(command, StopRound):
                 self._stop(command)
             elif command.tenant_id not in self._jobs:  # told twice: two jobs would write one round
                 self._jobs[command.tenant_id] = self._job(command)
         return True
+
+    def _flush(self, command: Flush) -> None:
+        """Pass it on; what comes for a round that has ended needs no answer, since its end was told."""
+        job = self._jobs.get(command.tenant_id)
+        if job is not None and job.task.round == command.round:
+            job.flush(command.number)
 
     def _stop(self, command: StopRound) -> None:
         if command.tenant_id in self._jobs:

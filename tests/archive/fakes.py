@@ -19,7 +19,14 @@ from redoubt.archive.messages import ArchiveRound
 from redoubt.archive.segment import SegmentHeader
 from redoubt.archive.store import RoundStore
 from redoubt.model.log import LogBatch, LogDamagedError, LogPosition
-from redoubt.model.seams import DestinationError, ObjectExistsError, ObjectInfo, ObjectMissingError
+from redoubt.model.seams import (
+    DestinationError,
+    Lock,
+    LockedError,
+    ObjectExistsError,
+    ObjectInfo,
+    ObjectMissingError,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -42,6 +49,7 @@ class MemoryDestination:
     failing: Callable[[str, str], None] = lambda _operation, _name: None
     lost_answer: Callable[[str], None] = lambda _name: None
     stored: list[str] = field(default_factory=list)
+    locks: dict[str, str] = field(default_factory=dict)
 
     def put_if_absent(self, name: str, data: bytes) -> None:
         """See `Destination`."""
@@ -64,9 +72,9 @@ class MemoryDestination:
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """See `Destination`."""
         self.failing("list", prefix)
-        folders = ((name, *name.rpartition("/")[::2]) for name in self.objects)
+        objects = self.objects.copy()  # another thread may be storing
         return iter(
-            [ObjectInfo(name, len(self.objects[name])) for name, folder, _ in sorted(folders) if folder == prefix]
+            [ObjectInfo(name, len(objects[name])) for name in sorted(objects) if name.rpartition("/")[0] == prefix]
         )
 
     def delete(self, name: str) -> None:
@@ -74,9 +82,29 @@ class MemoryDestination:
         self.failing("delete", name)
         self.objects.pop(name, None)
 
+    def lock(self, name: str, holder: str) -> Lock:
+        """See `Destination`. After a simulated crash, the test clears `locks`, as a process's end does."""
+        self.failing("lock", name)
+        if name in self.locks:
+            raise LockedError(f"{name} is held by {self.locks[name]}")
+        self.locks[name] = holder
+        return MemoryLock(self.locks, name)
+
     def probe(self) -> None:
         """See `Destination`."""
         self.failing("probe", "")
+
+
+@dataclass
+class MemoryLock:
+    """A lock of a `MemoryDestination`."""
+
+    locks: dict[str, str]
+    name: str
+
+    def release(self) -> None:
+        """See `Lock`."""
+        self.locks.pop(self.name, None)
 
 
 def down(_operation: str, _name: str) -> None:
@@ -268,6 +296,7 @@ def small_means(**changes: Any) -> Means:
         notify=lambda: None,
         codec=lambda: "none",
         seal=SealRule(size=40, age=1.0),
+        small=0,
     )
     return replace(means, **changes)
 

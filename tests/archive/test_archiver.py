@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from redoubt.archive.archiver import Archiver, SealRule
 from redoubt.archive.segment import SegmentHeader
@@ -261,3 +263,95 @@ def test_a_batch_without_chain_is_a_readers_mistake(bench: Bench) -> None:
     bench.log.groups.append(LogBatch(b"log", LogPosition(0, 0, 0), LogPosition(3, 100), 100))
     with pytest.raises(AssertionError, match="every group bears the chain"):
         bench.step(draining=True)
+
+
+def test_a_flush_seals_at_once(bench: Bench) -> None:
+    """Whatever the size and age, and it is done when the segment is durable, not before."""
+    bench.log.append(b"log")
+    bench.archiver.flush(1)
+    bench.archiver.step()
+    before = bench.archiver.flushed
+    bench.storer.run_all()
+    bench.archiver.step()
+
+    assert before == 0
+    assert bench.archiver.flushed == 1
+    assert bench.ranges() == [(0, 3)]
+
+
+def test_a_flush_of_nothing_new_is_done_at_once(bench: Bench) -> None:
+    """When everything is durable already."""
+    bench.archiver.flush(1)
+    bench.archiver.step()
+
+    assert bench.archiver.flushed == 1
+    assert bench.destination.stored == []
+
+
+def test_a_flush_waits_for_what_was_read_before_it(bench: Bench) -> None:
+    """Also when there is nothing new to read."""
+    bench.log.append(random_log(40))
+    bench.archiver.step()
+    bench.archiver.flush(1)
+    bench.archiver.step()
+    before = bench.archiver.flushed
+    bench.step()
+    bench.step()
+
+    assert before == 0
+    assert bench.archiver.flushed == 1
+    assert bench.ranges() == [(0, 40)]
+
+
+def test_flushes_share_the_next_segment_while_one_is_under_way(bench: Bench) -> None:
+    """The group commit: a segment for the first, one for all that came while it was being stored."""
+    for number in range(1, 6):
+        bench.log.append(b"commit")
+        bench.archiver.flush(number)
+        bench.archiver.step()
+    bench.storer.run_all()
+    bench.step()
+    first = bench.archiver.flushed
+    bench.step()
+
+    assert first == 1
+    assert bench.archiver.flushed == 5
+    assert bench.ranges() == [(0, 6), (6, 30)]
+
+
+def test_a_flush_of_a_backlog_covers_all_of_it(bench: Bench) -> None:
+    """A full segment is not the end of what was there."""
+    bench.log.append(*[random_log(40, seed) for seed in range(DEPTH + 2)], b"tail")
+    bench.archiver.flush(1)
+    bench.step()
+    before = bench.archiver.flushed
+    for _ in range(3):
+        bench.step()
+
+    assert before == 0
+    assert bench.archiver.flushed == 1
+    assert bench.log.data == archived(bench.destination)
+
+
+@given(data=st.data())
+def test_what_was_readable_when_a_flush_was_asked_for_is_durable_when_it_is_done(data: st.DataObject) -> None:
+    """Whatever is written, stored and asked for in between; and a flush is always done in the end."""
+    bench, asked, lengths = Bench(), 0, {0: 0}
+    for action in data.draw(st.lists(st.sampled_from("wfsrt"), max_size=40)):
+        if action == "w":
+            bench.log.append(random_log(data.draw(st.integers(1, 60)), asked))
+        elif action == "f":
+            asked += 1
+            lengths[asked] = len(bench.log.data)
+            bench.archiver.flush(asked)
+        elif action == "r" and bench.storer.waiting:
+            bench.storer.run_one()
+        elif action == "t":
+            bench.clock.now += 0.3
+        else:
+            bench.archiver.step()
+        assert lengths[bench.archiver.flushed] <= len(archived(bench.destination))
+    for _ in range(40):
+        bench.step()
+
+    assert asked == bench.archiver.flushed

@@ -11,7 +11,7 @@ import pytest
 
 from redoubt.archive.job import RoundJob
 from redoubt.archive.layout import RoundInfo
-from redoubt.archive.messages import Event, RoundBroken, RoundProgress, RoundStopped, RoundTrouble
+from redoubt.archive.messages import Event, Flushed, RoundBroken, RoundProgress, RoundStopped, RoundTrouble
 from redoubt.archive.record import dump_record
 from redoubt.archive.segment import SegmentName
 from redoubt.model.seams import DestinationError
@@ -57,10 +57,12 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 
 def steps(job: RoundJob, number: int = 5) -> list[Event]:
-    """The events of several steps."""
+    """The events of several steps, between which a little time passes if the clock is a hand clock."""
     events: list[Event] = []
     for _ in range(number):
         if not job.ended:
+            if isinstance(job._means.clock, Clock):
+                job._means.clock.now += 0.06
             events += job.step()[1]
     return events
 
@@ -328,3 +330,54 @@ def test_waiting_work_that_is_done_is_notified(destination: MemoryDestination, l
     storer.run_all()
 
     assert (before, opened, len(notes)) == (0, 1, 3)
+
+
+def test_a_flush_is_told_when_it_is_durable(destination: MemoryDestination, log: MemoryLog) -> None:
+    """At once, with the log's tail in a segment of its own, and again without log when there is nothing new."""
+    job = RoundJob(TASK, log, destination, small_means())
+    steps(job)
+    job.flush(7)
+    first = steps(job)
+    flushed = archived(destination)
+    job.flush(8)
+    second = steps(job)
+
+    assert Flushed(1001, 3, 7) in first
+    assert log.data == flushed
+    assert [Flushed(1001, 3, 8)] == second
+
+
+def test_a_flush_before_the_round_is_open_is_kept(destination: MemoryDestination, log: MemoryLog) -> None:
+    """The destination may take its time."""
+    storer = PatientExecutor()
+    job = RoundJob(TASK, log, destination, small_means(storer=storer))
+    job.flush(2)
+    job.flush(1)
+    job.step()
+    events: list[Event] = []
+    for _ in range(4):
+        storer.run_all()
+        events += job.step()[1]
+
+    assert Flushed(1001, 3, 2) in events
+    assert log.data == archived(destination)
+
+
+def test_progress_is_told_now_and_then_under_flushes(destination: MemoryDestination, log: MemoryLog) -> None:
+    """Each flush at once, progress every 50 ms, and the last of it when the round stops."""
+    clock = Clock()
+    job = RoundJob(TASK, log, destination, small_means(clock=clock))
+    events: list[Event] = []
+    for number in range(1, 101):
+        clock.now += 0.005
+        log.append(b"commit")
+        job.flush(number)
+        for _ in range(2):
+            events += job.step()[1]
+    job.stop(10)
+    ending = steps(job)
+    progress = [event for event in events if isinstance(event, RoundProgress)]
+
+    assert [Flushed(1001, 3, number) for number in range(1, 101)] == [e for e in events if isinstance(e, Flushed)]
+    assert 9 <= len(progress) <= 12
+    assert len(log.data) == next(event.lsn for event in [*ending, *progress[::-1]] if isinstance(event, RoundProgress))

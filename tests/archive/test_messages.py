@@ -10,7 +10,12 @@ from redoubt.archive.messages import (
     ArchiveRound,
     Command,
     Event,
+    Flush,
+    Flushed,
+    HoleClosed,
+    HoleOpened,
     RoundBroken,
+    RoundFreezing,
     RoundProgress,
     RoundStopped,
     RoundTrouble,
@@ -28,6 +33,11 @@ MESSAGES = st.one_of(
     st.builds(RoundTrouble),
     st.builds(RoundStopped),
     st.builds(RoundBroken),
+    st.builds(Flush),
+    st.builds(Flushed),
+    st.builds(RoundFreezing),
+    st.builds(HoleOpened),
+    st.builds(HoleClosed),
 )
 
 

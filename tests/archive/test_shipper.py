@@ -27,7 +27,7 @@ class Shipping:
         self.pause = Pause(pause_limit)
         self.notified = 0
         store = RoundStore(self.destination, PATH)
-        self.shipper = Shipper(store, self.encoders, self.storer, self.pause, self._count)
+        self.shipper = Shipper(store, self.encoders, self.storer, self.pause, self._count, small=0)
         self.shipped = 0
 
     def ship(self, codec: str = "none") -> None:
@@ -225,3 +225,16 @@ def test_a_shipper_without_threads_is_done_at_once() -> None:
     shipper.ship(header_of(b"log"), b"log")
 
     assert numbers(shipper.collect()) == [0]
+
+
+def test_a_small_segment_is_encoded_where_it_is_stored() -> None:
+    """Without waiting for a thread of the encoders."""
+    destination, encoders = MemoryDestination(), PatientExecutor()
+    shipper = Shipper(RoundStore(destination, PATH), encoders, InlineExecutor(), Pause(), lambda: None, small=10)
+    shipper.ship(header_of(random_log(10)), random_log(10))
+    small = numbers(shipper.collect())
+    large = Shipper(RoundStore(destination, PATH), encoders, PatientExecutor(), Pause(), lambda: None, small=10)
+    large.ship(header_of(random_log(11), start_lsn=10), random_log(11))
+
+    assert small == [0]
+    assert len(encoders.waiting) == 1

@@ -1,11 +1,13 @@
 """Archives one tenant's log into one round: read, gather, seal, ship. Knows no engine, thread or clock of its own.
 
 `step` does what can be done at once; whoever drives it decides how often. A segment is sealed when it is large enough,
-when its oldest log is old enough, and when the round stops. What is reported (`end`) is durable.
+when its oldest log is old enough, when a flush asks for it, and when the round stops. What is reported (`end`,
+`flushed`) is durable.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -61,6 +63,10 @@ class Archiver:
         self._gathered_bytes = 0
         self._gathered_since = 0.0
         self._is_read_out = False
+        self._flush_asked = 0
+        self._flush_marks: deque[tuple[int, int]] = deque()
+        self.flushed = 0
+        """The highest flush number of which everything is durable."""
         self.end = resumed
         """What is durable."""
 
@@ -68,6 +74,14 @@ class Archiver:
     def trouble(self) -> str:
         """The destination's present complaint, empty when all is well."""
         return self._shipper.trouble
+
+    def flush(self, number: int) -> None:
+        """Make durable, as soon as can be, all that the log holds now; `flushed` reaches `number` when it is.
+
+        Everything that is readable now lies before the place at which a later read comes back empty. Flushes asked for
+        while a segment is being stored share the next one.
+        """
+        self._flush_asked = max(self._flush_asked, number)
 
     def step(self, *, draining: bool = False) -> bool:
         """Move what can be moved without waiting; True if there is probably more to do at once.
@@ -83,12 +97,13 @@ class Archiver:
             batch = self._reader.read(self._read_to, self._seal.size - self._gathered_bytes)
             if batch is None:
                 self._is_read_out = draining
+                self._mark_flush()
                 break
             self._gather(batch)
             more = True
             if self._is_large():
                 self._ship()
-        if self._gathered and self._shipper.has_room() and (draining or self._is_old()):
+        if self._gathered and self._shipper.has_room() and (draining or self._is_old() or self._is_flush_due()):
             self._ship()
         return more
 
@@ -102,6 +117,21 @@ class Archiver:
         self._gathered.append(batch)
         self._gathered_bytes += len(batch.data)
         self._read_to = batch.end
+
+    def _mark_flush(self) -> None:
+        """The log was read to its end: that is how far the flushes that were asked for until now reach."""
+        if self._flush_asked > (self._flush_marks[-1][0] if self._flush_marks else self.flushed):
+            self._flush_marks.append((self._flush_asked, self._read_to.lsn))
+            self._count_flushes()
+
+    def _count_flushes(self) -> None:
+        while self._flush_marks and self._flush_marks[0][1] <= self.end.position.lsn:
+            self.flushed = self._flush_marks.popleft()[0]
+
+    def _is_flush_due(self) -> bool:
+        """Whether what is gathered is waited for, and nothing is under way behind which others may join it."""
+        is_wanted = bool(self._flush_marks) and self._flush_marks[-1][1] > self._gathered[0].start.lsn
+        return is_wanted and self._shipper.is_idle()
 
     def _is_large(self) -> bool:
         return self._gathered_bytes >= self._seal.size
@@ -135,6 +165,7 @@ class Archiver:
             output_bytes=self.end.output_bytes + shipped.stored_bytes,
             segments=self.end.segments + 1,
         )
+        self._count_flushes()
 
 
 def _known(position: LogPosition) -> int:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from redoubt.archive.archiver import Archiver, RoundOf, SealRule
 from redoubt.archive.layout import INCARNATION, ClusterPath, RoundInfo
-from redoubt.archive.messages import ArchiveRound, Event, RoundBroken, RoundProgress, RoundStopped, RoundTrouble
-from redoubt.archive.shipper import Shipper
+from redoubt.archive.messages import ArchiveRound, Event, RoundBroken, RoundStopped
+from redoubt.archive.news import News
+from redoubt.archive.shipper import SMALL, Shipper
 from redoubt.archive.store import ArchiveEnd, ArchiveError, RoundStore
 from redoubt.model.log import LogError
 from redoubt.model.seams import Destination, DestinationError, LogReader
@@ -25,7 +26,10 @@ _LONGEST_PAUSE = 5.0
 
 @dataclass(frozen=True)
 class Means:
-    """What a job works with. `storer` must run one job at a time; `notify` is called when waiting work is done."""
+    """What a job works with. `storer` must run one job at a time; `notify` is called when waiting work is done.
+
+    `small`: see `Shipper`.
+    """
 
     encoders: Executor
     storer: Executor
@@ -33,6 +37,7 @@ class Means:
     notify: Callable[[], None]
     codec: Callable[[], str]
     seal: SealRule
+    small: int = SMALL
 
 
 class RoundJob:
@@ -49,8 +54,8 @@ class RoundJob:
         self._give_up = threading.Event()
         self._stop_by: float | None = None
         self._trouble = ""
-        self._told_trouble = ""
-        self._told_end: ArchiveEnd | None = None
+        self._news = News(task.tenant_id, task.round, means.clock)
+        self._flush_asked = 0
         self._archiver: Archiver | None = None
         self._opening: Future[ArchiveEnd] = means.storer.submit(self._open)
         self._opening.add_done_callback(lambda _: means.notify())
@@ -58,6 +63,12 @@ class RoundJob:
     def stop(self, patience: float) -> None:
         """Archive what the log holds now and end; after `patience` seconds, end with what is durable by then."""
         self._stop_by = self._means.clock() + patience
+
+    def flush(self, number: int) -> None:
+        """Make durable what the log holds now, then tell `Flushed`."""
+        self._flush_asked = max(self._flush_asked, number)
+        if self._archiver is not None:
+            self._archiver.flush(number)
 
     def abandon(self) -> None:
         """Let go of everything; what is durable is so already."""
@@ -71,15 +82,15 @@ class RoundJob:
             more = self._advance()
         except (LogError, ArchiveError) as error:
             self.abandon()
-            return False, [*self._news(), RoundBroken(self.task.tenant_id, self.task.round, str(error))]
+            events = [*self._tell(at_once=True), RoundBroken(self.task.tenant_id, self.task.round, str(error))]
+            return False, events
         except OSError as error:
             more, self._trouble = False, f"the engine's log cannot be read: {error}"
         else:
             self._trouble = self._archiver.trouble if self._archiver else self._trouble
-        events = self._news()
-        if self._stop_by is not None:
-            events += self._try_to_stop()
-        return more, events
+        if (stopped := self._try_to_stop()) is None:
+            return more, self._tell()
+        return False, [*self._tell(at_once=True), stopped]
 
     def _advance(self) -> bool:
         if self._archiver is None:
@@ -88,37 +99,34 @@ class RoundJob:
             self._archiver = self._start(self._opening.result())
         return self._archiver.step(draining=self._stop_by is not None)
 
-    def _try_to_stop(self) -> list[Event]:
-        """End if everything is durable, or if the time for that is over."""
-        assert self._stop_by is not None
+    def _try_to_stop(self) -> RoundStopped | None:
+        """End if that was asked for and everything is durable, or if the time for it is over."""
+        if self._stop_by is None:
+            return None
         drained = self._archiver is not None and self._archiver.is_drained()
         late = self._means.clock() >= self._stop_by
         if not drained and not late:
-            return []
+            return None
         self.abandon()
         text = "" if drained else self._trouble or "the destination did not answer in time"
-        return [RoundStopped(self.task.tenant_id, self.task.round, text)]
+        return RoundStopped(self.task.tenant_id, self.task.round, text)
 
-    def _news(self) -> list[Event]:
-        """Progress and trouble that have not been told yet."""
-        of = (self.task.tenant_id, self.task.round)
-        events: list[Event] = []
-        if self._archiver is not None and self._archiver.end != self._told_end:
-            end = self._told_end = self._archiver.end
-            position = end.position
-            events.append(
-                RoundProgress(*of, position.lsn, position.scn, end.input_bytes, end.output_bytes, end.segments)
-            )
-        if self._trouble != self._told_trouble:
-            self._told_trouble = self._trouble
-            events.append(RoundTrouble(*of, self._trouble))
-        return events
+    def _tell(self, *, at_once: bool = False) -> list[Event]:
+        """What there is to tell; `at_once`, also what was told a moment ago."""
+        news, archiver = self._news, self._archiver
+        return [
+            *(news.progress(archiver.end, at_once=at_once) if archiver else []),
+            *(news.flushed(archiver.flushed) if archiver else []),
+            *news.trouble(self._trouble),
+        ]
 
     def _start(self, resumed: ArchiveEnd) -> Archiver:
         task, means = self.task, self._means
         of = RoundOf(task.cluster, task.cluster_id, INCARNATION, task.tenant_id, task.round, task.piece, task.source)
-        shipper = Shipper(self._store, means.encoders, means.storer, self._pause, means.notify)
-        return Archiver(of, self._reader, shipper, resumed, means.codec, means.seal, means.clock)
+        shipper = Shipper(self._store, means.encoders, means.storer, self._pause, means.notify, means.small)
+        archiver = Archiver(of, self._reader, shipper, resumed, means.codec, means.seal, means.clock)
+        archiver.flush(self._flush_asked)
+        return archiver
 
     def _open(self) -> ArchiveEnd:
         """Claim the round, or find it claimed, and see where it ends; on the storer, tried for as long as needed."""

@@ -18,6 +18,8 @@ from redoubt.model.seams import DestinationError
 
 DEPTH = 3
 """Segments under way at most: one being stored, the others being encoded or waiting."""
+SMALL = 64 * 1024
+"""Bytes of log up to which a segment is encoded where it is stored: another thread would cost more than it saves."""
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 10.0
 
@@ -34,8 +36,8 @@ class Shipper:
     """Ships one round's segments.
 
     `encoders` compresses, `storer` must run one job at a time in order; `pause(seconds)` waits between tries and says
-    False when it is time to give up; `notify()` is called when a segment is durable. `trouble` is the destination's
-    present complaint, empty when all is well.
+    False when it is time to give up; `notify()` is called when a segment is durable; log of at most `small` bytes is
+    encoded by the storer. `trouble` is the destination's present complaint, empty when all is well.
     """
 
     def __init__(
@@ -45,12 +47,14 @@ class Shipper:
         storer: Executor,
         pause: Callable[[float], bool],
         notify: Callable[[], None],
+        small: int = SMALL,
     ) -> None:
         self._store = store
         self._encoders = encoders
         self._storer = storer
         self._pause = pause
         self._notify = notify
+        self._small = small
         self._under_way: deque[Future[Shipped]] = deque()
         self._failed = False
         self.trouble = ""
@@ -65,8 +69,11 @@ class Shipper:
 
     def ship(self, header: SegmentHeader, log: bytes) -> None:
         """Hand over the next segment of the round."""
-        encoded = self._encoders.submit(encode_segment, header, log)
-        stored = self._storer.submit(self._put, header, encoded)
+        if len(log) <= self._small:
+            stored = self._storer.submit(self._put, header, lambda: encode_segment(header, log))
+        else:
+            encoded = self._encoders.submit(encode_segment, header, log)
+            stored = self._storer.submit(self._put_encoded, header, encoded)
         stored.add_done_callback(lambda _: self._notify())
         self._under_way.append(stored)
 
@@ -79,12 +86,15 @@ class Shipper:
             done.append(self._under_way.popleft().result())
         return done
 
-    def _put(self, header: SegmentHeader, encoded: Future[bytes]) -> Shipped:
+    def _put_encoded(self, header: SegmentHeader, encoded: Future[bytes]) -> Shipped:
+        return self._put(header, encoded.result)
+
+    def _put(self, header: SegmentHeader, encoded: Callable[[], bytes]) -> Shipped:
         """Store the next segment, unless one before it was not stored: there must never be a hole."""
         if self._failed:
             raise DestinationError("a segment before it was not stored")
         try:
-            return self._put_for_certain(header, encoded.result())
+            return self._put_for_certain(header, encoded())
         except BaseException:
             self._failed = True
             raise
