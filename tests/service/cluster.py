@@ -18,7 +18,7 @@ import pymysql
 from pymysql.connections import Connection
 
 BLOCK_LOG_SIZE = 64 * 1024 * 1024 - 4096
-SEGMENT = re.compile(r"(\d{20})-(\d{20})\.(zst|lz4|redo)")
+SEGMENT = re.compile(r"(\d{20})-(\d{20})(?:\.merged)?\.(zst|lz4|redo)")
 T = TypeVar("T")
 
 

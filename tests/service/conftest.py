@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.service.cluster import ServiceUnderTest
+from tests.service.disks import StallingDisk
 
 
 @pytest.fixture
@@ -34,3 +36,21 @@ def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service
     shared.start()
     yield shared
     shared.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture
+def stalling_disk(tmp_path: Path) -> Iterator[StallingDisk]:
+    """A file system that can be made to give no answer, as a network file system whose server is gone."""
+    disk = StallingDisk(tmp_path)
+    yield disk
+    disk.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from redoubt import service as module
-from redoubt.catalog.catalog import CatalogError
+from redoubt.catalog.session import CatalogError
 from redoubt.config import Config
 from redoubt.engines.seekdb.instance import EngineStartError
 from redoubt.home import Home

@@ -1,0 +1,91 @@
+"""A bank: transfers between accounts that keep the sum, each with an entry in a ledger, and what was acknowledged."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pymysql
+
+from tests.service.cluster import ServiceUnderTest, decoded
+
+ACCOUNTS = 20
+BALANCE = 1000
+
+
+class BankLoad:
+    """Connections that transfer money in explicit transactions, reconnecting for as long as it takes."""
+
+    def __init__(self, service: ServiceUnderTest, connections: int = 4, user: str = "root@main") -> None:
+        self._service = service
+        self._user = user
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._transfer, args=(n,), daemon=True) for n in range(connections)]
+        self.acknowledged: list[str] = []
+        """The ledger's entries whose COMMIT was answered with OK, in order."""
+        self.errors: list[pymysql.err.MySQLError] = []
+        self.latencies: list[float] = []
+        """Seconds from COMMIT to its OK."""
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[BankLoad]:
+        """Transfer while the block runs."""
+        self.open_accounts()
+        for thread in self._threads:
+            thread.start()
+        try:
+            yield self
+        finally:
+            self._stop.set()
+            for thread in self._threads:
+                thread.join(90)
+
+    def open_accounts(self) -> None:
+        """Make the tables and the accounts, unless they are there."""
+        self._service.run("CREATE TABLE IF NOT EXISTS test.account (id INT PRIMARY KEY, balance BIGINT)", "root@main")
+        self._service.run("CREATE TABLE IF NOT EXISTS test.ledger (entry VARCHAR(64) PRIMARY KEY)", "root@main")
+        values = ", ".join(f"({number}, {BALANCE})" for number in range(ACCOUNTS))
+        self._service.run(f"INSERT IGNORE INTO test.account VALUES {values}", "root@main")
+
+    def _transfer(self, seed: int) -> None:
+        dice = random.Random(seed)
+        while not self._stop.is_set():
+            try:
+                with self._service.connect(self._user) as connection, connection.cursor() as cursor:
+                    while not self._stop.is_set():
+                        self._transfer_once(cursor, dice)
+            except pymysql.err.MySQLError as error:  # something was killed, or a commit was not acknowledged
+                self.errors.append(error)
+            except OSError:
+                self._stop.wait(0.02)
+            self._stop.wait(0.02)
+
+    def _transfer_once(self, cursor: pymysql.cursors.Cursor, dice: random.Random) -> None:
+        source, target = sorted(dice.sample(range(ACCOUNTS), 2))  # in order, so that no two wait for each other
+        entry, amount = f"entry-{uuid.uuid4().hex}", dice.randint(-50, 50)
+        cursor.execute("BEGIN")
+        cursor.execute("UPDATE test.account SET balance = balance - %s WHERE id = %s", (amount, source))
+        cursor.execute("UPDATE test.account SET balance = balance + %s WHERE id = %s", (amount, target))
+        cursor.execute("INSERT INTO test.ledger VALUES (%s)", (entry,))
+        began = time.perf_counter()
+        cursor.execute("COMMIT")
+        with self._lock:
+            self.latencies.append(time.perf_counter() - began)
+            self.acknowledged.append(entry)
+
+
+def archived_log(folder: Path) -> bytes:
+    """All log of a round's folder, got with the command-line tools; each segment must continue the one before."""
+    parts, end = [], None
+    for segment in sorted(path for path in folder.iterdir() if path.suffix in {".zst", ".lz4", ".redo"}):
+        start = int(segment.name[:20])
+        assert end in {None, start}, segment.name
+        end = int(segment.name[21:41])
+        parts.append(decoded(segment))
+    return b"".join(parts)
