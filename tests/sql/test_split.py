@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,6 +95,22 @@ def test_nothing_is_lost(text: str) -> None:
     between += text[at:]
 
     assert between.strip(BLANKS + ";") == ""
+
+
+@pytest.mark.parametrize(
+    "repeated", [";", " ;", "a;", "alter;", "create;", "/**/;", "#\n;", "'';", "/*", "/*/", "--\n", " "]
+)
+def test_a_long_text_takes_no_longer_than_it_is(repeated: str) -> None:
+    """Sixteen times the text takes about sixteen times as long, not its square: the event loop waits for it."""
+
+    def took(size: int) -> float:
+        text = (repeated * size)[:size]
+        started = time.process_time()
+        assert all(parse(piece) is None for piece in split(text))
+        return time.process_time() - started
+
+    small = min(took(16 * 1024) for _ in range(3))
+    assert took(256 * 1024) < 100 * max(small, 0.001)
 
 
 @given(st.lists(statements(), max_size=4))

@@ -40,12 +40,24 @@ _NAME = (Kind.WORD, Kind.BACKTICK, Kind.STRING)
 # Where a statement may end, or something begins in which it cannot.
 _SPLIT_MARK = re.compile(r"[;'\"`#]|--(?![^\x00- ])|/\*")
 
+# What a text may hold by the thousand is told by its beginning, without a cursor: empty statements, statements that are
+# not ours, and those without a body. The event loop waits for this, whatever a client sends.
+_BLANK = rf"[{BLANKS}]*+"
+_BLOCK_COMMENT = r"/\*(?!!)(?:[^*]++|\*(?!/))*+\*/"
+_LINE_COMMENT = r"(?:--(?=[\x00- ]|\Z)|#)[^\n]*+"
+_GAP = rf"(?:[{BLANKS}]++|{_BLOCK_COMMENT}|{_LINE_COMMENT})*+"
+_EMPTY_STATEMENTS = re.compile(rf"(?:{_BLANK};)*+")
+_MAY_BE_OURS = re.compile(rf"{_GAP}(?:alter|show)", re.IGNORECASE)
+_MAY_HAVE_BODY = re.compile(rf"{_GAP}(?:create|alter)", re.IGNORECASE)
+
 
 def parse(text: str) -> Statement | None:
     """Return the one statement in `text` (a semicolon may follow it) if it is Redoubt's, else None; never raises.
 
     No more of the text is read than it takes to decide: for a statement of the engine's, its first word or two.
     """
+    if not _MAY_BE_OURS.match(text):
+        return None
     try:
         cursor = Cursor(text)
         statement = _statement(cursor)
@@ -63,11 +75,12 @@ def split(text: str) -> list[str]:
     on, the rest of the text is one piece.
     """
     pieces = []
-    start = 0
+    start = _after_empty_statements(text, 0)
     while start < len(text):
-        end = len(text) if _has_body(Cursor(text, start)) else _separator(text, start)
+        has_body = _MAY_HAVE_BODY.match(text, start) and _has_body(Cursor(text, start))
+        end = len(text) if has_body else _separator(text, start)
         pieces.append(text[start:end])
-        start = end + 1
+        start = _after_empty_statements(text, end + 1)
     return [piece for piece in pieces if piece.strip(BLANKS)]
 
 
@@ -204,11 +217,16 @@ def _list(cursor: Cursor, *kinds: Kind) -> tuple[str, ...]:
 def _separator(text: str, start: int) -> int:
     """Offset of the semicolon that ends the statement at `start`, or the text's end."""
     while mark := _SPLIT_MARK.search(text, start):
-        token = token_at(text, mark.start())
-        if token.raw == ";":
-            return token.start
-        start = token.end
+        if mark.group() == ";":
+            return mark.start()
+        start = token_at(text, mark.start()).end
     return len(text)
+
+
+def _after_empty_statements(text: str, start: int) -> int:
+    """Offset behind the semicolons with nothing but white space before them."""
+    match = _EMPTY_STATEMENTS.match(text, start)
+    return match.end() if match else start
 
 
 def _has_body(cursor: Cursor) -> bool:
