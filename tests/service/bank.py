@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import subprocess
 import threading
 import time
 import uuid
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pymysql
 
-from tests.service.cluster import ServiceUnderTest, decoded
+from tests.service.cluster import SEGMENT, ServiceUnderTest
 
 ACCOUNTS = 20
 BALANCE = 1000
@@ -81,11 +82,29 @@ class BankLoad:
 
 
 def archived_log(folder: Path) -> bytes:
-    """All log of a round's folder, got with the command-line tools; each segment must continue the one before."""
-    parts, end = [], None
-    for segment in sorted(path for path in folder.iterdir() if path.suffix in {".zst", ".lz4", ".redo"}):
-        start = int(segment.name[:20])
-        assert end in {None, start}, segment.name
-        end = int(segment.name[21:41])
-        parts.append(decoded(segment))
-    return b"".join(parts)
+    """All log of a round's folder, got with the command-line tools; each segment must continue the one before.
+
+    Looked at again when segments were merged meanwhile.
+    """
+    while True:
+        try:
+            return _archived_log(folder)
+        except FileNotFoundError:
+            continue
+
+
+def _archived_log(folder: Path) -> bytes:
+    matches = [match for path in folder.iterdir() if (match := SEGMENT.fullmatch(path.name))]
+    matches.sort(key=lambda match: (int(match[1]), -int(match[2])))
+    log, stored, end = b"", {"zst": b"", "lz4": b""}, int(matches[0][1])
+    for match in matches:
+        if int(match[2]) <= end:
+            continue  # covered by a merged one
+        if int(match[1]) != end:
+            raise FileNotFoundError(match[0])
+        end = int(match[2])
+        stored[match[3]] += (folder / match[0]).read_bytes()
+    for suffix, tool in (("zst", "zstd"), ("lz4", "lz4")):
+        command = [tool, "-dc", "-"]
+        log += subprocess.run(command, input=stored[suffix], capture_output=True, check=True).stdout
+    return log

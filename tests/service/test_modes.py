@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -218,7 +219,7 @@ def test_an_archive_that_stands_still_is_said_to(service: ServiceUnderTest) -> N
     try:
         with WriteLoad(service, connections=1).running():
             row = _wait_for_health(service, "STALE")
-            command = ["python", "-m", "redoubt", "status", "--home", str(service.home)]
+            command = [sys.executable, "-m", "redoubt", "status", "--home", str(service.home)]
             status = subprocess.run(command, capture_output=True, text=True, check=False)
     finally:
         subprocess.run(["kill", "-CONT", str(worker)], check=True)
