@@ -27,6 +27,7 @@ from .strategies import OTHER_TEXTS, Written, statements
         ("a /* ; */ -- ;\n # ;\n ; b", ["a /* ; */ -- ;\n # ;\n ", " b"]),
         ("a /*! x; y */; b", ["a /*! x; y */", " b"]),
         ("a - 1 --1; b", ["a - 1 --1", " b"]),
+        ("a --;b --", ["a --;", "b --"]),
         ("a 'open; b", ["a 'open; b"]),
         ("a /* open; b", ["a /* open; b"]),
         ("a; -- end", ["a", " -- end"]),
@@ -36,6 +37,14 @@ from .strategies import OTHER_TEXTS, Written, statements
 def test_split(text: str, expected: list[str]) -> None:
     """A semicolon cuts unless a string, a name or a comment holds it; the pieces are as typed."""
     assert expected == split(text)
+
+
+def test_two_dashes_before_a_semicolon_open_no_comment() -> None:
+    """Alone they would: what is an error to the engine must not become a statement of ours by being cut off."""
+    text = "alter system archivelog--;"
+
+    assert [parse(piece) for piece in split(text)] == [parse(text)] == [None]
+    assert parse("alter system archivelog--") is not None
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,8 @@ def parse(text: str) -> Statement | None:
 def split(text: str) -> list[str]:
     """Cut `text` at the semicolons between its statements, and drop the pieces that are only white space.
 
-    The pieces are as typed, with white space and comments, without the semicolons. The body of a stored program has
+    The pieces are as typed, with white space and comments, without the semicolons; only behind two dashes the semicolon
+    stays, as they would open a comment at the end of a text. The body of a stored program has
     semicolons of its own, and where it ends only the engine knows: from the statement that creates or alters one
     on, the rest of the text is one piece.
     """
@@ -79,7 +80,7 @@ def split(text: str) -> list[str]:
     while start < len(text):
         has_body = _MAY_HAVE_BODY.match(text, start) and _has_body(Cursor(text, start))
         end = len(text) if has_body else _separator(text, start)
-        pieces.append(text[start:end])
+        pieces.append(text[start : end + text.endswith("--", start, end)])
         start = _after_empty_statements(text, end + 1)
     return [piece for piece in pieces if piece.strip(BLANKS)]
 
