@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
 from .doors import Door, Handler, Tenants
 from .engines import Engine
+from .gates import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +43,8 @@ def engine(engines: dict[str, Engine]) -> Engine:
 @pytest.fixture(scope="session")
 def running_door(engines: dict[str, Engine]) -> Iterator[Door]:
     """The gateway that most tests use."""
-    with Door(Tenants({tenant: engine.socket for tenant, engine in engines.items()})) as door:
+    sockets = {tenant: engine.socket for tenant, engine in engines.items()}
+    with Door(Tenants(sockets, gates={"main": Gate()})) as door:
         yield door
 
 
@@ -57,3 +60,19 @@ def door(running_door: Door) -> Iterator[Door]:
 def handler(door: Door) -> Handler:
     """The handler behind the gateway."""
     return door.handler
+
+
+@pytest.fixture
+def gate(door: Door) -> Iterator[Gate]:
+    """The write gate of `main`, which is open and not synchronous again afterwards."""
+    gate = door.tenants.gates["main"]
+    gate.reset()
+    yield gate
+    gate.reset()
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    """Threads for statements that wait."""
+    with ThreadPoolExecutor() as pool:
+        yield pool

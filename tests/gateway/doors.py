@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from redoubt.sql.answers import Answer
     from redoubt.sql.statements import Statement
 
+    from .gates import Gate
+
 
 @dataclass
 class Tenants:
@@ -28,10 +30,15 @@ class Tenants:
 
     sockets: dict[str, Path]
     cluster_name: str = "Stronghold"
+    gates: dict[str, Gate] = field(default_factory=dict)
 
     def socket_of(self, tenant: str) -> Path | None:
         """Return the tenant's socket."""
         return self.sockets.get(tenant)
+
+    def gate_of(self, tenant: str) -> Gate | None:
+        """Return the tenant's gate."""
+        return self.gates.get(tenant)
 
 
 @dataclass
@@ -101,6 +108,8 @@ class Door:
     async def _main(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.loop.slow_callback_duration = 60  # other work on this machine is not the gateway's fault
+        for gate in self.tenants.gates.values():
+            gate.loop = self.loop
         self._stop = asyncio.Event()
         self.host, self.port = await self.gateway.start("127.0.0.1", 0)
         self._started.set()

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
 from redoubt.gateway.encoding import add_answer, encode_text, error_payload, ok_payload
 from redoubt.gateway.faults import EngineGone, ProtocolError, SessionOver
-from redoubt.gateway.kill import translate_kill_id, translate_kill_text
-from redoubt.gateway.link import engine_went_away
+from redoubt.gateway.forwarder import Forwarder
+from redoubt.gateway.kill import killed_id, translate_kill_id, translate_kill_text
 from redoubt.gateway.packets import PacketBuilder, frame
 from redoubt.gateway.prepared import PreparedStatement, PreparedStatements
 from redoubt.gateway.protocol import Capability, Command, Status
-from redoubt.gateway.relay import relay_command, relay_reply
-from redoubt.gateway.replies import Reply, Shape
+from redoubt.gateway.replies import Shape
 from redoubt.sql.answers import Ok
+from redoubt.sql.effects import Effect
 from redoubt.sql.errors import SqlError
 from redoubt.sql.parser import may_be_ours, parse, split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from redoubt.gateway.link import EngineLink
     from redoubt.gateway.seams import StatementHandler
     from redoubt.gateway.wire import Wire
+    from redoubt.gateway.writes import Writes
     from redoubt.sql.statements import Statement
 
 _log = structlog.get_logger(__name__)
@@ -56,23 +55,33 @@ _STATEMENT_COMMANDS = (
 _QUERY = bytes((Command.QUERY,))
 
 
-class Conversation:
-    """A logged-in client and its engine: runs one command after the other.
+class Neighbours(Protocol):
+    """What a session can ask about the others; ids are the gateway's, or the engine's in a tenant."""
 
-    `engine_id` tells the engine's connection id of another session of the same tenant, by the gateway's.
-    """
+    def engine_id(self, tenant: str, connection_id: int) -> int | None:
+        """Return the engine's connection id of a tenant's session, by the gateway's; None if there is none."""
+
+    def interrupt(self, tenant: str, connection_id: int) -> None:
+        """End the waiting at the write gate of a tenant's session, if it waits, by either id."""
+
+
+class Conversation:
+    """A logged-in client and its engine: runs one command after the other; `writes` is None without a write gate."""
 
     def __init__(
         self,
         client: Wire,
         link: EngineLink,
         handler: StatementHandler,
-        engine_id: Callable[[int], int | None],
+        neighbours: Neighbours,
+        writes: Writes | None,
     ) -> None:
         self.link = link
         self._client = client
         self._handler = handler
-        self._engine_id = engine_id
+        self._neighbours = neighbours
+        self._writes = writes
+        self._forwarder = Forwarder(client, link, writes)
         self._statements = PreparedStatements()
 
     async def run(self, raw: bytes) -> None:
@@ -86,10 +95,8 @@ class Conversation:
             own = self._statements.get(statement_id := int.from_bytes(argument[:4], "little"))
             if own:
                 await self._run_own_statement(command, statement_id, own)
-            elif command in _WITHOUT_REPLY:
-                await self._send(raw)
             else:
-                await self._forward(raw, _SHAPES[command])
+                await self._run_statement(raw, command, statement_id)
         elif command in _SHAPES:
             await self._run_session_command(raw, command, argument)
         else:
@@ -100,9 +107,11 @@ class Conversation:
         shape = _SHAPES.get(command)
         if shape is None and command != Command.STMT_SEND_LONG_DATA:
             raise ProtocolError("a command longer than it can be")
-        sequence = await relay_command(self._client, self.link.wire)
-        if shape:
-            await self._follow(Reply(shape, deprecate_eof=self.link.deprecate_eof, sequence=sequence + 1))
+        if shape is None:
+            await self._forwarder.send_long()
+            return
+        effect = Effect.WRITE if command in (Command.QUERY, Command.STMT_EXECUTE) else Effect.READ
+        await self._forwarder.run_long(shape, effect)
 
     async def _query(self, raw: bytes, argument: bytes) -> None:
         if may_be_ours(argument):
@@ -115,9 +124,16 @@ class Conversation:
             elif any(statements) and self.link.capabilities & Capability.MULTI_STATEMENTS:
                 await self._several(texts, statements)
                 return
-        elif argument[:4].upper() == b"KILL":
-            raw = bytes(frame(_QUERY + translate_kill_text(argument, self._engine_id), 0))
-        await self._forward(raw, Shape.RESULTS)
+        elif argument[:4].upper() == b"KILL" and (target := killed_id(argument)) is not None:
+            await self._kill(target, frame(_QUERY + translate_kill_text(argument, self._engine_id), 0), Shape.RESULTS)
+            return
+        await self._forwarder.run(raw, Shape.RESULTS, self._effect_of(argument))
+
+    async def _kill(self, target: int, raw: bytes | bytearray, shape: Shape) -> None:
+        """Have the engine end what a session runs; if it may, what waits at the gate ends as well."""
+        reply = await self._forwarder.run(raw, shape)
+        if not reply.failed:
+            self._neighbours.interrupt(self.link.tenant, target)
 
     async def _several(self, texts: list[str], statements: list[Statement | None]) -> None:
         """Run the statements of one text in turn, up to the first error; the replies make up one."""
@@ -129,8 +145,9 @@ class Conversation:
                 await self._send_answer(answer)
                 sequence, failed = answer.sequence, answer.failed
             else:
-                packet = frame(_QUERY + encode_text(text), 0)
-                reply = await self._forward(packet, Shape.RESULTS, shift=sequence - 1, more_follow=more)
+                argument = encode_text(text)
+                packet, effect = frame(_QUERY + argument, 0), self._effect_of(argument)
+                reply = await self._forwarder.run(packet, Shape.RESULTS, effect, shift=sequence - 1, more_follow=more)
                 sequence, failed = reply.sequence, reply.failed
             if failed:
                 return
@@ -141,7 +158,9 @@ class Conversation:
             if statement := parse(text):
                 self._prepare_own(statement, text)
                 return
-        await self._forward(raw, Shape.PREPARED)
+        reply = await self._forwarder.run(raw, Shape.PREPARED)
+        if self._writes and reply.statement_id is not None:
+            self._writes.remember(reply.statement_id, self._writes.effect_of(argument))
 
     def _prepare_own(self, statement: Statement, text: str) -> None:
         try:
@@ -153,6 +172,18 @@ class Conversation:
         # columns from the execution, as they must for SHOW and CALL.
         payload = b"\0" + statement_id.to_bytes(4, "little") + bytes(7)
         self._client.send(frame(payload, 1))
+
+    async def _run_statement(self, raw: bytes, command: int, statement_id: int) -> None:
+        """Run a command on a prepared statement of the engine's."""
+        effect = Effect.READ
+        if self._writes and command == Command.STMT_EXECUTE:
+            effect = self._writes.prepared(statement_id)
+        elif self._writes and command == Command.STMT_CLOSE:
+            self._writes.forget(statement_id)
+        if command in _WITHOUT_REPLY:
+            await self._forwarder.send(raw)
+        else:
+            await self._forwarder.run(raw, _SHAPES[command], effect)
 
     async def _run_own_statement(self, command: int, statement_id: int, own: PreparedStatement) -> None:
         if command == Command.STMT_EXECUTE:
@@ -168,8 +199,10 @@ class Conversation:
 
     async def _run_session_command(self, raw: bytes, command: int, argument: bytes) -> None:
         if command == Command.PROCESS_KILL:
-            raw = raw[:5] + translate_kill_id(argument, self._engine_id)
-        reply = await self._forward(raw, _SHAPES[command])
+            target = int.from_bytes(argument, "little")
+            await self._kill(target, raw[:5] + translate_kill_id(argument, self._engine_id), _SHAPES[command])
+            return
+        reply = await self._forwarder.run(raw, _SHAPES[command])
         if reply.failed:
             return
         if command == Command.SET_OPTION:
@@ -178,6 +211,8 @@ class Conversation:
             self.link.capabilities = self.link.capabilities | flag if on else self.link.capabilities & ~flag
         elif command == Command.RESET_CONNECTION:
             self._statements.clear()
+            if self._writes:
+                self._writes.forget_all()
 
     async def _own(
         self, statement: Statement, sequence: int, *, more: bool = False, prepared: PreparedStatement | None = None
@@ -203,7 +238,7 @@ class Conversation:
         except SqlError as error:
             return _Answer.failure(error, sequence)
         except EngineGone:
-            self._tell_that_engine_went_away(sequence)
+            self._forwarder.tell_that_engine_went_away(sequence)
             raise
         except SessionOver:
             raise
@@ -216,29 +251,6 @@ class Conversation:
             )
         return packets
 
-    async def _forward(
-        self, raw: bytes | bytearray, shape: Shape, *, shift: int = 0, more_follow: bool = False
-    ) -> Reply:
-        await self._send(raw)
-        reply = Reply(shape, deprecate_eof=self.link.deprecate_eof, shift=shift, more_follow=more_follow)
-        await self._follow(reply)
-        return reply
-
-    async def _follow(self, reply: Reply) -> None:
-        try:
-            await relay_reply(reply, self._client, self.link.wire)
-        except EngineGone:
-            if reply.at_boundary:
-                self._tell_that_engine_went_away(reply.sequence)
-            raise
-        if reply.status is not None:
-            self.link.status = reply.status
-
-    async def _send(self, raw: bytes | bytearray) -> None:
-        self.link.wire.send(raw)
-        if self.link.wire.congested:
-            await self.link.wire.drain()
-
     async def _send_answer(self, answer: PacketBuilder) -> None:
         self._client.send(answer.data)
         await self._client.drain()
@@ -246,8 +258,12 @@ class Conversation:
     def _answer_error(self, error: SqlError) -> None:
         self._client.send(frame(error_payload(error), 1))
 
-    def _tell_that_engine_went_away(self, sequence: int) -> None:
-        self._client.send(frame(error_payload(engine_went_away()), sequence))
+    def _effect_of(self, text: bytes) -> Effect:
+        """Return what a text may do; nothing that matters, where there is no gate."""
+        return self._writes.effect_of(text) if self._writes else Effect.READ
+
+    def _engine_id(self, connection_id: int) -> int | None:
+        return self._neighbours.engine_id(self.link.tenant, connection_id)
 
     def _status(self) -> int:
         return self.link.status & Status.SESSION

@@ -2,6 +2,7 @@
 
     SessionOver
     ├── ProtocolError   bytes that are not the MySQL protocol
+    ├── NotDurable      a reply that may not go on, with a part of it at the client
     └── Gone            a connection that is no longer there
         ├── ClientGone
         └── EngineGone
@@ -24,6 +25,10 @@ class SessionOver(Exception):  # noqa: N818 - not every end is an error
 
 class ProtocolError(SessionOver):
     """A peer sent what the protocol does not have."""
+
+
+class NotDurable(SessionOver):
+    """The rest of a reply would say that a commit is durable, which it is not; its beginning is with the client."""
 
 
 class Gone(SessionOver):

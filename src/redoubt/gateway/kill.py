@@ -18,6 +18,12 @@ FIRST_CONNECTION_ID = 1 << 30
 _KILL = re.compile(rb"\s*KILL\s+(?:(?:QUERY|CONNECTION)\s+)?(\d{1,10})\s*;?\s*", re.IGNORECASE)
 
 
+def killed_id(text: bytes) -> int | None:
+    """Return the id in a `KILL … id`; None for any other text."""
+    match = _KILL.fullmatch(text)
+    return int(match[1]) if match else None
+
+
 def translate_kill_text(text: bytes, engine_id: Callable[[int], int | None]) -> bytes:
     """Return a `KILL … id` with the engine's id in place of the gateway's; any other text as it is."""
     match = _KILL.fullmatch(text)

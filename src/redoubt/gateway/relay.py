@@ -8,6 +8,7 @@ from redoubt.gateway.faults import ProtocolError
 from redoubt.gateway.protocol import MAX_PART
 
 if TYPE_CHECKING:
+    from redoubt.gateway.hold import Hold
     from redoubt.gateway.replies import Reply
     from redoubt.gateway.wire import Wire
 
@@ -15,8 +16,11 @@ _HEADER = 4
 _CHUNK = 256 * 1024
 
 
-async def relay_reply(reply: Reply, client: Wire, engine: Wire) -> None:
-    """Pass the engine's reply on until it is complete; the client gets only whole beginnings of packets."""
+async def relay_reply(reply: Reply, client: Wire, engine: Wire, hold: Hold | None = None) -> None:
+    """Pass the engine's reply on until it is complete; the client gets only whole beginnings of packets.
+
+    A `hold` is asked before each chunk, and may have the client not get it.
+    """
     held = 0
     while not reply.done:
         if reply.wants_file:
@@ -29,6 +33,8 @@ async def relay_reply(reply: Reply, client: Wire, engine: Wire) -> None:
         if held:
             engine.unread(data[used:])
             del data[used:]
+        if hold and used and not await hold.release(reply, data):
+            continue
         client.send(data)
         if client.congested:
             await client.drain()
@@ -48,6 +54,17 @@ async def relay_command(client: Wire, engine: Wire) -> int:
         if length < MAX_PART or engine.lost:
             return sequence
         sequence = (sequence + 1) & 0xFF
+
+
+async def discard_command(client: Wire) -> int:
+    """Read the command that begins in the client's buffer, for nobody; return its last sequence number."""
+    while True:
+        header = await client.read(_HEADER)
+        left = length = int.from_bytes(header[:3], "little")
+        while left:
+            left -= len(await client.read_some(min(left, _CHUNK)))
+        if length < MAX_PART:
+            return header[3]
 
 
 async def _relay_file(client: Wire, engine: Wire, shift: int) -> int:

@@ -37,7 +37,9 @@ class Reply:
     """Follows one reply; `feed` it until `done`.
 
     `sequence` is the number of the next packet that the client expects. `shift` is added to all sequence numbers;
-    `more_follow` marks the last result as not the last. `status` holds the latest status flags, None before any.
+    `more_follow` marks the last result as not the last. `status` holds the latest status flags, None before any;
+    those at the end of rows are from before the engine ended the statement, so `has_rows` tells whether any were there.
+    `verdicts` counts the results that have ended, well or not. `statement_id` is that of a statement just prepared.
     """
 
     def __init__(
@@ -52,6 +54,9 @@ class Reply:
         self.sequence = (sequence + shift) & 0xFF
         self.status: int | None = None
         self.failed = False
+        self.has_rows = False
+        self.verdicts = 0
+        self.statement_id: int | None = None
         self.shift = shift & 0xFF
         self._more_follow = more_follow
         self._shape = shape
@@ -172,6 +177,7 @@ class Reply:
             return
         if length < 9:  # noqa: PLR2004 - the marker, the id, two counts
             raise ProtocolError("the engine's reply ends too early")
+        self.statement_id = int.from_bytes(data[at + 1 : at + 5], "little")
         columns = data[at + 5] | data[at + 6] << 8
         parameters = data[at + 7] | data[at + 8] << 8
         self._definitions = [count for count in (parameters, columns) if count]
@@ -216,12 +222,13 @@ class Reply:
             self._end_result(data, _eof_status(at, length))
 
     def _expect_rows(self) -> None:
-        self._in_rows = True
+        self._in_rows = self.has_rows = True
         self._state = self._row
 
     def _end_result(self, data: bytearray, offset: int) -> None:
         """Take the status flags at `offset`, which say whether another result follows."""
         self._take_status(data, offset)
+        self.verdicts += 1
         self._in_rows = False
         if data[offset] & Status.MORE_RESULTS and self._shape is not Shape.ROWS:
             self._state = self._result
@@ -234,6 +241,7 @@ class Reply:
         self.status = data[offset] | data[offset + 1] << 8
 
     def _fail(self) -> None:
+        self.verdicts += 1
         self.failed = self._finished = True
 
     @staticmethod

@@ -72,6 +72,13 @@ class Gateway:
         link = session.link if session else None
         return link.connection_id if link and link.tenant == tenant else None
 
+    def interrupt(self, tenant: str, connection_id: int) -> None:
+        """End the waiting at the write gate of a tenant's session, if it waits, by the gateway's id or the engine's."""
+        for known_id, session in self._sessions.items():
+            link, writes = session.link, session.writes
+            if link and writes and link.tenant == tenant and connection_id in (known_id, link.connection_id):
+                writes.interrupt()
+
     def _accept(self, client: Wire) -> None:
         if self._stopping:  # accepted by the system just before the listener closed
             client.close()

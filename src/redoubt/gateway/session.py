@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from redoubt.gateway.conversation import Conversation
+from redoubt.gateway.conversation import Conversation, Neighbours
 from redoubt.gateway.encoding import error_payload
-from redoubt.gateway.faults import ClientGone, EngineGone, LoginRefused, ProtocolError
+from redoubt.gateway.faults import ClientGone, EngineGone, LoginRefused, NotDurable, ProtocolError
 from redoubt.gateway.handshake import decode_change_user
 from redoubt.gateway.login import authenticate, log_in
 from redoubt.gateway.packets import frame
 from redoubt.gateway.protocol import Command
+from redoubt.gateway.writes import Writes
 
 if TYPE_CHECKING:
     from redoubt.gateway.link import EngineLink
@@ -30,15 +30,12 @@ _CLOSING_PATIENCE = 2.0
 _TEXT_LIMIT = 1024 * 1024
 
 
-class House(Protocol):
+class House(Neighbours, Protocol):
     """What a session knows of the gateway that it belongs to."""
 
     directory: TenantDirectory
     handler: StatementHandler
     login_patience: float
-
-    def engine_id(self, tenant: str, connection_id: int) -> int | None:
-        """Return the engine's connection id of a tenant's session, by the gateway's; None if there is none."""
 
 
 class Session:
@@ -49,6 +46,7 @@ class Session:
 
     def __init__(self, client: Wire, connection_id: int, house: House) -> None:
         self.link: EngineLink | None = None
+        self.writes: Writes | None = None
         self._client = client
         self._connection_id = connection_id
         self._house = house
@@ -66,6 +64,8 @@ class Session:
             self._report("login took too long")
         except ProtocolError as error:
             self._report("session broken", why=str(error))
+        except NotDurable as error:
+            self._report("session ended in the middle of a reply", why=str(error))
         except EngineGone:
             self._report_engine_gone()
         except ClientGone:
@@ -120,7 +120,9 @@ class Session:
         self.link = link
         self._client.on_lost = link.wire.close
         link.wire.on_lost = self._engine_lost
-        return Conversation(self._client, link, self._house.handler, partial(self._house.engine_id, link.tenant))
+        gate = self._house.directory.gate_of(link.tenant)
+        self.writes = Writes(gate, link) if gate else None
+        return Conversation(self._client, link, self._house.handler, self._house, self.writes)
 
     async def _change_user(self, payload: bytes, old: EngineLink) -> Conversation:
         """Log in anew, with a fresh connection to the engine of the tenant that is named now."""
@@ -130,7 +132,7 @@ class Session:
             return self._enter(await authenticate(self._client, self._house.directory, request, 0))
 
     def _leave(self, link: EngineLink) -> None:
-        self.link = None
+        self.link = self.writes = None
         self._client.on_lost = link.wire.on_lost = None
         link.wire.close()
 

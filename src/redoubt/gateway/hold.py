@@ -1,0 +1,75 @@
+"""The synchronous commit: a reply is held back until what it says is committed is durable in the archive."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from redoubt.gateway.faults import NotDurable
+from redoubt.gateway.protocol import Status
+from redoubt.sql.effects import Effect
+from redoubt.sql.errors import SqlError
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from redoubt.gateway.replies import Reply
+    from redoubt.gateway.seams import WriteGate
+
+_HEADER = 4
+
+
+class Hold:
+    """One statement that may write or commit, from before it is sent until its reply is relayed; a context.
+
+    `writes` says that the gate, when it closes, has to wait for this statement; that ends with the engine's reply.
+    `was_open` says that a transaction was open before. When the archive fails, `refusal` is the error that takes the
+    reply's place and `sequence` the number of its packet.
+    """
+
+    def __init__(self, gate: WriteGate, effect: Effect, *, writes: bool, was_open: bool) -> None:
+        self.refusal: SqlError | None = None
+        self.sequence = 0
+        self._gate = gate
+        self._is_dml = effect is Effect.DML
+        self._commits = effect is Effect.WRITE or (effect is Effect.COMMITTING and was_open)
+        self._begun = False
+        self._verdicts = 0
+        self._writing = ExitStack()
+        if writes:
+            self._writing.enter_context(gate.writing())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writing.close()
+
+    async def release(self, reply: Reply, chunk: bytearray) -> bool:
+        """Tell whether a chunk of the reply may go to the client, as soon as that is true. Raises NotDurable."""
+        if reply.done:
+            self._writing.close()
+        if self.refusal:
+            return False
+        if self._says_committed(reply) and self._gate.is_synchronous:
+            try:
+                await self._gate.make_durable()
+            except SqlError as error:
+                if self._begun or reply.wants_file:
+                    raise NotDurable(str(error)) from error
+                self.refusal, self.sequence = error, chunk[_HEADER - 1]
+                return False
+        # A request for a file is no part of what is said in the end: an error may still follow it.
+        self._begun = not reply.wants_file
+        return True
+
+    def _says_committed(self, reply: Reply) -> bool:
+        """Tell whether the client could take a commit from this chunk: from its first bytes, or a result's end.
+
+        Plain DML commits only with an OK that leaves no transaction open.
+        """
+        ended = reply.verdicts > self._verdicts
+        self._verdicts = reply.verdicts
+        if self._is_dml:
+            return ended and reply.status is not None and not reply.status & Status.IN_TRANSACTION
+        return self._commits and (ended or not (self._begun or reply.wants_file))

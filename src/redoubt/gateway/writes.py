@@ -1,0 +1,129 @@
+"""What a session writes, and its waiting at the write gate."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from redoubt.gateway.faults import ProtocolError
+from redoubt.gateway.hold import Hold
+from redoubt.gateway.protocol import Status
+from redoubt.sql.answers import Rows
+from redoubt.sql.effects import Effect, effect_of
+from redoubt.sql.errors import SqlError
+
+if TYPE_CHECKING:
+    from redoubt.gateway.link import EngineLink
+    from redoubt.gateway.replies import Reply
+    from redoubt.gateway.seams import WriteGate
+
+_MICROSECONDS = 1_000_000
+
+
+class Writes:
+    """The writing of a session whose tenant has a gate: which texts write, and whether the open transaction has.
+
+    The status flags do not tell that: a transaction that only reads has the same. So what was written is remembered
+    from when a statement is sent until a reply says that no transaction is open.
+    """
+
+    def __init__(self, gate: WriteGate, link: EngineLink) -> None:
+        self._gate = gate
+        self._link = link
+        self._dirty = False
+        self._prepared: dict[int, Effect] = {}
+        self._interrupted: asyncio.Future[None] | None = None
+
+    def effect_of(self, text: bytes) -> Effect:
+        """Return what a text may do in this session."""
+        return effect_of(text, backslash_escapes=not self._link.status & Status.NO_BACKSLASH_ESCAPES)
+
+    # Prepared statements of the engine's, by their ids.
+
+    def prepared(self, statement_id: int) -> Effect:
+        """Return what the execution of a prepared statement may do; one that is not known may do anything."""
+        return self._prepared.get(statement_id, Effect.WRITE)
+
+    def remember(self, statement_id: int, effect: Effect) -> None:
+        """Keep what a statement does that has just been prepared."""
+        self._prepared[statement_id] = effect
+
+    def forget(self, statement_id: int) -> None:
+        """Forget a statement that is being closed."""
+        self._prepared.pop(statement_id, None)
+
+    def forget_all(self) -> None:
+        """Forget all prepared statements."""
+        self._prepared.clear()
+
+    # Around each statement.
+
+    async def admit(self, effect: Effect) -> Hold:
+        """Wait at the gate if that must be; the statement is to be sent at once, within the context returned.
+
+        Raises SqlError when the statement has waited for as long as the session lets a query run, or is killed; and
+        SessionOver when the client or the engine goes away meanwhile.
+        """
+        writes = self._dirty or effect is not Effect.COMMITTING
+        if writes and self._gate.is_closed:
+            await self._wait()
+        was_open = self._dirty or bool(self._link.status & Status.IN_TRANSACTION)
+        self._dirty = writes
+        return Hold(self._gate, effect, writes=writes, was_open=was_open)
+
+    def note(self, reply: Reply) -> None:
+        """Take from a reply whether the transaction has ended.
+
+        Without autocommit, the flags behind rows may lag behind: they miss what the statement itself has begun.
+        """
+        status = reply.status
+        if not self._dirty or status is None or reply.failed or status & Status.IN_TRANSACTION:
+            return
+        if status & Status.AUTOCOMMIT or not reply.has_rows:
+            self._dirty = False
+
+    def interrupt(self) -> None:
+        """End a waiting at the gate with an error; a session that does not wait does not notice."""
+        if self._interrupted and not self._interrupted.done():
+            self._interrupted.set_result(None)
+
+    async def _wait(self) -> None:
+        """Return when the gate is open, without giving it time to close again."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        end = began + await self._patience()
+        while self._gate.is_closed:
+            now = loop.time()
+            if now >= end:
+                raise self._gate.refusal(now - began)
+            await self._wait_for_change(end - now)
+
+    async def _patience(self) -> float:
+        """Return how many seconds the session lets a query run."""
+        answer = await self._link.query("SELECT @@ob_query_timeout")
+        assert isinstance(answer, Rows)
+        return int(answer.rows[0][0] or 0) / _MICROSECONDS
+
+    async def _wait_for_change(self, patience: float) -> None:
+        """Return when the gate has opened or `patience`, in seconds, is over; raise when the waiting is in vain.
+
+        When the client goes away, the engine's connection is closed, so it is enough to watch that one.
+        """
+        self._interrupted = asyncio.get_running_loop().create_future()
+        opened = asyncio.ensure_future(self._gate.wait_until_open())
+        spoken = asyncio.ensure_future(self._link.wire.peek(1))
+        try:
+            changes = (opened, spoken, self._interrupted)
+            await asyncio.wait(changes, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            if self._interrupted.done():
+                raise SqlError(1317, "70100", "Query execution was interrupted")
+            if spoken.done():
+                await spoken
+                raise ProtocolError("the engine spoke out of turn")
+            if opened.done():
+                await opened
+        finally:
+            self._interrupted = None
+            opened.cancel()
+            spoken.cancel()
+            await asyncio.gather(opened, spoken, return_exceptions=True)
