@@ -227,4 +227,4 @@ def test_an_archive_that_stands_still_is_said_to(service: ServiceUnderTest) -> N
 
     assert row["LAG_SECONDS"] > 2
     assert "while the log grew" in row["CAUSE"]
-    assert (status.returncode, "STALE" in status.stdout) == (3, True)
+    assert (status.returncode, "STALE" in status.stdout) == (3, True), status
