@@ -23,7 +23,8 @@ _CAUSE_LENGTH = 4000
 class TenantState:
     """A row of `CDB_REDOUBT_ARCHIVELOG_STATUS`. Sizes in bytes, SCNs and times in ns since the epoch, words as shown.
 
-    `sync_commit` is OFF, SYNC or ASYNC (fallen back); `gate` is OPEN or CLOSED; `since` is when `health` began.
+    `sync_commit` is OFF, SYNC or ASYNC (fallen back); `gate` is OPEN or CLOSED; `since` is when `health` began;
+    `waiting_since` is when the oldest log was written that waits to be archived, 0 if none does.
     """
 
     tenant_id: int
@@ -38,7 +39,7 @@ class TenantState:
     cause: str
     backlog_bytes: int
     spool_limit: int
-    start_scn: int
+    waiting_since: int
     checkpoint_scn: int
     lag_target_us: int
 

@@ -112,7 +112,7 @@ _TABLES = (
   cause varchar(4096) NOT NULL,
   backlog_bytes bigint(20) NOT NULL,
   spool_limit bigint(20) NOT NULL,
-  start_scn bigint(20) NOT NULL,
+  waiting_since bigint(20) NOT NULL,
   checkpoint_scn bigint(20) NOT NULL,
   lag_target_us bigint(20) NOT NULL)""",
     f"""CREATE TABLE IF NOT EXISTS {EVENT_TABLE} (
@@ -192,8 +192,8 @@ _VIEWS = {
   log_archive_round AS LOG_ARCHIVE_ROUND, status AS STATUS, mode AS MODE, sync_commit AS SYNC_COMMIT, gate AS GATE,
   health AS HEALTH, {_time("since")} AS SINCE, cause AS CAUSE, backlog_bytes AS BACKLOG_BYTES,
   spool_limit AS SPOOL_LIMIT, {_time("checkpoint_scn")} AS ARCHIVED_UP_TO,
-  CAST(CASE WHEN backlog_bytes = 0 THEN 0 ELSE GREATEST(0, time_to_usec(now(6)) -
-    CASE WHEN checkpoint_scn = 0 THEN start_scn ELSE checkpoint_scn END DIV 1000) END / 1000000 AS DECIMAL(20,3))
+  CAST(CASE WHEN waiting_since = 0 THEN 0 ELSE
+    GREATEST(0, time_to_usec(now(6)) - waiting_since DIV 1000) END / 1000000 AS DECIMAL(20,3))
     AS LAG_SECONDS,
   CAST(lag_target_us / 1000000 AS DECIMAL(20,3)) AS LAG_TARGET_SECONDS
   FROM {STATE_TABLE}""",

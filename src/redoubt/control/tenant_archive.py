@@ -28,8 +28,12 @@ class TenantArchive:
         self.backlog = 0
         """Bytes of log that are not durable, as of the last look."""
         self.limit = 0
+        self.caught_up_at = 0
+        """When nothing waited the last time, in ns since the epoch."""
+        self.waiting_since = 0
+        """Since when the oldest log that waits does, in ns since the epoch; 0 when none does."""
         self.lag = 0.0
-        """Seconds."""
+        """That in seconds ago."""
         self.trouble = ""
         self.health = Health.STOPPED
         self.health_since = 0

@@ -19,8 +19,8 @@ from redoubt.control.commits import SyncRule
 from redoubt.control.parameters import LAG_TARGET, SPOOL_LIMIT, SYNC_COMMIT, SYNC_FALLBACK, SYNC_TIMEOUT, Parameters
 from redoubt.control.tenant_archive import TenantArchive
 from redoubt.model import valve
-from redoubt.model.health import Health, Vitals, judge, lag_of
-from redoubt.model.rounds import RoundStatus
+from redoubt.model.health import Health, Vitals, judge, waiting_since
+from redoubt.model.rounds import Round, RoundStatus
 from redoubt.model.valve import Act, Situation, decide
 from redoubt.sql.errors import commit_interrupted
 
@@ -65,8 +65,7 @@ class Valve:
         """Measure a tenant's backlog and do what follows from it."""
         now = self._archiving.round
         await self._measure(archive, now.status)
-        tenant = now.tenants.get(archive.tenant.tenant_id)
-        archive.lag = lag_of(time.time_ns(), tenant.checkpoint_scn if tenant else 0, now.start_scn, archive.backlog)
+        self._time(archive, now)
         await self._act(archive)
         self._rule_commits(archive)
         self._judge(archive)
@@ -88,6 +87,14 @@ class Valve:
             archive.backlog = max(0, archive.end_lsn - start)
         free = archive.tenant.engine.disk_free()
         archive.limit = valve.effective_limit(self._parameters.size(SPOOL_LIMIT), archive.backlog, free)
+
+    def _time(self, archive: TenantArchive, now: Round) -> None:
+        at, tenant = time.time_ns(), now.tenants.get(archive.tenant.tenant_id)
+        if archive.backlog == 0:
+            archive.caught_up_at = at
+        checkpoint_scn = tenant.checkpoint_scn if tenant else 0
+        archive.waiting_since = waiting_since(checkpoint_scn, archive.caught_up_at or now.start_scn, archive.backlog)
+        archive.lag = max(0.0, (at - archive.waiting_since) / 1e9) if archive.waiting_since else 0.0
 
     async def _act(self, archive: TenantArchive) -> None:
         now = Situation(
@@ -167,7 +174,7 @@ class Valve:
             cause=archive.cause,
             backlog_bytes=archive.backlog,
             spool_limit=archive.limit,
-            start_scn=now.start_scn,
+            waiting_since=archive.waiting_since,
             checkpoint_scn=tenant.checkpoint_scn if tenant else now.checkpoint_scn,
             lag_target_us=int(lag_target * 1e6),
         )

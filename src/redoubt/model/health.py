@@ -62,8 +62,9 @@ def judge(now: Vitals) -> tuple[Health, str]:
     return Health.FINE, ""
 
 
-def lag_of(now_scn: int, checkpoint_scn: int, round_start_scn: int, backlog: int) -> float:
-    """How far the archive is behind its engine's log, in seconds: 0 when nothing waits. SCNs in ns since the epoch."""
-    if backlog <= 0:
-        return 0.0
-    return max(0, now_scn - max(checkpoint_scn, round_start_scn if not checkpoint_scn else 0)) / 1e9
+def waiting_since(checkpoint_scn: int, caught_up_at: int, backlog: int) -> int:
+    """Since when the oldest log that is not archived waits, in ns since the epoch: 0 when none does.
+
+    It was written after what is archived, and after nothing waited the last time (`caught_up_at`).
+    """
+    return max(checkpoint_scn, caught_up_at) if backlog > 0 else 0
