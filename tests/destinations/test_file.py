@@ -284,6 +284,31 @@ def test_an_object_deleted_while_a_folder_is_listed_takes_no_other_with_it(tmp_p
     assert [ObjectInfo("a/first", 3), ObjectInfo("a/third", 3)] == found
 
 
+def test_what_is_listed_is_durable(tmp_path: Path) -> None:
+    """A writer that was killed between link and fsync leaves an object that a power cut would take away again."""
+    destination = FileDestination(tmp_path)
+    destination.put_if_absent("a/first", b"")
+    disk = Disk(lambda call, _number: PowerLossError() if call.startswith("unlink") else None)
+    with disk.running():
+        with pytest.raises(PowerLossError):
+            destination.put_if_absent("a/object", CONTENT)
+        disk.failing = lambda _call, _number: None
+        found = [info.name for info in FileDestination(tmp_path).list("a")]
+    disk.lose_power(lambda: False)
+
+    assert found == ["a/first", "a/object"]
+    assert found == [info.name for info in FileDestination(tmp_path).list("a")]
+
+
+def test_a_listing_that_cannot_be_made_durable_is_an_error(tmp_path: Path) -> None:
+    """Nobody goes on from what may be gone tomorrow."""
+    destination = FileDestination(tmp_path)
+    destination.put_if_absent("a/object", b"")
+    disk = Disk(failing_with(errno.EIO, "fsync a"))
+    with disk.running(), pytest.raises(DestinationError, match="a: Input/output error"):
+        destination.list("a")
+
+
 def test_a_folder_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     """It is not an empty one."""
     error = PermissionError(errno.EACCES, "Permission denied")

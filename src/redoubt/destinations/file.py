@@ -58,7 +58,11 @@ class FileDestination:
             return _read(path, offset, length)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """See `Destination`."""
+        """See `Destination`.
+
+        What is listed survives a loss of power. A process that was killed before the folder's fsync may have left an
+        object that is seen and not yet durable, and whoever goes on from a listing reports what it says.
+        """
         folder = self.root / prefix
         with _named(folder):
             try:
@@ -67,6 +71,7 @@ class FileDestination:
             except FileNotFoundError:
                 return iter(())
             found = [info for entry in entries if (info := _object(prefix, entry))]
+            _fsync_folder(folder)
         return iter(sorted(found, key=lambda info: info.name))
 
     def delete(self, name: str) -> None:
