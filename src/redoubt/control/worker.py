@@ -12,16 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from redoubt.archive.messages import (
-    Command,
-    Event,
-    RoundBroken,
-    RoundProgress,
-    RoundStopped,
-    RoundTrouble,
-    from_line,
-    to_line,
-)
+from redoubt.archive.messages import Command, Event, from_line, to_line
 
 _RESTART_PAUSE = 0.5
 _STOP_PATIENCE = 5.0
@@ -91,5 +82,5 @@ class WorkerProcess:
         assert process.stdout is not None
         async for line in process.stdout:
             event = from_line(line)
-            assert isinstance(event, RoundProgress | RoundTrouble | RoundStopped | RoundBroken)
+            assert isinstance(event, Event)
             tell(event)
