@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -62,12 +63,10 @@ class SynchronousCommit:
             async with asyncio.timeout(rule.timeout):
                 await waiting[1]
         except TimeoutError:
-            self._waiting.remove(waiting)
-            cause = f"a commit was not archived within {rule.timeout:g} s"
-            if not rule.falls_back:
-                raise commit_not_archived(cause) from None
-            self._change(SyncState.ASYNC, cause)
-            self._release(self._number + 1)
+            self._late(waiting[1], rule)
+        finally:
+            with suppress(ValueError):  # who answered it has taken it out; a client that went away has not
+                self._waiting.remove(waiting)
 
     def flushed(self, number: int) -> None:
         """The archive says that a flush is done."""
@@ -88,7 +87,7 @@ class SynchronousCommit:
     def turn_on(self, rule: SyncRule) -> None:
         """From now on commits wait. While they have fallen back, the archive is asked whether it has recovered."""
         self._rule = rule
-        if self.state is SyncState.OFF:
+        if self.state is SyncState.OFF or not rule.falls_back:
             self._change(SyncState.SYNC, "")
         if self.state is SyncState.ASYNC:
             self._flush()
@@ -100,6 +99,18 @@ class SynchronousCommit:
         self._change(SyncState.OFF, "")
         self._release(self._number + 1, error)
         self._is_under_way = False
+
+    def _late(self, answer: asyncio.Future[None], rule: SyncRule) -> None:
+        """A commit's time is over. Raises SqlError, unless it was let go in that very moment."""
+        if answer.done() and not answer.cancelled():
+            return answer.result()
+        if self.state is SyncState.ASYNC:
+            return None  # another's time was over just before
+        cause = f"a commit was not archived within {rule.timeout:g} s"
+        if not (rule.falls_back and self.is_synchronous):
+            raise commit_not_archived(cause) from None
+        self._change(SyncState.ASYNC, cause)
+        return self._release(self._number + 1)
 
     def _flush(self) -> None:
         if not self._is_under_way:
