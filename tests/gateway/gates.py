@@ -69,8 +69,10 @@ class Gate:
         assert not self.is_closed
         self.writing_now += 1
         self.written += 1
-        yield
-        self.writing_now -= 1
+        try:
+            yield
+        finally:
+            self.writing_now -= 1
 
     async def _word(self) -> None:
         self._futures.append(future := self.loop.create_future())
