@@ -105,6 +105,7 @@ def _archived_log(folder: Path) -> bytes:
         end = int(match[2])
         stored[match[3]] += (folder / match[0]).read_bytes()
     for suffix, tool in (("zst", "zstd"), ("lz4", "lz4")):
-        command = [tool, "-dc", "-"]
-        log += subprocess.run(command, input=stored[suffix], capture_output=True, check=True).stdout
+        if stored[suffix]:
+            command = [tool, "-dc", "-"]
+            log += subprocess.run(command, input=stored[suffix], capture_output=True, check=True).stdout
     return log

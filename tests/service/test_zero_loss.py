@@ -128,7 +128,7 @@ def test_commits_that_wait_when_the_round_is_interrupted_are_not_acknowledged(se
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(service.error, "INSERT INTO test.t VALUES (1)", "root@main")
         wait_until("it is in the engine", lambda: service.run("SELECT a FROM test.t", "root@main") == [{"a": 1}])
-        _damage(service, end + 2000)
+        _damage(service, end + 100)
         os.kill(worker, signal.SIGCONT)
         code, text = waiting.result(60)
     service.wait_for_status("INTERRUPTED")
