@@ -19,7 +19,8 @@ from pathlib import Path
 import google_crc32c
 
 from redoubt.archive.archiver import SealRule
-from redoubt.archive.job import Means, RoundJob
+from redoubt.archive.job import RoundJob
+from redoubt.archive.means import Means
 from redoubt.archive.messages import ArchiveRound, Flush, Flushed, from_line, to_line
 from redoubt.destinations.file import FileDestination
 from redoubt.model.log import LogBatch, LogPosition
@@ -59,6 +60,9 @@ class Loop:
         means = Means(
             encoders=ThreadPoolExecutor(2),
             storer=ThreadPoolExecutor(1),
+            merger=ThreadPoolExecutor(1),
+            now=time.time_ns,
+            holder="benchmark",
             clock=time.monotonic,
             notify=self._wake.set,
             codec=lambda: "lz4_1.0",

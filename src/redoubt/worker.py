@@ -10,6 +10,7 @@ import fcntl
 import os
 import queue
 import signal
+import socket
 import sys
 import threading
 import time
@@ -20,7 +21,8 @@ from typing import BinaryIO
 import structlog
 
 from redoubt.archive.archiver import SealRule
-from redoubt.archive.job import Means, RoundJob
+from redoubt.archive.job import RoundJob
+from redoubt.archive.means import Means
 from redoubt.archive.messages import (
     ArchiveRound,
     Command,
@@ -41,15 +43,18 @@ from redoubt.logs import log_to
 _POLL = 0.1
 """Seconds between looks at a log that had nothing new."""
 _ENCODERS = 2
+_SWITCH = 0.0005
+"""Seconds that a thread may keep the interpreter while another wants it: merging must not hold up a flush."""
 _log = structlog.get_logger("redoubt.worker")
 
 
 class Worker:
-    """The rounds that are being archived, one for each tenant."""
+    """The rounds that are being archived, one for each tenant. `holder` is what the writers' locks say."""
 
-    def __init__(self, events: BinaryIO, seal: SealRule) -> None:
+    def __init__(self, events: BinaryIO, seal: SealRule, holder: str) -> None:
         self._events = events
         self._seal = seal
+        self._holder = holder
         self._commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
         self._wake = threading.Event()
         self._encoders = ThreadPoolExecutor(_ENCODERS, thread_name_prefix="encode")
@@ -83,9 +88,18 @@ class Worker:
                 self._flush(command)
             elif isinstance(command, StopRound):
                 self._stop(command)
-            elif command.tenant_id not in self._jobs:  # told twice: two jobs would write one round
-                self._jobs[command.tenant_id] = self._job(command)
+            else:
+                self._archive(command)
         return True
+
+    def _archive(self, command: ArchiveRound) -> None:
+        """Begin a job, unless there is one for it: a worker is told twice. An interruption ends its round's job."""
+        job = self._jobs.get(command.tenant_id)
+        if job is not None:
+            if job.task.round == command.round and bool(job.task.broken_by) >= bool(command.broken_by):
+                return
+            job.abandon()  # the next one waits for the lock until nothing of this one is under way
+        self._jobs[command.tenant_id] = self._job(command)
 
     def _flush(self, command: Flush) -> None:
         """Pass it on; what comes for a round that has ended needs no answer, since its end was told."""
@@ -101,13 +115,19 @@ class Worker:
 
     def _job(self, task: ArchiveRound) -> RoundJob:
         _log.info("archiving", tenant_id=task.tenant_id, round=task.round, destination=task.destination)
+        storer = ThreadPoolExecutor(1, thread_name_prefix=f"store-{task.tenant_id}")
+        merger = ThreadPoolExecutor(1, thread_name_prefix=f"merge-{task.tenant_id}")
         means = Means(
             encoders=self._encoders,
-            storer=ThreadPoolExecutor(1, thread_name_prefix=f"store-{task.tenant_id}"),
+            storer=storer,
+            merger=merger,
             clock=time.monotonic,
+            now=time.time_ns,
             notify=self._wake.set,
             codec=lambda: self._codec,
             seal=self._seal,
+            holder=self._holder,
+            close=lambda: _shut_down(storer, merger),
         )
         reader = SeekdbEngine(BaseDir(Path(task.base_dir))).reader()
         return RoundJob(task, reader, open_destination(task.destination), means)
@@ -125,6 +145,11 @@ class Worker:
         return more
 
 
+def _shut_down(*executors: ThreadPoolExecutor) -> None:
+    for executor in executors:
+        executor.shutdown(wait=False)
+
+
 def main() -> None:
     """`python -m redoubt.worker HOME SEGMENT_SIZE SEGMENT_AGE`."""
     home = Path(sys.argv[1])
@@ -136,7 +161,8 @@ def main() -> None:
     os.truncate(lock, 0)
     os.write(lock, f"{os.getpid()}\n".encode())
     events = os.fdopen(sys.stdout.fileno(), "wb", buffering=0, closefd=False)
-    worker = Worker(events, seal)
+    worker = Worker(events, seal, holder=f"pid {os.getpid()} on {socket.gethostname()}, home {home}")
+    sys.setswitchinterval(_SWITCH)
     threading.Thread(target=_read_commands, args=(worker,), daemon=True).start()
     _log.info("worker started", pid=os.getpid())
     try:

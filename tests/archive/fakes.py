@@ -13,8 +13,8 @@ from typing import Any, ParamSpec, TypeVar
 import google_crc32c
 
 from redoubt.archive.archiver import RoundOf, SealRule
-from redoubt.archive.job import Means
 from redoubt.archive.layout import ClusterPath
+from redoubt.archive.means import Means
 from redoubt.archive.messages import ArchiveRound
 from redoubt.archive.segment import SegmentHeader
 from redoubt.archive.store import RoundStore
@@ -292,6 +292,9 @@ def small_means(**changes: Any) -> Means:
     means = Means(
         encoders=InlineExecutor(),
         storer=InlineExecutor(),
+        merger=InlineExecutor(),
+        now=lambda: 1_700_000_000_000_000_000,
+        holder="a test",
         clock=Clock(),
         notify=lambda: None,
         codec=lambda: "none",

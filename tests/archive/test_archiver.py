@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redoubt.archive.archiver import Archiver, SealRule
+from redoubt.archive.asking import Asker
 from redoubt.archive.segment import SegmentHeader
 from redoubt.archive.shipper import DEPTH, Shipper
 from redoubt.archive.store import ArchiveEnd, RoundStore
@@ -37,10 +38,11 @@ class Bench:
         self.storer = PatientExecutor()
         self.clock = Clock()
         self.codec = "none"
+        self.asker = Asker(Pause(2))
         self.archiver = Archiver(
             OF,
             self.log,
-            Shipper(self.store, InlineExecutor(), self.storer, Pause(2), lambda: None),
+            Shipper(self.store, InlineExecutor(), self.storer, self.asker, lambda: None),
             resumed or ArchiveEnd(LogPosition(0)),
             lambda: self.codec,
             SealRule(size=40, age=1.0),
@@ -243,7 +245,7 @@ def test_a_log_that_does_not_continue_the_archive_is_refused() -> None:
     assert bench.destination.stored == []
 
 
-def test_the_destinations_trouble_is_the_archivers(bench: Bench) -> None:
+def test_the_destinations_trouble_ends_the_archiving_when_it_is_given_up(bench: Bench) -> None:
     """It is shown, and raised when nobody waits for its end any more."""
 
     def fail(_operation: str, _name: str) -> None:
@@ -253,7 +255,7 @@ def test_the_destinations_trouble_is_the_archivers(bench: Bench) -> None:
     bench.log.append(random_log(40))
     bench.step()
 
-    assert bench.archiver.trouble == "the medium is gone"
+    assert bench.asker.trouble == "the medium is gone"
     with pytest.raises(DestinationError):
         bench.step()
 

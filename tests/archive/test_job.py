@@ -83,6 +83,7 @@ def test_a_fresh_round_is_claimed_and_archived(destination: MemoryDestination, l
 def test_a_round_goes_on_where_the_destination_ends(destination: MemoryDestination, log: MemoryLog) -> None:
     """Though the new worker was told another place to begin at."""
     steps(RoundJob(TASK, log, destination, small_means()))
+    destination.locks.clear()
     job = RoundJob(replace(TASK, start_lsn=None), log, destination, small_means())
     job.stop(10)
     events = steps(job)
@@ -131,6 +132,7 @@ def test_another_history_breaks_the_round(destination: MemoryDestination, log: M
     """A restored engine's log does not continue the archive, and nothing of it is archived."""
     steps(RoundJob(TASK, log, destination, small_means()))
     before = archived(destination)
+    destination.locks.clear()
     other = MemoryLog()
     other.append(*[random_log(20, seed + 100) for seed in range(6)])
     events = steps(RoundJob(TASK, other, destination, small_means()))

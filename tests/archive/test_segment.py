@@ -158,12 +158,14 @@ def test_a_sound_frame_of_another_log_is_refused(codec: str) -> None:
     data = encode_segment(header, LOG[:-1])
     with pytest.raises(SegmentError, match="decodes to 119 bytes, 120 expected"):
         decode_segment(name_of(header), data)
+    with pytest.raises(SegmentError, match="decodes to more bytes, 120 expected"):
+        decode_segment(name_of(header), encode_segment(header, LOG + b"!"))
 
 
-@given(POSITIONS, POSITIONS, SUFFIXES)
-def test_a_name_survives_the_round_trip(start: int, end: int, suffix: str) -> None:
+@given(POSITIONS, POSITIONS, SUFFIXES, st.booleans())
+def test_a_name_survives_the_round_trip(start: int, end: int, suffix: str, is_merged: bool) -> None:  # noqa: FBT001
     """Text and back."""
-    name = SegmentName(start, end, suffix)
+    name = SegmentName(start, end, suffix, is_merged)
 
     assert name == SegmentName.parse(str(name))
 

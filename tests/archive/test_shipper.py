@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from redoubt.archive.asking import Asker
 from redoubt.archive.segment import SegmentName
 from redoubt.archive.shipper import DEPTH, Shipped, Shipper
 from redoubt.archive.store import ArchiveError, RoundStore
@@ -27,7 +28,8 @@ class Shipping:
         self.pause = Pause(pause_limit)
         self.notified = 0
         store = RoundStore(self.destination, PATH)
-        self.shipper = Shipper(store, self.encoders, self.storer, self.pause, self._count, small=0)
+        self.asker = Asker(self.pause)
+        self.shipper = Shipper(store, self.encoders, self.storer, self.asker, self._count, small=0)
         self.shipped = 0
 
     def ship(self, codec: str = "none") -> None:
@@ -110,7 +112,7 @@ def test_trouble_is_retried_with_growing_pauses_until_it_ends() -> None:
     seen: list[str] = []
 
     def look() -> None:
-        seen.append(shipping.shipper.trouble)
+        seen.append(shipping.asker.trouble)
         if len(seen) == 10:
             shipping.destination.failing = lambda *_: None
 
@@ -120,7 +122,7 @@ def test_trouble_is_retried_with_growing_pauses_until_it_ends() -> None:
 
     assert pytest.approx(shipping.pause.seconds) == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0, 10.0]
     assert seen == ["the medium is gone"] * 10
-    assert shipping.shipper.trouble == ""
+    assert shipping.asker.trouble == ""
     assert numbers(shipping.shipper.collect()) == [0]
 
 
@@ -149,7 +151,7 @@ def test_giving_up_raises_the_trouble() -> None:
     shipping.run_all()
 
     assert len(shipping.pause.seconds) == 3
-    assert shipping.shipper.trouble == "the medium is gone"
+    assert shipping.asker.trouble == "the medium is gone"
     with pytest.raises(DestinationError, match="the medium is gone"):
         shipping.shipper.collect()
 
@@ -221,7 +223,7 @@ def test_what_became_durable_before_a_failure_is_told_first() -> None:
 def test_a_shipper_without_threads_is_done_at_once() -> None:
     """The executors are the caller's business."""
     store = RoundStore(MemoryDestination(), PATH)
-    shipper = Shipper(store, InlineExecutor(), InlineExecutor(), Pause(), lambda: None)
+    shipper = Shipper(store, InlineExecutor(), InlineExecutor(), Asker(Pause()), lambda: None)
     shipper.ship(header_of(b"log"), b"log")
 
     assert numbers(shipper.collect()) == [0]
@@ -230,10 +232,10 @@ def test_a_shipper_without_threads_is_done_at_once() -> None:
 def test_a_small_segment_is_encoded_where_it_is_stored() -> None:
     """Without waiting for a thread of the encoders."""
     destination, encoders = MemoryDestination(), PatientExecutor()
-    shipper = Shipper(RoundStore(destination, PATH), encoders, InlineExecutor(), Pause(), lambda: None, small=10)
+    shipper = Shipper(RoundStore(destination, PATH), encoders, InlineExecutor(), Asker(Pause()), lambda: None, small=10)
     shipper.ship(header_of(random_log(10)), random_log(10))
     small = numbers(shipper.collect())
-    large = Shipper(RoundStore(destination, PATH), encoders, PatientExecutor(), Pause(), lambda: None, small=10)
+    large = Shipper(RoundStore(destination, PATH), encoders, PatientExecutor(), Asker(Pause()), lambda: None, small=10)
     large.ship(header_of(random_log(11), start_lsn=10), random_log(11))
 
     assert small == [0]

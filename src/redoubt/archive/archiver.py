@@ -40,7 +40,10 @@ class RoundOf:
 
 
 class Archiver:
-    """One tenant's archiver. `codec()` is asked at each seal; `clock()` gives seconds that never go back."""
+    """One tenant's archiver.
+
+    `codec()` is asked at each seal; `clock()` gives seconds that never go back; `when_durable` hears of each segment.
+    """
 
     def __init__(
         self,
@@ -51,6 +54,7 @@ class Archiver:
         codec: Callable[[], str],
         seal: SealRule,
         clock: Callable[[], float],
+        when_durable: Callable[[Shipped], None] = lambda _: None,
     ) -> None:
         self._of = of
         self._reader = reader
@@ -58,6 +62,7 @@ class Archiver:
         self._codec = codec
         self._seal = seal
         self._clock = clock
+        self._when_durable = when_durable
         self._read_to = resumed.position
         self._gathered: list[LogBatch] = []
         self._gathered_bytes = 0
@@ -69,11 +74,6 @@ class Archiver:
         """The highest flush number of which everything is durable."""
         self.end = resumed
         """What is durable."""
-
-    @property
-    def trouble(self) -> str:
-        """The destination's present complaint, empty when all is well."""
-        return self._shipper.trouble
 
     def flush(self, number: int) -> None:
         """Make durable, as soon as can be, all that the log holds now; `flushed` reaches `number` when it is.
@@ -106,6 +106,11 @@ class Archiver:
         if self._gathered and self._shipper.has_room() and (draining or self._is_old() or self._is_flush_due()):
             self._ship()
         return more
+
+    @property
+    def read_to(self) -> int:
+        """The LSN up to which the log has been read."""
+        return self._read_to.lsn
 
     def is_drained(self) -> bool:
         """Whether, after draining, all that the log held is durable and counted."""
@@ -166,6 +171,7 @@ class Archiver:
             segments=self.end.segments + 1,
         )
         self._count_flushes()
+        self._when_durable(shipped)
 
 
 def _known(position: LogPosition) -> int:

@@ -1,43 +1,40 @@
-"""A tenant's round as the worker's work: open it in the destination, archive, drain, end.
+"""A tenant's round as the worker's work: open it in the destination, archive, drain, freeze, end.
 
-Everything that may wait for the destination runs on the two executors; `step` itself never waits. The job knows the
-seams only, so that the same code runs against engines and against a simulation.
+    OPENING ──► ARCHIVING ──stopped, drained──► FREEZING ──► ended
+       └──────► ENDED_BEFORE ──stopped─────────────┘
+
+A round that was interrupted, or has a manifest already, is opened and then only waits to be stopped. Everything that
+may wait for the destination runs on the executors; `step` itself never waits. The job knows the seams only, so that the
+same code runs against engines and against a simulation.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from concurrent.futures import Future
+from enum import Enum, auto
 
-from redoubt.archive.archiver import Archiver, RoundOf, SealRule
-from redoubt.archive.layout import INCARNATION, ClusterPath, RoundInfo
-from redoubt.archive.messages import ArchiveRound, Event, RoundBroken, RoundStopped
+from redoubt.archive.archival import Archival
+from redoubt.archive.asking import Asker
+from redoubt.archive.chores import Chores
+from redoubt.archive.freezing import Freezer
+from redoubt.archive.layout import ClusterPath
+from redoubt.archive.manifest import Manifest
+from redoubt.archive.means import Means
+from redoubt.archive.messages import ArchiveRound, Event, HoleOpened, RoundBroken, RoundStopped
 from redoubt.archive.news import News
-from redoubt.archive.shipper import SMALL, Shipper
+from redoubt.archive.opening import Opened, Tenure, open_round
 from redoubt.archive.store import ArchiveEnd, ArchiveError, RoundStore
-from redoubt.model.log import LogError
-from redoubt.model.seams import Destination, DestinationError, LogReader
-
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 5.0
+from redoubt.archive.watched import Watched
+from redoubt.model.log import LogError, LogPosition
+from redoubt.model.seams import Destination, LogReader
 
 
-@dataclass(frozen=True)
-class Means:
-    """What a job works with. `storer` must run one job at a time; `notify` is called when waiting work is done.
-
-    `small`: see `Shipper`.
-    """
-
-    encoders: Executor
-    storer: Executor
-    clock: Callable[[], float]
-    notify: Callable[[], None]
-    codec: Callable[[], str]
-    seal: SealRule
-    small: int = SMALL
+class _Phase(Enum):
+    OPENING = auto()
+    ARCHIVING = auto()
+    ENDED_BEFORE = auto()
+    FREEZING = auto()
 
 
 class RoundJob:
@@ -46,120 +43,185 @@ class RoundJob:
     def __init__(self, task: ArchiveRound, reader: LogReader, destination: Destination, means: Means) -> None:
         self.task = task
         self.ended = False
+        path = ClusterPath(task.cluster, task.cluster_id).round(task.tenant_id, task.round)
         self._reader = reader
         self._means = means
-        self._store = RoundStore(
-            destination, ClusterPath(task.cluster, task.cluster_id).round(task.tenant_id, task.round)
-        )
+        self._watches = Watched(destination, means.clock), Watched(destination, means.clock)
+        self._storing, self._tending = (RoundStore(watch, path) for watch in self._watches)
         self._give_up = threading.Event()
-        self._stop_by: float | None = None
-        self._trouble = ""
+        self._asker = Asker(self._pause)
+        self._chores = Chores(means.merger, means.clock, means.notify)
         self._news = News(task.tenant_id, task.round, means.clock)
+        self._events: list[Event] = []
+        self._phase = _Phase.OPENING
+        self._archival: Archival | None = None
+        self._end: ArchiveEnd | None = None
         self._flush_asked = 0
-        self._archiver: Archiver | None = None
-        self._opening: Future[ArchiveEnd] = means.storer.submit(self._open)
+        self._freezing = (0, 0)
+        self._manifest: Manifest | None = None
+        self._log_trouble = self._lost = ""
+        self._patience: float | None = None
+        self._moved: tuple[float, object] = (0.0, None)
+        self._tenure = Tenure(self._storing, means.holder)
+        self._opening: Future[Opened] = means.storer.submit(self._open)
         self._opening.add_done_callback(lambda _: means.notify())
 
     def stop(self, patience: float) -> None:
-        """Archive what the log holds now and end; after `patience` seconds, end with what is durable by then."""
-        self._stop_by = self._means.clock() + patience
+        """Archive what the log holds now, freeze the round, end; or end when nothing moved for `patience` seconds."""
+        self._patience = patience
+        self._moved = (self._means.clock(), None)
 
     def flush(self, number: int) -> None:
         """Make durable what the log holds now, then tell `Flushed`."""
         self._flush_asked = max(self._flush_asked, number)
-        if self._archiver is not None:
-            self._archiver.flush(number)
+        if self._archival is not None:
+            self._archival.flush(number)
 
     def abandon(self) -> None:
-        """Let go of everything; what is durable is so already."""
-        self._give_up.set()
-        self._reader.close()
+        """Let go of everything; what is durable is so already. The writer's lock goes when both threads are done."""
+        if self.ended:
+            return
         self.ended = True
+        self._give_up.set()
+        for watch in self._watches:
+            watch.close()
+        self._reader.close()
+        done = self._means.merger.submit(lambda: None)
+        done.add_done_callback(lambda _: self._means.storer.submit(self._let_go))
 
     def step(self) -> tuple[bool, list[Event]]:
         """Do what can be done now: whether there is probably more to do at once, and what there is to tell."""
+        more = False
+        last: RoundBroken | RoundStopped | None = None
+        self._log_trouble = ""
         try:
             more = self._advance()
         except (LogError, ArchiveError) as error:
-            self.abandon()
-            events = [*self._tell(at_once=True), RoundBroken(self.task.tenant_id, self.task.round, str(error))]
-            return False, events
+            last = self._break(str(error))
         except OSError as error:
-            more, self._trouble = False, f"the engine's log cannot be read: {error}"
-        else:
-            self._trouble = self._archiver.trouble if self._archiver else self._trouble
-        if (stopped := self._try_to_stop()) is None:
-            return more, self._tell()
-        return False, [*self._tell(at_once=True), stopped]
+            self._log_trouble = f"the engine's log cannot be read: {error}"
+        last = last or self._try_to_stop()
+        events = self._tell(at_once=last is not None)
+        if last is None:
+            return more, events
+        self.abandon()
+        return False, [*events, last]
 
     def _advance(self) -> bool:
-        if self._archiver is None:
-            if not self._opening.done():
-                return False
-            self._archiver = self._start(self._opening.result())
-        return self._archiver.step(draining=self._stop_by is not None)
+        more = self._chores.step()
+        if self._phase is _Phase.OPENING and self._opening.done():
+            self._begin(self._opening.result())
+        if self._phase is _Phase.ARCHIVING:
+            assert self._archival is not None
+            more |= self._archival.step(draining=self._patience is not None)
+        if self._patience is not None and self._is_over():
+            more |= self._freeze(self._opening.result())
+        return more
+
+    def _begin(self, opened: Opened) -> None:
+        """The destination has answered: go on where the round ends, unless it has ended for good."""
+        task, end = self.task, opened.end
+        self._end = end
+        if task.broken_by:
+            self._events.append(HoleOpened(task.tenant_id, task.round, end.position.lsn, end.position.scn))
+        if task.broken_by or opened.manifest is not None:
+            self._phase = _Phase.ENDED_BEFORE
+            return
+        self._phase = _Phase.ARCHIVING
+        self._archival = Archival(
+            *(task, opened, self._reader, self._means),
+            *(self._storing, self._asker, self._tending, self._chores),
+            self._events.append,
+        )
+        self._archival.flush(self._flush_asked)
+
+    def _is_over(self) -> bool:
+        """Whether nothing is to be archived any more, and the round not being frozen yet."""
+        if self._phase is _Phase.ENDED_BEFORE:
+            return not self._lost
+        return self._phase is _Phase.ARCHIVING and self._archival is not None and self._archival.is_drained()
+
+    def _freeze(self, opened: Opened) -> bool:
+        self._phase = _Phase.FREEZING
+        digests = {}
+        if self._archival is not None:
+            self._archival.finish()
+            self._end, digests = self._archival.end, self._archival.digests
+            self._archival = None
+        cluster = (self.task.cluster, self.task.cluster_id)
+        freezer = Freezer(self._tending, cluster, self._means.now, digests, self._frozen_so_far)
+        self._chores.do("the round cannot be frozen", lambda: freezer.freeze(opened.info), self._frozen)
+        return True
+
+    def _frozen_so_far(self, done: int, total: int) -> None:
+        self._freezing = (done, total)
+        self._means.notify()
+
+    def _frozen(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        piece = manifest.piece
+        position = LogPosition(piece.end_lsn, piece.end_scn, piece.chain_after)
+        size = piece.end_lsn - piece.start_lsn
+        self._end = ArchiveEnd(position, size, manifest.output_bytes, len(manifest.segments))
+
+    def _break(self, text: str) -> RoundBroken | None:
+        """The round cannot go on; one that was broken already keeps the trouble until it is stopped."""
+        if not self.task.broken_by:
+            return RoundBroken(self.task.tenant_id, self.task.round, text)
+        self._lost, self._phase = text, _Phase.ENDED_BEFORE
+        return None
 
     def _try_to_stop(self) -> RoundStopped | None:
-        """End if that was asked for and everything is durable, or if the time for it is over."""
-        if self._stop_by is None:
+        """End if that was asked for and the round is frozen, or if the time for it is over."""
+        if self._patience is None:
             return None
-        drained = self._archiver is not None and self._archiver.is_drained()
-        late = self._means.clock() >= self._stop_by
-        if not drained and not late:
+        of = (self.task.tenant_id, self.task.round)
+        if self._manifest is not None or self._lost:
+            return RoundStopped(*of, self._lost)
+        now, at = self._means.clock(), self._whereabouts()
+        if at != self._moved[1]:
+            self._moved = (now, at)
+        if now - self._moved[0] < self._patience:
             return None
-        self.abandon()
-        text = "" if drained else self._trouble or "the destination did not answer in time"
-        return RoundStopped(self.task.tenant_id, self.task.round, text)
+        return RoundStopped(*of, self._trouble() or self._chores.failure or "the destination did not answer in time")
 
-    def _tell(self, *, at_once: bool = False) -> list[Event]:
+    def _whereabouts(self) -> object:
+        """What stays the same while nothing moves."""
+        places = None if self._archival is None else self._archival.places
+        is_tending = self._phase is _Phase.FREEZING and not self._chores.failure
+        return self._phase, places, self._watches[1].answers if is_tending else None
+
+    def _trouble(self) -> str:
+        storing, tending = self._watches
+        return (
+            self._log_trouble
+            or self._lost
+            or self._asker.trouble
+            or storing.silence
+            or self._chores.trouble
+            or tending.silence
+        )
+
+    def _tell(self, *, at_once: bool) -> list[Event]:
         """What there is to tell; `at_once`, also what was told a moment ago."""
-        news, archiver = self._news, self._archiver
-        return [
-            *(news.progress(archiver.end, at_once=at_once) if archiver else []),
-            *(news.flushed(archiver.flushed) if archiver else []),
-            *news.trouble(self._trouble),
+        news, archival = self._news, self._archival
+        events = [
+            *news.progress(archival.end if archival else self._end, at_once=at_once),
+            *(news.flushed(archival.flushed) if archival else []),
+            *news.trouble(self._trouble()),
+            *news.freezing(*self._freezing),
+            *self._events,
         ]
+        self._events.clear()
+        return events
 
-    def _start(self, resumed: ArchiveEnd) -> Archiver:
-        task, means = self.task, self._means
-        of = RoundOf(task.cluster, task.cluster_id, INCARNATION, task.tenant_id, task.round, task.piece, task.source)
-        shipper = Shipper(self._store, means.encoders, means.storer, self._pause, means.notify, means.small)
-        archiver = Archiver(of, self._reader, shipper, resumed, means.codec, means.seal, means.clock)
-        archiver.flush(self._flush_asked)
-        return archiver
+    def _open(self) -> Opened:
+        return self._asker.until_answered(lambda: open_round(self._storing, self.task, self._tenure))
 
-    def _open(self) -> ArchiveEnd:
-        """Claim the round, or find it claimed, and see where it ends; on the storer, tried for as long as needed."""
-        task, seconds = self.task, _FIRST_PAUSE
-        while True:
-            try:
-                if task.start_lsn is None:
-                    info = self._store.claimed(task.identity, task.source)
-                else:
-                    info = self._store.claim(_round_info(task, task.start_lsn))
-                end = self._store.resume(info)
-            except DestinationError as error:
-                self._trouble = str(error)
-                if not self._pause(seconds):
-                    raise
-                seconds = min(seconds * 2, _LONGEST_PAUSE)
-            else:
-                self._trouble = ""
-                return end
+    def _let_go(self) -> None:
+        self._tenure.release()
+        self._means.close()
 
     def _pause(self, seconds: float) -> bool:
         self._means.notify()
         return not self._give_up.wait(seconds)
-
-
-def _round_info(task: ArchiveRound, start_lsn: int) -> RoundInfo:
-    return RoundInfo(
-        identity=task.identity,
-        tenant_id=task.tenant_id,
-        tenant=task.tenant,
-        source=task.source,
-        round=task.round,
-        piece=task.piece,
-        start_lsn=start_lsn,
-        start_scn=task.start_scn,
-    )

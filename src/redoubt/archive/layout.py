@@ -42,6 +42,26 @@ class RoundPath:
         """Name of the object that claims the round."""
         return f"{self.folder}/round_info"
 
+    @property
+    def lock(self) -> str:
+        """Name of the lock that whoever writes into the folder holds."""
+        return f"{self.folder}/writer"
+
+    @property
+    def interruption(self) -> str:
+        """Name of the object that says where and why the round was interrupted."""
+        return f"{self.folder}/interruption"
+
+    @property
+    def hole(self) -> str:
+        """Name of the object that says which log is missing before this round."""
+        return f"{self.folder}/hole_info"
+
+    @property
+    def manifest(self) -> str:
+        """Name of the object that lists a round that has ended."""
+        return f"{self.folder}/single_piece_info"
+
     def segment(self, name: object) -> str:
         """Name of a segment's object."""
         return f"{self.folder}/{name}"
@@ -72,4 +92,41 @@ class RoundInfo:
     piece: int
     start_lsn: int
     start_scn: int
+    format: int = FORMAT
+
+
+@dataclass(frozen=True)
+class Interruption:
+    """`interruption`: the round ends at `end_lsn` and `end_scn` (ns since the epoch), because of `cause`.
+
+    `broken_at`: when that was noticed, ns since the epoch. The log from there on is in no round until another begins.
+    """
+
+    tenant_id: int
+    round: int
+    source: str
+    end_lsn: int
+    end_scn: int
+    broken_at: int
+    cause: str
+    format: int = FORMAT
+
+
+@dataclass(frozen=True)
+class HoleInfo:
+    """`hole_info`: the log from `start_lsn` to `end_lsn` is missing between round `after` and this one.
+
+    `start_scn` and `end_scn` (ns since the epoch): the last group before the hole, and the first after it. `since` (ns
+    since the epoch, 0 if unknown): when archiving ceased, because of `cause`.
+    """
+
+    tenant_id: int
+    round: int
+    after: int
+    start_lsn: int
+    start_scn: int
+    end_lsn: int
+    end_scn: int
+    since: int
+    cause: str
     format: int = FORMAT

@@ -1,14 +1,16 @@
 """A segment: one immutable object with a run of log, and a header that says whose and which. Pure.
 
-A compressed segment is a skippable frame with the header, then one ordinary frame with the log, so that `zstd -dc` or
-`lz4 -dc` gives the log alone. An uncompressed one is the log and then the header as a trailer. `docs/FORMAT.md` has the
-bytes. Every byte of a segment is covered by a check: `decode_segment` gives back exactly what was encoded or raises.
+A compressed segment is a skippable frame with the header, then an ordinary frame with the log, so that `zstd -dc` or
+`lz4 -dc` gives the log alone; a merged one has the frames of its parts, one after another. An uncompressed one is the
+log and then the header as a trailer. `docs/FORMAT.md` has the bytes. Every byte of a segment is covered by a check:
+`decode_segment` gives back exactly what was encoded or raises.
 """
 
 from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +24,7 @@ _MAGIC = b"REDOUBT\x01"
 _SKIPPABLE_MAGIC = 0x184D2A50
 _FRAME = struct.Struct("<II")  # magic and length of a skippable frame, as zstd and lz4 define it
 _HEAD = struct.Struct("<8sII")  # our magic, length and CRC-32C of the header text
-_NAME = re.compile(r"(?P<start>[0-9]{20})-(?P<end>[0-9]{20})(?P<suffix>\.zst|\.lz4|\.redo)\Z")
+_NAME = re.compile(r"(?P<start>[0-9]{20})-(?P<end>[0-9]{20})(?P<merged>\.merged)?(?P<suffix>\.zst|\.lz4|\.redo)\Z")
 
 
 class SegmentError(ValueError):
@@ -62,29 +64,35 @@ class SegmentHeader:
 
 @dataclass(frozen=True)
 class SegmentName:
-    """The part of a segment's object name that this format gives: the range of LSNs and the kind."""
+    """The part of a segment's object name that this format gives: the range of LSNs, and the kind."""
 
     start_lsn: int
     end_lsn: int
     suffix: str
+    is_merged: bool = False
 
     def __str__(self) -> str:
         """The name, such that names sort as their ranges do."""
-        return f"{self.start_lsn:020d}-{self.end_lsn:020d}{self.suffix}"
+        return f"{self.start_lsn:020d}-{self.end_lsn:020d}{'.merged' if self.is_merged else ''}{self.suffix}"
 
     @classmethod
     def parse(cls, name: str) -> SegmentName | None:
         """The parts of `name`, None if it is not the name of a segment."""
         match = _NAME.match(name)
-        return cls(int(match["start"]), int(match["end"]), match["suffix"]) if match else None
+        if match is None:
+            return None
+        return cls(int(match["start"]), int(match["end"]), match["suffix"], match["merged"] is not None)
 
 
 def encode_segment(header: SegmentHeader, log: bytes) -> bytes:
     """The object for `log`, compressed with `header.codec`; the header's two CRCs are filled in here."""
-    codec = codec_named(header.codec)
-    stored = codec.encode(log)
-    checked = replace(header, log_crc=google_crc32c.value(log), stored_crc=google_crc32c.value(stored))
-    text = dump_record(checked)
+    stored = codec_named(header.codec).encode(log)
+    return assemble_segment(replace(header, log_crc=google_crc32c.value(log)), stored)
+
+
+def assemble_segment(header: SegmentHeader, stored: bytes) -> bytes:
+    """The object for log that is encoded already; `stored_crc` is filled in here, `log_crc` must be right."""
+    text = dump_record(replace(header, stored_crc=google_crc32c.value(stored)))
     head = _HEAD.pack(_MAGIC, len(text), google_crc32c.value(text))
     if header.codec == "none":
         return b"".join((stored, text, head))
@@ -96,18 +104,38 @@ def decode_header(name: SegmentName, data: bytes) -> SegmentHeader:
     return _split(name, data)[0]
 
 
-def decode_segment(name: SegmentName, data: bytes) -> tuple[SegmentHeader, bytes]:
-    """The header and the log of the segment `data`, every check made. Raises SegmentError."""
+def decode_stored(name: SegmentName, data: bytes) -> tuple[SegmentHeader, bytes]:
+    """The header, and the log as it is stored: every check made that needs no decoding. Raises SegmentError."""
     header, stored = _split(name, data)
     if google_crc32c.value(stored) != header.stored_crc:
         raise SegmentError("the stored bytes' checksum does not match")
+    return header, stored
+
+
+def decode_log(header: SegmentHeader, stored: bytes) -> Iterator[bytes]:
+    """The log of `decode_stored`'s answer, a part at a time; SegmentError, at the end at the latest, if it is not that.
+
+    Memory stays bounded by a slice's worth of log, however long the segment is.
+    """
+    size, crc, expected = 0, 0, header.end_lsn - header.start_lsn
     try:
-        log = codec_named(header.codec).decode(stored, header.end_lsn - header.start_lsn)
+        for chunk in codec_named(header.codec).chunks(stored):
+            size, crc = size + len(chunk), google_crc32c.extend(crc, chunk)
+            if size > expected:
+                break
+            yield chunk
     except CodecError as error:
         raise SegmentError(str(error)) from error
-    if google_crc32c.value(log) != header.log_crc:
+    if size != expected:
+        raise SegmentError(f"it decodes to {'more' if size > expected else size} bytes, {expected} expected")
+    if crc != header.log_crc:
         raise SegmentError("the log's checksum does not match")
-    return header, log
+
+
+def decode_segment(name: SegmentName, data: bytes) -> tuple[SegmentHeader, bytes]:
+    """The header and the log of the segment `data`, every check made. Raises SegmentError."""
+    header, stored = decode_stored(name, data)
+    return header, b"".join(decode_log(header, stored))
 
 
 def _split(name: SegmentName, data: bytes) -> tuple[SegmentHeader, bytes]:

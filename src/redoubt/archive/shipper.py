@@ -6,11 +6,14 @@ trouble is retried for as long as it lasts; what cannot be retried (somebody els
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from redoubt.archive.asking import Asker
 from redoubt.archive.codec import codec_named
 from redoubt.archive.segment import SegmentHeader, SegmentName, encode_segment
 from redoubt.archive.store import RoundStore
@@ -20,24 +23,23 @@ DEPTH = 3
 """Segments under way at most: one being stored, the others being encoded or waiting."""
 SMALL = 64 * 1024
 """Bytes of log up to which a segment is encoded where it is stored: another thread would cost more than it saves."""
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 10.0
 
 
 @dataclass(frozen=True)
 class Shipped:
-    """A segment that is durable: its header, and the size of its object in bytes."""
+    """A segment that is durable: its header, and its object's name, size in bytes, and SHA-256."""
 
     header: SegmentHeader
+    name: SegmentName
     stored_bytes: int
+    digest: str
 
 
 class Shipper:
     """Ships one round's segments.
 
-    `encoders` compresses, `storer` must run one job at a time in order; `pause(seconds)` waits between tries and says
-    False when it is time to give up; `notify()` is called when a segment is durable; log of at most `small` bytes is
-    encoded by the storer. `trouble` is the destination's present complaint, empty when all is well.
+    `encoders` compresses, `storer` must run one job at a time in order; `asker` keeps trying to store; `notify()` is
+    called when a segment is durable; log of at most `small` bytes is encoded by the storer.
     """
 
     def __init__(
@@ -45,19 +47,18 @@ class Shipper:
         store: RoundStore,
         encoders: Executor,
         storer: Executor,
-        pause: Callable[[float], bool],
+        asker: Asker,
         notify: Callable[[], None],
         small: int = SMALL,
     ) -> None:
         self._store = store
         self._encoders = encoders
         self._storer = storer
-        self._pause = pause
+        self._asker = asker
         self._notify = notify
         self._small = small
         self._under_way: deque[Future[Shipped]] = deque()
         self._failed = False
-        self.trouble = ""
 
     def has_room(self) -> bool:
         """Whether another segment may be handed over now."""
@@ -70,9 +71,9 @@ class Shipper:
     def ship(self, header: SegmentHeader, log: bytes) -> None:
         """Hand over the next segment of the round."""
         if len(log) <= self._small:
-            stored = self._storer.submit(self._put, header, lambda: encode_segment(header, log))
+            stored = self._storer.submit(self._put, header, lambda: _encode(header, log))
         else:
-            encoded = self._encoders.submit(encode_segment, header, log)
+            encoded = self._encoders.submit(_encode, header, log)
             stored = self._storer.submit(self._put_encoded, header, encoded)
         stored.add_done_callback(lambda _: self._notify())
         self._under_way.append(stored)
@@ -86,30 +87,28 @@ class Shipper:
             done.append(self._under_way.popleft().result())
         return done
 
-    def _put_encoded(self, header: SegmentHeader, encoded: Future[bytes]) -> Shipped:
+    def _put_encoded(self, header: SegmentHeader, encoded: Future[_Encoded]) -> Shipped:
         return self._put(header, encoded.result)
 
-    def _put(self, header: SegmentHeader, encoded: Callable[[], bytes]) -> Shipped:
+    def _put(self, header: SegmentHeader, encoded: Callable[[], _Encoded]) -> Shipped:
         """Store the next segment, unless one before it was not stored: there must never be a hole."""
         if self._failed:
             raise DestinationError("a segment before it was not stored")
         try:
-            return self._put_for_certain(header, encoded())
+            data, digest = encoded()
+            name = SegmentName(header.start_lsn, header.end_lsn, codec_named(header.codec).suffix)
+            self._asker.until_answered(lambda: self._store.put(name, data))
         except BaseException:
             self._failed = True
             raise
+        return Shipped(header, name, len(data), digest)
 
-    def _put_for_certain(self, header: SegmentHeader, data: bytes) -> Shipped:
-        name = SegmentName(header.start_lsn, header.end_lsn, codec_named(header.codec).suffix)
-        seconds = _FIRST_PAUSE
-        while True:
-            try:
-                self._store.put(name, data)
-            except DestinationError as error:
-                self.trouble = str(error)
-                if not self._pause(seconds):
-                    raise
-                seconds = min(seconds * 2, _LONGEST_PAUSE)
-            else:
-                self.trouble = ""
-                return Shipped(header, len(data))
+
+class _Encoded(NamedTuple):
+    data: bytes
+    digest: str
+
+
+def _encode(header: SegmentHeader, log: bytes) -> _Encoded:
+    data = encode_segment(header, log)
+    return _Encoded(data, hashlib.sha256(data).hexdigest())

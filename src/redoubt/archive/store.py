@@ -2,17 +2,26 @@
 
 The destination alone decides where archiving goes on: `resume` reads it from there. A round is a chain of segments
 without hole or overlap, each continuing its predecessor's checksum; anything else is refused, nothing is overwritten.
+While another process merges segments, a listing of the folder may miss a new merged object and yet no longer have its
+parts. So a hole is believed only when a second look shows the same one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from redoubt.archive.layout import RoundInfo, RoundPath
-from redoubt.archive.record import RecordError, dump_record, load_record
+from redoubt.archive.listing import HoleError, Listing, arrange
+from redoubt.archive.record import Record, RecordError, dump_record, load_record
 from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_segment
 from redoubt.model.log import LogPosition
-from redoubt.model.seams import Destination, ObjectExistsError
+from redoubt.model.seams import Destination, ObjectExistsError, ObjectMissingError
+
+T = TypeVar("T", bound=Record)
+
+_LOOKS = 10
+"""Listings at most, before a hole that is another one each time is believed as well."""
 
 
 class ArchiveError(Exception):
@@ -33,73 +42,108 @@ class RoundStore:
     """The objects of one round of one tenant."""
 
     def __init__(self, destination: Destination, path: RoundPath) -> None:
-        self._destination = destination
-        self._path = path
+        self.destination = destination
+        self.path = path
 
     def claim(self, info: RoundInfo) -> RoundInfo:
         """Make the round ours, or find that it is: the info that stands there. ArchiveError if it is another's."""
         try:
-            self._destination.put_if_absent(self._path.info, dump_record(info, indent=2))
+            self.destination.put_if_absent(self.path.info, dump_record(info, indent=2))
         except ObjectExistsError:
             return self.claimed(info.identity, info.source)
         return info
 
-    def claimed(self, identity: str, source: str) -> RoundInfo:
-        """The info of a round that was claimed before. Raises ArchiveError, and ObjectMissingError if there is none."""
-        try:
-            info = load_record(RoundInfo, self._destination.get(self._path.info))
-        except RecordError as error:
-            raise ArchiveError(f"{self._path.info} is damaged ({error})") from error
+    def claimed(self, identity: str, source: str | None) -> RoundInfo:
+        """The info of a round that was claimed before, by any engine if `source` is None.
+
+        Raises ArchiveError, and ObjectMissingError if there is none.
+        """
+        info = self.record(RoundInfo, self.path.info)
         if info.identity != identity:
-            raise ArchiveError(f"{self._path.info} belongs to another cluster; choose another backup_dest")
-        if info.source != source:
-            raise ArchiveError(f"{self._path.info} belongs to another engine's log; start a new round")
+            raise ArchiveError(f"{self.path.info} belongs to another cluster; choose another backup_dest")
+        if source not in {None, info.source}:
+            raise ArchiveError(f"{self.path.info} belongs to another engine's log; start a new round")
         return info
 
+    def record(self, kind: type[T], name: str) -> T:
+        """A record in the destination. Raises ArchiveError if it is damaged, ObjectMissingError if it is not there."""
+        try:
+            return load_record(kind, self.destination.get(name))
+        except RecordError as error:
+            raise ArchiveError(f"{name} is damaged ({error})") from error
+
+    def recorded(self, kind: type[T], name: str) -> T | None:
+        """A record in the destination, None if it is not there. Raises ArchiveError if it is damaged."""
+        try:
+            return self.record(kind, name)
+        except ObjectMissingError:
+            return None
+
+    def put_record(self, record: T, name: str) -> T:
+        """Store a record, or find one there already: the one that stands there."""
+        try:
+            self.destination.put_if_absent(name, dump_record(record, indent=2))
+        except ObjectExistsError:
+            return self.record(type(record), name)
+        return record
+
+    def listing(self) -> Listing:
+        """The objects of the round in order. Raises ArchiveError at a hole or overlap.
+
+        While another process merges, objects at either end may be missing: `reading.walk` finds them.
+        """
+        seen = ""
+        for _ in range(_LOOKS):
+            try:
+                return arrange(self.destination.list(self.path.folder))
+            except HoleError as error:
+                if str(error) == seen:
+                    break
+                seen = str(error)
+        raise ArchiveError(f"{self.path.folder}: {seen}")
+
     def segments(self) -> list[tuple[SegmentName, int]]:
-        """The segments in order, each with its object's size in bytes. Raises ArchiveError at a hole or overlap."""
-        found: list[tuple[SegmentName, int]] = []
-        for entry in self._destination.list(self._path.folder):
-            name = SegmentName.parse(entry.name.rpartition("/")[2])
-            if name is None:
-                continue
-            if found and name.start_lsn != found[-1][0].end_lsn:
-                raise ArchiveError(
-                    f"{self._path.segment(name)} does not follow {found[-1][0]}: log between them is missing or double"
-                )
-            found.append((name, entry.size))
-        return found
+        """The objects that hold the round, in order, each with its size in bytes. See `listing`."""
+        return [(each.name, each.size) for each in self.listing().objects]
+
+    def get(self, name: SegmentName) -> bytes:
+        """A segment's object as stored. Raises ObjectMissingError, also when it has just been merged."""
+        return self.destination.get(self.path.segment(name))
 
     def read(self, name: SegmentName) -> tuple[SegmentHeader, bytes]:
         """Header and log of a segment, every check made. Raises ArchiveError."""
         try:
-            return decode_segment(name, self._destination.get(self._path.segment(name)))
+            return decode_segment(name, self.get(name))
         except SegmentError as error:
-            raise ArchiveError(f"{self._path.segment(name)} is damaged: {error}") from error
+            raise ArchiveError(f"{self.path.segment(name)} is damaged: {error}") from error
 
-    def resume(self, info: RoundInfo) -> ArchiveEnd:
+    def resume(self, info: RoundInfo, listing: Listing | None = None) -> ArchiveEnd:
         """Where the claimed round ends; its last segment has been read and checked. Raises ArchiveError."""
-        segments = self.segments()
-        if not segments:
+        objects = (listing or self.listing()).objects
+        if not objects:
             return ArchiveEnd(LogPosition(info.start_lsn))
-        first, last = segments[0][0], segments[-1][0]
+        first, last = objects[0].name, objects[-1].name
         if first.start_lsn != info.start_lsn:
             raise ArchiveError(f"the round begins at LSN {info.start_lsn}, but its first segment is {first}")
         header, _ = self.read(last)
         if (header.source, header.round) != (info.source, info.round):
-            raise ArchiveError(f"{self._path.segment(last)} is of round {header.round} of engine {header.source}")
+            raise ArchiveError(f"{self.path.segment(last)} is of round {header.round} of engine {header.source}")
         return ArchiveEnd(
             position=header.end,
             input_bytes=last.end_lsn - first.start_lsn,
-            output_bytes=sum(size for _, size in segments),
-            segments=len(segments),
+            output_bytes=sum(each.size for each in objects),
+            segments=len(objects),
         )
 
     def put(self, name: SegmentName, data: bytes) -> None:
         """Store a segment durably. Finding the same bytes there already is success; other bytes raise ArchiveError."""
-        object_name = self._path.segment(name)
+        object_name = self.path.segment(name)
         try:
-            self._destination.put_if_absent(object_name, data)
+            self.destination.put_if_absent(object_name, data)
         except ObjectExistsError as error:
-            if self._destination.get(object_name) != data:
+            if self.destination.get(object_name) != data:
                 raise ArchiveError(f"{object_name} exists with other content: is another redoubt archiving?") from error
+
+    def remove(self, name: SegmentName) -> None:
+        """Remove a segment that a merged one holds as well."""
+        self.destination.delete(self.path.segment(name))

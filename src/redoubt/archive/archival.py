@@ -1,0 +1,100 @@
+"""A round while it is being archived: its log is shipped, its segments are merged, the hole before it is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from redoubt.archive.archiver import Archiver, RoundOf
+from redoubt.archive.asking import Asker
+from redoubt.archive.chores import Chores
+from redoubt.archive.holes import Hole
+from redoubt.archive.layout import INCARNATION
+from redoubt.archive.means import Means
+from redoubt.archive.merger import Merger
+from redoubt.archive.messages import ArchiveRound, HoleClosed
+from redoubt.archive.opening import Opened
+from redoubt.archive.shipper import Shipped, Shipper
+from redoubt.archive.store import ArchiveEnd, RoundStore
+from redoubt.model.seams import LogReader
+
+
+class Archival:
+    """What is done for a round until its log has been read to the end.
+
+    `storing` is the round as the storer reaches it, tried through `asker`; `tending` as the chores do. `hole_closed`
+    hears of the hole before the round, if the round follows another.
+    """
+
+    def __init__(
+        self,
+        task: ArchiveRound,
+        opened: Opened,
+        reader: LogReader,
+        means: Means,
+        storing: RoundStore,
+        asker: Asker,
+        tending: RoundStore,
+        chores: Chores,
+        hole_closed: Callable[[HoleClosed], None],
+    ) -> None:
+        of = RoundOf(task.cluster, task.cluster_id, INCARNATION, task.tenant_id, task.round, task.piece, task.source)
+        shipper = Shipper(storing, means.encoders, means.storer, asker, means.notify, means.small)
+        self._task = task
+        self._means = means
+        self._tending = tending
+        self._chores = chores
+        self._hole_closed = hole_closed
+        self._is_hole_known = task.after is None
+        self._merger = Merger(tending, chores, opened.listing, means.clock)
+        self._archiver = Archiver(
+            of, reader, shipper, opened.end, means.codec, means.seal, means.clock, self._when_durable
+        )
+
+    @property
+    def end(self) -> ArchiveEnd:
+        """What is durable, in the objects that hold it now."""
+        end, merger = self._archiver.end, self._merger
+        return replace(
+            end, output_bytes=end.output_bytes - merger.saved_bytes, segments=end.segments - merger.saved_objects
+        )
+
+    @property
+    def flushed(self) -> int:
+        """See `Archiver`."""
+        return self._archiver.flushed
+
+    @property
+    def places(self) -> tuple[int, int]:
+        """The LSNs up to which the log has been read, and is durable: while they move, things go on."""
+        return self._archiver.read_to, self._archiver.end.position.lsn
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of objects that were stored or merged here, by the name in the folder."""
+        return self._merger.digests
+
+    def flush(self, number: int) -> None:
+        """See `Archiver`."""
+        self._archiver.flush(number)
+
+    def step(self, *, draining: bool) -> bool:
+        """See `Archiver`."""
+        more = self._archiver.step(draining=draining)
+        self._merger.step()
+        if not self._is_hole_known and self._archiver.end.segments:
+            self._is_hole_known = True
+            hole = Hole(self._task, self._tending, self._means.holder, self._means.now)
+            self._chores.do(hole.what, hole.close, self._hole_closed)
+        return more
+
+    def is_drained(self) -> bool:
+        """See `Archiver`."""
+        return self._archiver.is_drained()
+
+    def finish(self) -> None:
+        """Merge nothing any more: the round is to be frozen."""
+        self._merger.end()
+
+    def _when_durable(self, shipped: Shipped) -> None:
+        self._merger.add(shipped.name, shipped.stored_bytes, shipped.digest)

@@ -1,0 +1,131 @@
+"""Freezing: a round that has ended is merged for the last time, and its manifest is written. Nothing follows it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from redoubt.archive.layout import Interruption, RoundInfo
+from redoubt.archive.listing import Listing
+from redoubt.archive.manifest import Entry, Manifest, Piece, dump_manifest, load_manifest
+from redoubt.archive.merger import merge, remove, tidy
+from redoubt.archive.merging import Part, plan_final
+from redoubt.archive.record import RecordError
+from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_header, decode_stored
+from redoubt.archive.store import ArchiveError, RoundStore
+from redoubt.model.seams import ObjectExistsError, ObjectMissingError
+
+Tell = Callable[[int, int], None]
+"""Is told how many of how many objects have been read."""
+
+
+def frozen(store: RoundStore) -> Manifest | None:
+    """The manifest of a round that has been frozen, None if it has not. Raises ArchiveError if it is damaged."""
+    try:
+        return load_manifest(store.destination.get(store.path.manifest))
+    except ObjectMissingError:
+        return None
+    except RecordError as error:
+        raise ArchiveError(f"{store.path.manifest} is damaged: {error}") from error
+
+
+class Freezer:
+    """Freezes one round; if that fails half-way, another call goes on, and nothing is read twice.
+
+    `now()` gives ns since the epoch; `digests` are SHA-256 by name, known without reading; `tell` hears of progress.
+    """
+
+    def __init__(
+        self,
+        store: RoundStore,
+        cluster: tuple[str, int],
+        now: Callable[[], int],
+        digests: Mapping[str, str],
+        tell: Tell,
+    ) -> None:
+        self._store = store
+        self._cluster = cluster
+        self._now = now
+        self._digests = dict(digests)
+        self._tell = tell
+
+    def freeze(self, info: RoundInfo) -> Manifest:
+        """The manifest of the claimed round, written now if it is not there. The writer's lock must be held.
+
+        Raises ArchiveError if something in the round is damaged, and DestinationError.
+        """
+        store = self._store
+        if (manifest := frozen(store)) is not None:
+            return manifest
+        self._merge(store.listing())
+        listing = store.listing()
+        store.resume(info, listing)
+        manifest = Manifest(self._piece(info, listing), self._entries(listing))
+        try:
+            store.destination.put_if_absent(store.path.manifest, dump_manifest(manifest))
+        except ObjectExistsError:  # the answer to an earlier call was lost
+            return frozen(store) or manifest
+        return manifest
+
+    def _merge(self, listing: Listing) -> None:
+        tidy(self._store, listing)
+        for parts in plan_final([Part(each.name, each.size) for each in listing.objects]):
+            merged = merge(self._store, parts)
+            self._digests[str(merged.name)] = merged.digest
+            remove(self._store, parts)
+
+    def _entries(self, listing: Listing) -> tuple[Entry, ...]:
+        unread = [each.name for each in listing.objects if str(each.name) not in self._digests]
+        for done, name in enumerate(unread):
+            self._tell(done, len(unread))
+            self._digests[str(name)] = self._digest(name)
+        self._tell(len(unread), len(unread))
+        return tuple(Entry(str(each.name), each.size, self._digests[str(each.name)]) for each in listing.objects)
+
+    def _digest(self, name: SegmentName) -> str:
+        """The SHA-256 of a segment, of whose bytes the checksum has been checked."""
+        data = self._store.get(name)
+        try:
+            decode_stored(name, data)
+        except SegmentError as error:
+            raise ArchiveError(f"{self._store.path.segment(name)} is damaged: {error}") from error
+        return hashlib.sha256(data).hexdigest()
+
+    def _piece(self, info: RoundInfo, listing: Listing) -> Piece:
+        broken = self._store.recorded(Interruption, self._store.path.interruption)
+        cluster, cluster_id = self._cluster
+        empty = Piece(
+            identity=info.identity,
+            cluster=cluster,
+            cluster_id=cluster_id,
+            tenant_id=info.tenant_id,
+            tenant=info.tenant,
+            round=info.round,
+            piece=info.piece,
+            source=info.source,
+            start_lsn=info.start_lsn,
+            end_lsn=info.start_lsn,
+            start_scn=info.start_scn,
+            end_scn=0,
+            chain_before=None,
+            chain_after=None,
+            frozen_at=self._now(),
+            broken_by="" if broken is None else broken.cause,
+        )
+        if not listing.objects:
+            return empty
+        first, last = self._header(listing.objects[0].name), self._header(listing.objects[-1].name)
+        return replace(
+            empty,
+            end_lsn=last.end_lsn,
+            end_scn=last.max_scn,
+            chain_before=first.chain_before,
+            chain_after=last.chain_after,
+        )
+
+    def _header(self, name: SegmentName) -> SegmentHeader:
+        try:
+            return decode_header(name, self._store.get(name))
+        except SegmentError as error:
+            raise ArchiveError(f"{self._store.path.segment(name)} is damaged: {error}") from error

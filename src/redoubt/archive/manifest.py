@@ -1,0 +1,85 @@
+"""`single_piece_info`: what a round that has ended consists of, object by object. Nothing is written after it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from redoubt.archive.record import FORMAT, RecordError, load_record
+
+_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Whose log a round holds, and from where to where. LSNs in bytes, SCNs and times in ns since the epoch.
+
+    `start_lsn` and `start_scn` are the claim's. `end_lsn` and `end_scn` are those of the last group (`end_scn` is 0 in
+    a round without log), the chains those at both ends (null where the log was never read). `broken_by` is what
+    interrupted the round, empty if it was stopped.
+    """
+
+    identity: str
+    cluster: str
+    cluster_id: int
+    tenant_id: int
+    tenant: str
+    round: int
+    piece: int
+    source: str
+    start_lsn: int
+    end_lsn: int
+    start_scn: int
+    end_scn: int
+    chain_before: int | None
+    chain_after: int | None
+    frozen_at: int
+    broken_by: str
+    format: int = FORMAT
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A segment of the round: its name in the folder, its size in bytes, its SHA-256."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The whole record."""
+
+    piece: Piece
+    segments: tuple[Entry, ...]
+
+    @property
+    def output_bytes(self) -> int:
+        """Bytes of the objects that hold the round."""
+        return sum(entry.size for entry in self.segments)
+
+
+def dump_manifest(manifest: Manifest) -> bytes:
+    """The JSON text: the piece's fields, and `segments` in the order of the log."""
+    segments = [asdict(entry) for entry in manifest.segments]
+    return json.dumps(asdict(manifest.piece) | {"segments": segments}, indent=2).encode()
+
+
+def load_manifest(text: bytes) -> Manifest:
+    """The manifest in `text`. Raises RecordError."""
+    piece = load_record(Piece, text)
+    segments: Any = json.loads(text).get("segments")
+    if not isinstance(segments, list):
+        raise RecordError(f"'segments' is {segments!r}")
+    return Manifest(piece, tuple(_entry(each) for each in segments))
+
+
+def _entry(values: Any) -> Entry:
+    if isinstance(values, dict):
+        name, size, digest = values.get("name"), values.get("size"), values.get("sha256")
+        if isinstance(name, str) and type(size) is int and isinstance(digest, str) and _DIGEST.match(digest):
+            return Entry(name, size, digest)
+    raise RecordError(f"one of 'segments' is {values!r}")
