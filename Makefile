@@ -4,12 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo install test test-tools lint types layers unit bench clean
+.PHONY: help demo install test test-tools lint types layers unit bench fuzz clean
 
 help:
 	@echo "make demo    make .venv, install, and play the demo (under a minute once installed)"
 	@echo "make test    install what the tests need, then lint, types, layers and all tests with coverage"
 	@echo "make bench   the figures of docs/BENCHMARKS.md, measured here"
+	@echo "make fuzz    look for inputs that break a reader: make fuzz [TARGET=segment] [SECONDS=60 for each]"
 	@echo "make clean   remove .venv and what tests leave"
 
 $(BIN)/python:
@@ -53,6 +54,17 @@ test: lint types layers unit
 
 bench: $(VENV)/.installed test-tools
 	$(BIN)/python -m benchmarks
+
+# Coverage-guided where atheris has a wheel, blind elsewhere. TARGET: any of the folders in tests/fuzz/corpus.
+TARGET ?=
+SECONDS ?= 60
+$(VENV)/.installed-fuzz: $(VENV)/.installed-tests
+	$(BIN)/pip install --quiet --disable-pip-version-check --only-binary atheris --editable '.[fuzz]' || \
+	  echo "atheris could not be installed: going on blindly"
+	@touch $@
+
+fuzz: $(VENV)/.installed-fuzz
+	$(BIN)/python -m tests.fuzz $(TARGET) --seconds $(SECONDS)
 
 clean:
 	rm -rf $(VENV) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,19 @@
+"""All targets by name."""
+
+from __future__ import annotations
+
+from . import clients, effects, palf, replies, segments, settings, texts
+from .target import Target
+
+TARGETS: dict[str, Target] = {
+    target.name: target
+    for target in (
+        *palf.TARGETS,
+        *segments.TARGETS,
+        *replies.TARGETS,
+        *clients.TARGETS,
+        *texts.TARGETS,
+        *effects.TARGETS,
+        *settings.TARGETS,
+    )
+}

@@ -1,0 +1,180 @@
+"""Targets: SQL texts and what is written into parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from redoubt.sql.cursor import Cursor
+from redoubt.sql.log_archive_option import LogArchiveOption, as_text, parse_option
+from redoubt.sql.parser import _has_body, may_be_ours, parse, split
+from redoubt.sql.statements import SetParameters, ShowParameters, Statement
+from redoubt.sql.tokens import BLANKS, Kind, tokens
+from tests.sql.strategies import WORDS
+
+from .target import Target
+
+GAPS = ("\n", " /* it's; */ ", "-- `;\n", "/*+ x */", "#'\n", "\t \r\v\f")
+STATEMENTS = (
+    "ALTER SYSTEM ARCHIVELOG",
+    "alter system noarchivelog;",
+    "alter system minor freeze tenant = (a, `b`, 'c') server '1.2.3.4:5' zone='z' partition_id = '1'",
+    "alter system minor freeze tenant all",
+    "alter system set backup_dest = 'file:///a;b', x = -1 comment 'it''s' scope = both, `y` = 120s tenant = t",
+    "alter system set a = \"b\\\"c\" server='x' zone = 'y'",
+    "show parameters like '%log\\_%'",
+    "show parameters where name = 'a;b' and (edit_level like \"x\");",
+)
+OTHERS = (
+    "select 1; select ';' -- ;\n; # ;\n; /* ; */ ; `;`; \"';\"",
+    "create procedure p() begin select 1; select 2; end; alter system archivelog",
+    "create definer = `a`@`b;` trigger t before insert on x for each row begin set @a = 1; end",
+    "alter event e do begin select 1; end; x",
+    "create or replace aggregate function f returns int soname 'x'; select 1",
+    "alter system archivelog /*! ; noarchivelog */",
+    "alter system set a = 'unclosed",
+    "5--1;--\n;--x;a-- ;/",
+    "; ;\t;;\n; /**/ ;",
+    "show parameters where a = 1 --;alter system archivelog--;",
+    "",
+)
+
+
+def text_of(data: bytes) -> str:
+    """As the gateway reads it."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def check_tokens(data: bytes) -> str:
+    """Tokens are pieces of the text in order; between them are only blanks and comments; the last is the end."""
+    text = text_of(data)
+    at, kinds = 0, set()
+    for token in tokens(text):
+        assert token.raw == text[token.start : token.end]
+        assert token.start >= at
+        assert _is_gap(text[at : token.start], at, token.kind)
+        assert token.kind is not Kind.ERROR or token.end == len(text)
+        assert token.kind is Kind.END or token.end > token.start
+        assert isinstance(token.value, str)
+        kinds.add(token.kind.name)
+        at = token.end
+    assert at == len(text)
+    assert token.kind is Kind.END
+    return " ".join(sorted(kinds))
+
+
+def _is_gap(gap: str, at: int, kind: Kind) -> bool:
+    gap = gap.lstrip(BLANKS)
+    return not gap or gap.startswith(("/*", "--", "#"))
+
+
+def check_split(data: bytes) -> str:
+    """The pieces are the text without its semicolons, cut where the tokens say that a statement ends."""
+    text = text_of(data)
+    pieces = split(text)
+    assert pieces == [piece for piece in _split_by_tokens(text) if piece.strip(BLANKS)]
+    at = 0
+    for piece in pieces:
+        found = text.index(piece, at)
+        assert not text[at:found].strip(BLANKS + ";")
+        at = found + len(piece)
+    assert not text[at:].strip(BLANKS + ";")
+    ours = [bool(parse(piece)) for piece in pieces]
+    assert not any(ours) or may_be_ours(data)
+    return f"{min(len(pieces), 4)} pieces {ours[:3]}"
+
+
+def _split_by_tokens(text: str) -> Iterator[str]:
+    start = 0
+    while start < len(text):
+        ends = (token.start for token in tokens(text, start) if token.kind is Kind.SYMBOL and token.raw == ";")
+        end = len(text) if _has_body(Cursor(text, start)) else next(ends, len(text))
+        yield text[start : end + text.endswith("--", start, end)]
+        start = end + 1
+
+
+def check_parse(data: bytes) -> str:
+    """What a text means is the same with blanks and comments between its tokens, and it is found by the cheap test."""
+    text = text_of(data)
+    statement = parse(text)
+    assert statement is None or may_be_ours(data)
+    found = [token.raw for token in tokens(text)]
+    if any(token.kind is Kind.ERROR for token in tokens(text)):
+        assert statement is None
+        return "an error"
+    gap = GAPS[len(data) % len(GAPS)]
+    spaced = gap + gap.join(found) + gap
+    assert _plain(parse(spaced)) == _plain(statement), spaced
+    pieces = split(text)
+    assert statement is None or statement == parse(pieces[0])
+    assert statement is None or all(next(tokens(piece)).kind is Kind.END for piece in pieces[1:])
+    return _shape(statement)
+
+
+def _plain(statement: Statement | None) -> Statement | None:
+    """A statement without the parts that say how it was typed."""
+    if isinstance(statement, SetParameters):
+        return SetParameters(tuple(replace(item, sql="") for item in statement.assignments))
+    if isinstance(statement, ShowParameters):
+        return ShowParameters("", statement.like, None if statement.where is None else "")
+    return statement
+
+
+def _shape(statement: Statement | None) -> str:
+    """Kind and clauses of a statement."""
+    if isinstance(statement, SetParameters):
+        return f"set {[len(item.clauses) for item in statement.assignments[:3]]}"
+    return f"{type(statement).__name__} {[key for key, value in vars(statement).items() if value]}" if statement else ""
+
+
+def seeds() -> Iterator[tuple[str, bytes]]:
+    """Statements of ours and others."""
+    for number, text in enumerate(STATEMENTS):
+        yield f"ours-{number}", text.encode()
+    for number, text in enumerate(OTHERS):
+        yield f"other-{number}", text.encode()
+    yield "not-utf-8", b"alter system set a = '\xff\xc3' -- \x80"
+    yield "kelvin", "alter system archivelo\u212a; \u017fhow parameters".encode()
+
+
+def check_option(data: bytes) -> str:
+    """A value is refused, or says what its full form says as well."""
+    text = text_of(data)
+    change = parse_option(text)
+    assert parse_option(text + " ") == change
+    if change.mode and change.compression:
+        option = LogArchiveOption(change.mode, change.compression)
+        assert parse_option(as_text(option)) == change
+        assert LogArchiveOption.DEFAULT.changed_by(change) == option
+    return repr(change)
+
+
+def seeds_of_options() -> Iterator[tuple[str, bytes]]:
+    """Values of each form."""
+    for number, text in enumerate(
+        (
+            *("optional", "MANDATORY COMPRESSION=lz4_1.0", "compression= zstd_1.3.8 optional", "compression=disable"),
+            *("compression = enable", "compression", "compression==", "a" * 50, "\tx\0", "optional,mandatory", ""),
+        )
+    ):
+        yield f"value-{number}", text.encode()
+
+
+SQL_WORDS = tuple(word.encode() for word in (*WORDS, *STATEMENTS, ";;;;", "'", "\\'", "-- ", "definer=", "begin"))
+_OPTION_WORDS = (
+    b"optional",
+    b"mandatory",
+    b"compression",
+    b"=",
+    b" ",
+    b"lz4_1.0",
+    b"zstd_1.3.8",
+    b"disable",
+    b"enable",
+)
+TARGETS = (
+    Target("sql-tokens", check_tokens, seeds, SQL_WORDS, longest=2048, executions=1000),
+    Target("sql-split", check_split, seeds, SQL_WORDS, longest=2048, executions=800),
+    Target("sql-parse", check_parse, seeds, SQL_WORDS, longest=2048, executions=800),
+)
+OPTION = (check_option, seeds_of_options, _OPTION_WORDS)
