@@ -136,7 +136,7 @@ def _status_row(now: Round, part: TenantRound) -> dict[str, Any]:
         "compatible": _COMPATIBLE,
         "create_date": now.create_date,
         "backup_dest": now.destination,
-        "comment": part.comment[:_COMMENT_LENGTH],
+        "comment": part.comment[:_COMMENT_LENGTH].encode(errors="replace").decode(),  # it may name files
     }
 
 

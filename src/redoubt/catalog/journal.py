@@ -66,15 +66,11 @@ class Journal:
     def write(self, states: list[TenantState], events: list[ArchiveEvent], holes: list[Hole]) -> None:
         """Bring the tenants' states up to date, add events, put in holes or change them."""
         with self._session.transaction() as cursor:
-            _put(cursor, "REPLACE", schema.STATE_TABLE, [vars(state) for state in states])
+            _put(cursor, "REPLACE", schema.STATE_TABLE, [vars(state) | _cut(state.cause) for state in states])
             _put(cursor, "INSERT", schema.EVENT_TABLE, [vars(event) | _cut(event.cause) for event in events])
             _put(cursor, "REPLACE", schema.HOLE_TABLE, [vars(hole) | _cut(hole.cause) for hole in holes])
             if events:
-                newest = f"SELECT MAX(event_id) FROM {schema.EVENT_TABLE}"
-                cursor.execute(newest)
-                row = cursor.fetchone()
-                assert row is not None
-                cursor.execute(f"DELETE FROM {schema.EVENT_TABLE} WHERE event_id <= %s", (row[0] - _EVENTS_KEPT,))
+                _prune(cursor)
 
     def remove_hole(self, tenant_id: int, after: int) -> None:
         """Take back a hole in which, as it turned out, nothing is missing."""
@@ -91,7 +87,17 @@ class Journal:
 
 
 def _cut(cause: str) -> dict[str, str]:
-    return {"cause": cause[:_CAUSE_LENGTH]}
+    """A cause as the column takes it; names of files may hold what is no text."""
+    return {"cause": cause[:_CAUSE_LENGTH].encode(errors="replace").decode()}
+
+
+def _prune(cursor: Cursor) -> None:
+    """Keep the newest events. They are counted: the numbers leap by a million when the engine was restarted."""
+    numbers = f"SELECT event_id FROM {schema.EVENT_TABLE} ORDER BY event_id DESC LIMIT 1 OFFSET %s"
+    cursor.execute(numbers, (_EVENTS_KEPT,))
+    row = cursor.fetchone()
+    if row is not None:
+        cursor.execute(f"DELETE FROM {schema.EVENT_TABLE} WHERE event_id <= %s", (row[0],))
 
 
 def _put(cursor: Cursor, how: str, table: str, rows: list[dict[str, Any]]) -> None:

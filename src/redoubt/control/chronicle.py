@@ -87,10 +87,10 @@ class Chronicle:
     def _write(
         self, states: list[TenantState], events: list[ArchiveEvent], changes: dict[tuple[int, int], Hole | None]
     ) -> None:
-        self._journal.write(states, events, [hole for hole in changes.values() if hole is not None])
-        for key, hole in changes.items():
+        for key, hole in changes.items():  # first: what fails is done again as a whole, and events would be there twice
             if hole is None:
                 self._journal.remove_hole(*key)
+        self._journal.write(states, events, [hole for hole in changes.values() if hole is not None])
 
     def _put(self, tenant_id: int, after: int, hole: Hole | None) -> None:
         if hole is None:
