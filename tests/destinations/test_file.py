@@ -156,6 +156,28 @@ def test_a_folder_that_cannot_be_fsynced_after_the_link_is_an_error(tmp_path: Pa
         destination.put_if_absent("a/object", CONTENT)
 
 
+def test_what_was_got_is_durable(tmp_path: Path) -> None:
+    """An object whose folder could not be fsynced is seen; whoever gets it may rely on it, or is told of the trouble."""
+    destination = FileDestination(tmp_path)
+    destination.put_if_absent("a/first", b"")
+    disk = Disk(failing_with(errno.EIO, "fsync a"))
+    with disk.running():
+        for _ in range(2):
+            with pytest.raises(DestinationError, match="Input/output error"):
+                destination.put_if_absent("a/object", CONTENT)
+            with pytest.raises(DestinationError, match="Input/output error"):
+                destination.get("a/object")
+        disk.failing = lambda _call, _number: None
+        assert destination.get("a/object") == CONTENT
+        assert disk.calls[-1] == "fsync a"
+        calls = len(disk.calls)
+        assert destination.get("a/object") == CONTENT
+        assert len(disk.calls) == calls
+    disk.lose_power(lambda: False)
+
+    assert destination.get("a/object") == CONTENT
+
+
 def test_what_cannot_be_cleared_away_does_not_show(tmp_path: Path) -> None:
     """A temporary file that cannot be removed is no object and no error."""
     destination = FileDestination(tmp_path)

@@ -33,6 +33,8 @@ class FileDestination:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._folders: set[Path] = set()
+        self._unsynced: set[Path] = set()
+        """Objects that may be seen already and not be durable yet, also because the folder's fsync failed."""
 
     def put_if_absent(self, name: str, data: bytes) -> None:
         """See `Destination`."""
@@ -42,20 +44,27 @@ class FileDestination:
             self._make_folder(path.parent)
             try:
                 _write_durably(temporary, data)
+                self._unsynced.add(path)
                 os.link(temporary, path)
             except FileExistsError:
-                _fsync_folder(path.parent)  # whoever is told that it exists may rely on it, also after a power cut
+                self._sync(path)  # whoever is told that it exists may rely on it, also after a power cut
                 raise ObjectExistsError(f"{path} exists already") from None
             finally:
                 with contextlib.suppress(OSError):  # what is left over is invisible
                     os.unlink(temporary)
-            _fsync_folder(path.parent)
+            self._sync(path)
 
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
-        """See `Destination`."""
+        """See `Destination`.
+
+        What was got survives a loss of power: it may be a put of this process whose last step failed.
+        """
         path = self.root / name
         with _named(path):
-            return _read(path, offset, length)
+            data = _read(path, offset, length)
+            if path in self._unsynced:
+                self._sync(path)
+        return data
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """See `Destination`.
@@ -116,6 +125,10 @@ class FileDestination:
             raise DestinationError(f"{self.root} gives back other bytes than were written to it")
         if not listed:
             raise DestinationError(f"{self.root} does not list what was written to it")
+
+    def _sync(self, path: Path) -> None:
+        _fsync_folder(path.parent)
+        self._unsynced.discard(path)
 
     def _make_folder(self, folder: Path) -> None:
         if folder in self._folders or folder == self.root:
