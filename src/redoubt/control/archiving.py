@@ -40,7 +40,12 @@ from redoubt.control.tenant_archive import TenantArchive
 from redoubt.model import rounds
 from redoubt.model.holes import Hole
 from redoubt.model.rounds import Round, RoundStatus
-from redoubt.sql.errors import backup_dest_not_valid, log_archive_already_disabled, not_supported
+from redoubt.sql.errors import (
+    backup_dest_not_valid,
+    commit_interrupted,
+    log_archive_already_disabled,
+    not_supported,
+)
 from redoubt.sql.log_archive_option import Compression
 
 _SAVE_PAUSE = 0.5
@@ -103,6 +108,11 @@ class Archiving:
         assert loaded is not None, "the catalog has been prepared"
         self.round = self._saved = loaded
         await self._chronicle.load()
+        if loaded.status is RoundStatus.INTERRUPTED:
+            self._open_holes()  # the round is written before its holes are
+        elif loaded.status is RoundStatus.STOPPING:
+            self._heard_at = time.monotonic()
+            self._begin(self._force_stop(loaded.round_id))
 
     async def start(self) -> None:
         """`ALTER SYSTEM ARCHIVELOG`: begin a round. Raises SqlError."""
@@ -121,6 +131,8 @@ class Archiving:
                 create_date=int(datetime.now().astimezone().strftime("%Y%m%d")),
                 destination=uri,
             )
+            if self.round is not self._saved:  # how the last round ended would be in no history
+                await asyncio.to_thread(self._catalog.save_round, self.round)
             await asyncio.to_thread(self._catalog.save_round, begun)
             self.round = self._saved = begun
             _log.info("round begins", round=begun.round_id, destination=uri)
@@ -147,16 +159,15 @@ class Archiving:
 
     def interrupt(self, tenant_id: int, cause: str) -> None:
         """A tenant's log cannot be archived on, or not all of it: the round is broken, and the hole is on record."""
-        now = time.time_ns()
         was_archiving = self.round.is_archiving
         self.round = rounds.interrupted(self.round, tenant_id, cause)
         self._changed.set()
         if not was_archiving:
             return
         _log.error("round interrupted", round=self.round.round_id, tenant_id=tenant_id, cause=cause)
-        for key, archive in self._archives.items():
-            scn = self.round.tenants[key].checkpoint_scn
-            self._chronicle.open_hole(Hole(key, self.round.round_id, archive.durable_lsn or 0, scn, cause, now))
+        self._open_holes()
+        for archive in self.archives:
+            archive.commits.turn_off(commit_interrupted(cause))  # before anybody stops the round, which lets them go
             self._launch(archive)
         self._kick()
 
@@ -173,6 +184,11 @@ class Archiving:
     def worker_started(self) -> None:
         """See `Listener`: tell the new worker everything."""
         self._set_codec()
+        for archive in self.archives:
+            archive.trouble = ""  # a new worker tells its own
+            if self.round.is_archiving:
+                self.round = rounds.troubled(self.round, archive.tenant.tenant_id, "")
+                self._changed.set()
         if self.round.status is not RoundStatus.STOP:
             for archive in self.archives:
                 self._launch(archive)
@@ -247,6 +263,14 @@ class Archiving:
             case RoundFreezing():
                 archive.trouble = f"freezing: {event.done} of {event.total} objects read"
         self.round = now
+
+    def _open_holes(self) -> None:
+        """Put on record that log goes missing, of every tenant of the broken round."""
+        now, round_id = time.time_ns(), self.round.round_id
+        for key, archive in self._archives.items():
+            tenant = self.round.tenants[key]
+            lsn, scn = archive.durable_lsn or 0, tenant.checkpoint_scn
+            self._chronicle.open_hole(Hole(key, round_id, lsn, scn, tenant.comment or self.round.comment, now))
 
     def _kick(self) -> None:
         for archive in self.archives:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 
 import structlog
@@ -49,6 +50,7 @@ class TenantGate:
         self._writing = _Writing()
         self._is_open = asyncio.Event()
         self._is_open.set()
+        self._is_enforced = False
 
     @property
     def is_closed(self) -> bool:
@@ -77,13 +79,13 @@ class TenantGate:
         return self._writing
 
     async def recover(self, *, stays_closed: bool) -> None:
-        """At the start of the service: take over a gate that was closed, or put the engine right. Raises OSError."""
+        """At the start of the service: take over a gate that was closed, or put the engine right."""
         if not await asyncio.to_thread(self._engine.has_closed_writes):
             return
-        if stays_closed:
-            self._is_open.clear()
-        else:
-            await asyncio.to_thread(self._engine.open_writes)
+        self._is_open.clear()
+        if not stays_closed:
+            with suppress(OSError):  # then it stays closed, and the valve tries again
+                await self.open()
 
     async def close(self) -> None:
         """Let no writing statement pass from now on; then have the engine refuse those of other doors.
@@ -96,12 +98,19 @@ class TenantGate:
                 await self._writing.is_none.wait()
         except TimeoutError:
             _log.warning("writing statements run on while the gate is closed")
-        try:
-            await asyncio.to_thread(self._engine.close_writes)
-        except OSError as error:
-            _log.warning("read_only not set, the gate is closed without it", cause=str(error))
+        await self.enforce()
+
+    async def enforce(self) -> None:
+        """Have the engine refuse writes, if it was not told so yet; to be called again while the gate is closed."""
+        if not self._is_enforced:
+            try:
+                await asyncio.to_thread(self._engine.close_writes)
+                self._is_enforced = True
+            except OSError as error:
+                _log.warning("read_only not set, the gate is closed without it", cause=str(error))
 
     async def open(self) -> None:
         """Have the engine accept writes again, then let those pass that wait. Raises OSError: then it stays closed."""
         await asyncio.to_thread(self._engine.open_writes)
+        self._is_enforced = False
         self._is_open.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import structlog
 
@@ -25,6 +26,7 @@ class AutoRestart:
         self._archiving = archiving
         self._parameters = parameters
         self._stopped_round = 0
+        self._not_before = float("-inf")
 
     async def run(self) -> None:
         """Look again and again, less often while it does not help; runs until cancelled."""
@@ -39,6 +41,12 @@ class AutoRestart:
                     pause = min(pause * 2, _LONGEST_PAUSE)
             else:
                 pause = _PAUSE
+                self._forget()
+
+    def _forget(self) -> None:
+        """What was stopped while this was wished is not begun again when it is wished again."""
+        if not self._parameters.is_on(AUTO_RESTART):
+            self._stopped_round = 0
 
     def _is_wished(self) -> bool:
         now = self._archiving.round
@@ -47,14 +55,18 @@ class AutoRestart:
         return self._parameters.is_on(AUTO_RESTART) and (is_broken or is_ours)
 
     async def _restart(self) -> bool:
-        """One step on the way to a new round; False if the destination does not allow it now."""
+        """One step on the way to a new round; False if the destination does not allow it now.
+
+        What breaks every round must not fill the destination with rounds: one a minute.
+        """
         now = self._archiving.round
         if now.status is RoundStatus.INTERRUPTED:
-            if not await asyncio.to_thread(claims.works, now.destination):
+            if time.monotonic() < self._not_before or not await asyncio.to_thread(claims.works, now.destination):
                 return False
-            self._stopped_round = now.round_id
             await self._archiving.stop()
+            self._stopped_round = now.round_id  # only now is it ours: somebody else may have stopped it meanwhile
         elif now.status is RoundStatus.STOP:
             await self._archiving.start()
+            self._not_before = time.monotonic() + _LONGEST_PAUSE
             _log.info("a new round begins by itself", round=self._archiving.round.round_id)
         return True

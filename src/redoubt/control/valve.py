@@ -64,9 +64,13 @@ class Valve:
     async def look(self, archive: TenantArchive) -> None:
         """Measure a tenant's backlog and do what follows from it."""
         now = self._archiving.round
-        await self._measure(archive, now.status)
-        self._time(archive, now)
-        await self._act(archive)
+        try:
+            await self._measure(archive, now.status)
+            if self._archiving.round.round_id == now.round_id:  # else these are figures of a round that is over
+                self._time(archive, now)
+                await self._act(archive)
+        except OSError as error:
+            _log.warning("the log is not looked after, trying again", tenant=archive.tenant.name, cause=str(error))
         self._rule_commits(archive)
         self._judge(archive)
 
@@ -74,14 +78,13 @@ class Valve:
         if status not in {RoundStatus.BEGINNING, RoundStatus.DOING}:
             archive.backlog = 0
         else:
-            held_from: int | None = None
+            held_from = await asyncio.to_thread(archive.tenant.engine.held_from)
             try:
                 archive.end_lsn = await asyncio.to_thread(archive.tenant.engine.end_of_log)
-                held_from = await asyncio.to_thread(archive.tenant.engine.held_from)
+                if status is RoundStatus.BEGINNING and archive.begun_at_lsn is None:
+                    archive.begun_at_lsn = archive.end_lsn
             except OSError as error:
                 _log.debug("the end of the log is not known just now", cause=str(error))
-            if status is RoundStatus.BEGINNING and archive.begun_at_lsn is None:
-                archive.begun_at_lsn = archive.end_lsn
             starts = (archive.durable_lsn if archive.durable_lsn is not None else held_from, archive.begun_at_lsn)
             start = max((lsn for lsn in starts if lsn is not None), default=archive.end_lsn)
             archive.backlog = max(0, archive.end_lsn - start)
@@ -90,17 +93,17 @@ class Valve:
 
     def _time(self, archive: TenantArchive, now: Round) -> None:
         at, tenant = time.time_ns(), now.tenants.get(archive.tenant.tenant_id)
-        if archive.backlog == 0:
+        if archive.backlog == 0 or not archive.caught_up_at:  # what was before the service started is not held against it
             archive.caught_up_at = at
         checkpoint_scn = tenant.checkpoint_scn if tenant else 0
-        archive.waiting_since = waiting_since(checkpoint_scn, archive.caught_up_at or now.start_scn, archive.backlog)
+        archive.waiting_since = waiting_since(checkpoint_scn, archive.caught_up_at, archive.backlog)
         archive.lag = max(0.0, (at - archive.waiting_since) / 1e9) if archive.waiting_since else 0.0
 
     async def _act(self, archive: TenantArchive) -> None:
         now = Situation(
             self._archiving.round.status,
             self._parameters.is_mandatory,
-            archive.backlog,
+            _sure_backlog(archive),
             archive.limit,
             archive.gate.is_closed,
         )
@@ -115,6 +118,8 @@ class Valve:
             case Act.RELEASE_LOG:
                 await self._archiving.release_all_log(archive)
             case Act.KEEP_LOG:
+                if archive.gate.is_closed:
+                    await archive.gate.enforce()
                 await self._release_archived(archive)
 
     async def _open_gate(self, archive: TenantArchive) -> None:
@@ -179,6 +184,19 @@ class Valve:
             lag_target_us=int(lag_target * 1e6),
         )
         self._chronicle.state(state)
+
+
+def _sure_backlog(archive: TenantArchive) -> int:
+    """The backlog in bytes by which something may be done.
+
+    After a start of the service the archive's end is unknown until the worker tells it, and lies somewhere in the
+    first block that is held: that closes no gate and breaks no round, and opens none that was closed.
+    """
+    if not archive.end_lsn:
+        return archive.limit  # the engine has not answered yet: one at which nothing is done
+    if archive.durable_lsn is not None or archive.begun_at_lsn is not None or archive.gate.is_closed:
+        return archive.backlog
+    return max(0, archive.backlog - valve.MIN_LIMIT)
 
 
 def _overflow(archive: TenantArchive) -> str:
