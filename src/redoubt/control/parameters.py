@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -73,6 +74,7 @@ class Parameters:
         self._disk_size = disk_size
         self._values: dict[str, str] = {}
         self._option = LogArchiveOption.DEFAULT
+        self._changing = threading.Lock()
 
     def load(self) -> None:
         """Take over what the catalog has. Blocks."""
@@ -135,14 +137,15 @@ class Parameters:
 
     def change(self, values: dict[str, str]) -> None:
         """Keep values that have been checked, all or none, and put them into effect. Blocks."""
-        option = self._option
-        kept = dict(values)
-        if LOG_ARCHIVE_OPTION in values:
-            option = option.changed_by(parse_option(values[LOG_ARCHIVE_OPTION]))
-            kept[_EFFECTIVE_OPTION] = as_text(option)
-        self._catalog.set_parameters(kept)
-        self._values |= values
-        self._option = option
+        with self._changing:  # each option is a change of the one before
+            option = self._option
+            kept = dict(values)
+            if LOG_ARCHIVE_OPTION in values:
+                option = option.changed_by(parse_option(values[LOG_ARCHIVE_OPTION]))
+                kept[_EFFECTIVE_OPTION] = as_text(option)
+            self._catalog.set_parameters(kept)
+            self._values |= values
+            self._option = option
 
     def rows_sql(self, columns: list[str], quote: Callable[[str], str]) -> str:
         """A SELECT that gives the parameters as rows of `SHOW PARAMETERS`, with these columns of the engine's."""

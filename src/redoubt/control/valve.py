@@ -93,7 +93,7 @@ class Valve:
 
     def _time(self, archive: TenantArchive, now: Round) -> None:
         at, tenant = time.time_ns(), now.tenants.get(archive.tenant.tenant_id)
-        if archive.backlog == 0 or not archive.caught_up_at:  # what was before the service started is not held against it
+        if archive.backlog == 0 or not archive.caught_up_at:  # what was before the start does not count
             archive.caught_up_at = at
         checkpoint_scn = tenant.checkpoint_scn if tenant else 0
         archive.waiting_since = waiting_since(checkpoint_scn, archive.caught_up_at, archive.backlog)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from redoubt.sql.errors import invalid_config
+from redoubt.sql.tokens import fold
 
 _TIME = re.compile(r"(\d{1,18})(us|ms|s|m|h|d|)", re.ASCII)
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_CAPACITY = re.compile(r"(\d{1,18})([bkmgtp]|)b?", re.ASCII)
+_CAPACITY = re.compile(r"(\d{1,18})(?:(b|)|([kmgtp])b?)", re.ASCII)
 _BYTES: dict[str, int] = {"": 1 << 20, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 _TRUE = frozenset({"true", "on", "yes", "t", "1"})
 _FALSE = frozenset({"false", "off", "no", "f", "0"})
@@ -16,7 +17,7 @@ _FALSE = frozenset({"false", "off", "no", "f", "0"})
 
 def parse_time(text: str) -> float:
     """A time in seconds: a whole number with us, ms, s (or nothing), m, h, d. Raises SqlError 4147."""
-    match = _TIME.fullmatch(text.strip().lower())
+    match = _TIME.fullmatch(fold(text.strip()))
     if match is None:
         raise invalid_config(f"'{text[:40]}' is not a time; write it as 500ms, 10s, 2m, 1h or 1d")
     return int(match[1]) * _SECONDS[match[2]]
@@ -24,15 +25,15 @@ def parse_time(text: str) -> float:
 
 def parse_capacity(text: str) -> int:
     """A capacity in bytes: a whole number with B, K, M (or nothing), G, T, P. Raises SqlError 4147."""
-    match = _CAPACITY.fullmatch(text.strip().lower())
+    match = _CAPACITY.fullmatch(fold(text.strip()))
     if match is None:
         raise invalid_config(f"'{text[:40]}' is not a capacity; write it as 512M, 4G or 1T")
-    return int(match[1]) * _BYTES[match[2]]
+    return int(match[1]) * _BYTES[match[3] or match[2]]
 
 
 def parse_bool(text: str) -> bool:
     """A truth value: true, on, yes, t, 1 or false, off, no, f, 0. Raises SqlError 4147."""
-    word = text.strip().lower()
+    word = fold(text.strip())
     if word not in _TRUE | _FALSE:
         raise invalid_config(f"'{text[:40]}' is neither True nor False")
     return word in _TRUE
