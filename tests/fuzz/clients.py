@@ -339,6 +339,6 @@ def seeds_of_sessions() -> Iterator[tuple[str, bytes]]:
 _WORDS = (*(text.encode() for text in STATEMENTS), b"\0", b"@", b"#", b":", b"\xff\xff\xff\0", bytes(frame(b"\x0e", 0)))
 TARGETS = (
     Target("gateway-login", check_login, seeds_of_logins, _WORDS, longest=2048, executions=150),
-    Target("gateway-login-packets", check_login_packets, seeds_of_login_packets, _WORDS, longest=2048, executions=1000),
+    Target("gateway-login-packets", check_login_packets, seeds_of_login_packets, _WORDS, longest=2048, executions=500),
     Target("gateway-session", check_session, seeds_of_sessions, _WORDS, longest=2048, executions=150),
 )

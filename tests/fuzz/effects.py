@@ -93,4 +93,4 @@ _WORDS = (
     b"sql_mode",
     b"with x(a) as",
 )
-TARGETS = (Target("sql-effect", check_effect, seeds, _WORDS, longest=_LONGEST, executions=600),)
+TARGETS = (Target("sql-effect", check_effect, seeds, _WORDS, longest=_LONGEST, executions=300),)

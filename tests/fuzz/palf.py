@@ -235,8 +235,8 @@ def seeds_of_reader() -> Iterator[tuple[str, bytes]]:
 
 _WORDS = (b"\x47\x52\x00\x03", b"\x4c\x48\x00\x01", b"\x49\x42\x00\x01", b"\x40" + bytes(7))
 TARGETS = (
-    Target("palf-groups", check_groups, seeds_of_groups, _WORDS, fix_groups, executions=1200),
+    Target("palf-groups", check_groups, seeds_of_groups, _WORDS, fix_groups, executions=600),
     Target("palf-edits", check_edits, seeds_of_edits, longest=64, executions=300),
-    Target("palf-info", check_info, seeds_of_info, _WORDS, fix_info, longest=128, executions=1200),
-    Target("palf-reader", check_reader, seeds_of_reader, _WORDS, fix_reader, longest=30_000, executions=500),
+    Target("palf-info", check_info, seeds_of_info, _WORDS, fix_info, longest=128, executions=600),
+    Target("palf-reader", check_reader, seeds_of_reader, _WORDS, fix_reader, longest=30_000, executions=250),
 )

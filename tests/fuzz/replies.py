@@ -175,6 +175,6 @@ def seeds_of_decoding() -> Iterator[tuple[str, bytes]]:
 
 _WORDS = (cases.OK, cases.EOF, cases.EOF_OK, cases.MORE_EOF, b"\5\0\0\1", b"\xff\xff\xff\1", b"\xfe", b"\xfb", b"\xff")
 TARGETS = (
-    Target("gateway-reply", check_reply, seeds_of_replies, _WORDS, longest=4096, executions=600),
-    Target("gateway-decoding", check_decoding, seeds_of_decoding, _WORDS, longest=4096, executions=1200),
+    Target("gateway-reply", check_reply, seeds_of_replies, _WORDS, longest=4096, executions=300),
+    Target("gateway-decoding", check_decoding, seeds_of_decoding, _WORDS, longest=4096, executions=600),
 )

@@ -243,7 +243,7 @@ _FRAMES = (
     _SKIPPED,
 )
 TARGETS = (
-    Target("segment", check_segment, seeds_of_segments, _JSON + _FRAMES, fix_segment, executions=600),
-    Target("segment-changed", check_changed_segment, seeds_of_changes, longest=64, executions=600),
-    Target("record", check_record, seeds_of_records, _JSON, executions=1200),
+    Target("segment", check_segment, seeds_of_segments, _JSON + _FRAMES, fix_segment, executions=300),
+    Target("segment-changed", check_changed_segment, seeds_of_changes, longest=64, executions=300),
+    Target("record", check_record, seeds_of_records, _JSON, executions=600),
 )

@@ -151,8 +151,8 @@ _CONFIG_WORDS = (
 )
 _UNITS = (b"us", b"ms", b"k", b"t", b"pb", b"true", b"999999999999999999")
 TARGETS = (
-    Target("option", refusing(_check_option), _seeds_of_options, _option_words, longest=512, executions=800),
-    Target("literal", refusing(check_literal), seeds_of_literals, _UNITS, longest=64, executions=800),
-    Target("uri", check_uri, seeds_of_uris, (b"file://", b"?", b"/", b"\0"), longest=4096, executions=800),
+    Target("option", refusing(_check_option), _seeds_of_options, _option_words, longest=512, executions=400),
+    Target("literal", refusing(check_literal), seeds_of_literals, _UNITS, longest=64, executions=400),
+    Target("uri", check_uri, seeds_of_uris, (b"file://", b"?", b"/", b"\0"), longest=4096, executions=400),
     Target("config", check_config, seeds_of_configs, _CONFIG_WORDS, longest=4096, executions=300),
 )

@@ -173,8 +173,8 @@ _OPTION_WORDS = (
     b"enable",
 )
 TARGETS = (
-    Target("sql-tokens", check_tokens, seeds, SQL_WORDS, longest=2048, executions=1000),
-    Target("sql-split", check_split, seeds, SQL_WORDS, longest=2048, executions=800),
-    Target("sql-parse", check_parse, seeds, SQL_WORDS, longest=2048, executions=800),
+    Target("sql-tokens", check_tokens, seeds, SQL_WORDS, longest=2048, executions=500),
+    Target("sql-split", check_split, seeds, SQL_WORDS, longest=2048, executions=400),
+    Target("sql-parse", check_parse, seeds, SQL_WORDS, longest=2048, executions=400),
 )
 OPTION = (check_option, seeds_of_options, _OPTION_WORDS)
