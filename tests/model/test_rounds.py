@@ -114,6 +114,21 @@ def test_the_first_cause_of_an_interruption_stays() -> None:
     assert (now.status, now.comment) == (RoundStatus.STOP, "the log is gone")
 
 
+def test_an_interruption_is_every_tenants() -> None:
+    """All are INTERRUPTED for the same cause, whatever held them up before; what one meets later is its own."""
+    held_up = rounds.troubled(doing(), 1001, "No space left on device")
+    now = rounds.interrupted(held_up, 1002, "the log is gone")
+    later = rounds.interrupted(now, 1001, "the log is damaged")
+
+    assert [(t.status, t.comment) for t in now.tenants.values()] == [
+        (RoundStatus.INTERRUPTED, "the log is gone"),
+        (RoundStatus.INTERRUPTED, "the log is gone"),
+    ]
+    assert (later.comment, later.tenants[1001].comment) == ("the log is gone", "the log is damaged")
+    assert later.tenants[1002].comment == "the log is gone"
+    assert not later.is_archiving
+
+
 def test_what_cuts_a_stopping_round_is_on_record() -> None:
     """A round that is stopping goes on stopping, and says what it met."""
     now = rounds.interrupted(rounds.stopping(doing()), 1002, "the log is gone")
@@ -231,7 +246,8 @@ class Walk(RuleBasedStateMachine):
                 assert statuses <= {RoundStatus.STOPPING, RoundStatus.STOP}
                 assert {RoundStatus.STOP} != statuses
             case RoundStatus.INTERRUPTED:
-                assert RoundStatus.INTERRUPTED in statuses
+                assert {RoundStatus.INTERRUPTED} == statuses
+                assert all(tenant.comment for tenant in tenants)
         assert self.now.checkpoint_scn == min((tenant.checkpoint_scn for tenant in tenants), default=0)
         assert self.now.input_bytes == sum(tenant.input_bytes for tenant in tenants)
         assert self.now.output_bytes == sum(tenant.output_bytes for tenant in tenants)
