@@ -119,7 +119,6 @@ def test_a_lock_is_held_by_one(destination: Destination) -> None:
     lock.release()
     lock.release()
     again = destination.lock("a/writer", "worker 2 on host-b")
-    lock.release()
     with pytest.raises(LockedError, match="worker 2 on host-b"):
         destination.lock("a/writer", "worker 3")
 

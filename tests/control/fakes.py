@@ -1,15 +1,18 @@
-"""A catalog, a worker, an engine and a session that remember what was asked of them."""
+"""A catalog, a journal, a worker, an engine and a session that remember what was asked of them, and fail when told."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from redoubt.archive.messages import Command
-from redoubt.catalog.catalog import CatalogError
+from redoubt.catalog.journal import ArchiveEvent, TenantState
+from redoubt.catalog.session import CatalogError
 from redoubt.control.cluster import Tenant
+from redoubt.model.holes import Hole
 from redoubt.model.log import LogPosition
-from redoubt.model.rounds import Round
+from redoubt.model.rounds import Round, RoundStatus
+from redoubt.model.seams import LogReader
 from redoubt.sql.answers import Ok, Rows
 from redoubt.sql.errors import SqlError
 
@@ -19,6 +22,7 @@ class FakeCatalog:
 
     def __init__(self) -> None:
         self.round: Round | None = Round()
+        self.history: list[Round] = []
         self.values: dict[str, str] = {}
         self.failures = 0
 
@@ -26,16 +30,59 @@ class FakeCatalog:
         return dict(self.values)
 
     def set_parameters(self, values: dict[str, str]) -> None:
+        self._fail()
         self.values |= values
 
     def load_round(self) -> Round | None:
         return self.round
 
     def save_round(self, now: Round) -> None:
+        self._fail()
+        self.round = now
+        if now.status is RoundStatus.STOP:
+            self.history.append(now)
+
+    def round_before(self, round_id: int, destination: str) -> int | None:
+        self._fail()
+        earlier = (r.round_id for r in self.history if r.destination == destination and r.round_id < round_id)
+        return max(earlier, default=None)
+
+    def _fail(self) -> None:
         if self.failures:
             self.failures -= 1
             raise CatalogError("the sys engine does not answer")
-        self.round = now
+
+
+class FakeJournal:
+    """Keeps what is written, like tables; fails as often as `failures` says. `during` is called in each writing."""
+
+    def __init__(self) -> None:
+        self.states: dict[int, TenantState] = {}
+        self.events: list[ArchiveEvent] = []
+        self.kept: dict[tuple[int, int], Hole] = {}
+        self.writings = 0
+        self.failures = 0
+        self.removal_failures = 0
+        self.during: Callable[[], None] = lambda: None
+
+    def write(self, states: list[TenantState], events: list[ArchiveEvent], holes: list[Hole]) -> None:
+        self.writings += 1
+        self.during()
+        if self.failures:
+            self.failures -= 1
+            raise CatalogError("the sys engine does not answer")
+        self.states |= {state.tenant_id: state for state in states}
+        self.events += events
+        self.kept |= {(hole.tenant_id, hole.after): hole for hole in holes}
+
+    def remove_hole(self, tenant_id: int, after: int) -> None:
+        if self.removal_failures:
+            self.removal_failures -= 1
+            raise CatalogError("the sys engine does not answer")
+        self.kept.pop((tenant_id, after), None)
+
+    def holes(self) -> list[Hole]:
+        return list(self.kept.values())
 
 
 class FakeWorker:
@@ -53,23 +100,82 @@ class FakeWorker:
 
 
 class FakeEngine:
-    """An engine that does not answer `failures` times."""
+    """An engine whose figures are set by hand; `calls` remembers what changed something, and what a round asked.
+
+    It does not answer while `is_away`, and `failures` times when log is to be held. `is_broken` is its disk.
+    """
 
     def __init__(self) -> None:
         self.failures = 0
+        self.is_away = False
+        self.is_broken = False
         self.calls: list[str] = []
+        self.end = 0
+        self.held: int | None = None
+        self.free = 2**50
+        self.released: list[int] = []
+        self.writes_are_closed = False
 
-    def __getattr__(self, name: str) -> Any:
-        def call(*arguments: object) -> object:
-            if self.failures and name == "hold_log":
-                self.failures -= 1
-                raise ConnectionError("the engine does not answer")
-            if self.failures and name == "minor_freeze":
-                raise ConnectionError("the engine does not answer")
-            self.calls.append(name)
-            return {"source_id": "source", "start_point": LogPosition(0)}.get(name)
+    def source_id(self) -> str:
+        self.calls.append("source_id")
+        return "source"
 
-        return call
+    def start_point(self) -> LogPosition:
+        self._answer()
+        self.calls.append("start_point")
+        return LogPosition(0)
+
+    def end_of_log(self) -> int:
+        self._answer()
+        return self.end
+
+    def reader(self) -> LogReader:
+        raise NotImplementedError
+
+    def hold_log(self) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionError("the engine does not answer")
+        self.calls.append("hold_log")
+
+    def release_log(self, lsn: int) -> None:
+        self._use_disk()
+        self.released.append(lsn)
+
+    def release_all_log(self) -> None:
+        self._use_disk()
+        self.calls.append("release_all_log")
+
+    def held_from(self) -> int | None:
+        return self.held
+
+    def disk_free(self) -> int:
+        self._use_disk()
+        return self.free
+
+    def close_writes(self) -> None:
+        self._answer()
+        self.calls.append("close_writes")
+        self.writes_are_closed = True
+
+    def open_writes(self) -> None:
+        self._answer()
+        self.calls.append("open_writes")
+        self.writes_are_closed = False
+
+    def has_closed_writes(self) -> bool:
+        return self.writes_are_closed
+
+    def minor_freeze(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        if self.is_away:
+            raise ConnectionError("the engine does not answer")
+
+    def _use_disk(self) -> None:
+        if self.is_broken:
+            raise OSError("Input/output error")
 
 
 class FakeSession:

@@ -3,59 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from pathlib import Path
-from typing import Any, cast
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from redoubt.archive.messages import ArchiveRound, RoundBroken, RoundProgress, RoundStopped, RoundTrouble, StopRound
-from redoubt.catalog.catalog import Catalog
+from redoubt.archive.messages import (
+    ArchiveRound,
+    Flush,
+    Flushed,
+    HoleClosed,
+    HoleOpened,
+    RoundBroken,
+    RoundFreezing,
+    RoundProgress,
+    RoundStopped,
+    RoundTrouble,
+    SetCodec,
+    StopRound,
+)
 from redoubt.control import archiving as module
-from redoubt.control.archiving import Archiving
-from redoubt.control.cluster import Cluster
-from redoubt.control.handler import Handler
-from redoubt.control.parameters import Parameters
-from redoubt.model.rounds import Round, RoundStatus
+from redoubt.model.rounds import Round, RoundStatus, TenantRound
 from redoubt.sql.errors import SqlError
 from redoubt.sql.statements import ArchiveLog, MinorFreeze, NoArchiveLog
-from tests.control.fakes import FakeCatalog, FakeEngine, FakeSession, FakeWorker, tenant_with
-
-
-class Stage:
-    """An `Archiving` and what stands round it."""
-
-    def __init__(self, backup: Path) -> None:
-        self.catalog, self.worker, self.engine = FakeCatalog(), FakeWorker(), FakeEngine()
-        catalog = cast("Catalog", self.catalog)
-        self.parameters = Parameters(catalog)
-        self.parameters.change({"backup_dest": f"file://{backup}"})
-        tenants = [tenant_with(self.engine)]
-        cluster = Cluster("c", 1, "identity")
-        self.archiving = Archiving(cluster, tenants, catalog, self.parameters, self.worker)
-        self.handler = Handler(tenants, self.archiving, self.parameters)
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait for a condition, ten seconds at most."""
-        async with asyncio.timeout(10):
-            while not condition():  # noqa: ASYNC110 - what is waited for has no event
-                await asyncio.sleep(0.005)
-
-    def sent(self, kind: type) -> int:
-        """How many commands of a kind the worker got."""
-        return sum(isinstance(command, kind) for command in self.worker.commands)
-
-
-@pytest.fixture
-def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
-    """A stage with short pauses."""
-    for name in ("_SAVE_PAUSE", "_RETRY_PAUSE"):
-        monkeypatch.setattr(module, name, 0.01)
-    return Stage(tmp_path)
-
-
-def _play(scene: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(scene)
+from tests.control.fakes import FakeSession
+from tests.control.stage import Stage, TimelessLoop, play
 
 
 def test_an_engine_that_is_down_is_asked_again(stage: Stage) -> None:
@@ -67,7 +39,7 @@ def test_an_engine_that_is_down_is_asked_again(stage: Stage) -> None:
         await stage.until(lambda: stage.sent(ArchiveRound) == 1)
         await stage.archiving.close()
 
-    _play(scene())
+    play(scene())
 
     assert stage.engine.calls == ["hold_log", "source_id", "start_point"]
 
@@ -81,12 +53,15 @@ def test_a_round_stopped_before_its_engine_answers_holds_nothing(stage: Stage) -
         await stage.archiving.stop()
         stage.archiving.worker_says(RoundStopped(1001, 1, ""))
         stage.engine.failures = 0
-        await stage.until(lambda: stage.engine.calls.count("release_all_log") == 2)
+        await stage.look()
+        await stage.until(lambda: len(stage.archiving._tasks) == 1)  # the one that would force the stop
         await stage.archiving.close()
 
-    _play(scene())
+    play(scene())
 
     assert stage.sent(ArchiveRound) == 0
+    assert "hold_log" not in stage.engine.calls
+    assert "release_all_log" in stage.engine.calls
     assert stage.archiving.round.status is RoundStatus.STOP
 
 
@@ -101,7 +76,7 @@ def test_a_worker_that_does_not_stop_is_done_without(stage: Stage, monkeypatch: 
         await stage.until(lambda: stage.worker.kills == 1)
         await stage.archiving.close()
 
-    _play(scene())
+    play(scene())
 
     assert stage.archiving.round.status is RoundStatus.STOP
     assert "did not answer in time" in stage.archiving.round.tenants[1001].comment
@@ -118,7 +93,7 @@ def test_a_round_that_stopped_in_time_is_not_forced(stage: Stage, monkeypatch: p
         stage.archiving.worker_says(RoundStopped(1001, 1, ""))
         await stage.until(lambda: not stage.archiving._tasks)
 
-    _play(scene())
+    play(scene())
 
     assert stage.worker.kills == 0
 
@@ -135,7 +110,7 @@ def test_a_catalog_that_fails_is_written_later(stage: Stage) -> None:
         saving.cancel()
         await stage.archiving.close()
 
-    _play(scene())
+    play(scene())
 
     assert stage.catalog.round is not None
     assert stage.catalog.round.status is RoundStatus.DOING
@@ -152,7 +127,7 @@ def test_what_comes_too_late_is_passed_over(stage: Stage) -> None:
         assert stage.archiving.round is before
         await stage.archiving.close()
 
-    _play(scene())
+    play(scene())
 
 
 def test_a_break_while_stopping_ends_the_round(stage: Stage) -> None:
@@ -164,7 +139,7 @@ def test_a_break_while_stopping_ends_the_round(stage: Stage) -> None:
         stage.archiving.worker_says(RoundBroken(1001, 1, "damaged"))
         await stage.archiving.close()
 
-    _play(scene())
+    play(scene())
 
     assert stage.archiving.round.status is RoundStatus.STOP
 
@@ -180,7 +155,7 @@ def test_a_new_worker_is_told_to_stop_what_was_stopping(stage: Stage) -> None:
         await stage.until(lambda: stage.sent(StopRound) >= 1)
         await stage.archiving.close()
 
-    _play(scene())
+    play(scene())
 
 
 def test_work_that_fails_in_the_background_is_logged(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
@@ -193,7 +168,7 @@ def test_work_that_fails_in_the_background_is_logged(stage: Stage, capsys: pytes
         stage.archiving._begin(fail())
         await stage.until(lambda: not stage.archiving._tasks)
 
-    _play(scene())
+    play(scene())
 
     assert "background work failed" in capsys.readouterr().out
 
@@ -205,12 +180,12 @@ def test_statements_say_that_an_engine_is_away(stage: Stage) -> None:
         stage.catalog.failures = 1
         with pytest.raises(SqlError) as catalog:
             await stage.handler.handle(ArchiveLog(), FakeSession())
-        stage.engine.failures = 1
+        stage.engine.is_away = True
         with pytest.raises(SqlError) as engine:
             await stage.handler.handle(MinorFreeze(), FakeSession())
         assert (catalog.value.code, engine.value.code) == (1053, 1053)
 
-    _play(scene())
+    play(scene())
 
     assert stage.archiving.round.status is RoundStatus.STOP
 
@@ -231,7 +206,7 @@ def test_user_tenants_hand_other_statements_to_their_engine(stage: Stage) -> Non
         with pytest.raises(SqlError, match="Access denied"):
             await stage.handler.handle(NoArchiveLog(), FakeSession("main"))
 
-    _play(scene())
+    play(scene())
 
 
 def test_a_stopped_round_is_loaded_and_releases_its_log(stage: Stage) -> None:
@@ -240,8 +215,9 @@ def test_a_stopped_round_is_loaded_and_releases_its_log(stage: Stage) -> None:
     async def scene() -> None:
         stage.catalog.round = Round(3)
         await stage.archiving.load()
+        await stage.valve.recover()
 
-    _play(scene())
+    play(scene())
 
     assert stage.engine.calls == ["release_all_log"]
 
@@ -261,7 +237,295 @@ def test_progress_told_while_a_stop_is_written_is_kept(stage: Stage, monkeypatch
         await stage.archiving.stop()
         await stage.archiving.close()
 
-    _play(scene())
+    play(scene())
 
     assert stage.archiving.round.status is RoundStatus.STOPPING
     assert stage.archiving.round.tenants[1001].comment == "told meanwhile"
+
+
+def _tasks(stage: Stage) -> list[ArchiveRound]:
+    return [command for command in stage.worker.commands if isinstance(command, ArchiveRound)]
+
+
+def test_an_interruption_is_on_record_at_once(stage: Stage) -> None:
+    """The round is INTERRUPTED, the hole open, and the worker told to record it; a second cause changes nothing."""
+
+    async def scene() -> None:
+        await stage.doing()
+        await stage.until(lambda: stage.sent(ArchiveRound) == 1)
+        stage.progress(777)
+        stage.archiving.interrupt(1001, "too much log")
+        assert stage.archive.kicked.is_set()
+        await stage.until(lambda: stage.sent(ArchiveRound) == 2)
+        stage.archiving.worker_says(RoundBroken(1001, 1, "the log is gone"))
+        await stage.until(lambda: not stage.archiving._tasks)
+
+    play(scene())
+
+    assert (stage.archiving.round.status, stage.archiving.round.comment) == (RoundStatus.INTERRUPTED, "too much log")
+    hole = stage.chronicle.hole(1001, 1)
+    assert hole is not None
+    assert (hole.start_lsn, hole.cause, hole.is_open) == (777, "too much log", True)
+    first, second = _tasks(stage)
+    assert (first.broken_by, first.broken_at) == ("", 0)
+    assert (second.broken_by, second.broken_at) == ("too much log", hole.opened_at)
+    assert stage.engine.calls.count("hold_log") == 1
+
+
+def test_a_task_of_before_an_interruption_is_not_sent_after_it(stage: Stage) -> None:
+    """While the engine does not answer, two are under way: only the one that says what broke the round is sent."""
+
+    async def scene() -> None:
+        stage.engine.is_away = True
+        await stage.archiving.start()
+        await stage.until(lambda: "hold_log" in stage.engine.calls)
+        stage.archiving.interrupt(1001, "too much log")
+        stage.engine.is_away = False
+        await stage.until(lambda: not stage.archiving._tasks)
+
+    play(scene())
+
+    assert {task.broken_by for task in _tasks(stage)} == {"too much log"}
+
+
+def test_a_task_that_was_being_made_when_the_round_broke_is_not_sent(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not say what broke the round; the next one does."""
+    source_id = stage.engine.source_id
+
+    async def scene() -> None:
+        loop = asyncio.get_running_loop()
+
+        def interrupt() -> str:
+            if stage.archiving.round.is_archiving:
+                loop.call_soon_threadsafe(stage.archiving.interrupt, 1001, "too much log")
+            return source_id()
+
+        monkeypatch.setattr(stage.engine, "source_id", interrupt)
+        await stage.archiving.start()
+        await stage.until(lambda: stage.sent(ArchiveRound) == 1 and not stage.archiving._tasks)
+
+    play(scene())
+
+    assert [task.broken_by for task in _tasks(stage)] == ["too much log"]
+
+
+def test_a_new_worker_is_told_of_a_broken_round(stage: Stage) -> None:
+    """So that the destination says how it ended, also when the first worker did not come to it."""
+
+    async def scene() -> None:
+        await stage.doing()
+        stage.archiving.interrupt(1001, "too much log")
+        await stage.until(lambda: not stage.archiving._tasks)
+        stage.worker.commands.clear()
+        stage.archiving.worker_started()
+        await stage.until(lambda: stage.sent(ArchiveRound) == 1)
+        await stage.archiving.stop()
+        stage.worker.commands.clear()
+        stage.archiving.worker_started()
+        await stage.until(lambda: stage.sent(StopRound) == 1)
+        await stage.archiving.close()
+
+    play(scene())
+
+    kinds = [type(command) for command in stage.worker.commands]
+    assert kinds == [SetCodec, ArchiveRound, StopRound]
+    assert [task.broken_by for task in _tasks(stage)] == ["too much log"]
+
+
+def test_a_hole_that_the_last_service_did_not_write_is_opened_again(stage: Stage) -> None:
+    """The round is written first: its cause is the hole's. One that is on record stays."""
+    broken = Round(4, RoundStatus.INTERRUPTED, comment="too much log", destination="file:///b")
+    broken = replace(broken, tenants={1001: TenantRound(1001, RoundStatus.INTERRUPTED, 55, comment="too much log")})
+
+    async def scene() -> None:
+        stage.catalog.round = broken
+        await stage.archiving.load()
+        first = stage.chronicle.hole(1001, 4)
+        await stage.archiving.load()
+        assert first is stage.chronicle.hole(1001, 4)
+        stage.archiving.worker_started()
+        await stage.until(lambda: stage.sent(ArchiveRound) == 1)
+
+    play(scene())
+
+    hole = stage.chronicle.hole(1001, 4)
+    assert hole is not None
+    assert (hole.start_scn, hole.cause, _tasks(stage)[0].broken_by) == (55, "too much log", "too much log")
+
+
+def test_a_hole_is_what_the_destination_says(stage: Stage) -> None:
+    """Where it really begins, and with the next round where it ends."""
+
+    async def scene() -> None:
+        await stage.doing()
+        stage.archiving.interrupt(1001, "too much log")
+        stage.archiving.worker_says(HoleOpened(1001, 1, 500, 50))
+        opened = stage.chronicle.hole(1001, 1)
+        assert opened is not None
+        assert (opened.start_lsn, opened.start_scn) == (500, 50)
+        await stage.stopped()
+        await stage.archiving.start()
+        stage.archiving.worker_says(HoleClosed(1001, 2, 1, 500, 50, 900, 90))
+        await stage.until(lambda: [task.after for task in _tasks(stage)][-1:] == [1])
+        await stage.archiving.close()
+
+    play(scene())
+
+    hole = stage.chronicle.hole(1001, 1)
+    assert hole is not None
+    assert (hole.end_lsn, hole.end_scn, hole.is_open) == (900, 90, False)
+
+
+def test_the_end_of_a_round_is_written_before_the_next_begins(stage: Stage) -> None:
+    """Also when nobody came to write it in between: the history has it, and the next round knows its predecessor."""
+
+    async def scene() -> None:
+        await stage.doing()
+        await stage.stopped()
+        await stage.archiving.start()
+        await stage.until(lambda: stage.sent(ArchiveRound) >= 1 and _tasks(stage)[-1].round == 2)
+        await stage.archiving.close()
+
+    play(scene())
+
+    assert [(ended.round_id, ended.status) for ended in stage.catalog.history] == [(1, RoundStatus.STOP)]
+    assert _tasks(stage)[-1].after == 1
+
+
+def test_a_commit_that_waits_is_told_of_the_interruption(stage: Stage) -> None:
+    """Not of the stop that follows it, which would let it go as if it were archived."""
+
+    async def scene() -> None:
+        await stage.doing(backup_log_archive_option="mandatory", log_archive_sync_commit="True")
+        await stage.look()
+        waiting = asyncio.create_task(stage.archive.gate.make_durable())
+        await stage.until(lambda: stage.sent(Flush) == 1)
+        stage.archiving.interrupt(1001, "the log is damaged")
+        await stage.archiving.stop()
+        await stage.look()
+        with pytest.raises(SqlError, match="interrupted: the log is damaged"):
+            await waiting
+        await stage.archiving.close()
+
+    play(scene())
+
+
+def test_a_flush_that_is_done_lets_a_commit_go(stage: Stage) -> None:
+    """And one that was asked for of a worker that died is asked for again of the next."""
+
+    async def scene() -> None:
+        await stage.doing(backup_log_archive_option="mandatory", log_archive_sync_commit="True")
+        await stage.look()
+        waiting = asyncio.create_task(stage.archive.gate.make_durable())
+        await stage.until(lambda: stage.sent(Flush) == 1)
+        stage.worker.commands.clear()
+        stage.archiving.worker_started()
+        await stage.until(lambda: stage.sent(Flush) == 1)
+        assert [type(command) for command in stage.worker.commands] == [SetCodec, ArchiveRound, Flush]
+        stage.archiving.worker_says(Flushed(1001, 1, 1))
+        await waiting
+        await stage.archiving.close()
+
+    play(scene())
+
+
+def test_a_stop_is_not_forced_while_the_worker_freezes_the_round(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Merging a long round may take longer than any patience; what counts is that the worker tells something."""
+    monkeypatch.setattr(module, "STOP_PATIENCE", 10.0)
+    monkeypatch.setattr(module, "_WORKER_PATIENCE", 5.0)
+    loop = TimelessLoop()
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=loop.time))
+    tenants = {1001: TenantRound(1001, RoundStatus.STOPPING)}
+    stage.archiving.round = Round(1, RoundStatus.STOPPING, tenants=tenants)
+    stage.archiving._heard_at = loop.time()
+    force = loop.create_task(stage.archiving._force_stop(1))
+    for done in range(6):
+        loop.pass_time(10)
+        stage.archiving.worker_says(RoundFreezing(1001, 1, done, 6))
+        assert stage.archive.trouble == f"freezing: {done} of 6 objects read"
+    assert (stage.worker.kills, stage.archiving.round.status) == (0, RoundStatus.STOPPING)
+    loop.pass_time(14)
+    assert not force.done()
+    loop.pass_time(2)
+    loop.close()
+
+    assert (stage.worker.kills, stage.archiving.round.status) == (1, RoundStatus.STOP)
+    assert stage.archive.trouble == ""
+
+
+def test_a_stop_of_the_last_service_is_forced_too(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody would end it if the destination hangs."""
+    monkeypatch.setattr(module, "STOP_PATIENCE", 0.01)
+    monkeypatch.setattr(module, "_WORKER_PATIENCE", 0.01)
+
+    async def scene() -> None:
+        stopping = Round(2, RoundStatus.STOPPING, tenants={1001: TenantRound(1001, RoundStatus.STOPPING)})
+        stage.catalog.round = stopping
+        await stage.archiving.load()
+        await stage.until(lambda: stage.archiving.round.status is RoundStatus.STOP)
+
+    play(scene())
+
+    assert stage.worker.kills == 1
+
+
+def test_trouble_goes_with_the_worker_that_told_it(stage: Stage) -> None:
+    """A new one tells its own; how a round ended stays."""
+
+    async def scene() -> None:
+        await stage.doing()
+        stage.archiving.worker_says(RoundTrouble(1001, 1, "no room"))
+        assert stage.archive.trouble == "no room"
+        stage.archiving.worker_started()
+        assert (stage.archive.trouble, stage.archiving.round.tenants[1001].comment) == ("", "")
+        await stage.archiving.stop()
+        stage.archiving.worker_says(RoundStopped(1001, 1, "the destination did not answer in time"))
+        stage.archiving.worker_started()
+        await stage.archiving.close()
+
+    play(scene())
+
+    assert "in time" in stage.archiving.round.tenants[1001].comment
+
+
+def test_changed_parameters_are_told_to_the_worker(stage: Stage) -> None:
+    """The codec is the worker's, all else is looked at at once."""
+    for option in ("optional compression=disable", "compression=zstd_1.3.8"):
+        stage.parameters.change({"backup_log_archive_option": option})
+        stage.archiving.parameters_changed()
+
+    assert stage.worker.commands == [SetCodec("none"), SetCodec("zstd_1.3.8")]
+    assert stage.archive.kicked.is_set()
+
+
+def test_what_was_saved_is_not_saved_again(stage: Stage) -> None:
+    """A word of the worker's that changes nothing costs no writing."""
+
+    async def scene() -> None:
+        await stage.doing()
+        saving = asyncio.create_task(stage.archiving.save_changes())
+        await stage.until(lambda: stage.catalog.round is stage.archiving.round)
+        stage.catalog.round = None
+        stage.archiving._changed.set()
+        await stage.until(lambda: not stage.archiving._changed.is_set())
+        saving.cancel()
+        await stage.archiving.close()
+
+    play(scene())
+
+    assert stage.catalog.round is None
+
+
+def test_log_is_not_let_go_of_when_a_round_has_begun_meanwhile(stage: Stage) -> None:
+    """The valve decides, and then waits for the statement that is being carried out."""
+
+    async def scene() -> None:
+        await stage.doing()
+        await stage.archiving.release_all_log(stage.archive)
+        await stage.archiving.close()
+
+    play(scene())
+
+    assert "release_all_log" not in stage.engine.calls

@@ -157,7 +157,7 @@ def test_a_folder_that_cannot_be_fsynced_after_the_link_is_an_error(tmp_path: Pa
 
 
 def test_what_was_got_is_durable(tmp_path: Path) -> None:
-    """An object whose folder could not be fsynced is seen; whoever gets it may rely on it, or is told of the trouble."""
+    """An object whose folder could not be fsynced is seen: whoever gets it may rely on it, or hears of it."""
     destination = FileDestination(tmp_path)
     destination.put_if_absent("a/first", b"")
     disk = Disk(failing_with(errno.EIO, "fsync a"))

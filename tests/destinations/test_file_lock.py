@@ -59,6 +59,19 @@ def test_another_process_has_it_until_it_is_killed(tmp_path: Path) -> None:
     lock.release()
 
 
+def test_a_lock_that_was_released_lets_go_of_nobody_elses(tmp_path: Path) -> None:
+    """Releasing twice is allowed; the second time somebody else may have it."""
+    destination = FileDestination(tmp_path)
+    first = destination.lock("writer", "the first")
+    first.release()
+    second = destination.lock("writer", "the second")
+    first.release()
+    with pytest.raises(LockedError, match="by the second"):
+        destination.lock("writer", "the third")
+
+    second.release()
+
+
 def test_a_holder_that_has_not_said_who_it_is(tmp_path: Path) -> None:
     """It may be between taking the lock and writing its line, or have no room to write it."""
     destination = FileDestination(tmp_path)

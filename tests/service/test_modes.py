@@ -86,7 +86,10 @@ def test_optional_goes_on_and_the_hole_is_on_record(service: ServiceUnderTest, s
     """In the view, in the log and in the destination: from where to where, since when, why; exactly what is missing."""
     subprocess.run(["mount", "-o", "remount,size=40m", str(small_disk)], check=True)
     _archive_to(service, small_disk, "optional")
+    service.run("ALTER SYSTEM SET log_archive_spool_limit = '1G'")
     with Flood(service) as flood:
+        wait_until("the disk is full", lambda: "No space left" in _state(service)["CAUSE"])
+        service.run("ALTER SYSTEM SET log_archive_spool_limit = '64M'")
         row = _wait_for_health(service, "BROKEN")
         written = len(flood.times)
         wait_until("writers go on", lambda: len(flood.times) > written + 10)
@@ -95,9 +98,7 @@ def test_optional_goes_on_and_the_hole_is_on_record(service: ServiceUnderTest, s
     assert flood.errors == []
     assert max(flood.times) < 5
     assert service.status() == "INTERRUPTED"
-    assert not (service.main_dir / "redoubt" / "held").exists() or wait_until(
-        "log is let go", lambda: not (service.main_dir / "redoubt" / "held").exists()
-    )
+    wait_until("log is let go", lambda: not (service.main_dir / "redoubt" / "held").exists())
     (hole,) = _holes(service)
     _, end = assert_archive_equals_engine(service)
     assert (hole["STATUS"], hole["AFTER_ROUND"], hole["START_LSN"], hole["END_LSN"]) == ("OPEN", 1, end, None)
@@ -153,7 +154,7 @@ def test_mandatory_lets_writers_wait_and_loses_nothing(service: ServiceUnderTest
     service.run("GRANT ALL ON test.* TO writer", "root@main")
     with Flood(service) as flood:
         row = _wait_for_health(service, "GATED")
-        assert "No space left" in row["CAUSE"]
+        wait_until("the cause is known", lambda: "No space left" in _state(service)["CAUSE"])
         assert row["BACKLOG_BYTES"] > 64 * 2**20
         with service.connect("root@main") as connection, connection.cursor() as cursor:
             cursor.execute("SET ob_query_timeout = 300000")

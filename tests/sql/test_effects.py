@@ -20,7 +20,7 @@ READS = [
     "(select 1) union all (select 2)",
     "( ( select 1 ) )",
     "select replace(a, 'b', 'c'), insert('abc', 1, 1, 'x'), `update` from t as share",
-    "select 'f(', \"g(\", \"it's\", 'say \"\\\"\"', /* h( */ 1 # i(",
+    'select \'f(\', "g(", "it\'s", \'say "\\""\', /* h( */ 1 # i(',
     "select /*+ query_timeout(100) */ 1",
     "select @a, @@autocommit, 5--1",
     "select a into @v from t",
