@@ -91,11 +91,11 @@ class Archiving:
         self._worker = worker
         self._statement = asyncio.Lock()
         self._changed = asyncio.Event()
-        self._saved = Round()
         self._tasks: set[asyncio.Task[None]] = set()
         self._heard_at = 0.0
         self.round = Round()
         """The present round, or the last one."""
+        self._saved = self.round
 
     @property
     def archives(self) -> list[TenantArchive]:

@@ -1,0 +1,123 @@
+"""The control's parts put together round fakes, and a loop whose time passes only when nothing else can happen."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, cast
+
+from redoubt.archive.messages import RoundProgress, RoundStopped
+from redoubt.catalog.catalog import Catalog
+from redoubt.catalog.journal import Journal
+from redoubt.control.archiving import Archiving
+from redoubt.control.chronicle import Chronicle
+from redoubt.control.cluster import Cluster
+from redoubt.control.handler import Handler
+from redoubt.control.parameters import Parameters
+from redoubt.control.tenant_archive import TenantArchive
+from redoubt.control.valve import Valve
+from tests.control.fakes import FakeCatalog, FakeEngine, FakeJournal, FakeWorker, tenant_with
+
+DISK = 2**40
+FAR = 2**62
+"""An SCN in the far future."""
+
+
+class Stage:
+    """An `Archiving` and what stands round it."""
+
+    def __init__(self, backup: Path) -> None:
+        self.catalog, self.worker, self.engine, self.journal = FakeCatalog(), FakeWorker(), FakeEngine(), FakeJournal()
+        catalog = cast("Catalog", self.catalog)
+        self.parameters = Parameters(catalog, lambda: DISK)
+        self.parameters.change({"backup_dest": f"file://{backup}"})
+        tenants = [tenant_with(self.engine)]
+        self.chronicle = Chronicle(cast("Journal", self.journal))
+        cluster = Cluster("c", 1, "identity")
+        self.archiving = Archiving(cluster, tenants, catalog, self.parameters, self.worker, self.chronicle)
+        self.valve = Valve(self.archiving, self.parameters, self.chronicle)
+        self.handler = Handler(tenants, self.archiving, self.parameters)
+
+    @property
+    def archive(self) -> TenantArchive:
+        """The main tenant's."""
+        return self.archiving.archives[0]
+
+    async def look(self) -> None:
+        """One look of the valve's."""
+        await self.valve.look(self.archive)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for a condition, ten seconds at most."""
+        async with asyncio.timeout(10):
+            while not condition():  # noqa: ASYNC110 - what is waited for has no event
+                await asyncio.sleep(0.005)
+
+    def sent(self, kind: type) -> int:
+        """How many commands of a kind the worker got."""
+        return sum(isinstance(command, kind) for command in self.worker.commands)
+
+    def progress(self, lsn: int, scn: int = FAR) -> None:
+        """The worker says that the archive is durable up to there."""
+        self.archiving.worker_says(RoundProgress(1001, self.archiving.round.round_id, lsn, scn, 10, 5, 1))
+
+    async def doing(self, **parameters: str) -> None:
+        """Begin a round that is DOING, with everything archived so far."""
+        self.parameters.change(parameters)
+        await self.archiving.start()
+        await self.until(lambda: not self.archiving._tasks)
+        self.progress(self.engine.end)
+
+    async def stopped(self) -> None:
+        """Stop the round."""
+        await self.archiving.stop()
+        self.archiving.worker_says(RoundStopped(1001, self.archiving.round.round_id, ""))
+
+    def told(self, what: str) -> list[tuple[str, str]]:
+        """The changes of a kind that are on record or will be."""
+        events = [*self.journal.events, *self.chronicle._events]
+        return [(event.state_before, event.state_after) for event in events if event.what == what]
+
+
+class TimelessLoop(asyncio.SelectorEventLoop):
+    """Its time is a number that leaps to the next timer when nothing is to be done. Not for threads."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        super().__init__(_LeapingSelector(self))
+
+    def time(self) -> float:
+        """The loop's time in seconds."""
+        return self.now
+
+    def settle(self) -> None:
+        """Run what can run without time passing."""
+        for _ in range(20):
+            self.run_until_complete(_turn())
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass."""
+        self.run_until_complete(asyncio.sleep(seconds))
+        self.settle()
+
+
+class _LeapingSelector(selectors.DefaultSelector):
+    def __init__(self, loop: TimelessLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        assert timeout is not None, "nothing will ever happen"
+        self._loop.now += max(0.0, timeout)
+        return super().select(0)
+
+
+async def _turn() -> None:
+    await asyncio.sleep(0)
+
+
+def play(scene: Coroutine[Any, Any, None]) -> None:
+    """Run a scene on a loop of its own."""
+    asyncio.run(scene)
