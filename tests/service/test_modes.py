@@ -14,6 +14,7 @@ import pymysql
 import pytest
 
 from tests.service.cluster import (
+    BLOCK_LOG_SIZE,
     ServiceUnderTest,
     WriteLoad,
     assert_archive_equals_engine,
@@ -92,7 +93,7 @@ def test_optional_goes_on_and_the_hole_is_on_record(service: ServiceUnderTest, s
         service.run("ALTER SYSTEM SET log_archive_spool_limit = '64M'")
         row = _wait_for_health(service, "BROKEN")
         written = len(flood.times)
-        wait_until("writers go on", lambda: len(flood.times) > written + 10)
+        wait_until("writers go on, for a block or two", lambda: len(flood.times) > written + 150)
     assert "more than log_archive_spool_limit allows" in row["CAUSE"]
     assert "No space left" in row["CAUSE"]
     assert flood.errors == []
@@ -124,7 +125,8 @@ def test_optional_goes_on_and_the_hole_is_on_record(service: ServiceUnderTest, s
 def _begin_beyond(service: ServiceUnderTest, lsn: int) -> None:
     """Begin a round whose start is beyond an LSN: the engine has recycled log up to its freeze point."""
     sql = "SELECT checkpoint_lsn FROM oceanbase.__all_virtual_ls_info"
-    wait_until("the freeze point has moved", lambda: service.run(sql, "root@main")[0]["checkpoint_lsn"] > lsn + 2**27)
+    beyond = (lsn // BLOCK_LOG_SIZE + 1) * BLOCK_LOG_SIZE
+    wait_until("the freeze point has moved", lambda: service.run(sql, "root@main")[0]["checkpoint_lsn"] > beyond)
     service.run("ALTER SYSTEM ARCHIVELOG")
     service.wait_for_status("DOING")
 
