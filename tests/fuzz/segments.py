@@ -12,7 +12,7 @@ import google_crc32c
 import zstandard
 from lz4 import frame as lz4_frame
 
-from redoubt.archive.layout import ClusterInfo, RoundInfo
+from redoubt.archive.layout import ClusterInfo, HoleInfo, Interruption, RoundInfo
 from redoubt.archive.record import Record, RecordError, dump_record, load_record
 from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_header, decode_segment
 
@@ -26,7 +26,7 @@ _HEAD = struct.Struct("<8sII")
 _FRAME = struct.Struct("<II")
 _SKIPPED = _FRAME.pack(0x184D2A51, 3) + b"xyz"
 _COMPRESS: dict[str, Callable[[bytes], bytes]] = {"zst": zstandard.compress, "lz4": lz4_frame.compress}
-_RECORDS: tuple[type[Record], ...] = (SegmentHeader, RoundInfo, ClusterInfo)
+_RECORDS: tuple[type[Record], ...] = (SegmentHeader, RoundInfo, ClusterInfo, Interruption, HoleInfo)
 _MOST_MEMORY = 4 * 1024 * 1024
 """Bytes that a refusal of the small inputs used here may take."""
 
@@ -210,6 +210,8 @@ def seeds_of_records() -> Iterator[tuple[str, bytes]]:
     yield "header", b"\0" + header[start : header.find(b"}", start) + 1]
     yield "round-info", b"\1" + dump_record(round_info, indent=2)
     yield "cluster-info", b"\2" + dump_record(ClusterInfo("redoubt", 1, "i"), indent=2)
+    yield "interruption", b"\3" + dump_record(Interruption(1001, 3, "engine-a", 9, 2, 5, "cause"), indent=2)
+    yield "hole-info", b"\4" + dump_record(HoleInfo(1001, 4, 3, 9, 2, 20, 5, 0, "cause"), indent=2)
     text = dump_record(ClusterInfo("redoubt", 1, "i"))
     for name, value in {
         "float": b"1.0",

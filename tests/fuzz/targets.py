@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import clients, effects, palf, replies, segments, settings, texts
+from . import clients, effects, palf, replies, rounds, segments, settings, texts
 from .target import Target
 
 TARGETS: dict[str, Target] = {
@@ -10,6 +10,7 @@ TARGETS: dict[str, Target] = {
     for target in (
         *palf.TARGETS,
         *segments.TARGETS,
+        *rounds.TARGETS,
         *replies.TARGETS,
         *clients.TARGETS,
         *texts.TARGETS,
