@@ -1,4 +1,4 @@
-"""`python -m benchmarks [backlog|service]`: all of them without an argument."""
+"""`python -m benchmarks [backlog|service|modes]`: all of them without an argument."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import backlog, service
+from benchmarks import backlog, modes, service
 
 
 def main() -> None:
     """Measure and print."""
-    which = sys.argv[1:] or ["backlog", "service"]
+    which = sys.argv[1:] or ["backlog", "service", "modes"]
     print(f"{os.cpu_count()} cores, {platform.platform()}, CPython {platform.python_version()}", flush=True)
     if "backlog" in which:
         with tempfile.TemporaryDirectory(prefix="redoubt-bench-") as folder:
             backlog.measure(Path(folder))
     if "service" in which:
         service.measure()
+    if "modes" in which:
+        modes.measure()
 
 
 if __name__ == "__main__":

@@ -19,9 +19,18 @@ def make_table(cluster: DemoCluster) -> None:
 
 
 def write_for(
-    cluster: DemoCluster, seconds: float, connections: int, *, rows: int = 1, pace: float | None = None
+    cluster: DemoCluster,
+    seconds: float,
+    connections: int,
+    *,
+    rows: int = 1,
+    pace: float | None = None,
+    latencies: list[float] | None = None,
 ) -> list[int]:
-    """When each commit was acknowledged, in ns since the epoch; `pace` is in commits a second over all connections."""
+    """When each commit was acknowledged, in ns since the epoch; `pace` is in commits a second over all connections.
+
+    How long each took is added to `latencies`, in seconds.
+    """
     acknowledged: list[list[int]] = [[] for _ in range(connections)]
     end = time.monotonic() + seconds
 
@@ -29,12 +38,15 @@ def write_for(
         with cluster.connect("root@main") as connection, connection.cursor() as cursor:
             due = time.monotonic()
             while time.monotonic() < end:
+                began = time.perf_counter()
                 if rows == 1:
                     cursor.execute(_SMALL.format(number=len(into)))
                 else:
                     values = ", ".join(f"({n * 7919 % 100003}, 'customer {n * 104729 % 9973}')" for n in range(rows))
                     cursor.execute(f"INSERT INTO test.t (a, note) VALUES {values}")
                 into.append(time.time_ns())
+                if latencies is not None:
+                    latencies.append(time.perf_counter() - began)
                 if pace is not None:
                     due += connections / pace
                     time.sleep(max(0.0, due - time.monotonic()))

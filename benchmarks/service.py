@@ -28,10 +28,10 @@ def measure() -> None:
     try:
         cluster.start()
         make_table(cluster)
-        _run(cluster, f"ALTER SYSTEM SET backup_dest = 'file://{cluster.destination}'")
+        run(cluster, f"ALTER SYSTEM SET backup_dest = 'file://{cluster.destination}'")
         _commits(cluster)
-        _run(cluster, "ALTER SYSTEM ARCHIVELOG")
-        _wait_for(cluster, "DOING")
+        run(cluster, "ALTER SYSTEM ARCHIVELOG")
+        wait_for(cluster, "DOING")
         _lag(cluster)
         _idle(cluster)
         cluster.stop()
@@ -45,11 +45,11 @@ def _commits(cluster: DemoCluster) -> None:
     write_for(cluster, 3.0, _CONNECTIONS)
     for _ in range(_COMMIT_PAIRS):
         off = len(write_for(cluster, _COMMIT_SECONDS, _CONNECTIONS)) / _COMMIT_SECONDS
-        _run(cluster, "ALTER SYSTEM ARCHIVELOG")
-        _wait_for(cluster, "DOING")
+        run(cluster, "ALTER SYSTEM ARCHIVELOG")
+        wait_for(cluster, "DOING")
         on = len(write_for(cluster, _COMMIT_SECONDS, _CONNECTIONS)) / _COMMIT_SECONDS
-        _run(cluster, "ALTER SYSTEM NOARCHIVELOG")
-        _wait_for(cluster, "STOP")
+        run(cluster, "ALTER SYSTEM NOARCHIVELOG")
+        wait_for(cluster, "STOP")
         pairs.append((off, on))
     off, on = (statistics.median(values) for values in zip(*pairs, strict=True))
     ratio = statistics.median(on / off for off, on in pairs)
@@ -64,7 +64,7 @@ def _lag(cluster: DemoCluster) -> None:
     """From a commit's acknowledgement to the moment when its log is seen, durable, in the destination."""
     seen: list[tuple[int, int]] = []
     stop = threading.Event()
-    round_id = _ask(cluster, "SELECT LOG_ARCHIVE_ROUND FROM CDB_OB_BACKUP_ARCHIVELOG WHERE TENANT_ID = 1")
+    round_id = ask(cluster, "SELECT LOG_ARCHIVE_ROUND FROM CDB_OB_BACKUP_ARCHIVELOG WHERE TENANT_ID = 1")
     folder = cluster.destination / "redoubt/1/incarnation_1/1001/clog" / str(round_id)
 
     def watch() -> None:
@@ -121,18 +121,21 @@ def _memory(pid: int, field: str) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field + ":"))
 
 
-def _run(cluster: DemoCluster, sql: str) -> None:
+def run(cluster: DemoCluster, sql: str) -> None:
+    """Run a statement as root@sys."""
     with cluster.connect("root@sys") as connection, connection.cursor() as cursor:
         cursor.execute(sql)
 
 
-def _ask(cluster: DemoCluster, sql: str) -> Any:
+def ask(cluster: DemoCluster, sql: str) -> Any:
+    """The first value that a query gives."""
     with cluster.connect("root@sys") as connection, connection.cursor() as cursor:
         cursor.execute(sql)
         row = cursor.fetchone()
         return row[0] if row else None
 
 
-def _wait_for(cluster: DemoCluster, status: str) -> None:
-    while _ask(cluster, "SELECT STATUS FROM CDB_OB_BACKUP_ARCHIVELOG WHERE TENANT_ID = 1") != status:
+def wait_for(cluster: DemoCluster, status: str) -> None:
+    """Wait for a STATUS of the round."""
+    while ask(cluster, "SELECT STATUS FROM CDB_OB_BACKUP_ARCHIVELOG WHERE TENANT_ID = 1") != status:
         time.sleep(0.1)

@@ -1,0 +1,122 @@
+"""What the modes cost a commit, and how soon archiving goes on after a kill; on real engines, to a local directory."""
+
+from __future__ import annotations
+
+import os
+import signal
+import statistics
+import threading
+import time
+from pathlib import Path
+
+from benchmarks.load import make_table, percentile, write_for
+from benchmarks.service import ask, run, wait_for
+from redoubt.archive.segment import SegmentName
+from redoubt.cli.demo_cluster import DemoCluster
+
+_CONNECTIONS = 8
+_SECONDS = 6.0
+_TURNS = 5
+_KILLS = 5
+_MODES = {
+    "no archiving": "",
+    "Optional": "backup_log_archive_option = 'optional', log_archive_sync_commit = False",
+    "Mandatory": "backup_log_archive_option = 'mandatory', log_archive_sync_commit = False",
+    "Mandatory, synchronous": "backup_log_archive_option = 'mandatory', log_archive_sync_commit = True",
+}
+
+
+def measure() -> None:
+    """Print the figures, each with its conditions."""
+    cluster = DemoCluster()
+    try:
+        cluster.start()
+        make_table(cluster)
+        run(cluster, f"ALTER SYSTEM SET backup_dest = 'file://{cluster.destination}'")
+        _commits(cluster)
+        _kills(cluster)
+        cluster.stop()
+    finally:
+        cluster.remove()
+
+
+def _commits(cluster: DemoCluster) -> None:
+    """Commit latency and commits a second in each mode, in turn, so that the machine's moods hit all alike."""
+    latencies: dict[str, list[float]] = {mode: [] for mode in _MODES}
+    rates: dict[str, list[float]] = {mode: [] for mode in _MODES}
+    write_for(cluster, 3.0, _CONNECTIONS)
+    for _ in range(_TURNS):
+        for mode, settings in _MODES.items():
+            _enter(cluster, settings)
+            spent = write_for(cluster, _SECONDS, _CONNECTIONS, latencies=latencies[mode])
+            rates[mode].append(len(spent) / _SECONDS)
+            _leave(cluster, settings)
+    for mode in _MODES:
+        p50, p99 = (percentile(latencies[mode], share) * 1000 for share in (0.5, 0.99))
+        rate = statistics.median(rates[mode])
+        ratio = statistics.median(a / b for a, b in zip(rates[mode], rates["no archiving"], strict=True))
+        print(
+            f"commit, {mode}: p50 {p50:.2f} ms, p99 {p99:.2f} ms, {rate:.0f} commits/s (ratio {ratio:.2f}); "
+            f"{_CONNECTIONS} connections, {_TURNS} times {_SECONDS:.0f} s",
+            flush=True,
+        )
+
+
+def _enter(cluster: DemoCluster, settings: str) -> None:
+    if settings:
+        run(cluster, f"ALTER SYSTEM SET {settings}")
+        run(cluster, "ALTER SYSTEM ARCHIVELOG")
+        wait_for(cluster, "DOING")
+        time.sleep(1.0)  # the backlog of the time without archiving is over
+
+
+def _leave(cluster: DemoCluster, settings: str) -> None:
+    if settings:
+        run(cluster, "ALTER SYSTEM NOARCHIVELOG")
+        wait_for(cluster, "STOP")
+
+
+def _kills(cluster: DemoCluster) -> None:
+    """From a SIGKILL to the next segment that is durable, while a client writes."""
+    _enter(cluster, _MODES["Optional"])
+    stop = threading.Event()
+    writer = threading.Thread(target=_write_on, args=(cluster, stop))
+    writer.start()
+    home = cluster.home.path
+    pid_files = {
+        "worker": home / "run" / "archive_worker.lock",
+        "main engine": home / "tenants" / "1001" / "run" / "seekdb.pid",
+    }
+    for victim, pid_file in pid_files.items():
+        spent = [_time_kill(cluster, int(pid_file.read_text())) for _ in range(_KILLS)]
+        print(f"SIGKILL of the {victim} to archiving again: {_shown(spent)}", flush=True)
+    stop.set()
+    writer.join()
+
+
+def _write_on(cluster: DemoCluster, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            write_for(cluster, 1.0, 1, pace=200.0)
+        except OSError:
+            time.sleep(0.05)
+
+
+def _time_kill(cluster: DemoCluster, pid: int) -> float:
+    time.sleep(3.0)
+    before = _segments(cluster)
+    began = time.monotonic()
+    os.kill(pid, signal.SIGKILL)
+    while not _segments(cluster) - before:
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+def _segments(cluster: DemoCluster) -> set[str]:
+    round_id = ask(cluster, "SELECT LOG_ARCHIVE_ROUND FROM CDB_OB_BACKUP_ARCHIVELOG WHERE TENANT_ID = 1")
+    folder = Path(cluster.destination) / "redoubt/1/incarnation_1/1001/clog" / str(round_id)
+    return {path.name for path in folder.iterdir() if SegmentName.parse(path.name)}
+
+
+def _shown(spent: list[float]) -> str:
+    return f"median {statistics.median(spent):.2f} s, most {max(spent):.2f} s ({len(spent)} kills, one writer)"
