@@ -23,16 +23,17 @@ T = TypeVar("T")
 
 _LOOK_PAUSE = 1.0
 """Seconds between two looks for something to merge."""
+_CANNOT_REMOVE = "merged segments cannot be removed"
 
 
 @dataclass(frozen=True)
 class Merged:
-    """A merged object: its name, size in bytes and SHA-256, and the parts that it replaces."""
+    """A merged object: its name and SHA-256, the parts that it replaces, and the bytes that are saved by that."""
 
     name: SegmentName
-    size: int
     digest: str
     parts: tuple[Part, ...]
+    saved: int
 
 
 def merge(store: RoundStore, parts: Sequence[Part]) -> Merged:
@@ -49,7 +50,8 @@ def merge(store: RoundStore, parts: Sequence[Part]) -> Merged:
     name, data = joined.finish()
     store.put(name, data)
     verify(store, name)
-    return Merged(name, len(data), hashlib.sha256(data).hexdigest(), tuple(parts))
+    saved = sum(part.size for part in parts) - len(data)
+    return Merged(name, hashlib.sha256(data).hexdigest(), tuple(parts), saved)
 
 
 def remove(store: RoundStore, parts: Sequence[Part]) -> None:
@@ -79,44 +81,56 @@ def tidy(store: RoundStore, listing: Listing) -> None:
         store.remove(each.name)
 
 
+@dataclass(frozen=True)
+class _Outcome:
+    """What came of a look at the oldest parts: `settled` of them stay as they are, and those behind them are merged."""
+
+    settled: int
+    merged: Merged | None
+    room: tuple[int, int] = (0, 0)
+
+
 class Merger:
-    """Merges a round's segments while more of them come. Keeps no more of them in mind than are to be merged yet."""
+    """Merges a round's segments while more of them come.
+
+    With a synchronous commit there are tens of thousands to merge: all that grows with them is done by the chores, so
+    that `step` never holds up a flush.
+    """
 
     def __init__(self, store: RoundStore, chores: Chores, listing: Listing, clock: Callable[[], float]) -> None:
         self._store = store
         self._chores = chores
         self._clock = clock
         self._parts = [Part(each.name, each.size) for each in listing.objects if not each.name.is_merged]
-        self._sum = [sum(part.size for part in self._parts), sum(_log(part) for part in self._parts)]
-        self._is_merging = self._has_ended = False
+        self._stored, self._log = _room(self._parts)
+        self._is_looking = self._has_ended = False
         self._next_look = float("-inf")
-        self.digests: dict[str, str] = {}
-        """SHA-256 of what was stored and merged by this job, by the name in the folder."""
+        self._digests: dict[str, str] = {}
         self.saved_bytes = 0
         self.saved_objects = 0
         if listing.covered:
-            self._do("merged segments cannot be removed", lambda: tidy(store, listing), lambda _: None)
+            self._do(_CANNOT_REMOVE, lambda: tidy(store, listing), lambda _: None)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of what was stored and merged by this job, by the name in the folder."""
+        return self._digests | {str(part.name): part.digest for part in self._parts if part.digest}
 
     def add(self, name: SegmentName, size: int, digest: str) -> None:
         """A segment is durable."""
-        part = Part(name, size, self._clock())
+        part = Part(name, size, self._clock(), digest)
         self._parts.append(part)
-        self._count(part, 1)
-        self.digests[str(name)] = digest
+        stored, log = part.room
+        self._stored, self._log = self._stored + stored, self._log + log
 
     def step(self) -> None:
         """Have something merged, if it is time to."""
         now = self._clock()
-        if self._is_merging or self._has_ended or now < self._next_look or not self._is_worth_a_look(now):
+        if self._is_looking or self._has_ended or now < self._next_look or not self._is_worth_a_look(now):
             return
-        self._next_look = now + _LOOK_PAUSE
-        plan = plan_merge(self._parts, now)
-        for part in self._parts[: plan.settled]:
-            self._count(part, -1)
-        del self._parts[: plan.settled]
-        if plan.parts:
-            self._is_merging = True
-            self._do("segments cannot be merged", lambda: merge(self._store, plan.parts), self._merged)
+        self._is_looking, self._next_look = True, now + _LOOK_PAUSE
+        parts = tuple(self._parts)
+        self._do("segments cannot be merged", lambda: self._look(parts, now), self._looked)
 
     def end(self) -> None:
         """Begin nothing any more, not even what failed before: the round is about to be frozen, which does the rest."""
@@ -136,25 +150,30 @@ class Merger:
         """Whether there may be something to merge; what is asked at each step must cost nothing."""
         if len(self._parts) <= NEWEST:
             return False
-        is_old = len(self._parts) >= MANY + NEWEST and now - self._parts[0].arrived >= SPAN
-        return is_old or self._sum[0] >= STORED_CAP or self._sum[1] >= LOG_CAP
+        is_ripe = len(self._parts) >= MANY + NEWEST and now - self._parts[0].arrived >= SPAN
+        return is_ripe or self._stored >= STORED_CAP or self._log >= LOG_CAP
 
-    def _merged(self, merged: Merged) -> None:
-        for part in merged.parts:
-            self._count(part, -1)
-            self.digests.pop(str(part.name), None)
+    def _look(self, parts: tuple[Part, ...], now: float) -> _Outcome:
+        """Merge the oldest of these if they are to be: a chore."""
+        plan = plan_merge(parts, now)
+        merged = merge(self._store, plan.parts) if plan.parts else None
+        return _Outcome(plan.settled, merged, _room(parts[: plan.settled + len(plan.parts)]))
+
+    def _looked(self, outcome: _Outcome) -> None:
+        self._is_looking = False
+        self._stored, self._log = self._stored - outcome.room[0], self._log - outcome.room[1]
+        self._digests.update((str(part.name), part.digest) for part in self._parts[: outcome.settled] if part.digest)
+        del self._parts[: outcome.settled]
+        if (merged := outcome.merged) is None:
+            return
         del self._parts[: len(merged.parts)]
-        self.digests[str(merged.name)] = merged.digest
-        self.saved_bytes += sum(part.size for part in merged.parts) - merged.size
+        self._digests[str(merged.name)] = merged.digest
+        self.saved_bytes += merged.saved
         self.saved_objects += len(merged.parts) - 1
-        self._do("merged segments cannot be removed", lambda: remove(self._store, merged.parts), lambda _: None)
-        self._is_merging = False
+        self._do(_CANNOT_REMOVE, lambda: remove(self._store, merged.parts), lambda _: None)
         self._next_look = float("-inf")
 
-    def _count(self, part: Part, sign: int) -> None:
-        self._sum[0] += sign * part.size
-        self._sum[1] += sign * _log(part)
 
-
-def _log(part: Part) -> int:
-    return part.name.end_lsn - part.name.start_lsn
+def _room(parts: Sequence[Part]) -> tuple[int, int]:
+    rooms = [part.room for part in parts]
+    return sum(stored for stored, _ in rooms), sum(log for _, log in rooms)

@@ -29,11 +29,17 @@ _HEADER = 400
 
 @dataclass(frozen=True)
 class Part:
-    """An object of a round: its name, its size in bytes, and when it came (seconds of the job's clock)."""
+    """An object of a round: its name, size in bytes, when it came (seconds of the job's clock), SHA-256 if known."""
 
     name: SegmentName
     size: int
     arrived: float = float("-inf")
+    digest: str = ""
+
+    @property
+    def room(self) -> tuple[int, int]:
+        """What it takes up of a merged object: bytes as stored, without a header of its own, and bytes of log."""
+        return max(self.size - _HEADER, 1), self.name.end_lsn - self.name.start_lsn
 
 
 @dataclass(frozen=True)
@@ -44,27 +50,6 @@ class Plan:
     parts: tuple[Part, ...]
 
 
-class _Sum:
-    """How large the object would be that some parts are merged into."""
-
-    def __init__(self) -> None:
-        self.stored = self.log = 0
-
-    def has_room_for(self, part: Part) -> bool:
-        """Whether it would stay within the caps. Any single part fits."""
-        stored, log = _sizes(part)
-        return not self.stored or (self.stored + stored <= STORED_CAP and self.log + log <= LOG_CAP)
-
-    def add(self, part: Part) -> None:
-        """Have one more."""
-        stored, log = _sizes(part)
-        self.stored, self.log = self.stored + stored, self.log + log
-
-    def is_full(self) -> bool:
-        """Whether nothing more of any use fits."""
-        return self.stored >= STORED_CAP or self.log >= LOG_CAP
-
-
 def plan_merge(parts: Sequence[Part], now: float) -> Plan:
     """What to merge of a round's parts that have never been merged, in order, while more of them come.
 
@@ -73,11 +58,12 @@ def plan_merge(parts: Sequence[Part], now: float) -> Plan:
     """
     settled = 0
     candidates = parts[: max(len(parts) - NEWEST, 0)]
-    for run in _runs(candidates):
-        is_last = settled + len(run) == len(candidates)
-        if len(run) > 1 and (not is_last or _is_full(run) or (len(run) >= MANY and now - run[0].arrived >= SPAN)):
+    for run, is_full in _runs(candidates):
+        is_closed = is_full or settled + len(run) < len(candidates)
+        is_ripe = len(run) >= MANY and now - run[0].arrived >= SPAN
+        if len(run) > 1 and (is_closed or is_ripe):
             return Plan(settled, tuple(run))
-        if is_last and not _is_full(run):
+        if not is_closed:
             break
         settled += len(run)
     return Plan(settled, ())
@@ -94,7 +80,7 @@ def plan_final(objects: Sequence[Part]) -> list[tuple[Part, ...]]:
     allowed = BUDGET * (fresh + merged) - (fresh + 2 * merged)
     groups: list[tuple[Part, ...]] = []
     for again in (False, True):
-        for run in _runs(objects, again=again):
+        for run, _ in _runs(objects, again=again):
             size = sum(part.size for part in run)
             if len(run) > 1 and size <= allowed:
                 allowed -= size
@@ -102,31 +88,25 @@ def plan_final(objects: Sequence[Part]) -> list[tuple[Part, ...]]:
     return groups
 
 
-def _runs(parts: Iterable[Part], *, again: bool = False) -> Iterator[list[Part]]:
-    """The runs of neighbours that fit into one object; with `again`, of small merged objects instead of fresh ones."""
-    run, total = list[Part](), _Sum()
+def _runs(parts: Iterable[Part], *, again: bool = False) -> Iterator[tuple[list[Part], bool]]:
+    """The runs of neighbours that fit into one object, and whether they fill it.
+
+    With `again`, of small merged objects instead of fresh ones. Any single part is a run.
+    """
+    run, stored, log = list[Part](), 0, 0
     for part in parts:
         if part.name.is_merged is not again or (again and part.size >= _SMALL):
             continue
-        if run and not (_are_neighbours(run[-1].name, part.name) and total.has_room_for(part)):
-            yield run
-            run, total = [], _Sum()
+        more_stored, more_log = part.room
+        fits = stored + more_stored <= STORED_CAP and log + more_log <= LOG_CAP
+        if run and not (fits and _are_neighbours(run[-1].name, part.name)):
+            yield run, False
+            run, stored, log = [], 0, 0
         run.append(part)
-        total.add(part)
+        stored, log = stored + more_stored, log + more_log
     if run:
-        yield run
+        yield run, stored >= STORED_CAP or log >= LOG_CAP
 
 
 def _are_neighbours(one: SegmentName, other: SegmentName) -> bool:
     return one.end_lsn == other.start_lsn and one.suffix == other.suffix
-
-
-def _is_full(run: list[Part]) -> bool:
-    total = _Sum()
-    for part in run:
-        total.add(part)
-    return total.is_full()
-
-
-def _sizes(part: Part) -> tuple[int, int]:
-    return max(part.size - _HEADER, 1), part.name.end_lsn - part.name.start_lsn
