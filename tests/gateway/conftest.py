@@ -72,7 +72,8 @@ def gate(door: Door) -> Iterator[Gate]:
 
 
 @pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    """Threads for statements that wait."""
+def pool(gate: Gate) -> Iterator[ThreadPoolExecutor]:
+    """Threads for statements that wait; a test that fails leaves none of them waiting."""
     with ThreadPoolExecutor() as pool:
         yield pool
+        gate.relent()

@@ -101,6 +101,11 @@ class Gate:
         """Have all durable that waits for it."""
         self._in_loop(self._wake)
 
+    def relent(self) -> None:
+        """Let everybody through, for good."""
+        self._archive_stands = False
+        self.open()
+
     def reset(self) -> None:
         """Be as new."""
         assert (self.waiting, self.held, self.writing_now) == (0, 0, 0)

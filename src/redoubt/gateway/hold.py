@@ -59,12 +59,11 @@ class Hold:
                     raise NotDurable(str(error)) from error
                 self.refusal, self.sequence = error, chunk[_HEADER - 1]
                 return False
-        # A request for a file is no part of what is said in the end: an error may still follow it.
-        self._begun = not reply.wants_file
+        self._begun = not reply.between_results
         return True
 
     def _says_committed(self, reply: Reply) -> bool:
-        """Tell whether the client could take a commit from this chunk: from its first bytes, or a result's end.
+        """Tell whether the client could take a commit from this chunk: from a result's first bytes, or its end.
 
         Plain DML commits only with an OK that leaves no transaction open.
         """

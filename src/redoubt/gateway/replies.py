@@ -81,6 +81,11 @@ class Reply:
         return not self._body and not self._continued
 
     @property
+    def between_results(self) -> bool:
+        """Whether a result begins with the next packet, or would: in its place an error may stand as well."""
+        return self.at_boundary and self._state == self._result
+
+    @property
     def done(self) -> bool:
         """Whether the reply is complete."""
         return self._finished and self.at_boundary
