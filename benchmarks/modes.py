@@ -7,7 +7,10 @@ import signal
 import statistics
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
+
+import pymysql
 
 from benchmarks.load import make_table, percentile, write_for
 from benchmarks.service import ask, run, wait_for
@@ -95,11 +98,12 @@ def _kills(cluster: DemoCluster) -> None:
 
 
 def _write_on(cluster: DemoCluster, stop: threading.Event) -> None:
+    """Insert a row every few milliseconds, with a new connection whenever the old one breaks."""
     while not stop.is_set():
-        try:
-            write_for(cluster, 1.0, 1, pace=200.0)
-        except OSError:
-            time.sleep(0.05)
+        with suppress(pymysql.err.MySQLError), cluster.connect("root@main") as connection:
+            while not stop.wait(0.005):
+                connection.cursor().execute("INSERT INTO test.t (a) VALUES (1)")
+        stop.wait(0.02)
 
 
 def _time_kill(cluster: DemoCluster, pid: int) -> float:
