@@ -1,0 +1,65 @@
+"""Whether a destination works and whose it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from redoubt.archive.layout import ClusterPath
+from redoubt.control.claims import check_new, claim, works
+from redoubt.control.cluster import Cluster
+from redoubt.sql.errors import SqlError
+
+OURS, OTHERS = Cluster("c", 1, "ours"), Cluster("c", 1, "others")
+
+
+def test_a_destination_is_claimed_once_and_stays_ours(tmp_path: Path) -> None:
+    """Another cluster of the same name and number is refused; what holds our archive is no new destination."""
+    uri = f"file://{tmp_path}"
+    check_new(OURS, uri)
+    claim(OURS, uri, [1001], 1)
+    claim(OURS, uri, [1001], 2)
+
+    with pytest.raises(SqlError, match="archive of another cluster") as refused:
+        claim(OTHERS, uri, [1001], 1)
+    assert refused.value.code == 9026
+    with pytest.raises(SqlError, match="holds a log archive already"):
+        check_new(OURS, uri)
+
+
+def test_what_is_in_the_way_of_a_round_is_not_touched(tmp_path: Path) -> None:
+    """Somebody else's files in the round's folder."""
+    folder = tmp_path / ClusterPath("c", 1).round(1001, 3).folder
+    folder.mkdir(parents=True)
+    (folder / "something").write_text("kept")
+
+    with pytest.raises(SqlError, match=r"holds something in .* already"):
+        claim(OURS, f"file://{tmp_path}", [1001], 3)
+    claim(OURS, f"file://{tmp_path}", [1001], 4)
+    assert (folder / "something").read_text() == "kept"
+
+
+def test_a_record_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    """It may be anybody's."""
+    info = tmp_path / ClusterPath("c", 1).info
+    info.parent.mkdir(parents=True)
+    info.write_text("nonsense")
+
+    with pytest.raises(SqlError) as refused:
+        claim(OURS, f"file://{tmp_path}", [1001], 1)
+    assert refused.value.code == 9026
+
+
+def test_a_destination_that_does_not_work(tmp_path: Path) -> None:
+    """The cause is told, as error 9026."""
+    (tmp_path / "file").touch()
+    for uri in (f"file://{tmp_path}/file", "nonsense"):
+        assert not works(uri)
+        with pytest.raises(SqlError) as refused:
+            check_new(OURS, uri)
+        assert refused.value.code == 9026
+        with pytest.raises(SqlError) as refused:
+            claim(OURS, uri, [1001], 1)
+        assert refused.value.code == 9026
+    assert works(f"file://{tmp_path}")

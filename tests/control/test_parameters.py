@@ -1,0 +1,201 @@
+"""The parameters: what they may be, together and alone, and that a change is whole."""
+
+from __future__ import annotations
+
+import threading
+from typing import cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from redoubt.catalog.catalog import Catalog
+from redoubt.catalog.session import CatalogError
+from redoubt.control.parameters import (
+    AUTO_RESTART,
+    BACKUP_DEST,
+    LAG_TARGET,
+    LOG_ARCHIVE_OPTION,
+    PARAMETERS,
+    SPOOL_LIMIT,
+    SYNC_COMMIT,
+    SYNC_FALLBACK,
+    SYNC_TIMEOUT,
+    Parameters,
+)
+from redoubt.model.valve import MIN_LIMIT
+from redoubt.sql.errors import SqlError
+from redoubt.sql.log_archive_option import LogArchiveOption, Mode
+from redoubt.sql.parser import parse
+from redoubt.sql.statements import SetParameters
+from tests.control.fakes import FakeCatalog, FakeSession
+from tests.control.stage import DISK, Stage, play
+
+BOOLS = (SYNC_COMMIT, SYNC_FALLBACK, AUTO_RESTART)
+
+
+def parameters(catalog: FakeCatalog | None = None) -> Parameters:
+    """Those of a new cluster."""
+    return Parameters(cast("Catalog", catalog or FakeCatalog()), lambda: DISK)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (SPOOL_LIMIT, "64M"),
+        (SPOOL_LIMIT, "64"),
+        (SPOOL_LIMIT, str(64 * 1024) + "k"),
+        (SPOOL_LIMIT, "1T"),
+        (LAG_TARGET, "1s"),
+        (LAG_TARGET, "1"),
+        (LAG_TARGET, "2h"),
+        (SYNC_TIMEOUT, "100ms"),
+        (SYNC_TIMEOUT, "1h"),
+        *((name, word) for name in (SYNC_FALLBACK, AUTO_RESTART) for word in ("True", "on", "1", "no", "F", "0")),
+        (SYNC_COMMIT, "False"),
+        (BACKUP_DEST, "whatever: looked at elsewhere"),
+    ],
+)
+def test_what_a_parameter_may_be(name: str, text: str) -> None:
+    """Both ends of a range are in it."""
+    parameters().check({name: text})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        (SPOOL_LIMIT, "0", r"out of range \[64M, 1048576M\]"),
+        (SPOOL_LIMIT, "63M", "out of range"),
+        (SPOOL_LIMIT, f"{MIN_LIMIT - 1}b", "out of range"),
+        (SPOOL_LIMIT, f"{DISK + 1}B", "out of range"),
+        (SPOOL_LIMIT, "2T", "out of range"),
+        (SPOOL_LIMIT, "999999999999999999P", "out of range"),
+        (SPOOL_LIMIT, "", "not a capacity"),
+        (SPOOL_LIMIT, "-1G", "not a capacity"),
+        (SPOOL_LIMIT, "4.5G", "not a capacity"),
+        (SPOOL_LIMIT, "much", "not a capacity"),
+        (LAG_TARGET, "0", r"out of range \[1s, 7200s\]"),
+        (LAG_TARGET, "7201s", "out of range"),
+        (LAG_TARGET, "999ms", "out of range"),
+        (LAG_TARGET, "soon", "not a time"),
+        (SYNC_TIMEOUT, "99ms", r"out of range \[0.1s, 3600s\]"),
+        (SYNC_TIMEOUT, "1d", "out of range"),
+        *((name, word, "neither True nor False") for name in BOOLS for word in ("", "2", "maybe", "truee")),
+        (LOG_ARCHIVE_OPTION, "sometimes", "is not one of"),
+        (SYNC_COMMIT, "True", "needs the mode MANDATORY"),
+    ],
+)
+def test_what_a_parameter_may_not_be(name: str, text: str, why: str) -> None:
+    """It is refused with what it may be."""
+    with pytest.raises(SqlError, match=why) as refused:
+        parameters().check({name: text})
+    assert refused.value.code == 4147
+
+
+@given(st.text(max_size=10), st.sampled_from(sorted(set(PARAMETERS) - {BACKUP_DEST})))
+def test_whatever_is_typed_is_taken_or_refused(text: str, name: str) -> None:
+    """As 4147; and what was taken can be used."""
+    now = parameters()
+    code = None
+    try:
+        now.check({name: text})
+    except SqlError as error:
+        code = error.code
+    assert code in {None, 4147}
+    if code:
+        return
+    now.change({name: text})
+    use = {"TIME": now.seconds, "CAPACITY": now.size, "BOOL": now.is_on, "STRING": now.value}
+    use[PARAMETERS[name].data_type](name)
+
+
+@pytest.mark.parametrize("names", [(LOG_ARCHIVE_OPTION, SYNC_COMMIT), (SYNC_COMMIT, LOG_ARCHIVE_OPTION)])
+def test_a_synchronous_commit_needs_mandatory_also_in_one_set(names: tuple[str, str]) -> None:
+    """In either order the two are judged together."""
+    now = parameters()
+    good = {LOG_ARCHIVE_OPTION: "mandatory", SYNC_COMMIT: "on"}
+    now.check({name: good[name] for name in names})
+    now.change(good)
+    now.check({SYNC_COMMIT: "True"})
+
+    bad = {LOG_ARCHIVE_OPTION: "optional", SYNC_COMMIT: "on"}
+    with pytest.raises(SqlError, match="needs the mode MANDATORY"):
+        now.check({name: bad[name] for name in names})
+    now.check({LOG_ARCHIVE_OPTION: "optional"})
+
+
+def test_a_change_is_whole_and_survives(stage: Stage) -> None:
+    """What the catalog did not take is not in effect; what it took is there after a restart."""
+    catalog = stage.catalog
+    catalog.failures = 1
+    with pytest.raises(CatalogError):
+        stage.parameters.change({LOG_ARCHIVE_OPTION: "mandatory", SPOOL_LIMIT: "1G"})
+    assert (stage.parameters.is_mandatory, stage.parameters.size(SPOOL_LIMIT)) == (False, 2**32)
+    stage.parameters.change({LOG_ARCHIVE_OPTION: "mandatory", SPOOL_LIMIT: "1G"})
+
+    again = parameters(catalog)
+    assert again.log_archive_option is LogArchiveOption.DEFAULT
+    again.load()
+    assert (again.is_mandatory, again.size(SPOOL_LIMIT), again.value(LOG_ARCHIVE_OPTION)) == (True, 2**30, "mandatory")
+    fresh = parameters()
+    fresh.load()
+    assert (fresh.seconds(LAG_TARGET), fresh.is_on(SYNC_COMMIT), fresh.backup_dest) == (120.0, False, "")
+
+
+def test_two_changes_at_once_are_both_in_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The option that each makes is that of the other, changed."""
+    catalog = FakeCatalog()
+    now = parameters(catalog)
+    keep = catalog.set_parameters
+    second = threading.Thread(target=now.change, args=({LOG_ARCHIVE_OPTION: "compression=zstd_1.3.8"},))
+
+    def keep_meanwhile(values: dict[str, str]) -> None:
+        monkeypatch.setattr(catalog, "set_parameters", keep)
+        second.start()
+        keep(values)
+
+    monkeypatch.setattr(catalog, "set_parameters", keep_meanwhile)
+    now.change({LOG_ARCHIVE_OPTION: "mandatory"})
+    second.join()
+
+    assert (now.log_archive_option.mode, str(now.log_archive_option.compression)) == (Mode.MANDATORY, "zstd_1.3.8")
+
+
+def test_the_defaults_are_values_that_may_be_set() -> None:
+    """All of them, and together."""
+    parameters().check({name: parameter.default for name, parameter in PARAMETERS.items()})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [f"{SPOOL_LIMIT} = '1M'", f"{SYNC_COMMIT} = True", f"{BACKUP_DEST} = 'nonsense'", f"{LAG_TARGET} = 'x'"],
+)
+def test_one_wrong_value_in_a_set_keeps_all_from_being_set(stage: Stage, wrong: str) -> None:
+    """Ours and the engine's."""
+    session = FakeSession()
+    before = dict(stage.catalog.values)
+    statement = parse(f"ALTER SYSTEM SET {AUTO_RESTART} = True, an_engines_own = 1, {wrong}")
+    assert isinstance(statement, SetParameters)
+
+    async def scene() -> None:
+        with pytest.raises(SqlError):
+            await stage.handler.handle(statement, session)
+
+    play(scene())
+
+    assert stage.catalog.values == before
+    assert len(session.asked) == 1  # whether it may
+
+
+def test_a_set_takes_effect_at_once(stage: Stage) -> None:
+    """The valve looks, the worker is told."""
+    statement = parse(f"ALTER SYSTEM SET {SYNC_COMMIT} = True, {LOG_ARCHIVE_OPTION} = 'mandatory'")
+    assert isinstance(statement, SetParameters)
+
+    async def scene() -> None:
+        await stage.handler.handle(statement, FakeSession())
+
+    play(scene())
+
+    assert stage.archive.kicked.is_set()
+    assert (stage.parameters.is_mandatory, stage.parameters.is_on(SYNC_COMMIT)) == (True, True)
