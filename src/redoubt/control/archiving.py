@@ -32,8 +32,9 @@ from redoubt.archive.messages import (
 )
 from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.session import CatalogError
+from redoubt.control.asking import DestinationDesk
 from redoubt.control.chronicle import Chronicle
-from redoubt.control.claims import check_new, claim
+from redoubt.control.claims import check_new, claim, works
 from redoubt.control.cluster import Cluster, Tenant
 from redoubt.control.parameters import Parameters
 from redoubt.control.tenant_archive import TenantArchive
@@ -90,6 +91,7 @@ class Archiving:
         self._parameters = parameters
         self._worker = worker
         self._statement = asyncio.Lock()
+        self._desk = DestinationDesk()
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._heard_at = 0.0
@@ -122,7 +124,8 @@ class Archiving:
                 raise backup_dest_not_valid("it is empty; set it first: ALTER SYSTEM SET backup_dest = 'file:///…'")
             if self.round.status is not RoundStatus.STOP:
                 raise not_supported("start log archive backup when not STOP")
-            await asyncio.to_thread(claim, self._cluster, uri, list(self._archives), self.round.round_id + 1)
+            tenant_ids, round_id = list(self._archives), self.round.round_id + 1
+            await self._desk.ask(uri, claim, self._cluster, uri, tenant_ids, round_id)
             now = time.time_ns()
             begun = rounds.begin(
                 self.round,
@@ -177,9 +180,13 @@ class Archiving:
             if self.round.status in _HOLDING_NOTHING:
                 await asyncio.to_thread(archive.tenant.engine.release_all_log)
 
+    async def destination_works(self) -> bool:
+        """Whether objects can be stored in the present round's destination just now. Raises SqlError."""
+        return await self._desk.ask(self.round.destination, works, self.round.destination)
+
     async def check_new_destination(self, uri: str) -> None:
         """Whether `backup_dest` may become `uri` now. Raises SqlError."""
-        await asyncio.to_thread(check_new, self._cluster, uri)
+        await self._desk.ask(uri, check_new, self._cluster, uri)
 
     def worker_started(self) -> None:
         """See `Listener`: tell the new worker everything."""

@@ -8,7 +8,6 @@ import time
 import structlog
 
 from redoubt.catalog.session import CatalogError
-from redoubt.control import claims
 from redoubt.control.archiving import Archiving
 from redoubt.control.parameters import AUTO_RESTART, Parameters
 from redoubt.model.rounds import RoundStatus
@@ -61,7 +60,7 @@ class AutoRestart:
         """
         now = self._archiving.round
         if now.status is RoundStatus.INTERRUPTED:
-            if time.monotonic() < self._not_before or not await asyncio.to_thread(claims.works, now.destination):
+            if time.monotonic() < self._not_before or not await self._archiving.destination_works():
                 return False
             await self._archiving.stop()
             self._stopped_round = now.round_id  # only now is it ours: somebody else may have stopped it meanwhile
