@@ -1,0 +1,97 @@
+"""Destinations that give no answer, and two services on one destination."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.service.cluster import (
+    ServiceUnderTest,
+    WriteLoad,
+    assert_archive_equals_engine,
+    is_alive,
+    wait_until,
+)
+from tests.service.disks import StallingDisk
+
+
+def _state(service: ServiceUnderTest) -> dict[str, Any]:
+    return service.run("SELECT * FROM CDB_REDOUBT_ARCHIVELOG_STATUS WHERE TENANT_ID = 1001")[0]
+
+
+@pytest.mark.timeout(180)
+def test_an_answer_that_never_comes_is_named_and_waited_out(
+    service: ServiceUnderTest, stalling_disk: StallingDisk
+) -> None:
+    """Clients do not notice, the status says who is silent, and archiving goes on by itself when the answer comes."""
+    service.keep_engine_log()
+    service.backup = stalling_disk.path
+    service.archive()
+    with WriteLoad(service).running() as load:
+        with stalling_disk.stalled():
+            row = wait_until("it is named", lambda: (row := _state(service))["HEALTH"] == "BEHIND" and row)
+            commits = load.commits
+            wait_until("writers go on", lambda: load.commits > commits + 100)
+        wait_until("it is over", lambda: _state(service)["HEALTH"] == "FINE")
+    service.stop_archiving()
+
+    assert "has not answered" in row["CAUSE"]
+    assert_archive_equals_engine(service)
+
+
+@pytest.mark.timeout(240)
+def test_statements_are_bounded_when_the_destination_is_silent(
+    service: ServiceUnderTest, stalling_disk: StallingDisk
+) -> None:
+    """NOARCHIVELOG ends the round without it, ARCHIVELOG says that nothing answers; afterwards all is well again."""
+    service.keep_engine_log()
+    service.backup = stalling_disk.path
+    service.archive()
+    with stalling_disk.stalled():
+        service.run("ALTER SYSTEM NOARCHIVELOG")
+        service.wait_for_status("STOP", timeout=60)
+        code, text = service.error("ALTER SYSTEM ARCHIVELOG")
+        assert (code, "did not answer within" in text) == (9026, True)
+        assert service.run("SELECT 1 AS one", "root@main") == [{"one": 1}]
+    wait_until("a round begins", lambda: _begins(service))
+    service.wait_for_status("DOING")
+    service.stop_archiving()
+
+    assert_archive_equals_engine(service, 2)
+    assert (service.round_folder(2) / "single_piece_info").exists()
+
+
+def _begins(service: ServiceUnderTest) -> bool:
+    if service.status() != "STOP":
+        return True
+    return service.mariadb("ALTER SYSTEM ARCHIVELOG").returncode == 0
+
+
+@pytest.mark.timeout(180)
+def test_a_copied_home_does_not_write_into_the_originals_round(service: ServiceUnderTest, tmp_path: Path) -> None:
+    """Both say that the round is theirs; the second is refused, by name, and the first goes on undisturbed."""
+    service.keep_engine_log()
+    service.archive()
+    children = service.children()
+    assert service.stop() == 0
+    wait_until("everything has ended", lambda: not any(is_alive(pid) for pid in children))
+    copy = ServiceUnderTest(tmp_path / "copy")
+    shutil.copytree(service.home, copy.home)
+    service.start()
+    worker = wait_until("a worker", lambda: service.worker_pid())
+    segments = len(service.segments())
+    wait_until("the original goes on", lambda: len(service.segments()) > segments)
+    try:
+        copy.start()
+        row = wait_until("the copy is refused", lambda: (row := _state(copy))["HEALTH"] == "BEHIND" and row)
+        with WriteLoad(copy, connections=1).running(), WriteLoad(service, connections=1).running() as load:
+            wait_until("both are written to", lambda: load.commits > 200)
+    finally:
+        copy.close()
+    service.stop_archiving()
+
+    assert f"pid {worker}" in row["CAUSE"]
+    assert_archive_equals_engine(service)
