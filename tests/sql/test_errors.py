@@ -46,3 +46,29 @@ def test_errors(error: errors.SqlError, code: int, sqlstate: str, message: str) 
     """Each error has the number, state and text that a client of OceanBase knows."""
     assert (code, sqlstate, message) == (error.code, error.sqlstate, error.message)
     assert f"{code} ({sqlstate}): {message}" == str(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "parts"),
+    [
+        (errors.unknown_tenant("t9"), 5157, ["Unknown tenant 't9'"]),
+        (errors.engine_away("it is down"), 1053, ["it is down; ", "try again"]),
+        (
+            errors.gate_closed("much waits", 1.26),
+            4012,
+            ["MANDATORY", "much waits", "Waited 1.3 s", "was not run", "'optional'", "log_archive_spool_limit"],
+        ),
+        (errors.commit_not_archived("too late"), 4012, ["too late", "is committed in the engine", "Don't repeat"]),
+        (
+            errors.commit_interrupted("damaged"),
+            9027,
+            ["interrupted: damaged", "committed in the engine", "not archived"],
+        ),
+    ],
+)
+def test_errors_that_say_what_to_do(error: errors.SqlError, code: int, parts: list[str]) -> None:
+    """What failed, what is so all the same, and the next step; none is longer than an error packet takes."""
+    assert error.code == code
+    assert [part for part in parts if part not in error.message] == []
+    assert len(error.sqlstate) == 5
+    assert len(error.message) < 512

@@ -1,0 +1,1 @@
+"""Tests of the catalog on a real engine, read as a user would."""

@@ -1,0 +1,42 @@
+"""One real engine with a catalog for all of these tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from redoubt.catalog import schema
+from redoubt.catalog.catalog import Catalog
+from redoubt.catalog.journal import Journal
+from redoubt.catalog.session import CatalogSession
+from redoubt.engines.seekdb.account import connect
+from tests.seekdb.running import Seekdb, running_seekdb
+
+
+@pytest.fixture(scope="session")
+def sys_engine() -> Iterator[Seekdb]:
+    """A running engine with the catalog's tables and views."""
+    with running_seekdb() as seekdb:
+        session = CatalogSession(lambda: connect(seekdb.base))
+        Catalog(session).prepare()
+        yield seekdb
+        session.close()
+
+
+@pytest.fixture
+def session(sys_engine: Seekdb) -> Iterator[CatalogSession]:
+    """A session on it, with nothing in the journal and the catalog."""
+    session = CatalogSession(lambda: connect(sys_engine.base))
+    tables = (schema.STATE_TABLE, schema.EVENT_TABLE, schema.HOLE_TABLE, schema.HISTORY_TABLE, schema.PIECE_TABLE)
+    with session.cursor() as cursor:
+        for table in tables:
+            cursor.execute(f"DELETE FROM {table}")
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def journal(session: CatalogSession) -> Journal:
+    """An empty journal."""
+    return Journal(session)
