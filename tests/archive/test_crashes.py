@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from redoubt.archive.job import RoundJob
 from redoubt.archive.messages import Event, RoundProgress, RoundStopped
+from redoubt.archive.store import RoundStore
 
 from .fakes import (
+    PATH,
     TASK,
     Clock,
     CrashError,
@@ -43,12 +46,22 @@ class Countdown:
             raise CrashError
 
 
+@pytest.fixture(autouse=True)
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments are merged when there are three, whatever their age."""
+    for module in ("merging", "merger"):
+        monkeypatch.setattr(f"redoubt.archive.{module}.MANY", 3)
+        monkeypatch.setattr(f"redoubt.archive.{module}.NEWEST", 1)
+        monkeypatch.setattr(f"redoubt.archive.{module}.SPAN", 0.0)
+
+
 def reported(events: list[Event]) -> int:
     """The LSN up to which these events say that the log is durable."""
     return max((event.lsn for event in events if isinstance(event, RoundProgress)), default=0)
 
 
-@given(lives=st.lists(st.tuples(GROUP_SIZES, st.integers(0, 10), st.booleans(), CODECS), max_size=5), end=GROUP_SIZES)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(lives=st.lists(st.tuples(GROUP_SIZES, st.integers(0, 40), st.booleans(), CODECS), max_size=5), end=GROUP_SIZES)
 def test_a_crash_at_any_operation_loses_and_doubles_nothing(
     lives: list[tuple[list[int], int, bool, str]], end: list[int]
 ) -> None:
@@ -61,7 +74,10 @@ def test_a_crash_at_any_operation_loses_and_doubles_nothing(
         events: list[Event] = []
         try:
             job = RoundJob(TASK, log, destination, small_means(codec=lambda codec=codec: codec))
-            for _ in range(6):
+            clock = job._means.clock
+            assert isinstance(clock, Clock)
+            for _ in range(12):
+                clock.now += 0.4
                 events += job.step()[1]
         except CrashError:
             pass
@@ -80,22 +96,27 @@ def test_a_crash_at_any_operation_loses_and_doubles_nothing(
     assert events[-1] == RoundStopped(TASK.tenant_id, TASK.round, "")
     assert log.data == archived(destination)
     assert len(log.data) == reported(events)
+    assert RoundStore(destination, PATH).listing().covered == ()
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_crash_between_threads_loses_and_doubles_nothing(data: st.DataObject) -> None:
     """Encoders finish in any order, the storer when it likes, and the process is gone at any moment."""
     log, destination, durable = MemoryLog(), MemoryDestination(), 0
     for _life in range(3):
-        clock, encoders, storer = Clock(), PatientExecutor(), PatientExecutor()
-        job = RoundJob(TASK, log, destination, small_means(clock=clock, encoders=encoders, storer=storer))
-        for action in data.draw(st.lists(st.sampled_from("wesst"), max_size=25)):
+        clock, encoders, storer, merger = Clock(), PatientExecutor(), PatientExecutor(), PatientExecutor()
+        means = small_means(clock=clock, encoders=encoders, storer=storer, merger=merger)
+        job = RoundJob(TASK, log, destination, means)
+        for action in data.draw(st.lists(st.sampled_from("wesstm"), max_size=35)):
             if action == "w":
                 log.append(*[random_log(size, len(log.groups)) for size in data.draw(GROUP_SIZES)])
             elif action == "e" and encoders.waiting:
                 encoders.run_one(data.draw(st.integers(0, len(encoders.waiting) - 1)))
             elif action == "s" and storer.is_ready():
                 storer.run_one()
+            elif action == "m" and merger.waiting:
+                merger.run_one()
             elif action == "t":
                 clock.now += 0.5
                 durable = max(durable, reported(job.step()[1]))

@@ -9,11 +9,21 @@ from dataclasses import replace
 
 import pytest
 
+from redoubt.archive.freezing import frozen
 from redoubt.archive.job import RoundJob
 from redoubt.archive.layout import RoundInfo
-from redoubt.archive.messages import Event, Flushed, RoundBroken, RoundProgress, RoundStopped, RoundTrouble
+from redoubt.archive.messages import (
+    Event,
+    Flushed,
+    RoundBroken,
+    RoundFreezing,
+    RoundProgress,
+    RoundStopped,
+    RoundTrouble,
+)
 from redoubt.archive.record import dump_record
 from redoubt.archive.segment import SegmentName
+from redoubt.archive.store import RoundStore
 from redoubt.model.seams import DestinationError
 
 from .fakes import (
@@ -383,3 +393,217 @@ def test_progress_is_told_now_and_then_under_flushes(destination: MemoryDestinat
     assert [Flushed(1001, 3, number) for number in range(1, 101)] == [e for e in events if isinstance(e, Flushed)]
     assert 9 <= len(progress) <= 12
     assert len(log.data) == next(event.lsn for event in [*ending, *progress[::-1]] if isinstance(event, RoundProgress))
+
+
+def test_a_destination_that_hangs_is_trouble(
+    destination: MemoryDestination, log: MemoryLog, threads: ThreadPoolExecutor
+) -> None:
+    """Said once while it lasts, and that it is over; what was waiting is stored."""
+    clock, answer = Clock(), threading.Event()
+    job = RoundJob(TASK, log, destination, small_means(clock=clock, storer=threads))
+    until(lambda: bool(job.step()[1]))
+    hanging = threading.Event()
+
+    def hang(operation: str, _name: str) -> None:
+        if operation == "put":
+            hanging.set()
+            assert answer.wait(20)
+
+    destination.failing = hang
+    until(lambda: job.step() is not None and hanging.is_set())
+    quiet = steps(job)
+    clock.now += 5
+    events = steps(job, 50)
+    destination.failing = lambda *_: None
+    answer.set()
+    until(lambda: RoundTrouble(1001, 3, "") in job.step()[1])
+    job.abandon()
+    name = PATH.segment(SegmentName(0, 40, ".redo"))
+
+    assert quiet == []
+    assert [RoundTrouble(1001, 3, f"the destination has not answered for 5 s (storing {name})")] == events
+
+
+def test_a_round_with_another_writer_is_waited_for(
+    destination: MemoryDestination, log: MemoryLog, threads: ThreadPoolExecutor
+) -> None:
+    """Who it is, is said; nothing is claimed or written before the lock is ours."""
+    lock = destination.lock(PATH.lock, "pid 1 on elsewhere")
+    job = RoundJob(TASK, log, destination, small_means(storer=threads))
+    events: list[Event] = []
+
+    def told() -> bool:
+        events.extend(job.step()[1])
+        return bool(events)
+
+    until(told)
+    before = dict(destination.objects)
+    lock.release()
+    until(lambda: PATH.info in destination.objects)
+    job.abandon()
+    threads.submit(lambda: None).result(20)
+
+    assert [RoundTrouble(1001, 3, f"{PATH.lock} is held by pid 1 on elsewhere")] == events
+    assert before == {}
+
+
+def test_the_lock_goes_when_nothing_is_under_way_any_more(destination: MemoryDestination, log: MemoryLog) -> None:
+    """Neither on the storer nor on the merger; then the threads may end."""
+    storer, merger, closed = PatientExecutor(), PatientExecutor(), list[None]()
+    means = small_means(storer=storer, merger=merger, close=lambda: closed.append(None))
+    job = RoundJob(TASK, log, destination, means)
+    storer.run_all()
+    job.step()
+    job.abandon()
+    job.abandon()
+    storer.run_all()
+    held = dict(destination.locks)
+    merger.run_all()
+    storer.run_all()
+
+    assert {PATH.lock: "a test"} == held
+    assert destination.locks == {}
+    assert closed == [None]
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments are merged when there are four old ones, and the newest as well."""
+    for module in ("merging", "merger"):
+        monkeypatch.setattr(f"redoubt.archive.{module}.MANY", 4)
+        monkeypatch.setattr(f"redoubt.archive.{module}.NEWEST", 0)
+
+
+def test_segments_are_merged_while_a_round_is_archived(
+    destination: MemoryDestination, log: MemoryLog, eager: None
+) -> None:
+    """What is told is what holds the round then; also for segments that a worker before this one stored."""
+    clock = Clock()
+    job = RoundJob(TASK, log, destination, small_means(clock=clock))
+    steps(job)
+    job.abandon()
+    job = RoundJob(TASK, log, destination, small_means(clock=clock))
+    log.append(*[random_log(40, seed) for seed in range(5)])
+    events = steps(job)
+    clock.now += 61
+    events += steps(job, 10)
+    held = archived(destination)
+    names = [str(name) for name, _ in RoundStore(destination, PATH).segments()]
+    sizes = [size for _, size in RoundStore(destination, PATH).segments()]
+    last = [event for event in events if isinstance(event, RoundProgress)][-1]
+
+    assert any(".merged." in name for name in names)
+    assert len(names) < 5
+    assert log.data.startswith(held)
+    assert (last.segments, last.output_bytes, last.input_bytes) == (len(names), sum(sizes), len(held))
+
+
+def test_a_merge_that_fails_changes_nothing_and_is_tried_again(
+    destination: MemoryDestination, log: MemoryLog, eager: None
+) -> None:
+    """Whatever failed: reading the parts, storing, reading back, removing."""
+    log.append(*[random_log(40, seed) for seed in range(6)])
+    for operation, times in (("get", 1), ("put", 1), ("get", 9), ("delete", 2)):
+        here = MemoryDestination()
+        clock = Clock()
+        job = RoundJob(TASK, log, here, small_means(clock=clock))
+        steps(job)
+        clock.now += 61
+        left = times
+
+        def fail(what: str, _name: str, operation: str = operation) -> None:
+            nonlocal left
+            if what == operation:
+                left -= 1
+                if left == 0:
+                    raise DestinationError("the medium was gone for a moment")
+
+        here.failing = fail
+        steps(job, 3)
+        assert left <= 0
+        for _ in range(10):
+            clock.now += 1
+            job.step()
+        here.failing = lambda *_: None
+        store = RoundStore(here, PATH)
+
+        assert store.listing().covered == ()
+        assert any(name.is_merged for name, _ in store.segments())
+        assert log.data.startswith(archived(here))
+        job.abandon()
+
+
+def test_stopping_freezes_the_round(destination: MemoryDestination, log: MemoryLog, eager: None) -> None:
+    """Its last figures are those of the manifest; how far it is, is told now and then."""
+    job = RoundJob(TASK, log, destination, small_means())
+    steps(job)
+    job.stop(10)
+    events = steps(job)
+    manifest = frozen(RoundStore(destination, PATH))
+
+    assert manifest is not None
+    assert len(manifest.segments) == 1
+    assert [RoundProgress(1001, 3, 85, 500, 85, manifest.output_bytes, 1), RoundStopped(1001, 3, "")] == events[-2:]
+
+
+def test_how_far_freezing_is_is_told(destination: MemoryDestination, log: MemoryLog) -> None:
+    """While objects are read for the manifest, twice a second at most."""
+    first = RoundJob(TASK, log, destination, small_means())
+    steps(first)
+    first.abandon()
+    clock, merger = Clock(), PatientExecutor()
+    job = RoundJob(TASK, log, destination, small_means(clock=clock, merger=merger))
+    job.stop(10)
+    steps(job)
+    events: list[Event] = []
+
+    def look(operation: str, _name: str) -> None:
+        clock.now += 0.3
+        events.extend(job.step()[1])
+
+    destination.failing = look
+    merger.run_all()
+    events += steps(job)
+    told = [event for event in events if isinstance(event, RoundFreezing)]
+
+    assert events[-1] == RoundStopped(1001, 3, "")
+    assert all(event.done <= event.total for event in told)
+
+
+def test_a_freezing_that_fails_ends_in_time(destination: MemoryDestination, log: MemoryLog) -> None:
+    """With the destination's words; patience counts from when things moved last."""
+    clock = Clock()
+    job = RoundJob(TASK, log, destination, small_means(clock=clock))
+    steps(job)
+
+    def fail(_operation: str, name: str) -> None:
+        if name == PATH.manifest:
+            raise DestinationError("the medium is gone")
+
+    destination.failing = fail
+    job.stop(10)
+    events: list[Event] = []
+    while not job.ended:
+        clock.now += 1
+        events += job.step()[1]
+    text = "the round cannot be frozen: the medium is gone"
+
+    assert events[-1] == RoundStopped(1001, 3, text)
+    assert 1010 <= clock.now < 1020
+
+
+def test_patience_lasts_while_log_is_archived(destination: MemoryDestination, log: MemoryLog) -> None:
+    """A slow destination is not a dead one."""
+    clock, storer = Clock(), PatientExecutor()
+    log.append(*[random_log(40, seed) for seed in range(20)])
+    job = RoundJob(TASK, log, destination, small_means(clock=clock, storer=storer))
+    job.stop(10)
+    events: list[Event] = []
+    while not job.ended:
+        clock.now += 6
+        if storer.waiting:
+            storer.run_one()
+        events += job.step()[1]
+
+    assert events[-1] == RoundStopped(1001, 3, "")
+    assert log.data == archived(destination)

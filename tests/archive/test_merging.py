@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -43,9 +44,9 @@ def parts_of(sizes: Sequence[tuple[int, int]], suffix: str = ".zst", start: int 
     return parts
 
 
-def small(number: int, **more: int) -> list[Part]:
+def small(number: int, suffix: str = ".zst", start: int = 0) -> list[Part]:
     """So many small parts."""
-    return parts_of([(700, 600)] * number, **more)
+    return parts_of([(700, 600)] * number, suffix, start)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +139,7 @@ def test_the_last_merging_stays_within_the_budget(drawn: list[tuple[int, int, bo
         at = objects.index(group[0])
         assert tuple(part for part in objects[at:] if part in group) == group
         assert len(group) > 1
-        assert all(a.name.end_lsn == b.name.start_lsn for a, b in zip(group, group[1:], strict=False))
+        assert all(a.name.end_lsn == b.name.start_lsn for a, b in pairwise(group))
         assert len({(part.name.is_merged, part.name.suffix) for part in group}) == 1
 
 

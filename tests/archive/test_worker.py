@@ -1,0 +1,130 @@
+"""The worker's loop: which command becomes which job, and what is told on its output."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from redoubt.archive.archiver import SealRule
+from redoubt.archive.messages import (
+    ArchiveRound,
+    Event,
+    Flush,
+    Flushed,
+    HoleOpened,
+    RoundProgress,
+    RoundStopped,
+    SetCodec,
+    StopRound,
+    from_line,
+)
+from redoubt.archive.store import RoundStore
+from redoubt.destinations.file import FileDestination
+from redoubt.worker import Worker
+
+from .fakes import PATH, TASK, MemoryLog, random_log, until
+
+
+class Running:
+    """A worker that runs in a thread, on a directory and a log in memory."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.log = MemoryLog()
+        self.readers = 0
+        self.task = replace(TASK, destination=f"file://{folder}")
+        self.store = RoundStore(FileDestination(folder), PATH)
+        monkeypatch.setattr("redoubt.worker.SeekdbEngine", self._engine)
+        self._output = io.BytesIO()
+        self.worker = Worker(self._output, SealRule(size=1000, age=60.0), "a test")
+        self._thread = threading.Thread(target=self.worker.run)
+        self._thread.start()
+
+    def events(self) -> list[Event]:
+        """What it has told so far."""
+        events = [from_line(line) for line in self._output.getvalue().splitlines()]
+        return [event for event in events if not isinstance(event, ArchiveRound | Flush | SetCodec | StopRound)]
+
+    def tells(self, event: Event) -> None:
+        """Wait until it does."""
+        until(lambda: event in self.events())
+
+    def end(self) -> None:
+        """End it."""
+        self.worker.tell(None)
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+
+    def reader(self) -> MemoryLog:
+        """See `Engine`."""
+        self.readers += 1
+        return self.log
+
+    def _engine(self, _base: object) -> Running:
+        return self
+
+
+@pytest.fixture
+def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    """A worker at work."""
+    running = Running(tmp_path, monkeypatch)
+    yield running
+    running.end()
+
+
+def test_a_round_is_archived_flushed_and_stopped(running: Running) -> None:
+    """What a worker is for; and what has been told is in the destination."""
+    running.log.append(random_log(100))
+    running.worker.tell(SetCodec("zstd_1.3.8"))
+    running.worker.tell(running.task)
+    running.worker.tell(Flush(1001, 3, 1))
+    running.tells(Flushed(1001, 3, 1))
+    segments = running.store.segments()
+    running.worker.tell(StopRound(1001, 3, 20.0))
+    running.tells(RoundStopped(1001, 3, ""))
+
+    assert [(name.end_lsn, name.suffix) for name, _ in segments] == [(100, ".zst")]
+    assert isinstance(running.events()[0], RoundProgress)
+
+
+def test_a_round_that_is_told_twice_has_one_job(running: Running) -> None:
+    """Two would write one round."""
+    running.worker.tell(running.task)
+    running.worker.tell(running.task)
+    running.worker.tell(Flush(1001, 3, 1))
+    running.tells(Flushed(1001, 3, 1))
+
+    assert running.readers == 1
+
+
+def test_an_interruption_ends_the_job_of_its_round(running: Running) -> None:
+    """And is carried out once; the round is not archived again after it, however late its command comes."""
+    broken = replace(running.task, broken_by="gone", broken_at=7)
+    running.log.append(random_log(100))
+    running.worker.tell(running.task)
+    running.worker.tell(Flush(1001, 3, 1))
+    running.tells(Flushed(1001, 3, 1))
+    for command in (broken, broken, running.task):
+        running.worker.tell(command)
+    running.tells(HoleOpened(1001, 3, 100, 100))
+    running.worker.tell(StopRound(1001, 3, 20.0))
+    running.tells(RoundStopped(1001, 3, ""))
+
+    assert running.readers == 2
+
+
+def test_what_comes_for_no_job_is_no_trouble(running: Running) -> None:
+    """A stop is answered; a flush of a round that has ended is not."""
+    running.worker.tell(Flush(1001, 3, 1))
+    running.worker.tell(StopRound(1001, 3, 20.0))
+    running.tells(RoundStopped(1001, 3, ""))
+    running.worker.tell(running.task)
+    running.worker.tell(Flush(1001, 2, 1))
+    running.worker.tell(Flush(1001, 3, 2))
+    running.tells(Flushed(1001, 3, 2))
+
+    assert Flushed(1001, 2, 1) not in running.events()
