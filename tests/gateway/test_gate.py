@@ -55,7 +55,7 @@ def connection(door: Door, gate: Gate, engine: Engine, _tables: None) -> Iterato
 
 def session(door: Door, **options: Any) -> Any:
     """Log in with PyMySQL."""
-    defaults = {"user": "root@main", "database": "main_data", "client_flag": CLIENT.MULTI_STATEMENTS}
+    defaults: dict[str, Any] = {"user": "root@main", "database": "main_data", "client_flag": CLIENT.MULTI_STATEMENTS}
     return door.connect(**(defaults | options))
 
 
@@ -178,6 +178,7 @@ def test_the_system_tenant_has_no_gate(gate: Gate, door: Door, engines: dict[str
         (["set autocommit = 0", "select * from gated"], False),
         (["set autocommit = 0", "insert into gated values (1, 'x')"], True),
         (["set autocommit = 0", "select writer()"], True),
+        (["set autocommit = 0", "select * from gated for update"], True),
         (["set autocommit = 0", "insert into gated values (1, 'x')", "rollback", "select 1"], False),
         (["insert into gated values (1, 'x')", "begin", "select 1"], False),
         (["insert into gated values (1, 'x')", "select * from gated"], False),
@@ -203,6 +204,17 @@ def test_a_commit_waits_if_there_is_something_to_commit(
     else:
         run(connection, commit)
     assert gate.waits == waits
+
+
+def test_an_error_does_not_end_a_transaction(gate: Gate, connection: Any, pool: ThreadPoolExecutor) -> None:
+    """What was written before it is still to be committed."""
+    run(connection, "begin; insert into gated values (1, 'x')")
+    with pytest.raises(pymysql.IntegrityError):
+        run(connection, "insert into gated values (1, 'x')")
+    gate.close()
+    future = waiting(gate, pool, connection, "commit")
+    gate.open()
+    future.result(20)
 
 
 def test_a_transaction_is_rolled_back_at_a_closed_gate(gate: Gate, connection: Any) -> None:

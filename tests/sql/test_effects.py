@@ -228,8 +228,8 @@ def test_an_unknown_function_may_do_anything(name: bytes, padding: str, rest: st
 
 @given(st.lists(EXAMPLES, min_size=1, max_size=4))
 def test_several_are_no_better_than_the_worst(texts: list[str]) -> None:
-    """Joined statements do at least what each does."""
-    plain = [text for text in texts if "--" not in text and "#" not in text]
+    """Joined statements do at least what each does, unless one swallows the next."""
+    plain = [text for text in texts if not any(mark in text for mark in ("--", "#", "open"))]
     joined = effect_of(";".join(plain).encode())
 
     assert joined >= max((effect_of(text.encode()) for text in plain), default=Effect.READ)

@@ -37,8 +37,7 @@ class Reply:
     """Follows one reply; `feed` it until `done`.
 
     `sequence` is the number of the next packet that the client expects. `shift` is added to all sequence numbers;
-    `more_follow` marks the last result as not the last. `status` holds the latest status flags, None before any;
-    those at the end of rows are from before the engine ended the statement, so `has_rows` tells whether any were there.
+    `more_follow` marks the last result as not the last. `status` holds the latest status flags, None before any.
     `verdicts` counts the results that have ended, well or not. `statement_id` is that of a statement just prepared.
     """
 
@@ -54,7 +53,6 @@ class Reply:
         self.sequence = (sequence + shift) & 0xFF
         self.status: int | None = None
         self.failed = False
-        self.has_rows = False
         self.verdicts = 0
         self.statement_id: int | None = None
         self.shift = shift & 0xFF
@@ -227,7 +225,7 @@ class Reply:
             self._end_result(data, _eof_status(at, length))
 
     def _expect_rows(self) -> None:
-        self._in_rows = self.has_rows = True
+        self._in_rows = True
         self._state = self._row
 
     def _end_result(self, data: bytearray, offset: int) -> None:

@@ -72,15 +72,9 @@ class Writes:
         return Hold(self._gate, effect, writes=writes, was_open=was_open)
 
     def note(self, reply: Reply) -> None:
-        """Take from a reply whether the transaction has ended.
-
-        Without autocommit, the flags behind rows may lag behind: they miss what the statement itself has begun.
-        """
-        status = reply.status
-        if not self._dirty or status is None or reply.failed or status & Status.IN_TRANSACTION:
-            return
-        if status & Status.AUTOCOMMIT or not reply.has_rows:
-            self._dirty = False
+        """Take from a reply whether the transaction has ended; an error does not tell."""
+        if self._dirty and reply.status is not None and not reply.failed:
+            self._dirty = bool(reply.status & Status.IN_TRANSACTION)
 
     def interrupt(self) -> None:
         """End a waiting at the gate with an error; a session that does not wait does not notice."""
