@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-_SIZE = r"^\d+[KMGT]$"
+_SIZE = r"^[0-9]+[KMGT]$"
 
 
 class ConfigError(Exception):
@@ -70,8 +70,10 @@ def load_config(path: Path | None) -> Config:
         return Config()
     try:
         return Config.model_validate(tomllib.loads(path.read_text()))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from error
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise ConfigError(f"{path}: {problems}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: nested too deeply") from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: {error}") from error

@@ -9,10 +9,4 @@ KNOWN: dict[tuple[str, str], str] = {
     ("segment", "TooMuchMemoryError-segments-check_segment"): (
         "a slice of a compressed segment may decode to thousands of times its size before that is noticed"
     ),
-    ("config", "RecursionError-config-load_config"): "TOML nested by the thousand is a traceback, no ConfigError",
-    ("config", "ValueError-config-load_config"): "a figure of more than 4300 digits is a traceback, no ConfigError",
-    (
-        "config",
-        "AssertionError-settings-_check_sizes",
-    ): "sizes are taken in other scripts' digits, which no engine reads",
 }

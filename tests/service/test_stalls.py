@@ -81,7 +81,6 @@ def test_a_copied_home_does_not_write_into_the_originals_round(service: ServiceU
     copy = ServiceUnderTest(tmp_path / "copy")
     shutil.copytree(service.home, copy.home)
     service.start()
-    worker = wait_until("a worker", lambda: service.worker_pid())
     segments = len(service.segments())
     wait_until("the original goes on", lambda: len(service.segments()) > segments)
     try:
@@ -89,6 +88,7 @@ def test_a_copied_home_does_not_write_into_the_originals_round(service: ServiceU
         row = wait_until("the copy is refused", lambda: (row := _state(copy))["HEALTH"] == "BEHIND" and row)
         with WriteLoad(copy, connections=1).running(), WriteLoad(service, connections=1).running() as load:
             wait_until("both are written to", lambda: load.commits > 200)
+        worker = service.worker_pid()
     finally:
         copy.close()
     service.stop_archiving()
