@@ -461,9 +461,13 @@ def test_the_lock_goes_when_nothing_is_under_way_any_more(destination: MemoryDes
     merger.run_all()
     storer.run_all()
 
+    early = RoundJob(TASK, log, destination, small_means(storer=storer, close=lambda: closed.append(None)))
+    early.abandon()
+    storer.run_all()
+
     assert {PATH.lock: "a test"} == held
     assert destination.locks == {}
-    assert closed == [None]
+    assert closed == [None, None]
 
 
 @pytest.fixture

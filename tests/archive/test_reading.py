@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from redoubt.archive.codec import CODECS
 from redoubt.archive.job import RoundJob
 from redoubt.archive.listing import HoleError, Listed, arrange
 from redoubt.archive.merger import merge, remove, verify
@@ -57,10 +58,10 @@ def test_a_hole_or_an_overlap_is_damage(entries: list[ObjectInfo]) -> None:
         arrange(entries)
 
 
-def archive_of(sizes: list[int]) -> tuple[MemoryDestination, MemoryLog, RoundStore]:
+def archive_of(sizes: list[int], codec: str = "none") -> tuple[MemoryDestination, MemoryLog, RoundStore]:
     """A round with segments of these sizes, and its log."""
     destination, log = MemoryDestination(), MemoryLog()
-    job = RoundJob(TASK, log, destination, small_means())
+    job = RoundJob(TASK, log, destination, small_means(codec=lambda: codec))
     for number, size in enumerate(sizes):
         log.append(random_log(size, number))
         job.flush(number + 1)
@@ -90,9 +91,10 @@ def read(store: RoundStore, from_lsn: int = 0) -> bytes:
     return log
 
 
-def test_a_walk_reads_the_log_from_any_place() -> None:
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_walk_reads_the_log_from_any_place(codec: str) -> None:
     """Also from inside an object, and from the end."""
-    _, log, store = archive_of([5, 7, 30, 2])
+    _, log, store = archive_of([5, 7, 30, 2], codec)
     merge_some(store, 1, 3)
     for lsn in range(len(log.data) + 1):
         assert log.data[lsn:] == read(store, lsn)

@@ -18,6 +18,7 @@ from redoubt.archive.segment import (
     SegmentError,
     SegmentHeader,
     SegmentName,
+    assemble_segment,
     decode_header,
     decode_segment,
     encode_segment,
@@ -210,3 +211,10 @@ def test_the_standard_tool_decodes_segments(tool: str, codec: str) -> None:
 def test_an_uncompressed_segment_begins_with_the_log() -> None:
     """So that any tool reads it."""
     assert encode_segment(header_of(LOG), LOG).startswith(LOG)
+
+
+def test_stored_bytes_that_are_no_frame_are_refused() -> None:
+    """Though all the checksums of what is stored are right."""
+    header = header_of(LOG, "lz4_1.0")
+    with pytest.raises(SegmentError, match="not an lz4 frame"):
+        decode_segment(name_of(header), assemble_segment(header, b"no frame"))
