@@ -529,3 +529,49 @@ def test_log_is_not_let_go_of_when_a_round_has_begun_meanwhile(stage: Stage) -> 
     play(scene())
 
     assert "release_all_log" not in stage.engine.calls
+
+
+def test_what_cannot_be_done_now_is_refused(stage: Stage) -> None:
+    """A second start, a second stop, and a start without a destination."""
+
+    async def scene() -> None:
+        stage.parameters.change({"backup_dest": ""})
+        with pytest.raises(SqlError, match="it is empty; set it first"):
+            await stage.archiving.start()
+        with pytest.raises(SqlError, match="already disabled"):
+            await stage.archiving.stop()
+
+    play(scene())
+
+
+def test_a_second_start_is_refused(stage: Stage) -> None:
+    """The round goes on."""
+
+    async def scene() -> None:
+        await stage.doing()
+        with pytest.raises(SqlError, match="when not STOP"):
+            await stage.archiving.start()
+        await stage.archiving.close()
+
+    play(scene())
+
+    assert (stage.archiving.round.round_id, stage.archiving.round.status) == (1, RoundStatus.DOING)
+
+
+def test_a_forced_stop_is_for_those_that_have_not_stopped(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenant that has keeps its comment."""
+    monkeypatch.setattr(module, "STOP_PATIENCE", 0.01)
+    monkeypatch.setattr(module, "_WORKER_PATIENCE", 0.01)
+    tenants = {1001: TenantRound(1001, RoundStatus.STOPPING), 1002: TenantRound(1002, RoundStatus.STOP, comment="mine")}
+
+    async def scene() -> None:
+        stage.catalog.round = Round(2, RoundStatus.STOPPING, tenants=tenants)
+        await stage.archiving.load()
+        await stage.until(lambda: stage.archiving.round.status is RoundStatus.STOP)
+
+    play(scene())
+
+    assert [tenant.comment for tenant in stage.archiving.round.tenants.values()] == [
+        "the destination did not answer in time",
+        "mine",
+    ]

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from redoubt.archive.messages import RoundStopped, StopRound
-from redoubt.control import claims
+from redoubt.control import archiving
 from redoubt.control import restart as module
 from redoubt.control.parameters import AUTO_RESTART
 from redoubt.control.restart import AutoRestart
@@ -114,7 +114,7 @@ def test_a_round_that_somebody_stopped_is_not_begun_again(stage: Stage, monkeypa
             asyncio.run_coroutine_threadsafe(stage.stopped(), loop).result()
             return True
 
-        monkeypatch.setattr(claims, "works", stop_meanwhile)
+        monkeypatch.setattr(archiving, "works", stop_meanwhile)
         assert await pauses.step(3) is RoundStatus.STOP
         await pauses.end()
 
@@ -167,11 +167,11 @@ def test_a_destination_that_does_not_work_is_tried_less_and_less_often(
         await stage.doing(**ON)
         pauses = Pauses(monkeypatch, stage)
         stage.archiving.interrupt(1001, "too much log")
-        monkeypatch.setattr(claims, "works", lambda _uri: False)
+        monkeypatch.setattr(archiving, "works", lambda _uri: False)
         assert await pauses.step(15) is RoundStatus.INTERRUPTED
         assert pauses.lengths[:4] == [0.01, 0.02, 0.04, 0.08]
         assert pauses.lengths[-1] == 60.0
-        monkeypatch.setattr(claims, "works", lambda _uri: True)
+        monkeypatch.setattr(archiving, "works", lambda _uri: True)
         assert await pauses.step() is RoundStatus.STOPPING
         _end_stop(stage)
         stage.parameters.change({"backup_dest": "nonsense"})

@@ -267,7 +267,7 @@ class Archiving:
             case RoundTrouble():
                 archive.trouble = event.text
                 now = rounds.troubled(now, event.tenant_id, event.text)
-            case RoundFreezing():
+            case _:  # RoundFreezing
                 archive.trouble = f"freezing: {event.done} of {event.total} objects read"
         self.round = now
 

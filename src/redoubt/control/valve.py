@@ -117,7 +117,7 @@ class Valve:
                 await self._open_gate(archive)
             case Act.RELEASE_LOG:
                 await self._archiving.release_all_log(archive)
-            case Act.KEEP_LOG:
+            case _:  # KEEP_LOG
                 if archive.gate.is_closed:
                     await archive.gate.enforce()
                 await self._release_archived(archive)
