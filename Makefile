@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo install test test-tools lint types layers unit bench fuzz clean
+.PHONY: help demo install test test-tools lint types layers unit simulate bench fuzz clean
 
 help:
 	@echo "make demo    make .venv, install, and play the demo (under a minute once installed)"
@@ -51,6 +51,9 @@ unit: $(VENV)/.installed-tests test-tools
 	$(BIN)/coverage report
 
 test: lint types layers unit
+
+simulate: $(VENV)/.installed-tests
+	$(BIN)/python -m tests.simulation $(or $(N),100000)
 
 bench: $(VENV)/.installed test-tools
 	$(BIN)/python -m benchmarks

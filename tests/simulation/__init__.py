@@ -1,0 +1,1 @@
+"""The simulator: the archive under a simulated operating system, engine, clock and scheduler, all from one seed."""

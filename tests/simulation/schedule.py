@@ -1,0 +1,373 @@
+"""One schedule: from a seed, what happens to engine, service, worker, disk and clock; and the verdict."""
+
+from __future__ import annotations
+
+import errno
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from unittest import mock
+
+from redoubt.archive import job, merger, merging, opening
+from redoubt.archive.archiver import SealRule
+from redoubt.archive.layout import ClusterPath
+from redoubt.archive.messages import (
+    ArchiveRound,
+    Event,
+    Flush,
+    Flushed,
+    HoleClosed,
+    HoleOpened,
+    RoundProgress,
+    RoundStopped,
+    StopRound,
+)
+from redoubt.archive.reading import walk
+from redoubt.archive.store import ArchiveError, RoundStore
+from redoubt.destinations import file, file_lock
+from redoubt.destinations.file import FileDestination
+from redoubt.model.seams import DestinationError
+
+from . import fibers
+from .checker import Checker, Round, ViolationError
+from .disk import Disk
+from .engine import SimEngine
+from .faults import WEAK, WEATHERS, Faults, Odds
+from .fibers import CrashError, Turns
+from .service import ROOT, TENANT, Catalog, Promises, Service, Worker
+from .system import Calm, System
+
+_CODECS = ("none", "none", "lz4_1.0", "zstd_1.3.8")
+_CALM = Calm()
+_PROMISES = (RoundProgress, RoundStopped, Flushed, HoleOpened, HoleClosed)
+_TO_THE_END = 600
+"""Turns that a schedule may take at most to come to its end when nothing goes wrong any more."""
+
+
+class Schedule:
+    """One run. `run` raises ViolationError; `counts` says what occurred; `trace` is told every step."""
+
+    def __init__(self, seed: int, trace: Callable[[str], None] = lambda _text: None) -> None:
+        self.seed = seed
+        self.counts: Counter[str] = Counter()
+        self.rng = rng = random.Random(seed)
+        self.trace = trace
+        self.turns = Turns()
+        rare = rng.choice((0.0, 0.0, 0.003, 0.02))
+        odds = Odds(
+            error=rare * rng.choice((0, 1)),
+            lost_answer=rare * rng.choice((0, 1)),
+            short=rng.choice((0, 0.2)),
+            turn=rng.choice((0, 0.1, 0.3)),
+            reader=rng.choice((0, 0, 0.05)),
+            weak=rng.choice(WEAK) if rng.random() < 0.2 else "",
+        )
+        self.faults = Faults(rng, self.turns, odds, self.counts)
+        self.faults.trace = trace
+        self.faults.in_between = self._read_on
+        disk = Disk()
+        disk.root.set(ROOT[1:], type(disk.root)())
+        disk.root.sync()
+        self.system = System(disk, rng, self.faults)
+        self.engine = SimEngine(rng.choice((0, 1000)))
+        self.promises = Promises()
+        self.checker = Checker(self.promises, self.counts)
+        self.catalog = Catalog()
+        self.seal = SealRule(size=rng.choice((20, 40, 100)), age=rng.choice((0.1, 1.0)))
+        self.limit = rng.choice((150, 400, 10_000, 10_000))
+        self.merging = {"MANY": rng.choice((2, 4)), "NEWEST": rng.choice((1, 2)), "SPAN": rng.choice((0.0, 2.0))}
+        self.doubt = rng.choice((0.1, 0.5))
+        self.clearing = rng.choice((0.02, 0.2))
+        self.group = rng.choice((12, 50))
+        self._reader: Iterator[None] | None = None
+        self._events: list[Event] = []
+        self._actions, self._weights = self._odds_of_actions()
+        self._begin_life()
+
+    def run(self) -> Counter[str]:
+        """Play it: what happened, counted. Raises ViolationError."""
+        with self._in_place():
+            try:
+                for _ in range(self.rng.choice((30, 100, 250))):
+                    self._turn()
+                self._to_the_end()
+            finally:
+                self.faults.is_dead = True
+                self.worker.kill()
+        return self.counts
+
+    @contextmanager
+    def _in_place(self) -> Iterator[None]:
+        """Put the simulated system where the product has the real one."""
+        fibers.Event.turns = fibers.Lock.turns = self.turns
+        threads = SimpleNamespace(Event=fibers.Event, Lock=fibers.Lock)
+        doubles: list[tuple[ModuleType, str, object]] = [
+            (file, "os", self.system),
+            (file_lock, "os", self.system),
+            (file_lock, "fcntl", self.system),
+        ]
+        doubles += [(module, "threading", threads) for module in (job, opening)]
+        doubles += [(module, name, self.merging[name]) for module in (merging, merger) for name in self.merging]
+        with ExitStack() as stack:
+            for module, name, double in doubles:
+                stack.enter_context(mock.patch.object(module, name, double))
+            yield
+
+    def _odds_of_actions(self) -> tuple[list[Callable[[], None]], list[int]]:
+        """What may happen, and how likely; each seed leaves some things out."""
+        rng = self.rng
+        usual: dict[Callable[[], None], int] = {
+            self._write: rng.choice((10, 30)),
+            self._step: 40,
+            self._encode: 15,
+            self._thread: rng.choice((40, 120)),
+            self._tick: 15,
+            self._command: rng.choice((1, 3, 10)),
+            self._recycle: 6,
+            self._save: 5,
+        }
+        seldom: dict[Callable[[], None], int] = {
+            self._jump: 1,
+            self._set_back: 1,
+            self._change_weather: 3,
+            self._silence: 1,
+            self._plan_crash: 3,
+            self._crash_worker: 1,
+            self._crash_service: 1,
+            self._probe: 3,
+            self._read_on: 5,
+        }
+        chosen = {action: weight * rng.choice((0, 0, 1, 2)) for action, weight in seldom.items()}
+        weights = usual | chosen
+        return list(weights), list(weights.values())
+
+    def _turn(self) -> None:
+        if self.catalog.round == 0:
+            self.service.start()
+        if self.rng.random() < self.clearing:  # trouble passes
+            self.faults.weather, self.engine.is_silent = None, False
+        if self.service.wants_launch and self.rng.random() < 0.5:
+            self._do(self.service.launch)
+        else:
+            self._do(self.rng.choices(self._actions, self._weights)[0])
+
+    def _do(self, action: Callable[[], None]) -> None:
+        self.trace(f"{self.turns.now:.1f} {action.__name__.lstrip('_')}")
+        try:
+            action()
+            self._hear()
+        except CrashError:
+            self.faults.is_dead = True
+        if self.faults.is_dead:
+            self._after_crash()
+
+    def _begin_life(self) -> None:
+        """A new service with a new worker."""
+        self.faults.is_dead = False
+        self.worker = Worker(self.turns, self.rng, self.seal, self.engine)
+        self.worker.codec = self.rng.choice(_CODECS)
+        self.service = Service(self.catalog, self.promises, self.engine, self._tell, self.counts)
+
+    def _tell(self, command: ArchiveRound | Flush | StopRound) -> None:
+        self.trace(f"  -> {command}")
+        self.worker.tell(command, self._events)
+
+    def _hear(self) -> None:
+        events, self._events = self._events, []
+        for event in events:
+            self.trace(f"  <- {event}")
+            self.service.hear(event, self.turns.now)
+        if any(isinstance(event, _PROMISES) for event in events) and self.rng.random() < self.doubt:
+            self._probe()  # what has just been promised is what may not be true yet
+
+    # what happens
+
+    def _write(self) -> None:
+        for _ in range(self.rng.randint(1, 3)):
+            self.engine.append(self.rng.choice((b"log", b"\0\xff", b"redo-")) * self.rng.randint(1, self.group // 4))
+
+    def _step(self) -> None:
+        self._events += self.worker.step()
+
+    def _encode(self) -> None:
+        if waiting := self.worker.encoders.waiting:
+            self.worker.encoders.run(self.rng.randrange(len(waiting)))
+
+    def _thread(self) -> None:
+        """One of the worker's threads goes on; also one whose round has ended."""
+        busy = [thread for thread in self.worker.threads if not thread.is_idle]
+        if busy:
+            self.rng.choice(busy).run()
+
+    def _tick(self) -> None:
+        self.turns.now += self.rng.choice((0.05, 0.2, 1.0, 6.0))
+
+    def _jump(self) -> None:
+        self.counts["time jump"] += 1
+        self.turns.now += 10_000
+
+    def _save(self) -> None:
+        self.service.save()
+
+    def _recycle(self) -> None:
+        self.engine.recycle()
+
+    def _command(self) -> None:
+        """Somebody, or the service by itself, asks for something."""
+        service, status = self.service, self.catalog.status
+        if status == "DOING":
+            backlog = self.engine.end.lsn - max(self.promises.durable.get(self.catalog.round, 0), self.engine.first_lsn)
+            if backlog > self.limit:
+                self.counts["broken by the valve"] += 1
+                service.interrupt(f"{backlog} bytes of log waited", self.turns.now)
+            elif self.rng.random() < 0.08:
+                service.stop()
+            elif self.rng.random() < 0.2:
+                self.engine.minor_freeze()
+            else:
+                service.flush()
+        elif status == "INTERRUPTED" and self.rng.random() < 0.5:
+            service.stop()
+        elif status == "STOP":
+            self.engine.minor_freeze()
+            service.start()
+
+    def _set_back(self) -> None:
+        """The engine is restored to an earlier state, and goes on differently."""
+        self.counts["set back"] += 1
+        self.engine.set_back(self.rng.randint(1, 6))
+        self.service.set_back(self.engine.end.lsn)
+
+    def _change_weather(self) -> None:
+        self.faults.weather = self.rng.choice(list(WEATHERS))
+        self.counts[f"weather {errno.errorcode[self.faults.weather]}"] += 1
+
+    def _silence(self) -> None:
+        self.counts["engine silent"] += 1
+        self.engine.is_silent = True
+
+    def _plan_crash(self) -> None:
+        calls = self.rng.randint(0, self.rng.choice((5, 30, 100, 300)))
+        self.faults.crash_after(calls, done=self.rng.random() < 0.5)
+
+    def _crash_worker(self) -> None:
+        """The worker alone dies; the service lives, and tells the next one."""
+        self.counts["worker killed"] += 1
+        self._end_worker()
+        self.worker = Worker(self.turns, self.rng, self.seal, self.engine)
+        self.service.wants_launch = self.catalog.status != "STOP"
+
+    def _crash_service(self) -> None:
+        self.counts["service killed"] += 1
+        raise CrashError
+
+    def _end_worker(self) -> None:
+        self.faults.is_dead = True
+        self.worker.kill()
+        self.system.end_processes()
+        self.faults.is_dead = False
+        self._events.clear()
+
+    def _after_crash(self) -> None:
+        self._end_worker()
+        self.counts["lives"] += 1
+        if self.rng.random() < 0.5:
+            self.counts["power loss"] += 1
+            self.trace("  power loss")
+            self.system.disk = self.system.disk.after_power_loss(self.rng)
+            self._reader = None
+        self._begin_life()
+        self._check(self.system.disk)
+
+    # the verdict
+
+    def _probe(self) -> None:
+        """Look at what would be there if the power were lost now."""
+        self.counts["power loss, looked at"] += 1
+        self._check(self.system.disk.after_power_loss(self.rng))
+
+    def _check(self, disk: Disk) -> dict[int, Round]:
+        found = self.checker.check(disk, self.engine.histories())
+        self.counts["checks"] += 1
+        if self.rng.random() < 0.2:
+            for number, each in found.items():
+                self._compare(disk, number, each)
+        return found
+
+    def _compare(self, disk: Disk, number: int, found: Round) -> None:
+        """The product's own reading must come to the same."""
+        with self._as_reader(disk):
+            store = RoundStore(FileDestination(Path(ROOT)), ClusterPath("c", 1).round(TENANT, number))
+            try:
+                log = b"".join(store.read(name)[1] for name, _size in store.segments())
+            except (ArchiveError, DestinationError) as error:
+                raise ViolationError(f"round {number} is right, and not to be read by RoundStore: {error}") from error
+        if log != found.log:
+            raise ViolationError(f"RoundStore reads other log of round {number} than lies there")
+
+    @contextmanager
+    def _as_reader(self, disk: Disk) -> Iterator[None]:
+        system, fate, before = self.system, self.system.fate, self.system.disk
+        system.fate, system.disk = _CALM, disk
+        try:
+            yield
+        finally:
+            system.fate, system.disk = fate, before
+
+    def _read_on(self) -> None:
+        """Somebody else reads the archive, object by object, while it is being written."""
+        if self._reader is None:
+            self._reader = self._reading()
+        with self._as_reader(self.system.disk):
+            if next(self._reader, self) is self:
+                self._reader = None
+
+    def _reading(self) -> Iterator[None]:
+        """A walk through a round from where it was reported to begin; each object is read at a moment of its own."""
+        number = self.rng.randint(1, max(1, self.catalog.round))
+        at_least, start = self.promises.durable.get(number, 0), self.promises.starts.get(number)
+        if start is None:
+            return
+        store = RoundStore(FileDestination(Path(ROOT)), ClusterPath("c", 1).round(TENANT, number))
+        log = b""
+        try:
+            for run in walk(store, start):
+                log += b"".join(run.chunks)
+                yield
+        except (ArchiveError, DestinationError) as error:
+            raise ViolationError(f"a reader of round {number} was told: {error}") from error
+        self.counts["read by another"] += 1
+        if start + len(log) < at_least:
+            raise ViolationError(
+                f"a reader of round {number} found {start} to {start + len(log)}, durable is {at_least}"
+            )
+        if not any(history.holds(start, log) for history in self.engine.histories()):
+            raise ViolationError(f"a reader of round {number} found what is no log that the engine ever had")
+
+    def _to_the_end(self) -> None:
+        """The round is stopped; soon at the latest everything goes well, and it must come to its end."""
+        self.faults.weather = self.faults.calls_to_crash = None
+        self.engine.is_silent = False
+        heals_at = self.rng.choice((0, 60))
+        if self.rng.random() < 0.2:
+            self._do(self._crash_service)
+        calm: list[Callable[[], None]] = [self._step, self._encode, self._thread, self._tick]
+        for turn in range(_TO_THE_END):
+            if turn == heals_at:
+                self.faults.heal()
+            if self.catalog.status == "STOP":
+                break
+            if self.service.wants_launch:
+                self._do(self.service.launch)
+            elif self.catalog.status in {"DOING", "INTERRUPTED"} and (turn > 30 or not self.service.flushes):
+                if self.catalog.status == "DOING":
+                    self.counts["stopped in order"] += 1
+                self._do(self.service.stop)
+            for action in calm if turn % 3 == 0 else calm[:3]:
+                self._do(action)
+        else:
+            raise ViolationError(f"round {self.catalog.round} does not come to its end in {self.catalog.status}")
+        self._check(self.system.disk)
