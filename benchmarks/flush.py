@@ -1,7 +1,8 @@
 """How long a flush takes: from the command to `Flushed`, with a real directory and a log in memory.
 
 `python -m benchmarks.flush [FOLDER] [FLUSHES]`. One commit after another, which is the worst case: no flush shares a
-segment with another. The figure includes two fsyncs, whose own cost on the same folder is printed beside it.
+segment with another. The figure includes two fsyncs, whose own cost on the same folder is printed beside it. From 60
+seconds on (some 80,000 flushes) segments are merged beside it.
 """
 
 from __future__ import annotations
@@ -126,12 +127,14 @@ def main() -> None:
             took.append(loop.flush(number))
         _print("fsyncs alone", alone)
         _print("flush", took)
+        print(f"{len(list(folder.rglob('*.merged.*')))} merged, {len(list(folder.rglob('*.lz4')))} in all")
         os._exit(0)
 
 
 def _print(what: str, seconds: list[float]) -> None:
     cuts = statistics.quantiles(seconds, n=100)
-    print(f"{what}: p50 {cuts[49] * 1e3:.2f} ms, p99 {cuts[98] * 1e3:.2f} ms, n {len(seconds)}")
+    middle, high, most = cuts[49] * 1e3, cuts[98] * 1e3, max(seconds) * 1e3
+    print(f"{what}: p50 {middle:.2f} ms, p99 {high:.2f} ms, max {most:.1f} ms, n {len(seconds)}")
 
 
 if __name__ == "__main__":
