@@ -23,6 +23,7 @@ from redoubt.archive.messages import (
     StopRound,
 )
 from redoubt.control import archiving as module
+from redoubt.model.holes import Hole
 from redoubt.model.rounds import Round, RoundStatus, TenantRound
 from redoubt.sql.errors import SqlError
 from redoubt.sql.statements import ArchiveLog, MinorFreeze, NoArchiveLog
@@ -353,6 +354,60 @@ def test_a_hole_that_the_last_service_did_not_write_is_opened_again(stage: Stage
     hole = stage.chronicle.hole(1001, 4)
     assert hole is not None
     assert (hole.start_scn, hole.cause, _tasks(stage)[0].broken_by) == (55, "too much log", "too much log")
+
+
+def test_an_interruption_of_which_only_the_hole_was_written_is_completed(stage: Stage) -> None:
+    """Its log may be let go of already; and a worker must not be told of a break that the round does not know of."""
+    hole = Hole(1001, 4, 10, 20, "too much log", opened_at=30)
+    doing = Round(4, RoundStatus.DOING, tenants={1001: TenantRound(1001, RoundStatus.DOING, 55)})
+
+    async def scene() -> None:
+        stage.catalog.round, stage.journal.kept[1001, 4] = doing, hole
+        await stage.archiving.load()
+        await stage.until(lambda: not stage.archiving._tasks)
+
+    play(scene())
+
+    assert (stage.archiving.round.status, stage.archiving.round.comment) == (RoundStatus.INTERRUPTED, "too much log")
+    assert stage.chronicle.hole(1001, 4) is hole
+    assert (_tasks(stage)[0].broken_by, _tasks(stage)[0].broken_at) == ("too much log", 30)
+
+
+def test_a_round_without_a_hole_is_taken_over_as_it_is(stage: Stage) -> None:
+    """It goes on."""
+
+    async def scene() -> None:
+        stage.catalog.round = Round(4, RoundStatus.DOING, tenants={1001: TenantRound(1001, RoundStatus.DOING, 55)})
+        await stage.archiving.load()
+
+    play(scene())
+
+    assert stage.archiving.round is stage.catalog.round
+
+
+def test_who_reads_that_a_round_is_broken_finds_the_hole(stage: Stage) -> None:
+    """It is written first."""
+    found: list[bool] = []
+    save_round = stage.catalog.save_round
+
+    def save_and_look(now: Round) -> None:
+        if now.status is RoundStatus.INTERRUPTED:
+            found.append((1001, 1) in stage.journal.kept)
+        save_round(now)
+
+    async def scene() -> None:
+        await stage.doing()
+        stage.catalog.save_round = save_and_look  # type: ignore[method-assign] # to be there when it is called
+        saving = asyncio.create_task(stage.archiving.save_changes())
+        stage.archiving.interrupt(1001, "too much log")
+        await stage.until(lambda: bool(found))
+        saving.cancel()
+        await asyncio.gather(saving, return_exceptions=True)
+        await stage.archiving.close()
+
+    play(scene())
+
+    assert found == [True]
 
 
 def test_a_hole_is_what_the_destination_says(stage: Stage) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 from redoubt.model.holes import Hole
@@ -125,3 +126,15 @@ def test_holes_are_taken_over_from_the_catalog(stage: Stage) -> None:
     play(stage.chronicle.load())
 
     assert stage.chronicle.hole(1001, 1) is HOLE
+
+
+def test_two_who_write_at_once_write_each_event_once(stage: Stage) -> None:
+    """The second waits for the first, and has nothing left to do."""
+    stage.chronicle.event(1001, 1, "HEALTH", "FINE", "BEHIND", "once")
+
+    async def scene() -> None:
+        await asyncio.gather(stage.chronicle.write(), stage.chronicle.write())
+
+    play(scene())
+
+    assert (_causes(stage), stage.journal.writings) == (["once"], 1)

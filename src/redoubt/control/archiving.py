@@ -111,10 +111,13 @@ class Archiving:
         self.round = self._saved = loaded
         await self._chronicle.load()
         if loaded.status is RoundStatus.INTERRUPTED:
-            self._open_holes()  # the round is written before its holes are
+            self._open_holes()
         elif loaded.status is RoundStatus.STOPPING:
             self._heard_at = time.monotonic()
             self._begin(self._force_stop(loaded.round_id))
+        for tenant_id in loaded.tenants if loaded.is_archiving else ():
+            if (hole := self._chronicle.hole(tenant_id, loaded.round_id)) is not None:
+                self.interrupt(tenant_id, hole.cause)  # it was, and only the hole has been written
 
     async def start(self) -> None:
         """`ALTER SYSTEM ARCHIVELOG`: begin a round. Raises SqlError."""
@@ -236,6 +239,7 @@ class Archiving:
             await self._changed.wait()
             self._changed.clear()
             if self.round is not self._saved:
+                await self._chronicle.write()  # who reads INTERRUPTED finds the hole
                 async with self._statement:
                     now = self.round
                     try:

@@ -19,7 +19,7 @@ _log = structlog.get_logger("redoubt.control.chronicle")
 
 
 class Chronicle:
-    """For the event loop; `write` is for one task."""
+    """For the event loop."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -28,6 +28,7 @@ class Chronicle:
         self._written: dict[int, TenantState] = {}
         self._holes: dict[tuple[int, int], Hole] = {}
         self._unwritten: dict[tuple[int, int], Hole | None] = {}
+        self._writing = asyncio.Lock()
 
     async def load(self) -> None:
         """Take over the holes that the catalog has."""
@@ -71,6 +72,10 @@ class Chronicle:
 
     async def write(self) -> None:
         """Bring the catalog up to date, as far as it answers."""
+        async with self._writing:
+            await self._write_changes()
+
+    async def _write_changes(self) -> None:
         states = [state for tenant_id, state in self._states.items() if self._written.get(tenant_id) != state]
         events, changes = self._events[:], dict(self._unwritten)
         if not (states or events or changes):
