@@ -43,7 +43,7 @@ from redoubt.logs import log_to
 _POLL = 0.1
 """Seconds between looks at a log that had nothing new."""
 _ENCODERS = 2
-_SWITCH = 0.0005
+_SWITCH = 0.0001
 """Seconds that a thread may keep the interpreter while another wants it: merging must not hold up a flush."""
 _log = structlog.get_logger("redoubt.worker")
 

@@ -611,3 +611,19 @@ def test_patience_lasts_while_log_is_archived(destination: MemoryDestination, lo
 
     assert events[-1] == RoundStopped(1001, 3, "")
     assert log.data == archived(destination)
+
+
+def test_a_flush_that_the_stop_made_durable_is_told(destination: MemoryDestination, log: MemoryLog) -> None:
+    """Whoever commits is waiting for it."""
+    storer = PatientExecutor()
+    job = RoundJob(TASK, log, destination, small_means(storer=storer))
+    storer.run_all()
+    job.flush(1)
+    job.stop(10)
+    events: list[Event] = []
+    while not job.ended:
+        events += job.step()[1]
+        storer.run_all()
+
+    assert Flushed(1001, 3, 1) in events
+    assert events[-1] == RoundStopped(1001, 3, "")

@@ -56,7 +56,7 @@ class RoundJob:
         self._phase = _Phase.OPENING
         self._archival: Archival | None = None
         self._end: ArchiveEnd | None = None
-        self._flush_asked = 0
+        self._flush_asked = self._flushed = 0
         self._freezing = (0, 0)
         self._manifest: Manifest | None = None
         self._log_trouble = self._lost = ""
@@ -146,7 +146,7 @@ class RoundJob:
         digests = {}
         if self._archival is not None:
             self._archival.finish()
-            self._end, digests = self._archival.end, self._archival.digests
+            self._end, self._flushed, digests = self._archival.end, self._archival.flushed, self._archival.digests
             self._archival = None
         cluster = (self.task.cluster, self.task.cluster_id)
         freezer = Freezer(self._tending, cluster, self._means.now, digests, self._frozen_so_far)
@@ -207,7 +207,7 @@ class RoundJob:
         news, archival = self._news, self._archival
         events = [
             *news.progress(archival.end if archival else self._end, at_once=at_once),
-            *(news.flushed(archival.flushed) if archival else []),
+            *news.flushed(archival.flushed if archival else self._flushed),
             *news.trouble(self._trouble()),
             *news.freezing(*self._freezing),
             *self._events,
