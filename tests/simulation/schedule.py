@@ -43,7 +43,7 @@ from .system import Calm, System
 _CODECS = ("none", "none", "lz4_1.0", "zstd_1.3.8")
 _CALM = Calm()
 _PROMISES = (RoundProgress, RoundStopped, Flushed, HoleOpened, HoleClosed)
-_TO_THE_END = 600
+_TO_THE_END = 3000
 """Turns that a schedule may take at most to come to its end when nothing goes wrong any more."""
 
 
