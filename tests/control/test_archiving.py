@@ -630,3 +630,23 @@ def test_a_forced_stop_is_for_those_that_have_not_stopped(stage: Stage, monkeypa
         "the destination did not answer in time",
         "mine",
     ]
+
+
+def test_a_worker_that_does_not_know_the_round_is_not_told_to_stop_it(stage: Stage) -> None:
+    """It would say at once that it has stopped, and the log's end would be missing: it is told the round first."""
+
+    async def scene() -> None:
+        await stage.archiving.start()
+        await stage.until(lambda: stage.sent(ArchiveRound) == 1)
+        stage.engine.failures = 10**6
+        stage.archiving.worker_started()
+        stage.worker.commands.clear()
+        await stage.archiving.stop()
+        assert stage.worker.commands == []
+        stage.engine.failures = 0
+        await stage.until(lambda: stage.sent(StopRound) == 1)
+        await stage.archiving.close()
+
+    play(scene())
+
+    assert [type(command) for command in stage.worker.commands] == [ArchiveRound, StopRound]

@@ -158,8 +158,9 @@ class Archiving:
             self._changed.set()
             _log.info("round stops", round=stopping.round_id)
             self._heard_at = time.monotonic()
-            for tenant_id in self._archives:
-                self._worker.send(StopRound(tenant_id, self.round.round_id, STOP_PATIENCE))
+            for tenant_id, archive in self._archives.items():
+                if archive.is_told:  # or else it is told both, one after the other, as soon as that can be
+                    self._worker.send(StopRound(tenant_id, self.round.round_id, STOP_PATIENCE))
             self._begin(self._force_stop(stopping.round_id))
             self._kick()
 
@@ -173,6 +174,7 @@ class Archiving:
         _log.error("round interrupted", round=self.round.round_id, tenant_id=tenant_id, cause=cause)
         self._open_holes()
         for archive in self.archives:
+            archive.is_told = False
             archive.commits.turn_off(commit_interrupted(cause))  # before anybody stops the round, which lets them go
             self._launch(archive)
         self._kick()
@@ -196,6 +198,7 @@ class Archiving:
         self._set_codec()
         for archive in self.archives:
             archive.trouble = ""  # a new worker tells its own
+            archive.is_told = False
             if self.round.is_archiving:
                 self.round = rounds.troubled(self.round, archive.tenant.tenant_id, "")
                 self._changed.set()
@@ -309,6 +312,7 @@ class Archiving:
         if self.round.status is RoundStatus.INTERRUPTED and not task.broken_by:
             return  # interrupted meanwhile, and told so
         self._worker.send(task)
+        archive.is_told = True
         archive.commits.resend()
         if self.round.status is RoundStatus.STOPPING:
             self._worker.send(StopRound(task.tenant_id, task.round, STOP_PATIENCE))

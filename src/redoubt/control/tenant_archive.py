@@ -38,6 +38,8 @@ class TenantArchive:
         self.health = Health.STOPPED
         self.health_since = 0
         self.cause = ""
+        self.is_told = False
+        """Whether the present worker knows of the present round."""
         self.kicked = asyncio.Event()
         """Set when there is a reason to look at once."""
         self._round_id = round_id
@@ -48,6 +50,7 @@ class TenantArchive:
 
     def begin_round(self) -> None:
         """Nothing is known of the new round."""
+        self.is_told = False
         self.durable_lsn = self.begun_at_lsn = None
         self.trouble = ""
 
