@@ -62,7 +62,7 @@ class Service:
         self._parameters = Parameters(self._catalog, lambda: shutil.disk_usage(home.path).total)
         self._worker = WorkerProcess(home.path, config.archive.segment_size, config.archive.segment_age)
         cluster = Cluster(config.cluster.name, config.cluster.id, home.identity())
-        chronicle = Chronicle(Journal(self._session))
+        self._chronicle = chronicle = Chronicle(Journal(self._session))
         self._archiving = Archiving(cluster, tenants, self._catalog, self._parameters, self._worker, chronicle)
         self._valve = Valve(self._archiving, self._parameters, chronicle)
         handler = Handler(tenants, self._archiving, self._parameters)
@@ -119,6 +119,7 @@ class Service:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self._archiving.close()
+        await self._chronicle.write()
         self._stopping.set()
         await asyncio.to_thread(self._session.close)
         for engine in self._engines:

@@ -169,6 +169,9 @@ def main() -> None:
         worker.run()
     except BrokenPipeError:  # pragma: no cover - the service died between two of our writes
         _log.warning("the service is gone")
+    except Exception:  # noqa: BLE001 - a bug goes on record, and the service starts another worker
+        _log.exception("worker failed", pid=os.getpid())
+        os._exit(1)
     _log.info("worker ended", pid=os.getpid())
     os._exit(0)  # a destination that hangs must not keep the process: what was reported is durable already
 

@@ -25,11 +25,6 @@ CLOG = f"{ROOT}/c/1/incarnation_1/{TENANT}/clog"
 _NAME = re.compile(r"([0-9]{20})-([0-9]{20})(\.merged)?\.(zst|lz4|redo)")
 
 
-IS_HOLE_TOLD_BY_THE_STOP = False
-"""Whether a round that was stopped in order must have told of the hole before it. Until archive/ waits for that chore
-before it says RoundStopped, and does it for a broken round too, this would be found in one of 300 schedules."""
-
-
 class ViolationError(AssertionError):
     """The archive is not what it must be."""
 
@@ -147,9 +142,7 @@ class Checker:
         record, reported = found.records.get("hole_info"), self._promises.closed.get(number)
         if record is None and reported is None:
             if before is not None and found.log and self._promises.stopped.get(number) == "":
-                self.counts["hole not told by the stop"] += 1
-                if IS_HOLE_TOLD_BY_THE_STOP:
-                    raise ViolationError(f"round {number} was stopped, and nobody has said what is missing before it")
+                raise ViolationError(f"round {number} was stopped, and nobody has said what is missing before it")
             return
         if before is None:
             if record is not None:

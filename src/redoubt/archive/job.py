@@ -18,6 +18,7 @@ from redoubt.archive.archival import Archival
 from redoubt.archive.asking import Asker
 from redoubt.archive.chores import Chores
 from redoubt.archive.freezing import Freezer
+from redoubt.archive.holes import Hole
 from redoubt.archive.layout import ClusterPath
 from redoubt.archive.manifest import Manifest
 from redoubt.archive.means import Means
@@ -126,6 +127,9 @@ class RoundJob:
             self._events.append(HoleOpened(task.tenant_id, task.round, end.position.lsn, end.position.scn))
         if task.broken_by or opened.manifest is not None:
             self._phase = _Phase.ENDED_BEFORE
+            if task.after is not None and end.segments:
+                hole = Hole(task, self._tending, self._means.holder, self._means.now)
+                self._chores.do(hole.what, hole.close, self._events.append)
             return
         self._phase = _Phase.ARCHIVING
         self._archival = Archival(
@@ -176,7 +180,7 @@ class RoundJob:
         if self._patience is None:
             return None
         of = (self.task.tenant_id, self.task.round)
-        if self._manifest is not None or self._lost:
+        if self._lost or (self._manifest is not None and self._chores.is_idle()):
             return RoundStopped(*of, self._lost)
         now, at = self._means.clock(), self._whereabouts()
         if at != self._moved[1]:

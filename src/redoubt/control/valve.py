@@ -160,8 +160,9 @@ class Valve:
             archive.commits.cause,
         )
         health, archive.cause = judge(vitals)
-        if health is not archive.health:
-            archive.tell("HEALTH", archive.health, health, archive.cause)
+        if health is not archive.health or not archive.health_since:
+            if archive.health_since or health not in {Health.FINE, Health.STOPPED}:  # a start is no news by itself
+                archive.tell("HEALTH", archive.health, health, archive.cause)
             if health in _ALARMS:
                 _log.error("alarm", tenant=archive.tenant.name, health=health, cause=archive.cause)
             archive.health, archive.health_since = health, time.time_ns()

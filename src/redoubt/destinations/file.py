@@ -86,11 +86,8 @@ class FileDestination:
     def delete(self, name: str) -> None:
         """See `Destination`."""
         path = self.root / name
-        with _named(path):
-            with contextlib.suppress(FileNotFoundError):  # deleted by one who may have died before the folder's fsync
-                os.unlink(path)
-            with contextlib.suppress(FileNotFoundError):
-                _fsync_folder(path.parent)
+        with _named(path), contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
 
     def lock(self, name: str, holder: str) -> Lock:
         """See `Destination`.

@@ -145,7 +145,7 @@ class Destination(Protocol):
         ...
 
     def delete(self, name: str) -> None:
-        """Remove an object; no error if it is not there."""
+        """Remove an object; no error if it is not there. A loss of power may bring it back."""
         ...
 
     def lock(self, name: str, holder: str) -> Lock:
