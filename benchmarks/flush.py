@@ -19,10 +19,10 @@ from pathlib import Path
 
 import google_crc32c
 
-from redoubt.archive.archiver import SealRule
-from redoubt.archive.job import RoundJob
-from redoubt.archive.means import Means
-from redoubt.archive.messages import ArchiveRound, Flush, Flushed, from_line, to_line
+from redoubt.archiver.archiver import SealRule
+from redoubt.archiver.job import RoundJob
+from redoubt.archiver.means import Means
+from redoubt.archiver.messages import ArchiveRound, Flush, Flushed, from_line, to_line
 from redoubt.destinations.file import FileDestination
 from redoubt.model.log import LogBatch, LogPosition
 

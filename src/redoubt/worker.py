@@ -20,10 +20,10 @@ from typing import BinaryIO
 
 import structlog
 
-from redoubt.archive.archiver import SealRule
-from redoubt.archive.job import RoundJob
-from redoubt.archive.means import Means
-from redoubt.archive.messages import (
+from redoubt.archiver.archiver import SealRule
+from redoubt.archiver.job import RoundJob
+from redoubt.archiver.means import Means
+from redoubt.archiver.messages import (
     ArchiveRound,
     Command,
     Flush,

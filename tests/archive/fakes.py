@@ -12,12 +12,12 @@ from typing import Any, ParamSpec, TypeVar
 
 import google_crc32c
 
-from redoubt.archive.archiver import RoundOf, SealRule
 from redoubt.archive.layout import ClusterPath
-from redoubt.archive.means import Means
-from redoubt.archive.messages import ArchiveRound
 from redoubt.archive.segment import SegmentHeader
 from redoubt.archive.store import RoundStore
+from redoubt.archiver.archiver import RoundOf, SealRule
+from redoubt.archiver.means import Means
+from redoubt.archiver.messages import ArchiveRound
 from redoubt.model.log import LogBatch, LogDamagedError, LogPosition
 from redoubt.model.seams import (
     DestinationError,

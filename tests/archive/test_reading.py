@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redoubt.archive.codec import CODECS
-from redoubt.archive.job import RoundJob
 from redoubt.archive.listing import HoleError, Listed, arrange
-from redoubt.archive.merger import merge, remove, verify
-from redoubt.archive.merging import Part
 from redoubt.archive.reading import walk
 from redoubt.archive.segment import SegmentName, assemble_segment
 from redoubt.archive.store import ArchiveError, RoundStore
+from redoubt.archiver.job import RoundJob
+from redoubt.archiver.merger import merge, remove, verify
+from redoubt.archiver.merging import Part
 from redoubt.model.seams import ObjectInfo, ObjectMissingError
 
 from .fakes import PATH, TASK, MemoryDestination, MemoryLog, archived, random_log, small_means

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from redoubt.archive.messages import Command
+from redoubt.archiver.messages import Command
 from redoubt.catalog.journal import ArchiveEvent, TenantState
 from redoubt.catalog.session import CatalogError
 from redoubt.control.cluster import Tenant

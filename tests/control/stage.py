@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, cast
 
-from redoubt.archive.messages import RoundProgress, RoundStopped
+from redoubt.archiver.messages import RoundProgress, RoundStopped
 from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.journal import Journal
 from redoubt.control.archiving import Archiving

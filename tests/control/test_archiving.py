@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from redoubt.archive.messages import (
+from redoubt.archiver.messages import (
     ArchiveRound,
     Flush,
     Flushed,

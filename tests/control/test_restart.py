@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from redoubt.archive.messages import RoundStopped, StopRound
+from redoubt.archiver.messages import RoundStopped, StopRound
 from redoubt.control import archiving
 from redoubt.control import restart as module
 from redoubt.control.parameters import AUTO_RESTART

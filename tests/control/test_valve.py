@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from redoubt.archive.messages import Flush, RoundBroken, RoundTrouble
+from redoubt.archiver.messages import Flush, RoundBroken, RoundTrouble
 from redoubt.control import valve as module
 from redoubt.model.health import Health
 from redoubt.model.rounds import Round, RoundStatus, TenantRound

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from redoubt.archive.messages import SetCodec
+from redoubt.archiver.messages import SetCodec
 from redoubt.control import worker as module
 from redoubt.control.worker import WorkerProcess
 

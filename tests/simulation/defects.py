@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from redoubt.archive import freezing, merger
-from redoubt.archive.archiver import Archiver
 from redoubt.archive.layout import RoundInfo
 from redoubt.archive.listing import Listing
-from redoubt.archive.merger import Merged
-from redoubt.archive.merging import Part
-from redoubt.archive.opening import Tenure
 from redoubt.archive.segment import SegmentHeader
-from redoubt.archive.shipper import Shipped, Shipper
 from redoubt.archive.store import ArchiveEnd, RoundStore
-from redoubt.archive.watched import Watched
+from redoubt.archiver import freezing, merger
+from redoubt.archiver.archiver import Archiver
+from redoubt.archiver.merger import Merged
+from redoubt.archiver.merging import Part
+from redoubt.archiver.opening import Tenure
+from redoubt.archiver.shipper import Shipped, Shipper
+from redoubt.archiver.watched import Watched
 from redoubt.destinations import file
 from redoubt.destinations.file import FileDestination
 from redoubt.model.seams import ObjectExistsError

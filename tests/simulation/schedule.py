@@ -11,10 +11,12 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from unittest import mock
 
-from redoubt.archive import job, merger, merging, opening
-from redoubt.archive.archiver import SealRule
 from redoubt.archive.layout import ClusterPath
-from redoubt.archive.messages import (
+from redoubt.archive.reading import walk
+from redoubt.archive.store import ArchiveError, RoundStore
+from redoubt.archiver import job, merger, merging, opening
+from redoubt.archiver.archiver import SealRule
+from redoubt.archiver.messages import (
     ArchiveRound,
     Event,
     Flush,
@@ -25,8 +27,6 @@ from redoubt.archive.messages import (
     RoundStopped,
     StopRound,
 )
-from redoubt.archive.reading import walk
-from redoubt.archive.store import ArchiveError, RoundStore
 from redoubt.destinations import file, file_lock
 from redoubt.destinations.file import FileDestination
 from redoubt.model.seams import DestinationError

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from redoubt.archive.archiver import SealRule
-from redoubt.archive.job import RoundJob
-from redoubt.archive.means import Means
-from redoubt.archive.messages import (
+from redoubt.archiver.archiver import SealRule
+from redoubt.archiver.job import RoundJob
+from redoubt.archiver.means import Means
+from redoubt.archiver.messages import (
     ArchiveRound,
     Event,
     Flush,

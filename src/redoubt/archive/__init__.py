@@ -1,1 +1,1 @@
-"""From verified log to immutable objects in a destination, and back."""
+"""What lies in a destination: objects that hold verified log, how they are named, made and read back."""

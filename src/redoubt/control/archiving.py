@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from redoubt.archive.messages import (
+from redoubt.archiver.messages import (
     ArchiveRound,
     Command,
     Event,

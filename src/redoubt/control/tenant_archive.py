@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from redoubt.archive.messages import Command, Flush
+from redoubt.archiver.messages import Command, Flush
 from redoubt.control.chronicle import Chronicle
 from redoubt.control.cluster import Tenant
 from redoubt.control.commits import SynchronousCommit, SyncState

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from redoubt.archive.messages import Command, Event, from_line, to_line
+from redoubt.archiver.messages import Command, Event, from_line, to_line
 
 _RESTART_PAUSE = 0.5
 _STOP_PATIENCE = 5.0

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from redoubt.archive.archiver import SealRule
-from redoubt.archive.shipper import SMALL
+from redoubt.archiver.archiver import SealRule
+from redoubt.archiver.shipper import SMALL
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from redoubt.archive.segment import SegmentHeader
-from redoubt.archive.shipper import Shipped, Shipper
 from redoubt.archive.store import ArchiveEnd
+from redoubt.archiver.shipper import Shipped, Shipper
 from redoubt.model.log import LogBatch, LogPosition
 from redoubt.model.seams import LogReader
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redoubt.archive.messages import (
+from redoubt.archiver.messages import (
     ArchiveRound,
     Command,
     Event,

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from redoubt.archive.archiver import Archiver, RoundOf
-from redoubt.archive.asking import Asker
-from redoubt.archive.chores import Chores
-from redoubt.archive.holes import Hole
 from redoubt.archive.layout import INCARNATION
-from redoubt.archive.means import Means
-from redoubt.archive.merger import Merger
-from redoubt.archive.messages import ArchiveRound, HoleClosed
-from redoubt.archive.opening import Opened
-from redoubt.archive.shipper import Shipped, Shipper
 from redoubt.archive.store import ArchiveEnd, RoundStore
+from redoubt.archiver.archiver import Archiver, RoundOf
+from redoubt.archiver.asking import Asker
+from redoubt.archiver.chores import Chores
+from redoubt.archiver.holes import Hole
+from redoubt.archiver.means import Means
+from redoubt.archiver.merger import Merger
+from redoubt.archiver.messages import ArchiveRound, HoleClosed
+from redoubt.archiver.opening import Opened
+from redoubt.archiver.shipper import Shipped, Shipper
 from redoubt.model.seams import LogReader
 
 

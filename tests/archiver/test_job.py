@@ -9,10 +9,13 @@ from dataclasses import replace
 
 import pytest
 
-from redoubt.archive.freezing import frozen
-from redoubt.archive.job import RoundJob
 from redoubt.archive.layout import RoundInfo
-from redoubt.archive.messages import (
+from redoubt.archive.record import dump_record
+from redoubt.archive.segment import SegmentName
+from redoubt.archive.store import RoundStore
+from redoubt.archiver.freezing import frozen
+from redoubt.archiver.job import RoundJob
+from redoubt.archiver.messages import (
     Event,
     Flushed,
     RoundBroken,
@@ -21,12 +24,8 @@ from redoubt.archive.messages import (
     RoundStopped,
     RoundTrouble,
 )
-from redoubt.archive.record import dump_record
-from redoubt.archive.segment import SegmentName
-from redoubt.archive.store import RoundStore
 from redoubt.model.seams import DestinationError
-
-from .fakes import (
+from tests.archive.fakes import (
     PATH,
     TASK,
     Clock,
@@ -474,8 +473,8 @@ def test_the_lock_goes_when_nothing_is_under_way_any_more(destination: MemoryDes
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments are merged when there are four old ones, and the newest as well."""
     for module in ("merging", "merger"):
-        monkeypatch.setattr(f"redoubt.archive.{module}.MANY", 4)
-        monkeypatch.setattr(f"redoubt.archive.{module}.NEWEST", 0)
+        monkeypatch.setattr(f"redoubt.archiver.{module}.MANY", 4)
+        monkeypatch.setattr(f"redoubt.archiver.{module}.NEWEST", 0)
 
 
 def test_segments_are_merged_while_a_round_is_archived(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from redoubt.archive.freezing import frozen
 from redoubt.archive.layout import Interruption, RoundInfo
 from redoubt.archive.listing import Listing
 from redoubt.archive.manifest import Manifest
-from redoubt.archive.messages import ArchiveRound
 from redoubt.archive.store import ArchiveEnd, RoundStore
+from redoubt.archiver.freezing import frozen
+from redoubt.archiver.messages import ArchiveRound
 from redoubt.model.seams import Lock
 
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 from redoubt.archive.layout import Interruption, RoundInfo
 from redoubt.archive.listing import Listing
 from redoubt.archive.manifest import Entry, Manifest, Piece, dump_manifest, load_manifest
-from redoubt.archive.merger import merge, remove, tidy
-from redoubt.archive.merging import Part, plan_final
 from redoubt.archive.record import RecordError
 from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_header, decode_stored
 from redoubt.archive.store import ArchiveError, RoundStore
+from redoubt.archiver.merger import merge, remove, tidy
+from redoubt.archiver.merging import Part, plan_final
 from redoubt.model.seams import ObjectExistsError, ObjectMissingError
 
 Tell = Callable[[int, int], None]

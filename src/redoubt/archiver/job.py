@@ -14,19 +14,19 @@ import threading
 from concurrent.futures import Future
 from enum import Enum, auto
 
-from redoubt.archive.archival import Archival
-from redoubt.archive.asking import Asker
-from redoubt.archive.chores import Chores
-from redoubt.archive.freezing import Freezer
-from redoubt.archive.holes import Hole
 from redoubt.archive.layout import ClusterPath
 from redoubt.archive.manifest import Manifest
-from redoubt.archive.means import Means
-from redoubt.archive.messages import ArchiveRound, Event, HoleOpened, RoundBroken, RoundStopped
-from redoubt.archive.news import News
-from redoubt.archive.opening import Opened, Tenure, open_round
 from redoubt.archive.store import ArchiveEnd, ArchiveError, RoundStore
-from redoubt.archive.watched import Watched
+from redoubt.archiver.archival import Archival
+from redoubt.archiver.asking import Asker
+from redoubt.archiver.chores import Chores
+from redoubt.archiver.freezing import Freezer
+from redoubt.archiver.holes import Hole
+from redoubt.archiver.means import Means
+from redoubt.archiver.messages import ArchiveRound, Event, HoleOpened, RoundBroken, RoundStopped
+from redoubt.archiver.news import News
+from redoubt.archiver.opening import Opened, Tenure, open_round
+from redoubt.archiver.watched import Watched
 from redoubt.model.log import LogError, LogPosition
 from redoubt.model.seams import Destination, LogReader
 

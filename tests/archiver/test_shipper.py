@@ -8,13 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redoubt.archive.asking import Asker
 from redoubt.archive.segment import SegmentName
-from redoubt.archive.shipper import DEPTH, Shipped, Shipper
 from redoubt.archive.store import ArchiveError, RoundStore
+from redoubt.archiver.asking import Asker
+from redoubt.archiver.shipper import DEPTH, Shipped, Shipper
 from redoubt.model.seams import DestinationError
-
-from .fakes import PATH, InlineExecutor, MemoryDestination, PatientExecutor, Pause, down, header_of, random_log
+from tests.archive.fakes import (
+    PATH,
+    InlineExecutor,
+    MemoryDestination,
+    PatientExecutor,
+    Pause,
+    down,
+    header_of,
+    random_log,
+)
 
 SIZE = 10
 

@@ -13,10 +13,10 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from redoubt.archive.asking import Asker
 from redoubt.archive.codec import codec_named
 from redoubt.archive.segment import SegmentHeader, SegmentName, encode_segment
 from redoubt.archive.store import RoundStore
+from redoubt.archiver.asking import Asker
 from redoubt.model.seams import DestinationError
 
 DEPTH = 3

@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 
-from redoubt.archive.freezing import frozen
-from redoubt.archive.holes import Hole
-from redoubt.archive.job import RoundJob
 from redoubt.archive.layout import ClusterPath, HoleInfo, Interruption
-from redoubt.archive.messages import Event, HoleClosed, HoleOpened, RoundProgress, RoundStopped, RoundTrouble
 from redoubt.archive.store import RoundStore
-
-from .fakes import OF, PATH, TASK, CrashError, MemoryDestination, MemoryLog, random_log, small_means
+from redoubt.archiver.freezing import frozen
+from redoubt.archiver.holes import Hole
+from redoubt.archiver.job import RoundJob
+from redoubt.archiver.messages import Event, HoleClosed, HoleOpened, RoundProgress, RoundStopped, RoundTrouble
+from tests.archive.fakes import OF, PATH, TASK, CrashError, MemoryDestination, MemoryLog, random_log, small_means
 
 NEXT = replace(TASK, round=4, after=3, start_lsn=None)
 NEXT_PATH = ClusterPath(OF.cluster, OF.cluster_id).round(OF.tenant_id, 4)

@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from redoubt.archive.chores import Chores
 from redoubt.archive.joining import Joined
 from redoubt.archive.listing import Listing
-from redoubt.archive.merging import LOG_CAP, MANY, NEWEST, SPAN, STORED_CAP, Part, plan_merge
 from redoubt.archive.segment import SegmentError, SegmentName, decode_log, decode_stored
 from redoubt.archive.store import ArchiveError, RoundStore
+from redoubt.archiver.chores import Chores
+from redoubt.archiver.merging import LOG_CAP, MANY, NEWEST, SPAN, STORED_CAP, Part, plan_merge
 
 T = TypeVar("T")
 

@@ -6,15 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redoubt.archive.archiver import Archiver, SealRule
-from redoubt.archive.asking import Asker
 from redoubt.archive.segment import SegmentHeader
-from redoubt.archive.shipper import DEPTH, Shipper
 from redoubt.archive.store import ArchiveEnd, RoundStore
+from redoubt.archiver.archiver import Archiver, SealRule
+from redoubt.archiver.asking import Asker
+from redoubt.archiver.shipper import DEPTH, Shipper
 from redoubt.model.log import LogBatch, LogDamagedError, LogPosition
 from redoubt.model.seams import DestinationError
-
-from .fakes import (
+from tests.archive.fakes import (
     OF,
     PATH,
     Clock,

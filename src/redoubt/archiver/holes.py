@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from redoubt.archive.freezing import Freezer, frozen
 from redoubt.archive.layout import ClusterPath, HoleInfo, Interruption, RoundInfo
 from redoubt.archive.manifest import Manifest
-from redoubt.archive.messages import ArchiveRound, HoleClosed
-from redoubt.archive.opening import Tenure
 from redoubt.archive.segment import SegmentHeader
 from redoubt.archive.store import RoundStore
+from redoubt.archiver.freezing import Freezer, frozen
+from redoubt.archiver.messages import ArchiveRound, HoleClosed
+from redoubt.archiver.opening import Tenure
 from redoubt.model.seams import ObjectMissingError
 
 STOPPED = "archiving was stopped"

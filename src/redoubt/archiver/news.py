@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from redoubt.archive.messages import Event, Flushed, RoundFreezing, RoundProgress, RoundTrouble
 from redoubt.archive.store import ArchiveEnd
+from redoubt.archiver.messages import Event, Flushed, RoundFreezing, RoundProgress, RoundTrouble
 
 PROGRESS_PAUSE = 0.05
 """Seconds between two tellings of progress: with a synchronous commit there are hundreds of segments a second."""

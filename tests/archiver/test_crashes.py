@@ -6,11 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from redoubt.archive.job import RoundJob
-from redoubt.archive.messages import Event, RoundProgress, RoundStopped
 from redoubt.archive.store import RoundStore
-
-from .fakes import (
+from redoubt.archiver.job import RoundJob
+from redoubt.archiver.messages import Event, RoundProgress, RoundStopped
+from tests.archive.fakes import (
     PATH,
     TASK,
     Clock,
@@ -50,9 +49,9 @@ class Countdown:
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments are merged when there are three, whatever their age."""
     for module in ("merging", "merger"):
-        monkeypatch.setattr(f"redoubt.archive.{module}.MANY", 3)
-        monkeypatch.setattr(f"redoubt.archive.{module}.NEWEST", 1)
-        monkeypatch.setattr(f"redoubt.archive.{module}.SPAN", 0.0)
+        monkeypatch.setattr(f"redoubt.archiver.{module}.MANY", 3)
+        monkeypatch.setattr(f"redoubt.archiver.{module}.NEWEST", 1)
+        monkeypatch.setattr(f"redoubt.archiver.{module}.SPAN", 0.0)
 
 
 def reported(events: list[Event]) -> int:

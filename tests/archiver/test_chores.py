@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from redoubt.archive.asking import Asker
-from redoubt.archive.chores import PERSISTENT, Chores
 from redoubt.archive.store import ArchiveError
-from redoubt.archive.watched import SILENCE, Watched
+from redoubt.archiver.asking import Asker
+from redoubt.archiver.chores import PERSISTENT, Chores
+from redoubt.archiver.watched import SILENCE, Watched
 from redoubt.model.seams import DestinationError
-
-from .fakes import Clock, InlineExecutor, MemoryDestination, PatientExecutor, Pause
+from tests.archive.fakes import Clock, InlineExecutor, MemoryDestination, PatientExecutor, Pause
 
 
 class Failing:

@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redoubt.archive import merger as merger_module
-from redoubt.archive.chores import Chores
 from redoubt.archive.listing import Listing
-from redoubt.archive.merger import Merged, Merger
-from redoubt.archive.merging import (
+from redoubt.archive.segment import SegmentName
+from redoubt.archive.store import RoundStore
+from redoubt.archiver import merger as merger_module
+from redoubt.archiver.chores import Chores
+from redoubt.archiver.merger import Merged, Merger
+from redoubt.archiver.merging import (
     BUDGET,
     LOG_CAP,
     MANY,
@@ -25,10 +27,7 @@ from redoubt.archive.merging import (
     plan_final,
     plan_merge,
 )
-from redoubt.archive.segment import SegmentName
-from redoubt.archive.store import RoundStore
-
-from .fakes import PATH, Clock, InlineExecutor, MemoryDestination
+from tests.archive.fakes import PATH, Clock, InlineExecutor, MemoryDestination
 
 HEADER = 440
 SIZES = st.sampled_from([450, 700, 100_000, 1_000_000, 4_100_000, STORED_CAP, 20_000_000])

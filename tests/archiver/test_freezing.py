@@ -11,18 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redoubt.archive.freezing import Freezer, frozen
 from redoubt.archive.layout import Interruption, RoundInfo
 from redoubt.archive.manifest import Entry, Manifest, Piece, dump_manifest, load_manifest
-from redoubt.archive.merger import merge
-from redoubt.archive.merging import Part
 from redoubt.archive.record import RecordError
 from redoubt.archive.segment import SegmentName
 from redoubt.archive.store import ArchiveError, RoundStore
+from redoubt.archiver.freezing import Freezer, frozen
+from redoubt.archiver.merger import merge
+from redoubt.archiver.merging import Part
 from redoubt.model.seams import DestinationError
-
-from .fakes import OF, PATH, MemoryDestination, archived, chained
-from .test_reading import archive_of
+from tests.archive.fakes import OF, PATH, MemoryDestination, archived, chained
+from tests.archive.test_reading import archive_of
 
 INFO = RoundInfo(
     identity="f00d", tenant_id=1001, tenant="main", source=OF.source, round=3, piece=0, start_lsn=0, start_scn=50
@@ -127,7 +126,7 @@ def two_merged(damage: Callable[[bytes], bytes] = lambda data: data) -> MemoryDe
 
 def test_what_was_merged_before_is_read_for_its_digest(monkeypatch: pytest.MonkeyPatch) -> None:
     """How far that is, is told; parts that a crash left are removed, once the merged object has been checked."""
-    monkeypatch.setattr("redoubt.archive.freezing.plan_final", lambda _objects: [])
+    monkeypatch.setattr("redoubt.archiver.freezing.plan_final", lambda _objects: [])
     freezing = Freezing(two_merged())
     manifest = freezing.freeze()
     names = [f"{PATH.folder}/{entry.name}" for entry in manifest.segments]
@@ -141,7 +140,7 @@ def test_what_was_merged_before_is_read_for_its_digest(monkeypatch: pytest.Monke
 
 def test_known_digests_are_not_read_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who stored an object knows what was in it."""
-    monkeypatch.setattr("redoubt.archive.freezing.plan_final", lambda _objects: [])
+    monkeypatch.setattr("redoubt.archiver.freezing.plan_final", lambda _objects: [])
     destination = two_merged()
     known = {str(name): "0" * 64 for name, _ in RoundStore(destination, PATH).segments()}
     freezing = Freezing(destination, known)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from redoubt.archive.archiver import SealRule
-from redoubt.archive.messages import (
+from redoubt.archive.store import RoundStore
+from redoubt.archiver.archiver import SealRule
+from redoubt.archiver.messages import (
     ArchiveRound,
     Event,
     Flush,
@@ -23,11 +24,9 @@ from redoubt.archive.messages import (
     StopRound,
     from_line,
 )
-from redoubt.archive.store import RoundStore
 from redoubt.destinations.file import FileDestination
 from redoubt.worker import Worker
-
-from .fakes import PATH, TASK, MemoryLog, random_log, until
+from tests.archive.fakes import PATH, TASK, MemoryLog, random_log, until
 
 
 class Running:
