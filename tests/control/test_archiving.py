@@ -42,7 +42,7 @@ def test_an_engine_that_is_down_is_asked_again(stage: Stage) -> None:
 
     play(scene())
 
-    assert stage.engine.calls == ["hold_log", "start_point", "source_id"]
+    assert stage.engine.calls == ["hold_log", "source_id", "start_point"]
 
 
 def test_a_round_stopped_before_its_engine_answers_holds_nothing(stage: Stage) -> None:

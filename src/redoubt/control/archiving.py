@@ -11,13 +11,11 @@ import asyncio
 import time
 from collections.abc import Coroutine
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
 from redoubt.archiver.messages import (
-    ArchiveRound,
-    Command,
     Event,
     Flushed,
     HoleClosed,
@@ -33,6 +31,7 @@ from redoubt.archiver.messages import (
 from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.session import CatalogError
 from redoubt.control.asking import DestinationDesk
+from redoubt.control.briefing import WorkerLink, round_task
 from redoubt.control.chronicle import Chronicle
 from redoubt.control.claims import check_new, claim, works
 from redoubt.control.cluster import Cluster, Tenant
@@ -57,16 +56,6 @@ _WORKER_PATIENCE = 10.0
 _HOLDING_NOTHING = frozenset({RoundStatus.STOP, RoundStatus.INTERRUPTED})
 """Statuses in which log is not held: a round that cannot go on must not fill the engine's disk."""
 _log = structlog.get_logger("redoubt.control.archiving")
-
-
-class WorkerLink(Protocol):
-    """What is asked of the worker; `WorkerProcess` does it."""
-
-    def send(self, command: Command) -> None:
-        """Tell the worker."""
-
-    def kill(self) -> None:
-        """End a worker that does not answer."""
 
 
 class Archiving:
@@ -302,7 +291,9 @@ class Archiving:
         """Hold the tenant's log and send the worker its task; tried again while engine or catalog do not answer."""
         while True:
             try:
-                task = await self._task(archive, of)
+                await self._hold(archive, of)
+                hole = self._chronicle.hole(archive.tenant.tenant_id, of.round_id)
+                task = await asyncio.to_thread(round_task, self._cluster, archive.tenant, of, hole, self._catalog)
                 break
             except (OSError, CatalogError) as error:
                 _log.warning("round not begun, trying again", tenant=archive.tenant.name, cause=str(error))
@@ -317,33 +308,11 @@ class Archiving:
         if self.round.status is RoundStatus.STOPPING:
             self._worker.send(StopRound(task.tenant_id, task.round, STOP_PATIENCE))
 
-    async def _task(self, archive: TenantArchive, of: Round) -> ArchiveRound:
-        """What the worker is to do. Raises OSError, CatalogError."""
-        tenant, engine = archive.tenant, archive.tenant.engine
-        hole = self._chronicle.hole(tenant.tenant_id, of.round_id)
-        start_lsn: int | None = None
-        async with self._statement:  # so that nobody releases what is held here
+    async def _hold(self, archive: TenantArchive, of: Round) -> None:
+        """Hold a tenant's log from now on, if the round archives still. Raises OSError."""
+        async with self._statement:  # so that nobody releases meanwhile what is held here
             if self.round.is_archiving and self.round.round_id == of.round_id:
-                await asyncio.to_thread(engine.hold_log)
-        if of.tenants[tenant.tenant_id].checkpoint_scn == 0:
-            start_lsn = (await asyncio.to_thread(engine.start_point)).lsn
-        return ArchiveRound(
-            tenant_id=tenant.tenant_id,
-            tenant=tenant.name,
-            base_dir=str(tenant.base_dir),
-            source=await asyncio.to_thread(engine.source_id),
-            destination=of.destination,
-            cluster=self._cluster.name,
-            cluster_id=self._cluster.cluster_id,
-            identity=self._cluster.identity,
-            round=of.round_id,
-            piece=0,
-            start_scn=of.start_scn,
-            start_lsn=start_lsn,
-            after=await asyncio.to_thread(self._catalog.round_before, of.round_id, of.destination),
-            broken_by=hole.cause if hole else "",
-            broken_at=hole.opened_at if hole else 0,
-        )
+                await asyncio.to_thread(archive.tenant.engine.hold_log)
 
     async def _force_stop(self, round_id: int) -> None:
         """End a stopping round whose worker does not: the medium may hang so that nothing comes back from it."""
