@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 import subprocess
 import threading
 import time
@@ -17,6 +18,8 @@ from tests.service.cluster import SEGMENT, ServiceUnderTest
 
 ACCOUNTS = 20
 BALANCE = 1000
+ENTRY = re.compile(rb"entry-[0-9a-f]{32}")
+"""A ledger's entry, as it stands in the log."""
 
 
 class BankLoad:

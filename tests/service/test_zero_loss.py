@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.service.bank import ACCOUNTS, BALANCE, BankLoad, archived_log
+from tests.service.bank import ACCOUNTS, BALANCE, ENTRY, BankLoad, archived_log
 from tests.service.cluster import ServiceUnderTest, assert_archive_equals_engine, is_alive, wait_until
 
 
@@ -28,8 +28,8 @@ def _sync_commit(service: ServiceUnderTest) -> str:
 
 
 def _assert_archived(service: ServiceUnderTest, acknowledged: list[str]) -> None:
-    log = archived_log(service.round_folder())
-    lost = [entry for entry in acknowledged if entry.encode() not in log]
+    archived = {entry.decode() for entry in ENTRY.findall(archived_log(service.round_folder()))}
+    lost = [entry for entry in acknowledged if entry not in archived]
     assert lost == [], f"{len(lost)} of {len(acknowledged)} acknowledged commits are not in the archive"
 
 
