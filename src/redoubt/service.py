@@ -7,8 +7,9 @@ import ipaddress
 import os
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -91,10 +92,10 @@ class Service:
         host = self._config.gateway.host
         if not _is_loopback(host) and not self._config.gateway.allow_empty_password:
             await asyncio.to_thread(self._refuse_empty_passwords, host)
-        await self._open_catalog()
+        await self._ask_catalog(self._open_catalog)
         await self._valve.recover()
         address = await self._listen(host, self._config.gateway.port)
-        await asyncio.to_thread(self._catalog.set_server, *address)
+        await self._ask_catalog(lambda: asyncio.to_thread(self._catalog.set_server, *address))
         self._serve_metrics()
         self._background = [
             asyncio.create_task(self._worker.run(self._archiving)),
@@ -128,17 +129,21 @@ class Service:
         _log.info("stopped")
 
     async def _open_catalog(self) -> None:
-        """Read the catalog; an engine that recovers from a crash may take its time to answer."""
+        await asyncio.to_thread(self._catalog.prepare)
+        await asyncio.to_thread(self._parameters.load)
+        await self._archiving.load()
+
+    async def _ask_catalog(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do what needs the catalog; an engine that recovers from a crash may take its time to answer."""
         deadline = asyncio.get_running_loop().time() + _READY_TIMEOUT
         while True:
             try:
-                await asyncio.to_thread(self._catalog.prepare)
-                await asyncio.to_thread(self._parameters.load)
-                await self._archiving.load()
+                await work()
             except CatalogError as error:
                 if asyncio.get_running_loop().time() > deadline:
                     raise EngineStartError(f"{error} (directory {self._home.sys.path})") from error
-                _log.warning("catalog not read, trying again", cause=str(error))
+                _log.warning("the catalog does not answer, trying again", cause=str(error))
+                await asyncio.sleep(_POLL)
             else:
                 return
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -26,14 +27,67 @@ def test_rows_too_wide_for_the_terminal_are_shown_one_under_the_other() -> None:
     assert "note: NULL" in stream.getvalue()
 
 
+NOTHING: dict[str, Any] = {
+    "service": None,
+    "round": {"round_id": 0, "status": "STOP", "backup_dest": "", "comment": ""},
+    "tenants": [],
+    "pieces": [],
+    "health": [],
+    "holes": [],
+}
+HEALTH = {
+    "tenant_id": 1001,
+    "tenant_name": "main",
+    "health": "GATED",
+    "cause": "disk full",
+    "since": "2026-01-02T03:04:05.000000Z",
+    "mode": "MANDATORY",
+    "sync_commit": "SYNC",
+    "gate": "CLOSED",
+    "backlog_bytes": 7,
+}
+HOLE = {
+    "tenant_id": 1001,
+    "after_round": 1,
+    "status": "OPEN",
+    "start_lsn": 10,
+    "start_time": "t1",
+    "end_lsn": None,
+    "end_time": None,
+    "cause": "disk full",
+}
+
+
 def test_a_status_without_rounds_or_with_trouble(capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing that is not there is shown; what holds archiving up is."""
-    fresh = {"round_id": 0, "status": "STOP", "backup_dest": "", "comment": ""}
-    status._print({"service": None, "round": fresh, "tenants": [], "pieces": []})
-    status._print({"service": None, "round": fresh | {"comment": "disk full"}, "tenants": [], "pieces": []})
+    status._print(NOTHING)
+    status._print(NOTHING | {"round": NOTHING["round"] | {"comment": "disk full"}})
 
     assert capsys.readouterr().out.splitlines() == ["round 0: STOP", "round 0: STOP", "disk full"]
     assert status._utc(0) is None
+
+
+def test_health_and_holes_are_shown_in_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cause once, though the round has it too; an open hole has no end yet."""
+    monkeypatch.setenv("COLUMNS", "200")
+    fine = HEALTH | {"health": "FINE", "cause": "", "mode": "OPTIONAL", "sync_commit": "OFF", "gate": "OPEN"}
+    closed = HOLE | {"status": "CLOSED", "end_lsn": 20, "end_time": "t2"}
+    interrupted = NOTHING["round"] | {"comment": "disk full"}
+    status._print(NOTHING | {"round": interrupted, "health": [HEALTH, fine], "holes": [HOLE, closed]})
+
+    assert capsys.readouterr().out.splitlines() == [
+        "round 0: STOP",
+        (
+            "tenant main: GATED since 2026-01-02T03:04:05.000000Z (MANDATORY, commits are SYNC, "
+            "the write gate is CLOSED; 7 bytes wait)"
+        ),
+        "  disk full",
+        "tenant main: FINE since 2026-01-02T03:04:05.000000Z (OPTIONAL; 7 bytes wait)",
+        "in no round: tenant 1001, after round 1, LSN 10 (t1) to where it goes on: disk full",
+        "in no round: tenant 1001, after round 1, LSN 10 (t1) to LSN 20 (t2): disk full",
+    ]
 
 
 def test_an_account_file_that_is_not_ours_to_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,7 +91,7 @@ class Door:
         self._thread.join(20)
         logging.getLogger("asyncio").removeHandler(self._complaints)
         assert not self._thread.is_alive()
-        assert self._complaints.messages == []
+        assert self._complaints.messages == [], self._complaints.messages
 
     @property
     def sessions(self) -> int:

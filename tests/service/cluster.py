@@ -68,6 +68,11 @@ class ServiceUnderTest:
         assert line.startswith("ready on 127.0.0.1:"), (line, self.process.stderr and self.process.stderr.read())
         self.port = int(line.rpartition(":")[2])
 
+    def mistaken(self, *options: str) -> subprocess.CompletedProcess[str]:
+        """Start it with something wrong, and wait until it has ended."""
+        command = [sys.executable, "-m", "redoubt", "start", "--home", str(self.home), "--port", "0", *options]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
     def stop(self) -> int:
         """SIGTERM, and wait; the exit status."""
         assert self.process is not None

@@ -55,16 +55,18 @@ def test_the_sys_engine_may_die_while_a_round_is_doing(service: ServiceUnderTest
 
 def test_a_catalog_that_does_not_answer_ends_the_start(parts: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is tried again until the time is over."""
-    times = iter([0.0, 1.0, 1e9])
-    monkeypatch.setattr(parts._catalog, "prepare", _always(CatalogError("down")))
+    tries = []
 
-    async def scene() -> None:
-        monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: next(times, 1e9))
-        with pytest.raises(EngineStartError, match="down"):
-            await parts._open_catalog()
+    def fail() -> None:
+        tries.append(None)
+        raise CatalogError("down")
 
-    monkeypatch.setattr(asyncio, "to_thread", _inline)
-    asyncio.run(scene())
+    monkeypatch.setattr(module, "_READY_TIMEOUT", 0.2)
+    monkeypatch.setattr(parts._catalog, "prepare", fail)
+    with pytest.raises(EngineStartError, match="down"):
+        asyncio.run(parts._ask_catalog(parts._open_catalog))
+
+    assert len(tries) > 1
 
 
 def test_an_engine_that_never_answers_ends_the_start(parts: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,11 +77,6 @@ def test_an_engine_that_never_answers_ends_the_start(parts: Service, monkeypatch
 
     with pytest.raises(EngineStartError, match="does not answer: no answer"):
         asyncio.run(parts._start_engine("main"))
-
-
-async def _inline(function: object, *arguments: object) -> object:
-    assert callable(function)
-    return function(*arguments)
 
 
 def test_log_that_cannot_be_held_is_logged(

@@ -114,12 +114,13 @@ def test_optional_goes_on_and_the_hole_is_on_record(service: ServiceUnderTest, s
     service.stop_archiving()
     _begin_beyond(service, end)
     wait_until("the hole is closed", lambda: _holes(service)[0]["STATUS"] == "CLOSED")
+    assert _events(service, "HEALTH")[-2:] == [("BROKEN", "STOPPED"), ("STOPPED", "FINE")]
     (hole,) = _holes(service)
+    service.stop_archiving()
     start, _ = assert_archive_equals_engine(service, 2)
     assert (hole["START_LSN"], hole["END_LSN"]) == (end, start)
     record = json.loads((service.round_folder(2) / "hole_info").read_text())
     assert (record["start_lsn"], record["end_lsn"], record["after"]) == (end, start, 1)
-    assert _events(service, "HEALTH")[-2:] == [("BROKEN", "STOPPED"), ("STOPPED", "FINE")]
 
 
 def _begin_beyond(service: ServiceUnderTest, lsn: int) -> None:

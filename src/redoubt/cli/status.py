@@ -140,7 +140,7 @@ def _print(status: dict[str, Any]) -> None:
         out.print(f"service {service['pid']} on {service['host']}:{service['port']}")
     where = f" into {now['backup_dest']}" if now["backup_dest"] else ""
     out.print(f"round {now['round_id']}: {now['status']}{where}")
-    if now["comment"]:
+    if now["comment"] and all(entry["cause"] != now["comment"] for entry in status["health"]):
         out.print(now["comment"], markup=False, style="red")
     for entry in status["health"]:
         out.print(
@@ -154,10 +154,13 @@ def _print(status: dict[str, Any]) -> None:
     names = ["tenant_id", "round_id", "piece_id", "status", "file_status", "start_time", "checkpoint_time"]
     if status["pieces"]:
         print_rows(out, names, [tuple(entry[name] for name in names) for entry in status["pieces"]])
-    names = ["tenant_id", "after_round", "status", "start_lsn", "end_lsn", "start_time", "end_time", "cause"]
-    if status["holes"]:
-        out.print("log that is in no round:")
-        print_rows(out, names, [tuple(entry[name] for name in names) for entry in status["holes"]])
+    for hole in status["holes"]:
+        end = f"LSN {hole['end_lsn']} ({hole['end_time']})" if hole["status"] == "CLOSED" else "where it goes on"
+        out.print(
+            f"in no round: tenant {hole['tenant_id']}, after round {hole['after_round']}, LSN {hole['start_lsn']} "
+            f"({hole['start_time']}) to {end}: {hole['cause']}",
+            markup=False,
+        )
 
 
 def _details(entry: dict[str, Any]) -> str:

@@ -63,7 +63,7 @@ class Handler:
                 case NoArchiveLog():
                     await _check_privilege(session)
                     await self._archiving.stop()
-                case MinorFreeze():
+                case MinorFreeze():  # pragma: no branch - there is no other statement
                     await _check_privilege(session)
                     await self._freeze(statement, session)
         except CatalogError as error:
