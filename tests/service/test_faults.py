@@ -55,7 +55,7 @@ def test_the_sys_engine_may_die_while_a_round_is_doing(service: ServiceUnderTest
 
 def test_a_catalog_that_does_not_answer_ends_the_start(parts: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is tried again until the time is over."""
-    tries = []
+    tries: list[None] = []
 
     def fail() -> None:
         tries.append(None)
