@@ -30,7 +30,7 @@ def test_the_statements_of_the_readme_are_ours() -> None:
     """What is typed at the prompt parses."""
     typed = re.findall(r"\]> (ALTER SYSTEM .*?;)", (ROOT / "README.md").read_text())
 
-    assert len(typed) == 4
+    assert len(typed) == 5
     assert all(parse(statement) is not None for statement in typed)
 
 
