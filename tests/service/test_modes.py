@@ -97,7 +97,7 @@ def test_optional_goes_on_and_the_hole_is_on_record(service: ServiceUnderTest, s
     assert "more than log_archive_spool_limit allows" in row["CAUSE"]
     assert "No space left" in row["CAUSE"]
     assert flood.errors == []
-    assert max(flood.times) < 5
+    assert max(flood.times) < 10
     assert service.status() == "INTERRUPTED"
     wait_until("log is let go", lambda: not (service.main_dir / "redoubt" / "held").exists())
     (hole,) = _holes(service)
@@ -160,7 +160,7 @@ def test_mandatory_lets_writers_wait_and_loses_nothing(service: ServiceUnderTest
         wait_until("the cause is known", lambda: "No space left" in _state(service)["CAUSE"])
         assert row["BACKLOG_BYTES"] > 64 * 2**20
         with service.connect("root@main") as connection, connection.cursor() as cursor:
-            cursor.execute("SET ob_query_timeout = 300000")
+            cursor.execute("SET ob_query_timeout = 1000000")
             with pytest.raises(pymysql.err.MySQLError) as refused:
                 cursor.execute("INSERT INTO test.big (a) VALUES ('x')")
             cursor.execute("SELECT COUNT(*) FROM test.big")
