@@ -34,8 +34,17 @@ class Desk:
     def commit(self, number: int = 1) -> list[asyncio.Task[None]]:
         """So many commits begin."""
         begun = [self.loop.create_task(self.commits.make_durable()) for _ in range(number)]
+        for task in begun:
+            task.add_done_callback(_look_at)
         self.loop.settle()
         return begun
+
+    def end(self) -> None:
+        """Nobody waits any more."""
+        for task in asyncio.all_tasks(self.loop):
+            task.cancel()
+        self.loop.settle()
+        self.loop.close()
 
     def flushed(self, number: int) -> None:
         """The archive has flushed."""
@@ -49,7 +58,7 @@ def desk() -> Iterator[Desk]:
     desk = Desk()
     desk.commits.turn_on(STRICT)
     yield desk
-    desk.loop.close()
+    desk.end()
 
 
 def done(tasks: list[asyncio.Task[None]]) -> list[bool]:
@@ -282,7 +291,9 @@ class Traffic(RuleBasedStateMachine):
         """Statements commit."""
         for _ in range(number):
             self.at += 1
-            self.waiting.append(Commit(self.loop.create_task(self.commits.make_durable()), self.at, self.releases))
+            task = self.loop.create_task(self.commits.make_durable())
+            task.add_done_callback(_look_at)
+            self.waiting.append(Commit(task, self.at, self.releases))
             if not self.commits.is_synchronous:
                 self.waiting[-1].releases -= 1  # nobody has to wait
         self.settle()
@@ -341,7 +352,14 @@ class Traffic(RuleBasedStateMachine):
             self.commits.flushed(number)
             self.settle()
         assert not self.commits._waiting
+        assert not asyncio.all_tasks(self.loop)
         self.loop.close()
+
+
+def _look_at(task: asyncio.Task[None]) -> None:
+    """Take note of how a task ended, so that asyncio does not complain of it."""
+    if not task.cancelled():
+        task.exception()
 
 
 TestTraffic = Traffic.TestCase

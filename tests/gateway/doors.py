@@ -56,15 +56,17 @@ class Handler:
 
 
 class Complaints(logging.Handler):
-    """Collects what asyncio complains of."""
+    """Collects what asyncio complains of in a thread: other tests have loops of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, thread: threading.Thread) -> None:
         super().__init__(logging.WARNING)
         self.messages: list[str] = []
+        self._thread = thread
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a message."""
-        self.messages.append(record.getMessage())
+        if record.thread == self._thread.ident:
+            self.messages.append(record.getMessage())
 
 
 class Door:
@@ -75,10 +77,10 @@ class Door:
         self.handler = handler or Handler()
         self.gateway = Gateway(tenants, self.handler, **options)
         self._debug = debug
-        self._complaints = Complaints()
         self._started = threading.Event()
         self._stop: asyncio.Event
         self._thread = threading.Thread(target=self._run, daemon=True)
+        self._complaints = Complaints(self._thread)
 
     def __enter__(self) -> Self:
         logging.getLogger("asyncio").addHandler(self._complaints)
