@@ -255,3 +255,23 @@ def test_a_hole_is_asked_for_only_after_another_round(destination: MemoryDestina
     """A first round has none before it."""
     with pytest.raises(AssertionError):
         Hole(TASK, RoundStore(destination, PATH), "me", lambda: NOW)
+
+
+def test_a_round_that_was_broken_before_it_told_of_the_hole_tells_of_it(destination: MemoryDestination) -> None:
+    """The worker was killed right after its first segment, and the round was interrupted before there was another."""
+    log = grown(MemoryLog())
+    stopped_round(destination, log)
+    end = log.end.lsn
+    start = grown(log).end.lsn
+    grown(log)
+    job = next_round(destination, log, start)
+    while not any(path.startswith(NEXT_PATH.folder) and path.endswith(".redo") for path in destination.objects):
+        job._means.clock.now += 2  # type: ignore[attr-defined]
+        job.step()
+    job.abandon()
+    destination.objects.pop(NEXT_PATH.hole, None)
+    broken = RoundJob(replace(NEXT, broken_by=CAUSE, broken_at=77), MemoryLog(), destination, small_means())
+    (hole,) = closed(run(broken))
+
+    assert (hole.start_lsn, hole.end_lsn) == (end, start)
+    assert NEXT_PATH.hole in destination.objects
