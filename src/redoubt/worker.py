@@ -45,6 +45,7 @@ _POLL = 0.1
 _ENCODERS = 2
 _SWITCH = 0.0001
 """Seconds that a thread may keep the interpreter while another wants it: merging must not hold up a flush."""
+UNKNOWN_ROUND = "the worker knew nothing of the round; the end of its log may not be archived"
 _log = structlog.get_logger("redoubt.worker")
 
 
@@ -108,10 +109,11 @@ class Worker:
             job.flush(command.number)
 
     def _stop(self, command: StopRound) -> None:
-        if command.tenant_id in self._jobs:
-            self._jobs[command.tenant_id].stop(command.patience)
+        job = self._jobs.get(command.tenant_id)
+        if job is not None and job.task.round == command.round:
+            job.stop(command.patience)
         else:
-            self._events.write(to_line(RoundStopped(command.tenant_id, command.round, "")))
+            self._events.write(to_line(RoundStopped(command.tenant_id, command.round, UNKNOWN_ROUND)))
 
     def _job(self, task: ArchiveRound) -> RoundJob:
         _log.info("archiving", tenant_id=task.tenant_id, round=task.round, destination=task.destination)

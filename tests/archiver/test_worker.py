@@ -25,7 +25,7 @@ from redoubt.archiver.messages import (
     from_line,
 )
 from redoubt.destinations.file import FileDestination
-from redoubt.worker import Worker
+from redoubt.worker import UNKNOWN_ROUND, Worker
 from tests.archive.fakes import PATH, TASK, MemoryLog, random_log, until
 
 
@@ -117,11 +117,13 @@ def test_an_interruption_ends_the_job_of_its_round(running: Running) -> None:
 
 
 def test_what_comes_for_no_job_is_no_trouble(running: Running) -> None:
-    """A stop is answered; a flush of a round that has ended is not."""
+    """A stop is answered, and not as if all were archived; a flush of a round that has ended is not."""
     running.worker.tell(Flush(1001, 3, 1))
     running.worker.tell(StopRound(1001, 3, 20.0))
-    running.tells(RoundStopped(1001, 3, ""))
+    running.tells(RoundStopped(1001, 3, UNKNOWN_ROUND))
     running.worker.tell(running.task)
+    running.worker.tell(StopRound(1001, 2, 20.0))
+    running.tells(RoundStopped(1001, 2, UNKNOWN_ROUND))
     running.worker.tell(Flush(1001, 2, 1))
     running.worker.tell(Flush(1001, 3, 2))
     running.tells(Flushed(1001, 3, 2))

@@ -130,7 +130,7 @@ class FakeEngine:
         return self.end
 
     def reader(self) -> LogReader:
-        raise NotImplementedError
+        raise AssertionError("the service reads no log: the worker does")
 
     def hold_log(self) -> None:
         if self.failures:
