@@ -152,7 +152,7 @@ def _print_summary(out: Console, summary: Summary, seconds: float) -> None:
     rows = [
         ("rows committed", f"{summary.rows:,}"),
         ("log", f"{summary.log_bytes / 1e6:,.1f} MB, every checksum verified"),
-        ("archived", f"{summary.archived_bytes / 1e6:,.1f} MB, merged to {summary.segments} when the round stopped"),
+        ("archived", f"{summary.archived_bytes / 1e6:,.1f} MB; objects after merging: {summary.segments}"),
         ("ratio", f"{summary.archived_bytes / summary.log_bytes:.2f}"),
         ("archive behind the writers", f"median {lags[len(lags) // 2]:.1f} s, most {lags[-1]:.1f} s"),
         ("the whole demo", f"{seconds:.1f} s"),
