@@ -24,6 +24,7 @@ from redoubt.control.gate import TenantGate
 from redoubt.control.handler import Handler
 from redoubt.control.parameters import Parameters
 from redoubt.control.restart import AutoRestart
+from redoubt.control.tenants import Tenants
 from redoubt.control.valve import Valve
 from redoubt.control.worker import WorkerProcess
 from redoubt.engines.seekdb.account import AccountError, accepts_empty_root, connect, ensure_account
@@ -66,7 +67,7 @@ class Service:
         self._chronicle = chronicle = Chronicle(Journal(self._session))
         self._archiving = Archiving(cluster, tenants, self._catalog, self._parameters, self._worker, chronicle)
         self._valve = Valve(self._archiving, self._parameters, chronicle)
-        handler = Handler(tenants, self._archiving, self._parameters)
+        handler = Handler(Tenants(tenants), self._archiving, self._parameters)
         gates = {archive.tenant.name: archive.gate for archive in self._archiving.archives}
         self._metrics = MetricsServer(self._archiving)
         self._gateway = Gateway(Directory(config.cluster.name, self._bases, gates), handler)

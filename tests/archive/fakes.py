@@ -14,11 +14,12 @@ import google_crc32c
 
 from redoubt.archive.layout import ClusterPath
 from redoubt.archive.segment import SegmentHeader
-from redoubt.archive.store import RoundStore
+from redoubt.archive.store import PieceStore
 from redoubt.archiver.archiver import RoundOf, SealRule
 from redoubt.archiver.means import Means
 from redoubt.archiver.messages import ArchiveRound
 from redoubt.model.log import LogBatch, LogDamagedError, LogPosition
+from redoubt.model.pieces import PieceKey
 from redoubt.model.seams import (
     DestinationError,
     Lock,
@@ -271,13 +272,13 @@ TASK = ArchiveRound(
     start_scn=50,
     start_lsn=0,
 )
-PATH = ClusterPath(OF.cluster, OF.cluster_id).round(OF.tenant_id, OF.round)
+PATH = ClusterPath(OF.cluster, OF.cluster_id).piece(OF.tenant_id, PieceKey(OF.round))
 
 
 def archived(destination: MemoryDestination) -> bytes:
     """The log that a destination holds of the round, with every check made that a restore would make."""
     destination.failing, destination.lost_answer = (lambda _operation, _name: None), (lambda _name: None)
-    store = RoundStore(destination, PATH)
+    store = PieceStore(destination, PATH)
     log, chain = b"", 0
     for name, _size in store.segments():
         header, data = store.read(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from redoubt.archive.layout import ClusterPath
+from redoubt.model.pieces import PieceKey
 
 
 def test_the_names_are_those_of_oceanbase() -> None:
@@ -14,6 +15,6 @@ def test_the_names_are_those_of_oceanbase() -> None:
         "redoubt/7/incarnation_1/1001/clog/3/round_info",
         "redoubt/7/incarnation_1/1001/clog/3/00-10.zst",
     ]
-    of = cluster.round(1001, 3)
+    of = cluster.piece(1001, PieceKey(3))
 
     assert expected == [cluster.info, of.folder, of.info, of.segment("00-10.zst")]

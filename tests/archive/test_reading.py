@@ -13,7 +13,7 @@ from redoubt.archive.codec import CODECS
 from redoubt.archive.listing import HoleError, Listed, arrange
 from redoubt.archive.reading import walk
 from redoubt.archive.segment import SegmentName, assemble_segment
-from redoubt.archive.store import ArchiveError, RoundStore
+from redoubt.archive.store import ArchiveError, PieceStore
 from redoubt.archiver.job import RoundJob
 from redoubt.archiver.merger import merge, remove, verify
 from redoubt.archiver.merging import Part
@@ -58,7 +58,7 @@ def test_a_hole_or_an_overlap_is_damage(entries: list[ObjectInfo]) -> None:
         arrange(entries)
 
 
-def archive_of(sizes: list[int], codec: str = "none") -> tuple[MemoryDestination, MemoryLog, RoundStore]:
+def archive_of(sizes: list[int], codec: str = "none") -> tuple[MemoryDestination, MemoryLog, PieceStore]:
     """A round with segments of these sizes, and its log."""
     destination, log = MemoryDestination(), MemoryLog()
     job = RoundJob(TASK, log, destination, small_means(codec=lambda: codec))
@@ -68,21 +68,21 @@ def archive_of(sizes: list[int], codec: str = "none") -> tuple[MemoryDestination
         for _ in range(2):
             job.step()
     job.abandon()
-    return destination, log, RoundStore(destination, PATH)
+    return destination, log, PieceStore(destination, PATH)
 
 
-def merge_some(store: RoundStore, first: int, last: int) -> None:
+def merge_some(store: PieceStore, first: int, last: int) -> None:
     """Another process merges what the round now has at these places."""
     merge_parts(store, [Part(*each) for each in store.segments()][first:last])
 
 
-def merge_parts(store: RoundStore, parts: list[Part]) -> None:
+def merge_parts(store: PieceStore, parts: list[Part]) -> None:
     """Merge, and remove the parts."""
     merge(store, parts)
     remove(store, parts)
 
 
-def read(store: RoundStore, from_lsn: int = 0) -> bytes:
+def read(store: PieceStore, from_lsn: int = 0) -> bytes:
     """The log as a walk gives it."""
     log = b""
     for run in walk(store, from_lsn):
@@ -105,7 +105,7 @@ def test_a_walk_sees_neither_hole_nor_double_while_segments_are_merged(data: st.
     """Merges come between any two operations, and a listing may have begun before them and ended after."""
     sizes = data.draw(st.lists(st.integers(1, 39), min_size=2, max_size=10))
     destination, log, store = archive_of(sizes)
-    quiet = RoundStore(destination, PATH)
+    quiet = PieceStore(destination, PATH)
     is_merging = False
 
     def interfere(operation: str, _name: str) -> None:
@@ -130,7 +130,7 @@ class Racing(MemoryDestination):
 
     def race(self, first: int, last: int) -> None:
         """Have it happen in the next listing."""
-        store = RoundStore(self, PATH)
+        store = PieceStore(self, PATH)
         before = set(self.objects)
 
         def during(operation: str, _name: str) -> None:
@@ -159,8 +159,8 @@ def test_a_listing_that_missed_a_merged_object_is_made_again(first: int, last: i
     destination = Racing(objects.objects)
     destination.race(first, last)
 
-    assert log.data == read(RoundStore(destination, PATH))
-    assert len(RoundStore(destination, PATH).segments()) == 5 - (last - first)
+    assert log.data == read(PieceStore(destination, PATH))
+    assert len(PieceStore(destination, PATH).segments()) == 5 - (last - first)
 
 
 def test_a_hole_that_stays_is_damage() -> None:

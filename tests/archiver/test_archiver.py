@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redoubt.archive.segment import SegmentHeader
-from redoubt.archive.store import ArchiveEnd, RoundStore
+from redoubt.archive.store import ArchiveEnd, PieceStore
 from redoubt.archiver.archiver import Archiver, SealRule
 from redoubt.archiver.asking import Asker
 from redoubt.archiver.shipper import DEPTH, Shipper
@@ -33,7 +33,7 @@ class Bench:
     def __init__(self, log: MemoryLog | None = None, resumed: ArchiveEnd | None = None) -> None:
         self.log = log or MemoryLog()
         self.destination = MemoryDestination()
-        self.store = RoundStore(self.destination, PATH)
+        self.store = PieceStore(self.destination, PATH)
         self.storer = PatientExecutor()
         self.clock = Clock()
         self.codec = "none"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from redoubt.archive.store import RoundStore
+from redoubt.archive.store import PieceStore
 from redoubt.archiver.job import RoundJob
 from redoubt.archiver.messages import Event, RoundProgress, RoundStopped
 from tests.archive.fakes import (
@@ -95,7 +95,7 @@ def test_a_crash_at_any_operation_loses_and_doubles_nothing(
     assert events[-1] == RoundStopped(TASK.tenant_id, TASK.round, "")
     assert log.data == archived(destination)
     assert len(log.data) == reported(events)
-    assert RoundStore(destination, PATH).listing().covered == ()
+    assert PieceStore(destination, PATH).listing().covered == ()
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

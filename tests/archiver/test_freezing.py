@@ -15,7 +15,7 @@ from redoubt.archive.layout import Interruption, RoundInfo
 from redoubt.archive.manifest import Entry, Manifest, Piece, dump_manifest, load_manifest
 from redoubt.archive.record import RecordError
 from redoubt.archive.segment import SegmentName
-from redoubt.archive.store import ArchiveError, RoundStore
+from redoubt.archive.store import ArchiveError, PieceStore
 from redoubt.archiver.freezing import Freezer, frozen
 from redoubt.archiver.merger import merge
 from redoubt.archiver.merging import Part
@@ -35,7 +35,7 @@ class Freezing:
 
     def __init__(self, destination: MemoryDestination, digests: dict[str, str] | None = None) -> None:
         self.destination = destination
-        self.store = RoundStore(destination, PATH)
+        self.store = PieceStore(destination, PATH)
         self.told: list[tuple[int, int]] = []
         self.freezer = Freezer(
             self.store,
@@ -142,7 +142,7 @@ def test_known_digests_are_not_read_for(monkeypatch: pytest.MonkeyPatch) -> None
     """Who stored an object knows what was in it."""
     monkeypatch.setattr("redoubt.archiver.freezing.plan_final", lambda _objects: [])
     destination = two_merged()
-    known = {str(name): "0" * 64 for name, _ in RoundStore(destination, PATH).segments()}
+    known = {str(name): "0" * 64 for name, _ in PieceStore(destination, PATH).segments()}
     freezing = Freezing(destination, known)
 
     assert [entry.sha256 for entry in freezing.freeze().segments] == ["0" * 64] * 2

@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 
 from redoubt.archive.layout import ClusterPath, HoleInfo, Interruption
-from redoubt.archive.store import RoundStore
+from redoubt.archive.store import PieceStore
 from redoubt.archiver.freezing import frozen
 from redoubt.archiver.holes import Hole
 from redoubt.archiver.job import RoundJob
 from redoubt.archiver.messages import Event, HoleClosed, HoleOpened, RoundProgress, RoundStopped, RoundTrouble
+from redoubt.model.pieces import PieceKey
 from tests.archive.fakes import OF, PATH, TASK, CrashError, MemoryDestination, MemoryLog, random_log, small_means
 
 NEXT = replace(TASK, round=4, after=3, start_lsn=None)
-NEXT_PATH = ClusterPath(OF.cluster, OF.cluster_id).round(OF.tenant_id, 4)
+NEXT_PATH = ClusterPath(OF.cluster, OF.cluster_id).piece(OF.tenant_id, PieceKey(4))
 NOW = 1_700_000_000_000_000_000
 CAUSE = "the engine recycled the log"
 
@@ -80,12 +81,12 @@ def test_an_interruption_is_put_on_record(destination: MemoryDestination) -> Non
         assert opened in events
         assert not job._archival
 
-    record = RoundStore(destination, PATH).record(Interruption, PATH.interruption)
+    record = PieceStore(destination, PATH).record(Interruption, PATH.interruption)
     assert record == Interruption(1001, 3, OF.source, 80, 400, 77, CAUSE)
     job = RoundJob(broken, log, destination, small_means())
     job.stop(10)
     assert run(job)[-1] == RoundStopped(1001, 3, "")
-    manifest = frozen(RoundStore(destination, PATH))
+    manifest = frozen(PieceStore(destination, PATH))
     assert manifest is not None
     assert (manifest.piece.end_lsn, manifest.piece.broken_by) == (80, CAUSE)
     job = RoundJob(broken, log, destination, small_means())
@@ -131,7 +132,7 @@ def test_the_hole_after_a_stop_is_recorded(destination: MemoryDestination) -> No
     first = closed(run(job))
     job.abandon()
     second = closed(run(next_round(destination, log, 120)))
-    record = RoundStore(destination, NEXT_PATH).record(HoleInfo, NEXT_PATH.hole)
+    record = PieceStore(destination, NEXT_PATH).record(HoleInfo, NEXT_PATH.hole)
 
     assert first == second == [expected]
     assert record == HoleInfo(1001, 4, 3, 80, 400, 120, 700, NOW, "archiving was stopped")
@@ -158,9 +159,9 @@ def test_an_interrupted_round_is_frozen_by_the_next(destination: MemoryDestinati
     grown(log)
 
     assert [HoleClosed(1001, 4, 3, 80, 400, 100, 600)] == closed(run(next_round(destination, log, 100)))
-    record = RoundStore(destination, NEXT_PATH).record(HoleInfo, NEXT_PATH.hole)
+    record = PieceStore(destination, NEXT_PATH).record(HoleInfo, NEXT_PATH.hole)
     assert (record.since, record.cause) == (77, CAUSE)
-    assert frozen(RoundStore(destination, PATH)) is not None
+    assert frozen(PieceStore(destination, PATH)) is not None
     assert f"{PATH.lock}" not in destination.locks
 
 
@@ -244,7 +245,7 @@ def test_a_crash_at_any_operation_leaves_the_same_record(destination: MemoryDest
         except CrashError:
             done = []
         destination.locks.clear()
-    record = RoundStore(destination, NEXT_PATH)
+    record = PieceStore(destination, NEXT_PATH)
 
     assert done == [HoleClosed(1001, 4, 3, 80, 400, 100, 600)]
     destination.failing = lambda *_: None
@@ -254,7 +255,7 @@ def test_a_crash_at_any_operation_leaves_the_same_record(destination: MemoryDest
 def test_a_hole_is_asked_for_only_after_another_round(destination: MemoryDestination) -> None:
     """A first round has none before it."""
     with pytest.raises(AssertionError):
-        Hole(TASK, RoundStore(destination, PATH), "me", lambda: NOW)
+        Hole(TASK, PieceStore(destination, PATH), "me", lambda: NOW)
 
 
 def test_a_round_that_was_broken_before_it_told_of_the_hole_tells_of_it(destination: MemoryDestination) -> None:

@@ -12,7 +12,7 @@ import pytest
 from redoubt.archive.layout import RoundInfo
 from redoubt.archive.record import dump_record
 from redoubt.archive.segment import SegmentName
-from redoubt.archive.store import RoundStore
+from redoubt.archive.store import PieceStore
 from redoubt.archiver.freezing import frozen
 from redoubt.archiver.job import RoundJob
 from redoubt.archiver.messages import (
@@ -491,8 +491,8 @@ def test_segments_are_merged_while_a_round_is_archived(
     clock.now += 61
     events += steps(job, 10)
     held = archived(destination)
-    names = [str(name) for name, _ in RoundStore(destination, PATH).segments()]
-    sizes = [size for _, size in RoundStore(destination, PATH).segments()]
+    names = [str(name) for name, _ in PieceStore(destination, PATH).segments()]
+    sizes = [size for _, size in PieceStore(destination, PATH).segments()]
     last = [event for event in events if isinstance(event, RoundProgress)][-1]
 
     assert any(".merged." in name for name in names)
@@ -528,7 +528,7 @@ def test_a_merge_that_fails_changes_nothing_and_is_tried_again(
             clock.now += 1
             job.step()
         here.failing = lambda *_: None
-        store = RoundStore(here, PATH)
+        store = PieceStore(here, PATH)
 
         assert store.listing().covered == ()
         assert any(name.is_merged for name, _ in store.segments())
@@ -542,7 +542,7 @@ def test_stopping_freezes_the_round(destination: MemoryDestination, log: MemoryL
     steps(job)
     job.stop(10)
     events = steps(job)
-    manifest = frozen(RoundStore(destination, PATH))
+    manifest = frozen(PieceStore(destination, PATH))
 
     assert manifest is not None
     assert len(manifest.segments) == 1

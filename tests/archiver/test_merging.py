@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from redoubt.archive.listing import Listing
 from redoubt.archive.segment import SegmentName
-from redoubt.archive.store import RoundStore
+from redoubt.archive.store import PieceStore
 from redoubt.archiver import merger as merger_module
 from redoubt.archiver.chores import Chores
 from redoubt.archiver.merger import Merged, Merger
@@ -163,7 +163,7 @@ class Day:
         executor: Executor = InlineExecutor()
         monkeypatch.setattr(merger_module, "merge", self._merge)
         monkeypatch.setattr(merger_module, "remove", self._remove)
-        store = RoundStore(MemoryDestination(), PATH)
+        store = PieceStore(MemoryDestination(), PATH)
         self.chores = Chores(executor, self.clock, lambda: None)
         self.merger = Merger(store, self.chores, Listing((), ()), self.clock)
 
@@ -185,14 +185,14 @@ class Day:
         while not self.chores.is_idle():
             self.chores.step()
 
-    def _merge(self, _store: RoundStore, parts: tuple[Part, ...]) -> Merged:
+    def _merge(self, _store: PieceStore, parts: tuple[Part, ...]) -> Merged:
         size = HEADER + sum(part.size - HEADER for part in parts)
         name = SegmentName(parts[0].name.start_lsn, parts[-1].name.end_lsn, ".zst", is_merged=True)
         self.objects[name] = size
         self.written += size
         return Merged(name, "digest", parts, sum(part.size for part in parts) - size)
 
-    def _remove(self, _store: RoundStore, parts: tuple[Part, ...]) -> None:
+    def _remove(self, _store: PieceStore, parts: tuple[Part, ...]) -> None:
         for part in parts:
             del self.objects[part.name]
 

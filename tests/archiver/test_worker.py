@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from redoubt.archive.store import RoundStore
+from redoubt.archive.store import PieceStore
 from redoubt.archiver.archiver import SealRule
 from redoubt.archiver.messages import (
     ArchiveRound,
@@ -36,7 +36,7 @@ class Running:
         self.log = MemoryLog()
         self.readers = 0
         self.task = replace(TASK, destination=f"file://{folder}")
-        self.store = RoundStore(FileDestination(folder), PATH)
+        self.store = PieceStore(FileDestination(folder), PATH)
         monkeypatch.setattr("redoubt.worker.SeekdbEngine", self._engine)
         self._output = io.BytesIO()
         self.worker = Worker(self._output, SealRule(size=1000, age=60.0), "a test")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from redoubt.catalog import schema
+from redoubt.catalog import tables
 from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.journal import Journal
 from redoubt.catalog.session import CatalogSession
@@ -28,9 +28,9 @@ def sys_engine() -> Iterator[Seekdb]:
 def session(sys_engine: Seekdb) -> Iterator[CatalogSession]:
     """A session on it, with nothing in the journal and the catalog."""
     session = CatalogSession(lambda: connect(sys_engine.base))
-    tables = (schema.STATE_TABLE, schema.EVENT_TABLE, schema.HOLE_TABLE, schema.HISTORY_TABLE, schema.PIECE_TABLE)
+    emptied = (tables.STATE_TABLE, tables.EVENT_TABLE, tables.HOLE_TABLE, tables.HISTORY_TABLE, tables.PIECE_TABLE)
     with session.cursor() as cursor:
-        for table in tables:
+        for table in emptied:
             cursor.execute(f"DELETE FROM {table}")
     yield session
     session.close()

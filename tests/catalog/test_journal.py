@@ -11,7 +11,7 @@ import pymysql
 import pytest
 
 from redoubt.catalog import journal as module
-from redoubt.catalog import schema
+from redoubt.catalog import tables
 from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.journal import ArchiveEvent, Journal, TenantState
 from redoubt.catalog.session import CatalogError, CatalogSession
@@ -129,7 +129,7 @@ def test_the_newest_events_are_kept(
     monkeypatch.setattr(module, "_EVENTS_KEPT", 100)
     journal.write([], [replace(EVENT, cause=str(number)) for number in range(100)], [])
     with session.cursor() as cursor:
-        cursor.execute(f"UPDATE {schema.EVENT_TABLE} SET event_id = event_id - 1000000 WHERE cause + 0 < 50")
+        cursor.execute(f"UPDATE {tables.EVENT_TABLE} SET event_id = event_id - 1000000 WHERE cause + 0 < 50")
     journal.write([STATE], [], [])
     assert len(_view(sys_engine, "EVENTS")) == 100
     journal.write([], [replace(EVENT, cause=str(number)) for number in range(100, 103)], [])

@@ -17,6 +17,7 @@ from redoubt.control.cluster import Cluster
 from redoubt.control.handler import Handler
 from redoubt.control.parameters import Parameters
 from redoubt.control.tenant_archive import TenantArchive
+from redoubt.control.tenants import Tenants
 from redoubt.control.valve import Valve
 from tests.control.fakes import FakeCatalog, FakeEngine, FakeJournal, FakeWorker, tenant_with
 
@@ -38,7 +39,7 @@ class Stage:
         cluster = Cluster("c", 1, "identity")
         self.archiving = Archiving(cluster, tenants, catalog, self.parameters, self.worker, self.chronicle)
         self.valve = Valve(self.archiving, self.parameters, self.chronicle)
-        self.handler = Handler(tenants, self.archiving, self.parameters)
+        self.handler = Handler(Tenants(tenants), self.archiving, self.parameters)
 
     @property
     def archive(self) -> TenantArchive:

@@ -9,6 +9,7 @@ import pytest
 from redoubt.archive.layout import ClusterPath
 from redoubt.control.claims import check_new, claim, works
 from redoubt.control.cluster import Cluster
+from redoubt.model.pieces import PieceKey
 from redoubt.sql.errors import SqlError
 
 OURS, OTHERS = Cluster("c", 1, "ours"), Cluster("c", 1, "others")
@@ -30,7 +31,7 @@ def test_a_destination_is_claimed_once_and_stays_ours(tmp_path: Path) -> None:
 
 def test_what_is_in_the_way_of_a_round_is_not_touched(tmp_path: Path) -> None:
     """Somebody else's files in the round's folder."""
-    folder = tmp_path / ClusterPath("c", 1).round(1001, 3).folder
+    folder = tmp_path / ClusterPath("c", 1).piece(1001, PieceKey(3)).folder
     folder.mkdir(parents=True)
     (folder / "something").write_text("kept")
 

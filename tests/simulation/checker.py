@@ -1,6 +1,6 @@
 """What must hold of a destination at every moment, judged from its raw bytes by docs/FORMAT.md alone.
 
-Nothing of the product is used here but, for a share of the checks, RoundStore: what it reads must be the same.
+Nothing of the product is used here but, for a share of the checks, PieceStore: what it reads must be the same.
 """
 
 from __future__ import annotations

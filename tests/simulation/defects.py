@@ -13,7 +13,7 @@ from unittest import mock
 from redoubt.archive.layout import RoundInfo
 from redoubt.archive.listing import Listing
 from redoubt.archive.segment import SegmentHeader
-from redoubt.archive.store import ArchiveEnd, RoundStore
+from redoubt.archive.store import ArchiveEnd, PieceStore
 from redoubt.archiver import freezing, merger
 from redoubt.archiver.archiver import Archiver
 from redoubt.archiver.merger import Merged
@@ -120,15 +120,15 @@ def _put_also_after_a_failure(self: Shipper, header: SegmentHeader, encoded: Cal
 _PUT = Shipper._put
 
 
-def _resume_anywhere(self: RoundStore, info: RoundInfo, listing: Listing | None = None) -> ArchiveEnd:
+def _resume_anywhere(self: PieceStore, info: RoundInfo, listing: Listing | None = None) -> ArchiveEnd:
     end = _RESUME(self, info, listing)
     return replace(end, position=replace(end.position, chain=None))
 
 
-_RESUME = RoundStore.resume
+_RESUME = PieceStore.resume
 
 
-def _merge_and_remove_first(store: RoundStore, parts: Sequence[Part]) -> Merged:
+def _merge_and_remove_first(store: PieceStore, parts: Sequence[Part]) -> Merged:
     kept = {part.name: store.get(part.name) for part in parts}
     merger.remove(store, parts)
     remembering = copy(store)
@@ -157,7 +157,7 @@ DEFECTS: dict[str, Defect] = {
         "a segment is stored though the one before was not",
         ((Shipper, "_put", _put_also_after_a_failure), (Watched, "close", _nothing)),
     ),
-    "chain not resumed": Defect("after a restart any log is taken", ((RoundStore, "resume", _resume_anywhere),)),
+    "chain not resumed": Defect("after a restart any log is taken", ((PieceStore, "resume", _resume_anywhere),)),
     "parts removed first": Defect(
         "what is merged is removed before",
         ((merger, "merge", _merge_and_remove_first), (freezing, "merge", _merge_and_remove_first)),

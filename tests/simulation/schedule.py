@@ -13,7 +13,7 @@ from unittest import mock
 
 from redoubt.archive.layout import ClusterPath
 from redoubt.archive.reading import walk
-from redoubt.archive.store import ArchiveError, RoundStore
+from redoubt.archive.store import ArchiveError, PieceStore
 from redoubt.archiver import job, merger, merging, opening
 from redoubt.archiver.archiver import SealRule
 from redoubt.archiver.messages import (
@@ -29,6 +29,7 @@ from redoubt.archiver.messages import (
 )
 from redoubt.destinations import file, file_lock
 from redoubt.destinations.file import FileDestination
+from redoubt.model.pieces import PieceKey
 from redoubt.model.seams import DestinationError
 
 from . import fibers
@@ -300,13 +301,13 @@ class Schedule:
     def _compare(self, disk: Disk, number: int, found: Round) -> None:
         """The product's own reading must come to the same."""
         with self._as_reader(disk):
-            store = RoundStore(FileDestination(Path(ROOT)), ClusterPath("c", 1).round(TENANT, number))
+            store = PieceStore(FileDestination(Path(ROOT)), ClusterPath("c", 1).piece(TENANT, PieceKey(number)))
             try:
                 log = b"".join(store.read(name)[1] for name, _size in store.segments())
             except (ArchiveError, DestinationError) as error:
-                raise ViolationError(f"round {number} is right, and not to be read by RoundStore: {error}") from error
+                raise ViolationError(f"round {number} is right, and not to be read by PieceStore: {error}") from error
         if log != found.log:
-            raise ViolationError(f"RoundStore reads other log of round {number} than lies there")
+            raise ViolationError(f"PieceStore reads other log of round {number} than lies there")
 
     @contextmanager
     def _as_reader(self, disk: Disk) -> Iterator[None]:
@@ -331,7 +332,7 @@ class Schedule:
         at_least, start = self.promises.durable.get(number, 0), self.promises.starts.get(number)
         if start is None:
             return
-        store = RoundStore(FileDestination(Path(ROOT)), ClusterPath("c", 1).round(TENANT, number))
+        store = PieceStore(FileDestination(Path(ROOT)), ClusterPath("c", 1).piece(TENANT, PieceKey(number)))
         log = b""
         try:
             for run in walk(store, start):

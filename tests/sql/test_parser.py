@@ -7,8 +7,9 @@ import re
 import pytest
 from hypothesis import given
 
-from redoubt.sql.parser import ALL_TENANTS, parse
+from redoubt.sql.parser import parse
 from redoubt.sql.statements import (
+    ALL_TENANTS,
     ArchiveLog,
     Assignment,
     MinorFreeze,

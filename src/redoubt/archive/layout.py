@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from redoubt.archive.record import FORMAT
+from redoubt.model.pieces import PieceKey
 
 INCARNATION = 1
 """OceanBase counts incarnations of a database and never got past the first; neither did we."""
@@ -26,20 +27,24 @@ class ClusterPath:
         """Name of the object that says which cluster archives here."""
         return f"{self}/cluster_clog_backup_info"
 
-    def round(self, tenant_id: int, round_id: int) -> RoundPath:
-        """The folder of one tenant's round."""
-        return RoundPath(f"{self}/{tenant_id}/clog/{round_id}")
+    def clog(self, tenant_id: int) -> str:
+        """The folder of one tenant's log, which has one for each piece."""
+        return f"{self}/{tenant_id}/clog"
+
+    def piece(self, tenant_id: int, key: PieceKey) -> PiecePath:
+        """The folder of one piece of one tenant's log."""
+        return PiecePath(f"{self.clog(tenant_id)}/{key}")
 
 
 @dataclass(frozen=True)
-class RoundPath:
-    """`<tenant_id>/clog/<round>`: the info object and the segments of one tenant's round."""
+class PiecePath:
+    """`<tenant_id>/clog/<piece>`: the info objects and the segments of one piece, see `PieceKey`."""
 
     folder: str
 
     @property
     def info(self) -> str:
-        """Name of the object that claims the round."""
+        """Name of the object that claims the piece."""
         return f"{self.folder}/round_info"
 
     @property

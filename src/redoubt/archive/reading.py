@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from redoubt.archive.listing import Listed
 from redoubt.archive.segment import SegmentError, SegmentHeader, decode_log, decode_stored
-from redoubt.archive.store import ArchiveError, RoundStore
+from redoubt.archive.store import ArchiveError, PieceStore
 from redoubt.model.seams import ObjectMissingError
 
 _LOOKS = 10
@@ -27,7 +27,7 @@ class Run:
     chunks: Iterator[bytes]
 
 
-def walk(store: RoundStore, from_lsn: int) -> Iterator[Run]:
+def walk(store: PieceStore, from_lsn: int) -> Iterator[Run]:
     """The round's log from `from_lsn` to where it ends when the walk gets there, without hole and without doubles.
 
     Objects that vanish on the way have been merged: what replaces them is found, and the walk goes on where it was.
@@ -53,7 +53,7 @@ def walk(store: RoundStore, from_lsn: int) -> Iterator[Run]:
             lsn, chain, vanished = header.end_lsn, header.chain_after, 0
 
 
-def _ahead(store: RoundStore, lsn: int) -> list[Listed]:
+def _ahead(store: PieceStore, lsn: int) -> list[Listed]:
     """The objects that hold the log from `lsn` on, the first of which holds it or begins there.
 
     What is not there is looked for again: a merged object may have been missed, but not twice.
@@ -76,12 +76,12 @@ def _after(skipped: int, chunks: Iterator[bytes]) -> Iterator[bytes]:
         skipped = max(skipped - len(chunk), 0)
 
 
-def _checked(store: RoundStore, of: Listed, chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _checked(store: PieceStore, of: Listed, chunks: Iterator[bytes]) -> Iterator[bytes]:
     try:
         yield from chunks
     except SegmentError as error:
         raise _damaged(store, of, error) from error
 
 
-def _damaged(store: RoundStore, of: Listed, error: SegmentError) -> ArchiveError:
+def _damaged(store: PieceStore, of: Listed, error: SegmentError) -> ArchiveError:
     return ArchiveError(f"{store.path.segment(of.name)} is damaged: {error}")

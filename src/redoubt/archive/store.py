@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeVar
 
-from redoubt.archive.layout import RoundInfo, RoundPath
+from redoubt.archive.layout import PiecePath, RoundInfo
 from redoubt.archive.listing import HoleError, Listing, arrange
 from redoubt.archive.record import Record, RecordError, dump_record, load_record
 from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_segment
@@ -38,10 +38,10 @@ class ArchiveEnd:
     segments: int = 0
 
 
-class RoundStore:
+class PieceStore:
     """The objects of one round of one tenant."""
 
-    def __init__(self, destination: Destination, path: RoundPath) -> None:
+    def __init__(self, destination: Destination, path: PiecePath) -> None:
         self.destination = destination
         self.path = path
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from redoubt.archive.layout import INCARNATION
-from redoubt.archive.store import ArchiveEnd, RoundStore
+from redoubt.archive.store import ArchiveEnd, PieceStore
 from redoubt.archiver.archiver import Archiver, RoundOf
 from redoubt.archiver.asking import Asker
 from redoubt.archiver.chores import Chores
@@ -32,9 +32,9 @@ class Archival:
         opened: Opened,
         reader: LogReader,
         means: Means,
-        storing: RoundStore,
+        storing: PieceStore,
         asker: Asker,
-        tending: RoundStore,
+        tending: PieceStore,
         chores: Chores,
         hole_closed: Callable[[HoleClosed], None],
     ) -> None:

@@ -11,7 +11,7 @@ from redoubt.archive.listing import Listing
 from redoubt.archive.manifest import Entry, Manifest, Piece, dump_manifest, load_manifest
 from redoubt.archive.record import RecordError
 from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_header, decode_stored
-from redoubt.archive.store import ArchiveError, RoundStore
+from redoubt.archive.store import ArchiveError, PieceStore
 from redoubt.archiver.merger import merge, remove, tidy
 from redoubt.archiver.merging import Part, plan_final
 from redoubt.model.seams import ObjectExistsError, ObjectMissingError
@@ -20,7 +20,7 @@ Tell = Callable[[int, int], None]
 """Is told how many of how many objects have been read."""
 
 
-def frozen(store: RoundStore) -> Manifest | None:
+def frozen(store: PieceStore) -> Manifest | None:
     """The manifest of a round that has been frozen, None if it has not. Raises ArchiveError if it is damaged."""
     try:
         return load_manifest(store.destination.get(store.path.manifest))
@@ -38,7 +38,7 @@ class Freezer:
 
     def __init__(
         self,
-        store: RoundStore,
+        store: PieceStore,
         cluster: tuple[str, int],
         now: Callable[[], int],
         digests: Mapping[str, str],

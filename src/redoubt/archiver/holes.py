@@ -8,10 +8,11 @@ from dataclasses import replace
 from redoubt.archive.layout import ClusterPath, HoleInfo, Interruption, RoundInfo
 from redoubt.archive.manifest import Manifest
 from redoubt.archive.segment import SegmentHeader
-from redoubt.archive.store import RoundStore
+from redoubt.archive.store import PieceStore
 from redoubt.archiver.freezing import Freezer, frozen
 from redoubt.archiver.messages import ArchiveRound, HoleClosed
 from redoubt.archiver.opening import Tenure
+from redoubt.model.pieces import PieceKey
 from redoubt.model.seams import ObjectMissingError
 
 STOPPED = "archiving was stopped"
@@ -20,14 +21,14 @@ STOPPED = "archiving was stopped"
 class Hole:
     """The hole before the round that `task` begins. `holder` and `now`: see `Means`."""
 
-    def __init__(self, task: ArchiveRound, store: RoundStore, holder: str, now: Callable[[], int]) -> None:
+    def __init__(self, task: ArchiveRound, store: PieceStore, holder: str, now: Callable[[], int]) -> None:
         assert task.after is not None, "only a round that follows another has a hole before it"
         self._after = task.after
         self._task = task
         self._store = store
         self.what = f"the end of round {task.after} cannot be recorded"
-        path = ClusterPath(task.cluster, task.cluster_id).round(task.tenant_id, task.after)
-        self._previous = RoundStore(store.destination, path)
+        path = ClusterPath(task.cluster, task.cluster_id).piece(task.tenant_id, PieceKey(task.after))
+        self._previous = PieceStore(store.destination, path)
         self._tenure = Tenure(self._previous, holder)
         cluster = (task.cluster, task.cluster_id)
         self._freezer = Freezer(self._previous, cluster, now, {}, lambda _done, _total: None)

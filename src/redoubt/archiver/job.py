@@ -16,7 +16,7 @@ from enum import Enum, auto
 
 from redoubt.archive.layout import ClusterPath
 from redoubt.archive.manifest import Manifest
-from redoubt.archive.store import ArchiveEnd, ArchiveError, RoundStore
+from redoubt.archive.store import ArchiveEnd, ArchiveError, PieceStore
 from redoubt.archiver.archival import Archival
 from redoubt.archiver.asking import Asker
 from redoubt.archiver.chores import Chores
@@ -28,6 +28,7 @@ from redoubt.archiver.news import News
 from redoubt.archiver.opening import Opened, Tenure, open_round
 from redoubt.archiver.watched import Watched
 from redoubt.model.log import LogError, LogPosition
+from redoubt.model.pieces import PieceKey
 from redoubt.model.seams import Destination, LogReader
 
 
@@ -44,11 +45,11 @@ class RoundJob:
     def __init__(self, task: ArchiveRound, reader: LogReader, destination: Destination, means: Means) -> None:
         self.task = task
         self.ended = False
-        path = ClusterPath(task.cluster, task.cluster_id).round(task.tenant_id, task.round)
+        path = ClusterPath(task.cluster, task.cluster_id).piece(task.tenant_id, PieceKey(task.round))
         self._reader = reader
         self._means = means
         self._watches = Watched(destination, means.clock), Watched(destination, means.clock)
-        self._storing, self._tending = (RoundStore(watch, path) for watch in self._watches)
+        self._storing, self._tending = (PieceStore(watch, path) for watch in self._watches)
         self._give_up = threading.Event()
         self._asker = Asker(self._pause)
         self._chores = Chores(means.merger, means.clock, means.notify)

@@ -15,7 +15,7 @@ from typing import TypeVar
 from redoubt.archive.joining import Joined
 from redoubt.archive.listing import Listing
 from redoubt.archive.segment import SegmentError, SegmentName, decode_log, decode_stored
-from redoubt.archive.store import ArchiveError, RoundStore
+from redoubt.archive.store import ArchiveError, PieceStore
 from redoubt.archiver.chores import Chores
 from redoubt.archiver.merging import LOG_CAP, MANY, NEWEST, SPAN, STORED_CAP, Part, plan_merge
 
@@ -36,7 +36,7 @@ class Merged:
     saved: int
 
 
-def merge(store: RoundStore, parts: Sequence[Part]) -> Merged:
+def merge(store: PieceStore, parts: Sequence[Part]) -> Merged:
     """Store one object for neighbouring ones, which stay. Raises ArchiveError if one is damaged, and DestinationError.
 
     When this returns, the object is durable and has been read back.
@@ -54,13 +54,13 @@ def merge(store: RoundStore, parts: Sequence[Part]) -> Merged:
     return Merged(name, hashlib.sha256(data).hexdigest(), tuple(parts), saved)
 
 
-def remove(store: RoundStore, parts: Sequence[Part]) -> None:
+def remove(store: PieceStore, parts: Sequence[Part]) -> None:
     """Remove what a merged object holds as well; those that are gone already are passed over."""
     for part in parts:
         store.remove(part.name)
 
 
-def verify(store: RoundStore, name: SegmentName) -> None:
+def verify(store: PieceStore, name: SegmentName) -> None:
     """Read an object back and make every check, a part of the log at a time. Raises ArchiveError."""
     try:
         for _ in decode_log(*decode_stored(name, store.get(name))):
@@ -69,7 +69,7 @@ def verify(store: RoundStore, name: SegmentName) -> None:
         raise ArchiveError(f"{store.path.segment(name)} is damaged: {error}") from error
 
 
-def tidy(store: RoundStore, listing: Listing) -> None:
+def tidy(store: PieceStore, listing: Listing) -> None:
     """Remove what merged objects cover, once these have been checked. Raises ArchiveError."""
     sound: set[SegmentName] = set()
     starts = [each.name.start_lsn for each in listing.objects]
@@ -97,7 +97,7 @@ class Merger:
     that `step` never holds up a flush.
     """
 
-    def __init__(self, store: RoundStore, chores: Chores, listing: Listing, clock: Callable[[], float]) -> None:
+    def __init__(self, store: PieceStore, chores: Chores, listing: Listing, clock: Callable[[], float]) -> None:
         self._store = store
         self._chores = chores
         self._clock = clock

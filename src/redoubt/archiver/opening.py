@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from redoubt.archive.layout import Interruption, RoundInfo
 from redoubt.archive.listing import Listing
 from redoubt.archive.manifest import Manifest
-from redoubt.archive.store import ArchiveEnd, RoundStore
+from redoubt.archive.store import ArchiveEnd, PieceStore
 from redoubt.archiver.freezing import frozen
 from redoubt.archiver.messages import ArchiveRound
 from redoubt.model.seams import Lock
@@ -27,7 +27,7 @@ class Opened:
 class Tenure:
     """The writer's lock of one round's folder, while this process has it. Two threads may ask."""
 
-    def __init__(self, store: RoundStore, holder: str) -> None:
+    def __init__(self, store: PieceStore, holder: str) -> None:
         self._store = store
         self._holder = holder
         self._guard = threading.Lock()
@@ -47,7 +47,7 @@ class Tenure:
                 self._lock = None
 
 
-def open_round(store: RoundStore, task: ArchiveRound, tenure: Tenure) -> Opened:
+def open_round(store: PieceStore, task: ArchiveRound, tenure: Tenure) -> Opened:
     """Claim the round, or find it claimed, as its only writer; an interruption that the task tells of is put on record.
 
     Raises ArchiveError if the round is not ours or damaged, and DestinationError; either may be asked again.
@@ -65,7 +65,7 @@ def open_round(store: RoundStore, task: ArchiveRound, tenure: Tenure) -> Opened:
     return opened
 
 
-def _record_interruption(store: RoundStore, task: ArchiveRound, end: ArchiveEnd) -> None:
+def _record_interruption(store: PieceStore, task: ArchiveRound, end: ArchiveEnd) -> None:
     record = Interruption(
         tenant_id=task.tenant_id,
         round=task.round,

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from redoubt.archive.codec import codec_named
 from redoubt.archive.segment import SegmentHeader, SegmentName, encode_segment
-from redoubt.archive.store import RoundStore
+from redoubt.archive.store import PieceStore
 from redoubt.archiver.asking import Asker
 from redoubt.model.seams import DestinationError
 
@@ -44,7 +44,7 @@ class Shipper:
 
     def __init__(
         self,
-        store: RoundStore,
+        store: PieceStore,
         encoders: Executor,
         storer: Executor,
         asker: Asker,

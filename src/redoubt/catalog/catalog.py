@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pymysql
 
-from redoubt.catalog import schema
+from redoubt.catalog import schema, tables
 from redoubt.catalog.session import CatalogSession
 from redoubt.model.pieces import PieceStatus, piece_of
 from redoubt.model.rounds import Round, RoundStatus, TenantRound
@@ -32,7 +32,12 @@ class Catalog:
         if self._schema_version() == schema.version():
             return
         with self._session.cursor() as cursor:
-            for statement in schema.statements():
+            for statement in schema.tables():
+                cursor.execute(statement)
+            cursor.execute(
+                "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'oceanbase'"
+            )
+            for statement in [*schema.missing_columns(set(cursor.fetchall())), *schema.views()]:
                 cursor.execute(statement)
         if self.load_round() is None:
             self.save_round(Round())
@@ -41,25 +46,25 @@ class Catalog:
     def set_server(self, host: str, port: int) -> None:
         """Keep where the service listens."""
         with self._session.transaction() as cursor:
-            cursor.execute(f"DELETE FROM {schema.SERVER_TABLE}")
-            cursor.execute(f"INSERT INTO {schema.SERVER_TABLE} VALUES (%s, %s)", (host, port))
+            cursor.execute(f"DELETE FROM {tables.SERVER_TABLE}")
+            cursor.execute(f"INSERT INTO {tables.SERVER_TABLE} VALUES (%s, %s)", (host, port))
 
     def parameters(self) -> dict[str, str]:
         """The parameters that were ever set, by name, as typed."""
         with self._session.cursor() as cursor:
-            cursor.execute(f"SELECT name, value FROM {schema.PARAMETER_TABLE} WHERE name <> %s", (_SCHEMA_VERSION,))
+            cursor.execute(f"SELECT name, value FROM {tables.PARAMETER_TABLE} WHERE name <> %s", (_SCHEMA_VERSION,))
             return dict(cursor.fetchall())
 
     def set_parameters(self, values: dict[str, str]) -> None:
         """Keep parameters, all or none."""
         with self._session.transaction() as cursor:
-            cursor.executemany(f"REPLACE INTO {schema.PARAMETER_TABLE} VALUES (%s, %s)", list(values.items()))
+            cursor.executemany(f"REPLACE INTO {tables.PARAMETER_TABLE} VALUES (%s, %s)", list(values.items()))
 
     def load_round(self) -> Round | None:
         """The present or last round, None in a catalog that is new."""
         with self._session.cursor() as cursor:
-            cursor.execute(f"SELECT {', '.join(schema.STATUS_COLUMNS)} FROM {schema.STATUS_TABLE}")
-            rows = [dict(zip(schema.STATUS_COLUMNS, row, strict=True)) for row in cursor.fetchall()]
+            cursor.execute(f"SELECT {', '.join(tables.STATUS_COLUMNS)} FROM {tables.STATUS_TABLE}")
+            rows = [dict(zip(tables.STATUS_COLUMNS, row, strict=True)) for row in cursor.fetchall()]
         whole = next((row for row in rows if row["tenant_id"] == SYS_TENANT_ID), None)
         if whole is None:
             return None
@@ -80,20 +85,20 @@ class Catalog:
         parts = [sums, *now.tenants.values()]
         stopped = now.status is RoundStatus.STOP and now.round_id > 0
         with self._session.transaction() as cursor:
-            cursor.execute(f"DELETE FROM {schema.STATUS_TABLE} WHERE tenant_id <> %s", (SYS_TENANT_ID,))
+            cursor.execute(f"DELETE FROM {tables.STATUS_TABLE} WHERE tenant_id <> %s", (SYS_TENANT_ID,))
             live = [sums] if stopped else parts
-            _replace(cursor, schema.STATUS_TABLE, schema.STATUS_COLUMNS, [_status_row(now, part) for part in live])
+            _replace(cursor, tables.STATUS_TABLE, tables.STATUS_COLUMNS, [_status_row(now, part) for part in live])
             if now.round_id > 0:
-                _replace(cursor, schema.PIECE_TABLE, schema.PIECE_COLUMNS, [_piece_row(now, part) for part in parts])
+                _replace(cursor, tables.PIECE_TABLE, tables.PIECE_COLUMNS, [_piece_row(now, part) for part in parts])
             if stopped:
                 rows = [_status_row(now, part) for part in parts]
-                _replace(cursor, schema.HISTORY_TABLE, schema.STATUS_COLUMNS, rows)
+                _replace(cursor, tables.HISTORY_TABLE, tables.STATUS_COLUMNS, rows)
 
     def round_before(self, round_id: int, destination: str) -> int | None:
         """The last round before a round in a destination, None if there is none."""
         with self._session.cursor() as cursor:
             cursor.execute(
-                f"SELECT MAX(log_archive_round) FROM {schema.HISTORY_TABLE} "
+                f"SELECT MAX(log_archive_round) FROM {tables.HISTORY_TABLE} "
                 "WHERE backup_dest = %s AND log_archive_round < %s",
                 (destination, round_id),
             )
@@ -103,7 +108,7 @@ class Catalog:
     def _schema_version(self) -> str | None:
         with self._session.cursor() as cursor:
             try:
-                cursor.execute(f"SELECT value FROM {schema.PARAMETER_TABLE} WHERE name = %s", (_SCHEMA_VERSION,))
+                cursor.execute(f"SELECT value FROM {tables.PARAMETER_TABLE} WHERE name = %s", (_SCHEMA_VERSION,))
             except pymysql.err.ProgrammingError:
                 return None  # there is no such table: the catalog is new
             row = cursor.fetchone()
@@ -151,12 +156,15 @@ def _piece_row(now: Round, part: TenantRound) -> dict[str, Any]:
         "create_date": now.create_date,
         "start_scn": now.start_scn,
         "checkpoint_scn": part.checkpoint_scn,
-        "max_scn": part.checkpoint_scn if status is PieceStatus.FROZEN else schema.MAX_SCN,
+        "max_scn": part.checkpoint_scn if status is PieceStatus.FROZEN else tables.MAX_SCN,
         "status": str(status),
         "file_status": "AVAILABLE",
         "compatible": _COMPATIBLE,
         "start_piece_id": 0,
         "backup_dest": now.destination,
+        "switch_scn": 0,
+        "input_bytes": part.input_bytes,
+        "output_bytes": part.output_bytes,
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from redoubt.catalog import schema
+from redoubt.catalog import tables
 from redoubt.catalog.session import CatalogSession
 from redoubt.model.holes import Hole
 
@@ -66,23 +66,23 @@ class Journal:
     def write(self, states: list[TenantState], events: list[ArchiveEvent], holes: list[Hole]) -> None:
         """Bring the tenants' states up to date, add events, put in holes or change them."""
         with self._session.transaction() as cursor:
-            _put(cursor, "REPLACE", schema.STATE_TABLE, [vars(state) | _cut(state.cause) for state in states])
-            _put(cursor, "INSERT", schema.EVENT_TABLE, [vars(event) | _cut(event.cause) for event in events])
-            _put(cursor, "REPLACE", schema.HOLE_TABLE, [vars(hole) | _cut(hole.cause) for hole in holes])
+            _put(cursor, "REPLACE", tables.STATE_TABLE, [vars(state) | _cut(state.cause) for state in states])
+            _put(cursor, "INSERT", tables.EVENT_TABLE, [vars(event) | _cut(event.cause) for event in events])
+            _put(cursor, "REPLACE", tables.HOLE_TABLE, [vars(hole) | _cut(hole.cause) for hole in holes])
             if events:
                 _prune(cursor)
 
     def remove_hole(self, tenant_id: int, after: int) -> None:
         """Take back a hole in which, as it turned out, nothing is missing."""
         with self._session.transaction() as cursor:
-            cursor.execute(f"DELETE FROM {schema.HOLE_TABLE} WHERE tenant_id = %s AND `after` = %s", (tenant_id, after))
+            cursor.execute(f"DELETE FROM {tables.HOLE_TABLE} WHERE tenant_id = %s AND `after` = %s", (tenant_id, after))
 
     def holes(self) -> list[Hole]:
         """The holes on record, in order."""
         names = list(Hole.__dataclass_fields__)
         columns = ", ".join(f"`{name}`" for name in names)
         with self._session.cursor() as cursor:
-            cursor.execute(f"SELECT {columns} FROM {schema.HOLE_TABLE} ORDER BY tenant_id, `after`")
+            cursor.execute(f"SELECT {columns} FROM {tables.HOLE_TABLE} ORDER BY tenant_id, `after`")
             return [Hole(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
 
 
@@ -93,11 +93,11 @@ def _cut(cause: str) -> dict[str, str]:
 
 def _prune(cursor: Cursor) -> None:
     """Keep the newest events. They are counted: the numbers leap by a million when the engine was restarted."""
-    numbers = f"SELECT event_id FROM {schema.EVENT_TABLE} ORDER BY event_id DESC LIMIT 1 OFFSET %s"
+    numbers = f"SELECT event_id FROM {tables.EVENT_TABLE} ORDER BY event_id DESC LIMIT 1 OFFSET %s"
     cursor.execute(numbers, (_EVENTS_KEPT,))
     row = cursor.fetchone()
     if row is not None:
-        cursor.execute(f"DELETE FROM {schema.EVENT_TABLE} WHERE event_id <= %s", (row[0],))
+        cursor.execute(f"DELETE FROM {tables.EVENT_TABLE} WHERE event_id <= %s", (row[0],))
 
 
 def _put(cursor: Cursor, how: str, table: str, rows: list[dict[str, Any]]) -> None:

@@ -20,11 +20,12 @@ from pymysql.connections import Connection
 
 from redoubt.archive.layout import ClusterPath, RoundInfo
 from redoubt.archive.record import load_record
-from redoubt.archive.store import RoundStore
+from redoubt.archive.store import PieceStore
 from redoubt.destinations.file import FileDestination
 from redoubt.engines.seekdb.files import BaseDir, block_ids, block_of
 from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE, INFO_SIZE
 from redoubt.home import Home
+from redoubt.model.pieces import PieceKey
 
 _START_TIMEOUT = 60.0
 _STOP_TIMEOUT = 60.0
@@ -86,9 +87,9 @@ class DemoCluster:
             self._process.stdout.close()
         subprocess.run(["rm", "-rf", str(self._folder)], check=False)  # noqa: S607 - an engine may still be removing
 
-    def archived(self, round_id: int) -> RoundStore:
+    def archived(self, round_id: int) -> PieceStore:
         """The main tenant's round in the destination."""
-        return RoundStore(FileDestination(self.destination), self._round_path(round_id))
+        return PieceStore(FileDestination(self.destination), self._round_path(round_id))
 
     def round_start(self, round_id: int) -> int:
         """LSN at which the round begins, as the destination says."""
@@ -109,7 +110,7 @@ class DemoCluster:
 
     @staticmethod
     def _round_path(round_id: int) -> Any:
-        return ClusterPath("redoubt", 1).round(1001, round_id)
+        return ClusterPath("redoubt", 1).piece(1001, PieceKey(round_id))
 
     def _keep_engine_log(self) -> None:
         """Link every block file of the engine, so that there is something to compare with when it recycles them."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pymysql
 
-from redoubt.catalog.schema import HOLE_TABLE, MAX_SCN, PIECE_TABLE, STATE_TABLE, STATUS_TABLE
+from redoubt.catalog.tables import HOLE_TABLE, MAX_SCN, PIECE_TABLE, STATE_TABLE, STATUS_TABLE
 from redoubt.cli.connecting import NoServiceError, connect_as_service
 from redoubt.cli.printing import complain, console, print_rows
 from redoubt.home import Home

@@ -6,6 +6,7 @@ from redoubt.archive.layout import ClusterInfo, ClusterPath
 from redoubt.archive.record import RecordError, dump_record, load_record
 from redoubt.control.cluster import Cluster
 from redoubt.destinations.uri import UriError, open_destination
+from redoubt.model.pieces import PieceKey
 from redoubt.model.seams import Destination, DestinationError, ObjectExistsError, ObjectMissingError
 from redoubt.sql.errors import backup_dest_not_valid
 
@@ -40,7 +41,7 @@ def claim(cluster: Cluster, uri: str, tenant_ids: list[int], round_id: int) -> N
                     "choose an empty directory"
                 ) from None
         for tenant_id in tenant_ids:
-            folder = path.round(tenant_id, round_id).folder
+            folder = path.piece(tenant_id, PieceKey(round_id)).folder
             if any(True for _ in destination.list(folder)):
                 raise backup_dest_not_valid(f"{uri} holds something in {folder} already; choose an empty directory")
     except (DestinationError, RecordError) as error:

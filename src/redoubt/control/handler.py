@@ -7,13 +7,14 @@ from typing import Protocol
 
 from redoubt.catalog.session import CatalogError
 from redoubt.control.archiving import Archiving
-from redoubt.control.cluster import SYS_TENANT, Tenant
+from redoubt.control.cluster import SYS_TENANT
 from redoubt.control.parameters import BACKUP_DEST, PARAMETERS, Parameters
+from redoubt.control.tenants import Tenants
 from redoubt.model.rounds import RoundStatus
 from redoubt.sql.answers import Answer, Ok, Rows
 from redoubt.sql.errors import SqlError, backup_in_progress, engine_away, no_privilege, unknown_config, unknown_tenant
-from redoubt.sql.parser import ALL_TENANTS
 from redoubt.sql.statements import (
+    ALL_TENANTS,
     ArchiveLog,
     Assignment,
     MinorFreeze,
@@ -40,8 +41,8 @@ class Session(Protocol):
 class Handler:
     """One for the service; sessions share it."""
 
-    def __init__(self, tenants: list[Tenant], archiving: Archiving, parameters: Parameters) -> None:
-        self._tenants = {tenant.name: tenant for tenant in tenants}
+    def __init__(self, tenants: Tenants, archiving: Archiving, parameters: Parameters) -> None:
+        self._tenants = tenants
         self._archiving = archiving
         self._parameters = parameters
 
@@ -63,9 +64,11 @@ class Handler:
                 case NoArchiveLog():
                     await _check_privilege(session)
                     await self._archiving.stop()
-                case MinorFreeze():  # pragma: no branch - there is no other statement
+                case MinorFreeze():
                     await _check_privilege(session)
                     await self._freeze(statement, session)
+                case _:
+                    return None
         except CatalogError as error:
             raise engine_away(str(error)) from error
         return Ok()
@@ -115,16 +118,17 @@ class Handler:
         """Freeze the named tenants, all user tenants if none is named; servers and zones: there is one of each."""
         names = [name.lower() for name in statement.tenants]
         if not names or statement.tenants == ALL_TENANTS:
-            names = list(self._tenants)
-        unknown = [name for name in names if name not in self._tenants and name != SYS_TENANT]
+            names = [tenant.name for tenant in self._tenants.all]
+        unknown = [name for name in names if name != SYS_TENANT and self._tenants.named(name) is None]
         if unknown:
             raise unknown_tenant(unknown[0])
         for name in names:
-            if name == SYS_TENANT:
+            tenant = self._tenants.named(name)
+            if tenant is None:
                 await session.query("ALTER SYSTEM MINOR FREEZE")
                 continue
             try:
-                await asyncio.to_thread(self._tenants[name].engine.minor_freeze)
+                await asyncio.to_thread(tenant.engine.minor_freeze)
             except OSError as error:
                 raise engine_away(str(error)) from error
 

@@ -100,6 +100,11 @@ class Parameters:
         """Whether the backup goes first."""
         return self._option.mode is Mode.MANDATORY
 
+    @property
+    def piece_switch_interval(self) -> float:
+        """Seconds after which a round goes on in a new piece, 0 if it never does."""
+        return 0.0
+
     def value(self, name: str) -> str:
         """The value of a parameter as typed, its default if it was never set."""
         return self._values.get(name, PARAMETERS[name].default)

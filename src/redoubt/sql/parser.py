@@ -22,6 +22,7 @@ from collections.abc import Iterator
 
 from redoubt.sql.cursor import Cursor, NotOurs
 from redoubt.sql.statements import (
+    ALL_TENANTS,
     ArchiveLog,
     Assignment,
     MinorFreeze,
@@ -31,9 +32,6 @@ from redoubt.sql.statements import (
     Statement,
 )
 from redoubt.sql.tokens import BLANKS, Kind, fold, token_at
-
-ALL_TENANTS = ("ALL",)
-"""`MinorFreeze.tenants` of `TENANT = ALL`, in whatever case it was typed."""
 
 _NAME = (Kind.WORD, Kind.BACKTICK, Kind.STRING)
 

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+ALL_TENANTS = ("ALL",)
+"""What a TENANT clause says with `ALL`, in whatever case it was typed."""
 
 
 @dataclass(frozen=True)
 class ArchiveLog:
-    """`ALTER SYSTEM ARCHIVELOG`: start a round."""
+    """`ALTER SYSTEM ARCHIVELOG [TENANT [=] …]`: start a round; `tenants` is empty without the clause (4.x has it)."""
+
+    tenants: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class NoArchiveLog:
-    """`ALTER SYSTEM NOARCHIVELOG`: stop the round."""
+    """`ALTER SYSTEM NOARCHIVELOG [TENANT [=] …]`: stop the round; `tenants` as in ArchiveLog."""
+
+    tenants: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -29,13 +37,15 @@ class MinorFreeze:
 class Assignment:
     """One `name = value` of a SET, name in lower case; `sql` is the item as typed, to hand to the engine.
 
-    `clauses` are the first words of what follows the value: any of comment, scope, server, zone, tenant.
+    `clauses` are the first words of what follows the value: any of comment, scope, server, zone, tenant. `tenants` is
+    what a tenant clause names.
     """
 
     name: str
     value: str
     sql: str
     clauses: tuple[str, ...] = ()
+    tenants: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,4 +64,144 @@ class ShowParameters:
     where: str | None = None
 
 
-Statement = ArchiveLog | NoArchiveLog | MinorFreeze | SetParameters | ShowParameters
+@dataclass(frozen=True)
+class BackupDatabase:
+    """`ALTER SYSTEM BACKUP [INCREMENTAL] DATABASE`: a data backup."""
+
+    is_incremental: bool = False
+
+
+@dataclass(frozen=True)
+class CancelBackup:
+    """`ALTER SYSTEM CANCEL BACKUP`: of a data backup."""
+
+
+@dataclass(frozen=True)
+class SuspendBackup:
+    """`ALTER SYSTEM SUSPEND BACKUP`."""
+
+
+@dataclass(frozen=True)
+class ResumeBackup:
+    """`ALTER SYSTEM RESUME BACKUP`."""
+
+
+@dataclass(frozen=True)
+class CancelAllBackup:
+    """`ALTER SYSTEM CANCEL ALL BACKUP FORCE`: stop all without touching the medium, clear the destination."""
+
+
+class BackupPart(StrEnum):
+    """What a statement of deletion or validation names by number."""
+
+    SET = "BACKUPSET"
+    PIECE = "BACKUPPIECE"
+    ROUND = "BACKUPROUND"
+    DATABASE = "DATABASE"
+
+
+@dataclass(frozen=True)
+class DeleteBackup:
+    """`ALTER SYSTEM DELETE BACKUPSET|BACKUPPIECE|BACKUPROUND n [COPY m]`."""
+
+    part: BackupPart
+    number: int
+    copy_id: int = 0
+
+
+@dataclass(frozen=True)
+class DeleteObsoleteBackup:
+    """`ALTER SYSTEM DELETE OBSOLETE BACKUP`: what the recovery window does not need."""
+
+
+@dataclass(frozen=True)
+class DeleteExpiredBackup:
+    """`ALTER SYSTEM DELETE EXPIRED BACKUP [COPY m]`."""
+
+    copy_id: int = 0
+
+
+@dataclass(frozen=True)
+class CancelDeleteBackup:
+    """`ALTER SYSTEM CANCEL DELETE BACKUP`."""
+
+
+@dataclass(frozen=True)
+class ValidateBackup:
+    """`ALTER SYSTEM VALIDATE DATABASE [COPY m]` (number 0) or `VALIDATE BACKUPSET n [COPY m]`."""
+
+    part: BackupPart
+    number: int = 0
+    copy_id: int = 0
+
+
+@dataclass(frozen=True)
+class CancelValidate:
+    """`ALTER SYSTEM CANCEL VALIDATE n [COPY m]`."""
+
+    number: int
+    copy_id: int = 0
+
+
+@dataclass(frozen=True)
+class SecondBackup:
+    """A statement of the second backup, which the Enterprise Edition has: `what` are its words, in upper case.
+
+    `BACKUP BACKUPSET …`, `BACKUP BACKUPPIECE …`, `CANCEL BACKUP BACKUPSET|BACKUPPIECE`, `START|STOP BACKUP ARCHIVELOG`.
+    """
+
+    what: str
+
+
+@dataclass(frozen=True)
+class CreateTenant:
+    """`CREATE TENANT [IF NOT EXISTS] name [options]`.
+
+    `source` is the value of `SOURCE='seekdb:///absolute/path'`, None without it. `options` are the others, as (name in
+    upper case, value as typed without quotes): kept for display.
+    """
+
+    name: str
+    if_not_exists: bool = False
+    source: str | None = None
+    options: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class DropTenant:
+    """`DROP TENANT [IF EXISTS] name [FORCE]`."""
+
+    name: str
+    if_exists: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class ShowTenants:
+    """`SHOW TENANTS [LIKE 'pattern']`."""
+
+    like: str | None = None
+
+
+Statement = (
+    ArchiveLog
+    | NoArchiveLog
+    | MinorFreeze
+    | SetParameters
+    | ShowParameters
+    | BackupDatabase
+    | CancelBackup
+    | SuspendBackup
+    | ResumeBackup
+    | CancelAllBackup
+    | DeleteBackup
+    | DeleteObsoleteBackup
+    | DeleteExpiredBackup
+    | CancelDeleteBackup
+    | ValidateBackup
+    | CancelValidate
+    | SecondBackup
+    | CreateTenant
+    | DropTenant
+    | ShowTenants
+)

@@ -1,0 +1,193 @@
+"""Tables of the catalog, as SQL for the sys engine's `oceanbase` schema.
+
+Tables bear OceanBase's inner-table names where it has one; what is ours alone begins with `__redoubt_`. They keep SCNs
+and times in ns since the epoch, 0 for none.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+STATUS_TABLE: Final = "oceanbase.__all_backup_log_archive_status_v2"
+HISTORY_TABLE: Final = "oceanbase.__all_backup_log_archive_status_history_v2"
+PIECE_TABLE: Final = "oceanbase.__all_backup_piece_files"
+PARAMETER_TABLE: Final = "oceanbase.__redoubt_parameter"
+SERVER_TABLE: Final = "oceanbase.__redoubt_server"
+STATE_TABLE: Final = "oceanbase.__redoubt_archivelog_state"
+EVENT_TABLE: Final = "oceanbase.__redoubt_archivelog_event"
+HOLE_TABLE: Final = "oceanbase.__redoubt_archivelog_hole"
+TENANT_TABLE: Final = "oceanbase.__redoubt_tenant"
+SET_TABLE: Final = "oceanbase.__all_backup_set_files"
+CLEAN_TABLE: Final = "oceanbase.__all_backup_clean_info_history"
+
+MAX_SCN: Final = 2**63 - 1
+"""An SCN that means "no end yet"; views show the text MAX."""
+
+STATUS_COLUMNS: Final = (
+    "tenant_id",
+    "incarnation",
+    "log_archive_round",
+    "status",
+    "start_piece_id",
+    "backup_piece_id",
+    "start_scn",
+    "checkpoint_scn",
+    "input_bytes",
+    "output_bytes",
+    "compatible",
+    "create_date",
+    "backup_dest",
+    "comment",
+)
+PIECE_COLUMNS: Final = (
+    "incarnation",
+    "tenant_id",
+    "round_id",
+    "backup_piece_id",
+    "copy_id",
+    "create_date",
+    "start_scn",
+    "checkpoint_scn",
+    "max_scn",
+    "status",
+    "file_status",
+    "compatible",
+    "start_piece_id",
+    "backup_dest",
+    "switch_scn",
+    "input_bytes",
+    "output_bytes",
+)
+
+_STATUS_COLUMN_TYPES = """
+  tenant_id bigint(20) NOT NULL,
+  incarnation bigint(20) NOT NULL,
+  log_archive_round bigint(20) NOT NULL,
+  status varchar(64) NOT NULL,
+  start_piece_id bigint(20) NOT NULL,
+  backup_piece_id bigint(20) NOT NULL,
+  start_scn bigint(20) NOT NULL,
+  checkpoint_scn bigint(20) NOT NULL,
+  input_bytes bigint(20) NOT NULL,
+  output_bytes bigint(20) NOT NULL,
+  compatible bigint(20) NOT NULL,
+  create_date bigint(20) NOT NULL,
+  backup_dest varchar(2048) NOT NULL,
+  comment varchar(4096) NOT NULL,
+  table_id bigint(20) NOT NULL DEFAULT 1,
+  partition_id bigint(20) NOT NULL DEFAULT 0
+"""
+# A tenant of this engine has one log stream, number 1: that is what OceanBase's table and partition ids stand for here.
+
+TABLES = (
+    f"CREATE TABLE IF NOT EXISTS {STATUS_TABLE} ({_STATUS_COLUMN_TYPES}, PRIMARY KEY (tenant_id))",
+    f"""CREATE TABLE IF NOT EXISTS {HISTORY_TABLE} ({_STATUS_COLUMN_TYPES},
+  PRIMARY KEY (incarnation, log_archive_round, tenant_id))""",
+    f"""CREATE TABLE IF NOT EXISTS {PIECE_TABLE} (
+  incarnation bigint(20) NOT NULL,
+  tenant_id bigint(20) NOT NULL,
+  round_id bigint(20) NOT NULL,
+  backup_piece_id bigint(20) NOT NULL,
+  copy_id bigint(20) NOT NULL,
+  create_date bigint(20) NOT NULL,
+  start_scn bigint(20) NOT NULL,
+  checkpoint_scn bigint(20) NOT NULL,
+  max_scn bigint(20) NOT NULL,
+  status varchar(64) NOT NULL,
+  file_status varchar(64) NOT NULL,
+  compatible bigint(20) NOT NULL,
+  start_piece_id bigint(20) NOT NULL,
+  backup_dest varchar(2048) NOT NULL,
+  switch_scn bigint(20) NOT NULL DEFAULT 0,
+  input_bytes bigint(20) NOT NULL DEFAULT 0,
+  output_bytes bigint(20) NOT NULL DEFAULT 0,
+  PRIMARY KEY (incarnation, tenant_id, round_id, backup_piece_id, copy_id))""",
+    f"CREATE TABLE IF NOT EXISTS {PARAMETER_TABLE} (name varchar(128) NOT NULL PRIMARY KEY, value longtext NOT NULL)",
+    f"""CREATE TABLE IF NOT EXISTS {SERVER_TABLE} (
+  svr_ip varchar(32) NOT NULL PRIMARY KEY,
+  svr_port bigint(20) NOT NULL)""",
+    f"""CREATE TABLE IF NOT EXISTS {STATE_TABLE} (
+  tenant_id bigint(20) NOT NULL PRIMARY KEY,
+  tenant_name varchar(128) NOT NULL,
+  log_archive_round bigint(20) NOT NULL,
+  status varchar(64) NOT NULL,
+  mode varchar(64) NOT NULL,
+  sync_commit varchar(64) NOT NULL,
+  gate varchar(64) NOT NULL,
+  health varchar(64) NOT NULL,
+  since bigint(20) NOT NULL,
+  cause varchar(4096) NOT NULL,
+  backlog_bytes bigint(20) NOT NULL,
+  spool_limit bigint(20) NOT NULL,
+  waiting_since bigint(20) NOT NULL,
+  checkpoint_scn bigint(20) NOT NULL,
+  lag_target_us bigint(20) NOT NULL)""",
+    f"""CREATE TABLE IF NOT EXISTS {EVENT_TABLE} (
+  event_id bigint(20) NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  happened_at bigint(20) NOT NULL,
+  tenant_id bigint(20) NOT NULL,
+  log_archive_round bigint(20) NOT NULL,
+  what varchar(64) NOT NULL,
+  state_before varchar(64) NOT NULL,
+  state_after varchar(64) NOT NULL,
+  cause varchar(4096) NOT NULL)""",
+    f"""CREATE TABLE IF NOT EXISTS {HOLE_TABLE} (
+  tenant_id bigint(20) NOT NULL,
+  `after` bigint(20) NOT NULL,
+  start_lsn bigint(20) NOT NULL,
+  start_scn bigint(20) NOT NULL,
+  cause varchar(4096) NOT NULL,
+  opened_at bigint(20) NOT NULL,
+  end_lsn bigint(20) NOT NULL,
+  end_scn bigint(20) NOT NULL,
+  closed_at bigint(20) NOT NULL,
+  PRIMARY KEY (tenant_id, `after`))""",
+    f"""CREATE TABLE IF NOT EXISTS {TENANT_TABLE} (
+  tenant_id bigint(20) NOT NULL PRIMARY KEY,
+  tenant_name varchar(128) NOT NULL,
+  kind varchar(64) NOT NULL,
+  base_dir varchar(2048) NOT NULL,
+  status varchar(64) NOT NULL,
+  created_at bigint(20) NOT NULL,
+  dropped_at bigint(20) NOT NULL,
+  options longtext NOT NULL)""",
+    f"""CREATE TABLE IF NOT EXISTS {SET_TABLE} (
+  incarnation bigint(20) NOT NULL,
+  tenant_id bigint(20) NOT NULL,
+  bs_key bigint(20) NOT NULL,
+  copy_id bigint(20) NOT NULL,
+  backup_type varchar(1) NOT NULL,
+  encryption_mode varchar(64) NOT NULL,
+  status varchar(64) NOT NULL,
+  file_status varchar(64) NOT NULL,
+  start_time bigint(20) NOT NULL,
+  completion_time bigint(20) NOT NULL,
+  snapshot_scn bigint(20) NOT NULL,
+  start_replay_scn bigint(20) NOT NULL,
+  input_bytes bigint(20) NOT NULL,
+  output_bytes bigint(20) NOT NULL,
+  log_archive_round bigint(20) NOT NULL,
+  backup_dest varchar(2048) NOT NULL,
+  comment varchar(4096) NOT NULL,
+  PRIMARY KEY (incarnation, tenant_id, bs_key, copy_id))""",
+    f"""CREATE TABLE IF NOT EXISTS {CLEAN_TABLE} (
+  job_id bigint(20) NOT NULL,
+  tenant_id bigint(20) NOT NULL,
+  incarnation bigint(20) NOT NULL,
+  copy_id bigint(20) NOT NULL,
+  start_time bigint(20) NOT NULL,
+  end_time bigint(20) NOT NULL,
+  type varchar(64) NOT NULL,
+  status varchar(64) NOT NULL,
+  parameter varchar(256) NOT NULL,
+  error_msg varchar(4096) NOT NULL,
+  comment varchar(4096) NOT NULL,
+  PRIMARY KEY (job_id, tenant_id))""",
+)
+
+ADDED_COLUMNS = (
+    (PIECE_TABLE, "switch_scn", "bigint(20) NOT NULL DEFAULT 0"),
+    (PIECE_TABLE, "input_bytes", "bigint(20) NOT NULL DEFAULT 0"),
+    (PIECE_TABLE, "output_bytes", "bigint(20) NOT NULL DEFAULT 0"),
+)
+"""Columns that catalogs of earlier versions lack: table, column, definition."""
