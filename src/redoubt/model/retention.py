@@ -41,17 +41,19 @@ class SetStatus(StrEnum):
 class Refusal(Enum):
     """Why something may not be deleted."""
 
-    NOT_SUPPORTED = "what is named is not there, or not in a state to be deleted"
-    PIECE_NEEDED = "no full set makes the log unnecessary"
-    SET_NEEDED = "the set, or one that is older, is needed"
+    MISSING = "there is none of that number"
+    NOT_FROZEN = "it is written to"
+    DELETED = "nothing of it is left"
+    NEEDED = "a restore may need it"
 
 
 class NotDeletableError(Exception):
-    """Something may not be deleted; the text says what and why."""
+    """Something may not be deleted. The text adds what to do, if there is something; `status` is a piece's."""
 
-    def __init__(self, refusal: Refusal, text: str) -> None:
+    def __init__(self, refusal: Refusal, text: str = "", status: str = "") -> None:
         super().__init__(text)
         self.refusal = refusal
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -116,10 +118,7 @@ def piece_to_delete(
     """The piece of that number, if it may go; `destination` is the present one. Raises NotDeletableError."""
     piece = next((each for each in pieces if each.key.piece == number), None) if number > 0 else None
     if piece is None:
-        raise _refused(
-            f"delete backup piece is not exist (piece {number}; the log of a round without pieces is deleted with "
-            "ALTER SYSTEM DELETE BACKUPROUND)"
-        )
+        raise NotDeletableError(Refusal.MISSING)
     _check_pieces([piece], sets, destination)
     return piece
 
@@ -137,7 +136,7 @@ def round_to_delete(
     """
     parts = sorted((each for each in pieces if each.key.round == number), key=_age)
     if number not in stopped or not parts:
-        raise _refused(f"backup round is not exist (round {number} is not among the stopped rounds)")
+        raise NotDeletableError(Refusal.MISSING)
     left = [each for each in parts if each.file_status is not FileStatus.DELETED] or parts
     _check_pieces(left, sets, destination)
     return tuple(left)
@@ -148,15 +147,15 @@ def set_to_delete(number: int, sets: Iterable[BackupSet], destination: str) -> B
     present = [each for each in sets if each.is_there]
     found = next((each for each in present if each.set_id == number), None)
     if found is None:
-        raise _refused(f"delete backup set is not exist (set {number})")
+        raise NotDeletableError(Refusal.MISSING)
     if found.destination != destination:
         return found
     here = [each for each in present if each.destination == destination]
-    if not any(each.is_full and each.is_usable and each.set_id > number for each in here):
-        raise NotDeletableError(Refusal.SET_NEEDED, f"no newer full set replaces set {number}; back up first")
+    if not any(each.is_full and _is_good(each, destination) and each.set_id > number for each in here):
+        raise NotDeletableError(Refusal.NEEDED, f"no newer full set replaces set {number}; back up first")
     older = [each.set_id for each in here if each.set_id < number]
     if older:
-        raise NotDeletableError(Refusal.SET_NEEDED, f"set {min(older)} is older; delete it first")
+        raise NotDeletableError(Refusal.NEEDED, f"set {min(older)} is older; delete it first")
     return found
 
 
@@ -187,24 +186,22 @@ def _is_before(each: BackupSet, kept: BackupSet) -> bool:
 
 def _check_pieces(parts: list[BackupPiece], sets: Iterable[BackupSet], destination: str) -> None:
     """OceanBase's conditions in its order: not written to, not gone already, and not needed."""
-    if not all(each.is_whole for each in parts):
-        raise _refused("delete backup piece which is not FROZEN (it is written to still)")
-    if not all(each.is_deletable for each in parts):
-        raise _refused("delete backup piece which is DELETED already, or just being copied,")
+    for each in parts:
+        if not each.is_whole:
+            raise NotDeletableError(Refusal.NOT_FROZEN, status=each.status)
+    for each in parts:
+        if not each.is_deletable:
+            raise NotDeletableError(Refusal.DELETED, status=each.status)
     last = max(each.max_scn for each in parts)
-    is_present = any(each.destination == destination for each in parts)
-    if is_present and not any(
-        each.is_full and each.is_usable and each.destination == destination and each.start_replay_scn >= last
-        for each in sets
-    ):
+    needless = (each.start_replay_scn >= last for each in sets if each.is_full and _is_good(each, destination))
+    if any(each.destination == destination for each in parts) and not any(needless):
         raise NotDeletableError(
-            Refusal.PIECE_NEEDED,
-            "no full data backup in the present backup_dest makes this log unnecessary",
+            Refusal.NEEDED, "no full data backup in the present backup_dest makes this log unnecessary"
         )
 
 
-def _refused(text: str) -> NotDeletableError:
-    return NotDeletableError(Refusal.NOT_SUPPORTED, text)
+def _is_good(each: BackupSet, destination: str) -> bool:
+    return each.is_usable and each.destination == destination
 
 
 def _age(piece: BackupPiece) -> tuple[int, int]:
