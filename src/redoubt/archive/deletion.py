@@ -36,7 +36,7 @@ class Deletion:
 def delete_some(
     destination: Destination, ours: ClusterInfo, folder: PiecePath, record: Deletion, is_enough: Callable[[], bool]
 ) -> bool:
-    """Delete until `is_enough()` says so; True when nothing is left to delete. Each call goes on where it has to.
+    """Delete until `is_enough()` says so; True when there was nothing left to delete: to be called until then.
 
     Raises DestinationError, LockedError among them while somebody writes into the folder. A destination that does not
     say that it is `ours` is left alone: a disk that is not mounted must not pass for an empty one.
@@ -49,15 +49,13 @@ def delete_some(
     lock = destination.lock(folder.lock, f"a deletion on {record.host}")
     try:
         _put(destination, folder, record)
-        for name in names:
-            if name in kept:
-                continue
+        for name in (left := [name for name in names if name not in kept]):
             if is_enough():
-                return False
+                break
             destination.delete(name)
     finally:
         lock.release()
-    return True
+    return not left
 
 
 def _check_owner(destination: Destination, ours: ClusterInfo) -> None:
