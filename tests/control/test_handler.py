@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from redoubt.control.parameters import PARAMETERS
+from redoubt.control.parameter_list import PARAMETERS
 from redoubt.model.rounds import RoundStatus
 from redoubt.sql.answers import Column, Ok, Rows
 from redoubt.sql.errors import SqlError

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.session import CatalogError
-from redoubt.control.parameters import (
+from redoubt.control.parameter_list import (
     AUTO_RESTART,
     BACKUP_DEST,
     LAG_TARGET,
@@ -21,8 +21,8 @@ from redoubt.control.parameters import (
     SYNC_COMMIT,
     SYNC_FALLBACK,
     SYNC_TIMEOUT,
-    Parameters,
 )
+from redoubt.control.parameters import Parameters
 from redoubt.model.valve import MIN_LIMIT
 from redoubt.sql.errors import SqlError
 from redoubt.sql.log_archive_option import LogArchiveOption, Mode

@@ -117,7 +117,8 @@ class Cleaning:
 
 def _set_file_status(cursor: Cursor, status: FileStatus, pieces: Iterable[BackupPiece]) -> None:
     cursor.executemany(
-        f"UPDATE {tables.PIECE_TABLE} SET file_status = %s WHERE copy_id = 0 AND round_id = %s AND backup_piece_id = %s",
+        f"UPDATE {tables.PIECE_TABLE} SET file_status = %s "
+        "WHERE copy_id = 0 AND round_id = %s AND backup_piece_id = %s",
         [(str(status), piece.key.round, piece.key.piece) for piece in pieces],
     )
 

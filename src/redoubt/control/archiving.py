@@ -79,7 +79,8 @@ class Archiving:
         self._catalog = catalog
         self._parameters = parameters
         self._worker = worker
-        self._statement = asyncio.Lock()
+        self.statement = asyncio.Lock()
+        """Held by a statement that must not run beside ARCHIVELOG, NOARCHIVELOG, or another such one."""
         self._desk = DestinationDesk()
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -110,12 +111,17 @@ class Archiving:
 
     async def start(self) -> None:
         """`ALTER SYSTEM ARCHIVELOG`: begin a round. Raises SqlError."""
-        async with self._statement:
+        async with self.statement:
             uri = self._parameters.backup_dest
             if not uri:
                 raise backup_dest_not_valid("it is empty; set it first: ALTER SYSTEM SET backup_dest = 'file:///…'")
             if self.round.status is not RoundStatus.STOP:
                 raise not_supported("start log archive backup when not STOP")
+            if self._parameters.is_deferred:
+                raise not_supported(
+                    "start log archive backup while log_archive_dest_state is DEFER",
+                    "run ALTER SYSTEM SET log_archive_dest_state = 'ENABLE'",
+                )
             tenant_ids, round_id = list(self._archives), self.round.round_id + 1
             await self._desk.ask(uri, claim, self._cluster, uri, tenant_ids, round_id)
             now = time.time_ns()
@@ -138,7 +144,7 @@ class Archiving:
 
     async def stop(self) -> None:
         """`ALTER SYSTEM NOARCHIVELOG`: stop the round. Raises SqlError."""
-        async with self._statement:
+        async with self.statement:
             if self.round.status in {RoundStatus.STOP, RoundStatus.STOPPING}:
                 raise log_archive_already_disabled()
             stopping = rounds.stopping(self.round)
@@ -170,7 +176,7 @@ class Archiving:
 
     async def release_all_log(self, archive: TenantArchive) -> None:
         """Hold nothing of a tenant's log, unless a round has begun meanwhile."""
-        async with self._statement:
+        async with self.statement:
             if self.round.status in _HOLDING_NOTHING:
                 await asyncio.to_thread(archive.tenant.engine.release_all_log)
 
@@ -232,7 +238,7 @@ class Archiving:
             self._changed.clear()
             if self.round is not self._saved:
                 await self._chronicle.write()  # who reads INTERRUPTED finds the hole
-                async with self._statement:
+                async with self.statement:
                     now = self.round
                     try:
                         await asyncio.to_thread(self._catalog.save_round, now)
@@ -310,7 +316,7 @@ class Archiving:
 
     async def _hold(self, archive: TenantArchive, of: Round) -> None:
         """Hold a tenant's log from now on, if the round archives still. Raises OSError."""
-        async with self._statement:  # so that nobody releases meanwhile what is held here
+        async with self.statement:  # so that nobody releases meanwhile what is held here
             if self.round.is_archiving and self.round.round_id == of.round_id:
                 await asyncio.to_thread(archive.tenant.engine.hold_log)
 

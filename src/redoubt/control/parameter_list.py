@@ -89,7 +89,11 @@ PARAMETERS = {
             is_interval=True,
         ),
         Parameter(
-            CONCURRENCY, "0", "how many threads encode log, 0: as many as there are processors [0, 100]", "INT", most=100
+            CONCURRENCY,
+            "0",
+            "how many threads encode log, 0: one for each processor [0, 100]",
+            "INT",
+            most=100,
         ),
         Parameter(
             RECOVERY_WINDOW, "0", "how far back it must be possible to restore, 0: without end [0,)", "TIME", least=0
@@ -112,7 +116,10 @@ PARAMETERS = {
             most=3600,
         ),
         Parameter(
-            ALLOW_SHORT_INTERVALS, "False", "whether intervals down to 1 s may be set, for tests of what they do", "BOOL"
+            ALLOW_SHORT_INTERVALS,
+            "False",
+            "whether intervals down to 1 s may be set, for tests",
+            "BOOL",
         ),
     )
 }

@@ -124,12 +124,24 @@ class Parameters:
         """The value of a parameter that is True or False."""
         return parse_bool(self.value(name))
 
+    @property
+    def allows_short_intervals(self) -> bool:
+        """Whether intervals below OceanBase's least may be set."""
+        return self.is_on(ALLOW_SHORT_INTERVALS)
+
+    def check_one(self, name: str, text: str) -> None:
+        """See that a value is one that its parameter may ever have. Raises SqlError 4147, 1210 and 1235."""
+        if name == BACKUP_DEST_OPTION:
+            parse_dest_option(text, short_intervals=True)
+        elif name == LOG_ARCHIVE_OPTION:
+            parse_option(text)
+        else:
+            self._check_one(PARAMETERS[name], text, {ALLOW_SHORT_INTERVALS: "True"})
+
     def dest_option_of(self, values: dict[str, str]) -> BackupDestOption:
         """What `backup_dest_option` says after a change. Raises SqlError 1210 and 1235."""
         short = parse_bool(values.get(ALLOW_SHORT_INTERVALS, self.value(ALLOW_SHORT_INTERVALS)))
-        return parse_dest_option(
-            values.get(BACKUP_DEST_OPTION, self.value(BACKUP_DEST_OPTION)), short_intervals=short
-        )
+        return parse_dest_option(values.get(BACKUP_DEST_OPTION, self.value(BACKUP_DEST_OPTION)), short_intervals=short)
 
     def check(self, values: dict[str, str]) -> None:
         """See that every value is one that its parameter may have, together with the others and those that stay.
@@ -227,9 +239,7 @@ class Parameters:
 
 def _check_range(parameter: Parameter, value: float, unit: str) -> None:
     if not parameter.least <= value <= parameter.most:
-        raise invalid_config(
-            f"{parameter.name} is out of range [{parameter.least:g}{unit}, {parameter.most:g}{unit}]"
-        )
+        raise invalid_config(f"{parameter.name} is out of range [{parameter.least:g}{unit}, {parameter.most:g}{unit}]")
 
 
 def _normal(name: str, text: str) -> str:
