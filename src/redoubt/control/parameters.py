@@ -157,7 +157,8 @@ class Parameters:
                 "a file has no time up to which it is kept; delete with auto_delete_obsolete_backup",
             )
         if ALLOW_SHORT_INTERVALS in values:  # what stays must be long enough from now on
-            self._check_one(PARAMETERS[CHECKPOINT_INTERVAL], self.value(CHECKPOINT_INTERVAL), values)
+            interval = values.get(CHECKPOINT_INTERVAL, self.value(CHECKPOINT_INTERVAL))
+            self._check_one(PARAMETERS[CHECKPOINT_INTERVAL], interval, values)
         option = self._option
         if LOG_ARCHIVE_OPTION in values:
             option = option.changed_by(parse_option(values[LOG_ARCHIVE_OPTION]))
