@@ -13,17 +13,21 @@ from typing import Any
 
 import structlog
 
+from redoubt.catalog.backups import Backups
 from redoubt.catalog.catalog import Catalog
+from redoubt.catalog.cleaning import Cleaning
 from redoubt.catalog.journal import Journal
 from redoubt.catalog.session import CatalogError, CatalogSession
 from redoubt.config import Config
 from redoubt.control.archiving import Archiving
 from redoubt.control.chronicle import Chronicle
 from redoubt.control.cluster import SYS_TENANT, Cluster, Tenant
+from redoubt.control.deletion import Deletion
 from redoubt.control.gate import TenantGate
 from redoubt.control.handler import Handler
 from redoubt.control.parameters import Parameters
 from redoubt.control.restart import AutoRestart
+from redoubt.control.settings import Settings
 from redoubt.control.switching import PieceSwitch
 from redoubt.control.tenants import Tenants
 from redoubt.control.valve import Valve
@@ -68,7 +72,11 @@ class Service:
         self._chronicle = chronicle = Chronicle(Journal(self._session))
         self._archiving = Archiving(cluster, tenants, self._catalog, self._parameters, self._worker, chronicle)
         self._valve = Valve(self._archiving, self._parameters, chronicle)
-        handler = Handler(Tenants(tenants), self._archiving, self._parameters)
+        backups, cleaning = Backups(self._session), Cleaning(self._session)
+        self._deletion = Deletion(cluster, self._archiving, self._parameters, backups, cleaning)
+        known = Tenants(tenants)
+        settings = Settings(known, self._archiving, self._parameters)
+        handler = Handler(known, self._archiving, settings, self._deletion)
         gates = {archive.tenant.name: archive.gate for archive in self._archiving.archives}
         self._metrics = MetricsServer(self._archiving)
         self._gateway = Gateway(Directory(config.cluster.name, self._bases, gates), handler)
@@ -104,6 +112,7 @@ class Service:
             asyncio.create_task(self._archiving.save_changes()),
             asyncio.create_task(self._valve.write()),
             asyncio.create_task(AutoRestart(self._archiving, self._parameters).run()),
+            asyncio.create_task(self._deletion.run()),
             asyncio.create_task(PieceSwitch(self._archiving, self._parameters).run()),
             *(asyncio.create_task(self._valve.watch(archive)) for archive in self._archiving.archives),
             *(asyncio.create_task(self._watch(name)) for name in self._instances),
@@ -122,6 +131,7 @@ class Service:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        await self._deletion.close()
         await self._archiving.close()
         await self._chronicle.write()
         self._stopping.set()
@@ -135,6 +145,7 @@ class Service:
         await asyncio.to_thread(self._catalog.prepare)
         await asyncio.to_thread(self._parameters.load)
         await self._archiving.load()
+        await self._deletion.load()
 
     async def _ask_catalog(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Do what needs the catalog; an engine that recovers from a crash may take its time to answer."""
