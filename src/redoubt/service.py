@@ -24,6 +24,7 @@ from redoubt.control.handler import Handler
 from redoubt.control.parameters import Parameters
 from redoubt.control.register import Register
 from redoubt.control.restart import AutoRestart
+from redoubt.control.switching import PieceSwitch
 from redoubt.control.tenants import Tenants
 from redoubt.control.valve import Valve
 from redoubt.control.worker import WorkerProcess
@@ -101,6 +102,7 @@ class Service:
             archiving.save_changes(),
             valve.write(),
             AutoRestart(archiving, self._parameters).run(),
+            PieceSwitch(archiving, self._parameters).run(),
             self._register.write(),
         ):
             self._background.start(work)

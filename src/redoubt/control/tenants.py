@@ -7,6 +7,7 @@ is DROPPING is dropped to its end.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime
 
 import structlog
@@ -82,14 +83,13 @@ class Tenants:
             try:
                 await self._engines.start(entry.tenant)
                 entry = await self._register.mark(entry, TenantStatus.NORMAL)
-                await self._archiving.add_tenant(entry.tenant)
-            except (EngineRefusedError, CatalogError, SqlError) as error:
+            except (EngineRefusedError, CatalogError) as error:
                 await self._engines.remove(entry.tenant, force=True)
                 await self._register.mark_gone(entry)
                 if isinstance(error, EngineRefusedError):
                     raise not_allowed(f"create tenant {name}", str(error)) from error
                 raise
-            self._watch(entry.tenant)
+            await self._join(entry.tenant)
             _log.info("tenant created", tenant=name, tenant_id=entry.tenant.tenant_id, source=source)
         return Ok()
 
@@ -139,7 +139,8 @@ class Tenants:
         tenant = entry.tenant
         await self._engines.end_sessions(tenant)
         if any(archive.tenant.tenant_id == tenant.tenant_id for archive in self._archiving.archives):
-            await self._archiving.drop_tenant(tenant.tenant_id, force=force)
+            with suppress(OSError):  # of held log, which goes with the directory
+                await self._archiving.drop_tenant(tenant.tenant_id, force=force)
         if (watch := self._watches.pop(tenant.tenant_id, None)) is not None:
             watch.cancel()
             await asyncio.wait([watch])
@@ -159,6 +160,17 @@ class Tenants:
                 except (EngineRefusedError, SqlError, CatalogError) as error:
                     _log.warning("tenant not dropped, trying again", tenant=entry.tenant.name, cause=str(error))
             await asyncio.sleep(_RETRY_PAUSE)
+
+    async def _join(self, tenant: Tenant) -> None:
+        """Have a tenant that can be used archived, if the others are."""
+        while True:
+            try:
+                await self._archiving.add_tenant(tenant)
+                break
+            except CatalogError as error:
+                _log.warning("tenant not archived yet, trying again", tenant=tenant.name, cause=str(error))
+                await asyncio.sleep(_RETRY_PAUSE)
+        self._watch(tenant)
 
     def _watch(self, tenant: Tenant) -> None:
         archive = next(each for each in self._archiving.archives if each.tenant.tenant_id == tenant.tenant_id)
