@@ -39,8 +39,9 @@ class EngineRoom:
 
     async def start_sys(self) -> None:
         """Start the sys engine, and those that lie in the home meanwhile. Raises EngineStartError, AccountError."""
-        for tenant_id in self._home.tenant_ids() or [MAIN_TENANT_ID]:
-            self._keepers[tenant_id] = self._embedded(tenant_id, is_new=tenant_id == MAIN_TENANT_ID)
+        is_new = not self._home.sys.log.is_dir()
+        for tenant_id in [MAIN_TENANT_ID] if is_new else self._home.tenant_ids():
+            self._keepers[tenant_id] = self._embedded(tenant_id, is_new=is_new)
             self._begin_keeping(tenant_id)
         threading.Thread(target=self._keep_holding, name="hold-log", daemon=True).start()
         await self._sys.start()
@@ -88,6 +89,7 @@ class EngineRoom:
         elif tenant_id not in self._keepers:
             self._keepers[tenant_id] = self._embedded(tenant_id, is_new=is_new)
         keeper = self._keepers[tenant_id]
+        keeper.may_be_new = keeper.may_be_new or is_new
         return Tenant(tenant_id, name, keeper.base.path, keeper.engine)
 
     async def start(self, tenant: Tenant) -> None:

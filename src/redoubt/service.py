@@ -96,7 +96,7 @@ class Service:
         await self._ask_catalog(archiving.load)
         valve = Valve(archiving, self._parameters, self._chronicle)
         await valve.recover()
-        tenants = Tenants(self._register, self._room, archiving, valve, self._background)
+        tenants = Tenants(self._register, self._room, archiving, valve, self._chronicle, self._background)
         for work in (
             self._worker.run(archiving),
             archiving.save_changes(),

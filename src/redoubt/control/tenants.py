@@ -16,6 +16,7 @@ from redoubt.catalog.session import CatalogError
 from redoubt.catalog.tenants import TenantStatus
 from redoubt.control.archiving import Archiving
 from redoubt.control.background import Background
+from redoubt.control.chronicle import Chronicle
 from redoubt.control.cluster import SYS_TENANT, SYS_TENANT_ID, EngineRefusedError, Engines, Tenant
 from redoubt.control.register import Entry, Register
 from redoubt.control.tenant_names import checked_name, is_like
@@ -40,12 +41,19 @@ class Tenants:
     """For the event loop. User tenants only: sys is none of them."""
 
     def __init__(
-        self, register: Register, engines: Engines, archiving: Archiving, valve: Valve, background: Background
+        self,
+        register: Register,
+        engines: Engines,
+        archiving: Archiving,
+        valve: Valve,
+        chronicle: Chronicle,
+        background: Background,
     ) -> None:
         self._register = register
         self._engines = engines
         self._archiving = archiving
         self._valve = valve
+        self._chronicle = chronicle
         self._background = background
         self._watches: dict[int, asyncio.Task[None]] = {}
         self._statement = asyncio.Lock()
@@ -144,6 +152,7 @@ class Tenants:
         if (watch := self._watches.pop(tenant.tenant_id, None)) is not None:
             watch.cancel()
             await asyncio.wait([watch])
+        await self._chronicle.forget(tenant.tenant_id)
         await self._engines.remove(tenant, force=force)
         await self._register.mark_gone(entry)
         _log.info("tenant dropped", tenant=tenant.name, tenant_id=tenant.tenant_id)

@@ -38,6 +38,8 @@ class Keeper:
         """Set when it has been tried once to reach the engine, with whatever result."""
         self.is_open_door = False
         """Whether it is out of reach because anybody could log in to it as root."""
+        self.may_be_new = False
+        """Whether the directory may be empty: an engine makes itself there then."""
         self._is_exposed = is_exposed
 
     async def start(self) -> None:
@@ -100,12 +102,12 @@ class Keeper:
 
 
 class EmbeddedKeeper(Keeper):
-    """Runs the engine itself. Without `may_be_new`, a directory in which nothing is counts as damaged."""
+    """Runs the engine itself. Unless it `may_be_new`, a directory in which nothing is counts as damaged."""
 
     def __init__(self, base: BaseDir, sizes: EngineSizes, *, may_be_new: bool, is_exposed: bool = False) -> None:
         super().__init__(base, is_exposed=is_exposed)
         self._instance = Instance(base, sizes)
-        self._may_be_new = may_be_new
+        self.may_be_new = may_be_new
 
     async def stop(self) -> None:
         """End the engine."""
@@ -132,7 +134,7 @@ class EmbeddedKeeper(Keeper):
         return False
 
     def _start_process(self) -> None:
-        if not self._may_be_new and not self.base.log.is_dir():
+        if not self.may_be_new and not self.base.log.is_dir():
             raise EngineStartError(
                 f"the engine's data in {self.base.path} is gone: put the directory back, or drop the tenant"
             )
