@@ -275,6 +275,43 @@ def test_a_piece_that_continues_nothing_is_not_begun(destination: MemoryDestinat
     assert (destination.objects, destination.locks) == ({}, {})
 
 
+def test_the_end_of_a_piece_that_is_being_merged_is_waited_for(destination: MemoryDestination, log: MemoryLog) -> None:
+    """A listing may miss the last object of the old piece; the new one must not begin before it."""
+    one_group_at_a_time(log)
+    run(RoundJob(CUT, log, destination, small_means()))
+    name = destination.objects.pop(path(FIRST).manifest) and max(
+        name for name in destination.objects if name.startswith(path(FIRST).folder + "/0")
+    )
+    missed = destination.objects.pop(name)
+    with ThreadPoolExecutor(1) as storer:
+        job = RoundJob(TWO, log, destination, small_means(storer=storer))
+        events: list[Event] = []
+
+        def is_told(kind: type) -> bool:
+            events.extend(job.step()[1])
+            return any(isinstance(event, kind) for event in events)
+
+        try:
+            until(lambda: is_told(RoundTrouble))
+            assert path(SECOND).info not in destination.objects
+            destination.objects[name] = missed
+            until(lambda: is_told(RoundProgress))
+        finally:
+            job.abandon()
+
+    assert log_of(destination, SECOND)[0] == 60
+
+
+def test_a_piece_that_reaches_beyond_its_cut_is_not_continued(destination: MemoryDestination, log: MemoryLog) -> None:
+    """Nothing is archived twice."""
+    one_group_at_a_time(log)
+    run(RoundJob(CUT, log, destination, small_means()))
+    (event,) = run(RoundJob(replace(TWO, start_scn=200), log, destination, small_means()))
+
+    assert isinstance(event, RoundBroken)
+    assert "goes on beyond SCN 200" in event.text
+
+
 def test_an_interruption_lies_in_the_piece_that_ends_with_it(destination: MemoryDestination, log: MemoryLog) -> None:
     """A piece that was cut is whole; the one in which the log breaks off bears the record."""
     one_group_at_a_time(log)
@@ -364,13 +401,14 @@ def test_a_crash_at_any_operation_of_a_switch_loses_and_doubles_nothing(
         destination.failing = count
         for task in list(tasks):
             heard += _follow(task, log, destination)
-            if any(isinstance(event, PieceCut) for event in heard) and TWO not in tasks:
-                tasks.append(TWO)
+            at = next((event.scn for event in heard if isinstance(event, PieceCut)), None)
+            if at is not None and tasks[-1].piece == cut.piece:
+                tasks.append(replace(TWO, start_scn=at))
             if any(isinstance(event, PieceFrozen) for event in heard) and cut in tasks:
                 tasks.remove(cut)
     destination.failing = lambda _operation, _name: None
 
-    assert tasks == [TWO]
+    assert [task.piece for task in tasks] == [SECOND.piece]
     (first, old, _), (second, new, _) = log_of(destination, FIRST), log_of(destination, SECOND)
     assert (first, second) == (0, len(old))
     assert old + new == log.data

@@ -50,13 +50,13 @@ def test_a_switch_step_by_step() -> None:
     """The old piece is FROZEN when every tenant's part is, and the next one begins where it ended."""
     now = rounds.switched(doing(1001, 1002), 2 * START, DAY + 1)
     first = [(piece.piece_id, piece.status, piece.start_scn) for piece in now.pieces]
-    now = rounds.piece_begun(now, 1001, 2, 2 * START + 3)
+    now = rounds.piece_cut(now, 1001, 1, 2 * START + 3)
     now = rounds.progressed(now, 1001, 2 * START + 3, 20, 8, 1)
     now = rounds.piece_frozen(now, 1001, 1)
     second = [(piece.piece_id, piece.status) for piece in now.pieces]
     open_then = ([piece.piece_id for piece in now.open_pieces(1001)], [p.piece_id for p in now.open_pieces(1002)])
     now = rounds.progressed(now, 1002, 2 * START + 7, 30, 9, 1)
-    now = rounds.piece_begun(now, 1002, 2, 2 * START + 7)
+    now = rounds.piece_cut(now, 1002, 1, 2 * START + 7)
     now = rounds.piece_frozen(now, 1002, 1)
     now = rounds.progressed(now, 1001, 3 * START, 1, 1, 2)
 
@@ -190,7 +190,7 @@ class Walk(RuleBasedStateMachine):
         if not has_followed:
             self.move(rounds.progressed(self.now, tenant_id, self.tick(), 1, 1, piece.piece_id))
             if piece.switch_scn and data.draw(st.booleans()):
-                self.move(rounds.piece_begun(self.now, tenant_id, piece.piece_id + 1, self.tick()))
+                self.move(rounds.piece_cut(self.now, tenant_id, piece.piece_id, self.tick()))
         elif data.draw(st.booleans()):
             self.move(rounds.piece_frozen(self.now, tenant_id, piece.piece_id))
 

@@ -187,10 +187,16 @@ class ServiceUnderTest:
         """Where a tenant's round lies in the destination."""
         return self.backup / "redoubt" / "1" / "incarnation_1" / str(tenant_id) / "clog" / str(round_id)
 
+    def piece_folders(self, round_id: int = 1, tenant_id: int = 1001) -> list[Path]:
+        """The folders of a tenant's round, in the order of its pieces; one for a round without pieces."""
+        plain = self.round_folder(round_id, tenant_id)
+        pieces = plain.parent.glob(f"{round_id}_*")
+        return [*([plain] if plain.is_dir() else []), *sorted(pieces, key=lambda path: int(path.name.split("_")[1]))]
+
     def segments(self, round_id: int = 1, tenant_id: int = 1001) -> list[Path]:
-        """The segments of a tenant's round, in name order."""
-        folder = self.round_folder(round_id, tenant_id)
-        return sorted(path for path in folder.iterdir() if SEGMENT.fullmatch(path.name))
+        """The segments of a tenant's round, in the order of its log."""
+        folders = self.piece_folders(round_id, tenant_id)
+        return [path for folder in folders for path in sorted(folder.iterdir()) if SEGMENT.fullmatch(path.name)]
 
     def keep_engine_log(self) -> None:
         """From now on, link every block of the main tenant, for comparison after the engine recycles it."""

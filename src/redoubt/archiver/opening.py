@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from redoubt.archive.layout import ClusterPath, Interruption, RoundInfo
 from redoubt.archive.listing import Listing
 from redoubt.archive.manifest import Manifest
-from redoubt.archive.store import ArchiveEnd, PieceStore
+from redoubt.archive.store import ArchiveEnd, ArchiveError, PieceStore
 from redoubt.archiver.freezing import frozen
 from redoubt.archiver.messages import ArchiveRound
 from redoubt.model.log import LogPosition
-from redoubt.model.seams import Lock, ObjectMissingError
+from redoubt.model.seams import DestinationError, Lock, ObjectMissingError
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,22 @@ def _claimed(store: PieceStore, task: ArchiveRound) -> RoundInfo | None:
 
 
 def _start(store: PieceStore, task: ArchiveRound) -> LogPosition:
-    """Where a piece begins that is not claimed yet."""
+    """Where a piece begins that is not claimed yet.
+
+    The piece before it may be merged just now by its own job, and a listing then miss its last object: it is known from
+    the cut what SCN it ends at. Raises DestinationError until that is seen.
+    """
     if task.start_lsn is not None:
         return LogPosition(task.start_lsn, task.start_scn)
+    end = _end_of_previous(store, task)
+    if end.scn < task.start_scn:
+        raise DestinationError(f"{task.previous} ends at SCN {task.start_scn}, of which nothing is to be seen just now")
+    if end.scn > task.start_scn:
+        raise ArchiveError(f"{task.previous} goes on beyond SCN {task.start_scn}, where piece {task.key} begins")
+    return end
+
+
+def _end_of_previous(store: PieceStore, task: ArchiveRound) -> LogPosition:
     previous = _previous_store(store, task)
     if (manifest := frozen(previous)) is not None:
         end = manifest.piece

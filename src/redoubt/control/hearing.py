@@ -54,7 +54,7 @@ def hear(event: Event, now: Round, archive: TenantArchive, chronicle: Chronicle)
                 return now, Heard(is_quiet=True)  # nobody asked for it
             now = _stopped(now, archive, event.piece, event.text)
         case PieceCut():
-            return rounds.piece_begun(now, event.tenant_id, event.piece + 1, event.scn), Heard(has_new_piece=True)
+            return rounds.piece_cut(now, event.tenant_id, event.piece, event.scn), Heard(has_new_piece=True)
         case PieceFrozen():
             now = _stopped(now, archive, event.piece, "")
         case _:

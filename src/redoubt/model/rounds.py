@@ -194,9 +194,13 @@ def may_switch(now: Round) -> bool:
     return now.status is RoundStatus.DOING and now.start_piece_id > 0 and _is_settled(now)
 
 
-def piece_begun(now: Round, tenant_id: int, piece_id: int, scn: int) -> Round:
-    """A tenant's log goes on in a piece, from `scn`."""
-    return _with_piece(now, piece_id, lambda piece: pieces.tenant_begun(piece, tenant_id, scn))
+def piece_cut(now: Round, tenant_id: int, piece_id: int, scn: int) -> Round:
+    """A tenant's part of a piece is durable to its end, at `scn`; its log goes on in the next piece."""
+    old = now.piece(piece_id)
+    if old is not None and tenant_id in old.tenants:
+        part = old.tenants[tenant_id]
+        now = progressed(now, tenant_id, scn, part.input_bytes, part.output_bytes, piece_id)
+    return _with_piece(now, piece_id + 1, lambda piece: pieces.tenant_begun(piece, tenant_id, scn))
 
 
 def piece_frozen(now: Round, tenant_id: int, piece_id: int) -> Round:

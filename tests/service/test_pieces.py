@@ -1,0 +1,113 @@
+"""Pieces on real engines: switched under load, over kills, with synchronous commits, and stopped in the middle."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tests.service.cluster import (
+    ServiceUnderTest,
+    WriteLoad,
+    assert_archive_equals_engine,
+    wait_until,
+)
+
+
+def archive_in_pieces(service: ServiceUnderTest, seconds: int, option: str = "optional") -> None:
+    """Begin a round with a short piece interval."""
+    interval = f"log_archive_piece_switch_interval={seconds}s"
+    service.run(f"ALTER SYSTEM SET _allow_short_intervals = True, backup_log_archive_option = '{option}'")
+    service.run(f"ALTER SYSTEM SET backup_dest_option = '{interval}'")
+    service.archive()
+
+
+def pieces(service: ServiceUnderTest, tenant_id: int = 1001) -> list[dict[str, Any]]:
+    """A tenant's rows of CDB_OB_BACKUP_PIECE_FILES."""
+    sql = f"SELECT * FROM CDB_OB_BACKUP_PIECE_FILES WHERE TENANT_ID = {tenant_id} ORDER BY BACKUP_PIECE_ID"
+    return service.run(sql)
+
+
+def assert_pieces_are_right(service: ServiceUnderTest, round_id: int = 1) -> None:
+    """Each begins where the one before ended, has its folder, and a manifest that says so."""
+    for tenant_id in (1, 1001):
+        rows = [row for row in pieces(service, tenant_id) if row["ROUND_ID"] == round_id]
+        assert {(row["STATUS"], row["FILE_STATUS"]) for row in rows} == {("FROZEN", "AVAILABLE")}
+        for before, after in pairwise(rows):
+            assert after["BACKUP_PIECE_ID"] == before["BACKUP_PIECE_ID"] + 1
+            assert after["START_TS"] == before["MAX_TS"] == before["CHECKPOINT_TS"], (before, after)
+    names = [f"{row['ROUND_ID']}_{row['BACKUP_PIECE_ID']}_{row['CREATE_DATE']}" for row in rows]
+    folders = service.piece_folders(round_id)
+    assert [folder.name for folder in folders] == names[: len(folders)]
+    assert len(folders) >= len(names) - 1  # the last one has none if the log never came to it
+    manifests = [json.loads((folder / "single_piece_info").read_text()) for folder in folders]
+    for before, after in pairwise(manifests):
+        assert (after["start_lsn"], after["start_scn"]) == (before["end_lsn"], before["end_scn"])
+        assert after["chain_before"] in {None, before["chain_after"]}
+
+
+@pytest.mark.timeout(240)
+def test_pieces_are_switched_under_load_and_over_kills(service: ServiceUnderTest) -> None:
+    """Whoever is killed at whatever moment, nothing is lost, double, or in the wrong piece."""
+    rng = random.Random(7)
+    service.keep_engine_log()
+    archive_in_pieces(service, 1)
+    with WriteLoad(service).running() as load:
+        for kill in ("worker", "worker", "service", "worker", "service", "worker"):
+            known = len(pieces(service))
+            wait_until("the next piece", lambda known=known: len(pieces(service)) > known)
+            load.pause(rng.random() * 0.4)
+            if kill == "worker":
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(service.worker_pid(), signal.SIGKILL)
+            else:
+                service.kill()
+                service.start()
+        known = len(pieces(service))
+        wait_until("switching goes on", lambda: len(pieces(service)) > known + 1)
+    service.stop_archiving()
+
+    assert_archive_equals_engine(service)
+    assert_pieces_are_right(service)
+    (row,) = service.run("SELECT * FROM CDB_OB_BACKUP_ARCHIVELOG_SUMMARY WHERE TENANT_ID = 1001")
+    segments = service.segments()
+    assert row["INPUT_BYTES"] == int(segments[-1].name[21:41]) - int(segments[0].name[:20])
+    assert row["OUTPUT_BYTES"] == sum(path.stat().st_size for path in segments)
+    assert (row["START_PIECE_ID"], row["BACKUP_PIECE_ID"]) == (1, len(pieces(service)))
+
+
+@pytest.mark.timeout(240)
+def test_a_switch_holds_up_no_synchronous_commit(service: ServiceUnderTest) -> None:
+    """Commits that wait at the cut are acknowledged when the next piece has their log; numbers go on over rounds."""
+    service.keep_engine_log()
+    archive_in_pieces(service, 1, "mandatory")
+    service.run("ALTER SYSTEM SET log_archive_sync_commit = True, log_archive_sync_timeout = '5s'")
+    with WriteLoad(service, rows_per_insert=1).running() as load:
+        wait_until("five pieces", lambda: len(pieces(service)) >= 5)
+        written = load.commits
+    states = service.run("SELECT SYNC_COMMIT, CAUSE FROM CDB_REDOUBT_ARCHIVELOG_STATUS WHERE TENANT_ID = 1001")
+    service.stop_archiving()
+
+    assert written > 100
+    assert states == [{"SYNC_COMMIT": "SYNC", "CAUSE": ""}]
+    assert_archive_equals_engine(service)
+    assert_pieces_are_right(service)
+    last = len(pieces(service))
+    service.run("ALTER SYSTEM SET backup_dest_option = ''")
+    service.archive()
+    (row,) = service.run("SELECT * FROM CDB_OB_BACKUP_ARCHIVELOG WHERE TENANT_ID = 1001")
+    assert (row["START_PIECE_ID"], row["BACKUP_PIECE_ID"]) == (0, last)
+    service.stop_archiving()
+    assert service.round_folder(2).is_dir()
+    archive_in_pieces(service, 3600)
+    assert pieces(service)[-1]["BACKUP_PIECE_ID"] == last + 1
+    code, text = service.error("ALTER SYSTEM SET backup_dest_option = ''")
+    assert code == 1235
+    assert text.startswith("change switch piece mode during log archive running is not supported")
+    service.stop_archiving()
