@@ -38,8 +38,10 @@ STATEMENTS = (
     "alter system cancel all backup force",
     "alter system cancel validate 3 copy 4",
     "alter system backup backuppiece all not backed up 3 times with active tenant_id = 1 backup_backup_dest = 'x'",
-    "create tenant if not exists `t` charset = utf8mb4, zone_list = ('z1', 'z2') locality 'F@z1' force "
-    "default tablegroup null read only source='seekdb:///a;b' set global a = -1, b = '%'",
+    (
+        "create tenant if not exists `t` charset = utf8mb4, zone_list = ('z1', 'z2') locality 'F@z1' force "
+        "default tablegroup null read only source='seekdb:///a;b' set global a = -1, b = '%'"
+    ),
     "drop tenant if exists 't' force;",
     "show tenants like 't%'",
 )
@@ -179,6 +181,7 @@ def seeds_of_options() -> Iterator[tuple[str, bytes]]:
 
 
 _DOCUMENTED = (1210, 1235)
+_LONGEST_MESSAGE = 512
 
 
 def check_dest_option(data: bytes) -> str:
@@ -193,9 +196,13 @@ def check_dest_option(data: bytes) -> str:
         assert parse_dest_option(dest_option_as_text(option), short_intervals=which == 1) == option
         return " ".join(name for name, value in vars(option).items() if value is not None)
     except SqlError as error:
-        assert error.code in _DOCUMENTED
-        assert len(error.message) < 512
-        return error.message[-24:]
+        return _refused(error)
+
+
+def _refused(error: SqlError) -> str:
+    assert error.code in _DOCUMENTED
+    assert 0 < len(error.message) < _LONGEST_MESSAGE
+    return error.message[-24:]
 
 
 def seeds_of_dest_options() -> Iterator[tuple[str, bytes]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from benchmarks.parsing import OTHERS, OURS, measure
+
 from redoubt.sql.parser import may_be_ours, parse
 from redoubt.sql.statements import Statement
 

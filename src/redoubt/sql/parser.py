@@ -47,7 +47,7 @@ _LINE_COMMENT = r"(?:--(?=[\x00- ]|\Z)|#)[^\n]*+"
 _GAP = rf"(?:[{BLANKS}]++|{_BLOCK_COMMENT}|{_LINE_COMMENT})*+"
 _EMPTY_STATEMENTS = re.compile(rf"(?:{_BLANK};)*+")
 _MAY_BE_OURS = re.compile(rf"{_GAP}(?:alter|show|create|drop)", re.IGNORECASE)
-_MAY_HAVE_BODY = re.compile(rf"{_GAP}(?:create|alter)", re.IGNORECASE)
+_MAY_HAVE_BODY = re.compile(rf"{_GAP}(?:create|alter)(?!{_BLANK}(?:system|tenant)\b)", re.IGNORECASE)
 
 
 def parse(text: str) -> Statement | None:
@@ -116,6 +116,8 @@ def _statement(cursor: Cursor) -> Statement:
 
 def _separator(text: str, start: int) -> int:
     """Offset of the semicolon that ends the statement at `start`, or the text's end."""
+    if text.find(";", start) < 0:
+        return len(text)
     while mark := _SPLIT_MARK.search(text, start):
         if mark.group() == ";":
             return mark.start()
