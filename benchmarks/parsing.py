@@ -59,6 +59,7 @@ OURS: Final = (
 
 OTHERS: Final = (
     "SELECT id, name, balance FROM account WHERE id = 12345 AND region = 'eu' ORDER BY id LIMIT 10",
+    "SELECT tenant_id, created_at FROM account WHERE id = 12345",
     "INSERT INTO account (id, name, balance, region) VALUES (12345, 'some name', 100.25, 'eu')",
 )
 """What an application sends."""

@@ -85,6 +85,7 @@ def test_stored_programs_are_not_cut(head: str) -> None:
         "ALTER TABLE t",
         "DROP PROCEDURE p",
         "CALL procedure",
+        "CREATED PROCEDURE p",
     ],
 )
 def test_other_statements_are_cut(statement: str) -> None:
@@ -152,7 +153,9 @@ def test_pieces_are_the_statements(written: list[Written]) -> None:
         (b"create tenant t", True),
         (b"DROP/**/TENANT t", True),
         (b"show Tenants", True),
-        (b"SELECT tenant_id FROM t", False),
+        (b"drop -- x\n tenant t", True),
+        (b"SELECT tenant_id, created_at, shown, dropped FROM t", False),
+        (b"INSERT INTO t (tenant) VALUES ('create or drop or show')", False),
         (b"CREATE TABLE t (a int)", False),
     ],
 )

@@ -17,8 +17,6 @@ from typing import NamedTuple
 BLANKS = " \t\n\v\f\r"
 
 _WORD_CHARACTERS = r"0-9A-Za-z_$\x80-\U0010ffff"
-_AFTER_WORD = re.compile(rf"[^{_WORD_CHARACTERS}]")
-_AFTER_NUMBER = re.compile(rf"[^{_WORD_CHARACTERS}.]")
 
 # Blanks, and behind them a token that ends where its characters do, by group: what nearly all tokens are. Before all
 # others it matches the blanks alone, and `token_at` takes a closer look.
@@ -101,12 +99,8 @@ def tokens(text: str, start: int = 0) -> Iterator[Token]:
 
 
 def token_at(text: str, at: int) -> Token:
-    """Return the token or comment that begins at offset `at`, where there is a character other than white space."""
+    """Return the token or comment at offset `at`, where there is a quote or another character that is in no word."""
     first = text[at]
-    if first.isalpha() or first in "_$" or first >= "\x80":
-        return _token(Kind.WORD, text, at, _found(_AFTER_WORD, text, at))
-    if first.isdecimal():
-        return _token(Kind.NUMBER, text, at, _found(_AFTER_NUMBER, text, at))
     if first in _QUOTE_MARKS:
         kind = Kind.BACKTICK if first == "`" else Kind.STRING
         return _token(kind, text, at, _quoted_end(text, at))
@@ -123,12 +117,6 @@ def _token(kind: Kind, text: str, start: int, end: int | None) -> Token:
     if end is None:
         return Token(Kind.ERROR, text[start:], start, len(text))
     return Token(kind, text[start:end], start, end)
-
-
-def _found(stop: re.Pattern[str], text: str, at: int) -> int:
-    """Offset of the first character that `stop` matches, or the text's end."""
-    match = stop.search(text, at)
-    return match.start() if match else len(text)
 
 
 def _quoted_end(text: str, at: int) -> int | None:
