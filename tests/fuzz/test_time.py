@@ -14,10 +14,12 @@ from redoubt.engines.seekdb.palf import verify_groups
 from redoubt.gateway.faults import ProtocolError
 from redoubt.gateway.handshake import decode_login
 from redoubt.gateway.replies import Reply, Shape
+from redoubt.sql.backup_dest_option import parse_dest_option
 from redoubt.sql.effects import effect_of
 from redoubt.sql.errors import SqlError
+from redoubt.sql.log_archive_dest import parse_log_archive_dest
 from redoubt.sql.log_archive_option import parse_option
-from redoubt.sql.parser import parse
+from redoubt.sql.parser import parse, split
 from redoubt.sql.tokens import tokens
 from tests.gateway.raw import CAPABILITIES, login_packet
 from tests.seekdb.written import chain_after, group
@@ -69,11 +71,35 @@ _SQL: dict[str, bytes] = {
     "statements": b"select 1;",
     "ours": b"alter system set a='b', ",
 }
+_LONG_STATEMENTS = {
+    "tenants of a round": (b"alter system archivelog tenant a", b",a"),
+    "tenants in parentheses": (b"alter system set a=1 tenant=(a", b",a"),
+    "options": (b"create tenant t", b" charset a,comment''"),
+    "a list of an option": (b"create tenant t zone_list(a", b",a"),
+    "variables": (b"create tenant t set a=1", b",a=1"),
+    "many variables": (b"create tenant t variables ", b"`" + b"a" * 30),
+    "a number": (b"alter system delete backuppiece ", b"9"),
+    "a name": (b"drop tenant ", b"a"),
+    "a pattern": (b"show tenants like '", b"''"),
+}
+
+
+def _from(head: bytes, part: bytes) -> Callable[[int], bytes]:
+    return lambda size: head + (part * size)[:size]
+
+
+def _statements(data: bytes) -> None:
+    for piece in split(data.decode()):
+        parse(piece)
+
 
 CASES: dict[str, tuple[Callable[[int], bytes], Callable[[bytes], object]]] = {
     **{f"tokens {name}": (_fill(part), lambda data: list(tokens(data.decode()))) for name, part in _SQL.items()},
     **{f"parse {name}": (_fill(_SQL[name]), _condition) for name in ("'", "/*/", "--", "calls", "ours")},
     **{f"effect {name}": (_fill(part), effect_of) for name, part in _SQL.items()},
+    **{f"parse {name}": (_from(*parts), _statements) for name, parts in _LONG_STATEMENTS.items()},
+    "dest option": (_fill(b"backup_copies=0&"), lambda data: parse_dest_option(data.decode(), short_intervals=False)),
+    "dest": (_fill(b"binding=a "), lambda data: parse_log_archive_dest(data.decode(), short_intervals=False)),
     "option": (_fill(b"compression=enable "), lambda data: parse_option(data.decode()[: 64 * 1024])),
     "groups": (_groups, lambda data: verify_groups(data, 0)),
     "record": (_fill(b'{"a":['), lambda data: load_record(ClusterInfo, data)),

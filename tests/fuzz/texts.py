@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from redoubt.sql.backup_dest_option import as_text as dest_option_as_text
+from redoubt.sql.backup_dest_option import parse_dest_option
 from redoubt.sql.cursor import Cursor
+from redoubt.sql.errors import SqlError
+from redoubt.sql.log_archive_dest import as_text as dest_as_text
+from redoubt.sql.log_archive_dest import parse_log_archive_dest
 from redoubt.sql.log_archive_option import LogArchiveOption, as_text, parse_option
 from redoubt.sql.parser import _has_body, may_be_ours, parse, split
 from redoubt.sql.statements import SetParameters, ShowParameters, Statement
@@ -24,6 +29,21 @@ STATEMENTS = (
     "alter system set a = \"b\\\"c\" server='x' zone = 'y'",
     "show parameters like '%log\\_%'",
     "show parameters where name = 'a;b' and (edit_level like \"x\");",
+    "alter system archivelog tenant = a, `b`,'c'",
+    "alter system noarchivelog tenant (all)",
+    "alter system set log_archive_dest = 'LOCATION=file:///a BINDING=Optional' tenant = (a, `b`), c = 1",
+    "alter system backup incremental database",
+    "alter system delete backuppiece 3 copy 1;",
+    "alter system delete expired backup copy 1",
+    "alter system cancel all backup force",
+    "alter system cancel validate 3 copy 4",
+    "alter system backup backuppiece all not backed up 3 times with active tenant_id = 1 backup_backup_dest = 'x'",
+    (
+        "create tenant if not exists `t` charset = utf8mb4, zone_list = ('z1', 'z2') locality 'F@z1' force "
+        "default tablegroup null read only source='seekdb:///a;b' set global a = -1, b = '%'"
+    ),
+    "drop tenant if exists 't' force;",
+    "show tenants like 't%'",
 )
 OTHERS = (
     "select 1; select ';' -- ;\n; # ;\n; /* ; */ ; `;`; \"';\"",
@@ -160,6 +180,47 @@ def seeds_of_options() -> Iterator[tuple[str, bytes]]:
         yield f"value-{number}", text.encode()
 
 
+_DOCUMENTED = (1210, 1235)
+_LONGEST_MESSAGE = 512
+
+
+def check_dest_option(data: bytes) -> str:
+    """Which (1): with long intervals, with short ones, the 4.x spelling. A value's text says what the value does."""
+    text, which = text_of(data[1:]), data[0] % 3 if data else 0
+    try:
+        if which == 2:
+            dest = parse_log_archive_dest(text, short_intervals=True)
+            assert parse_log_archive_dest(dest_as_text(dest), short_intervals=True) == dest
+            return f"dest {dest and dest.binding}"
+        option = parse_dest_option(text, short_intervals=which == 1)
+        assert parse_dest_option(dest_option_as_text(option), short_intervals=which == 1) == option
+        return " ".join(name for name, value in vars(option).items() if value is not None)
+    except SqlError as error:
+        return _refused(error)
+
+
+def _refused(error: SqlError) -> str:
+    assert error.code in _DOCUMENTED
+    assert 0 < len(error.message) < _LONGEST_MESSAGE
+    return error.message[-24:]
+
+
+def seeds_of_dest_options() -> Iterator[tuple[str, bytes]]:
+    """Values of each form, and each error."""
+    options = (
+        *("recovery_window=7d&auto_delete_obsolete_backup=true&log_archive_piece_switch_interval=1d", "", "&&"),
+        *("log_archive_checkpoint_interval=4s", "backup_copies=-1&backup_copies=2", "recovery_window=1us"),
+        *("auto_delete_obsolete_backup=1&auto_update_reserved_backup_timestamp=on", "a=b", "recovery_window= 7d"),
+    )
+    dests = (
+        *("LOCATION=file:///a BINDING=Mandatory PIECE_SWITCH_INTERVAL=36h", "", "BINDING=Optional"),
+        *("location=a location=b", "location=a piece_switch_interval=8d", "LOCATION =a"),
+    )
+    for which, texts in enumerate((options, options, dests)):
+        for number, text in enumerate(texts):
+            yield f"{which}-{number}", bytes((which,)) + text.encode()
+
+
 SQL_WORDS = tuple(word.encode() for word in (*WORDS, *STATEMENTS, ";;;;", "'", "\\'", "-- ", "definer=", "begin"))
 _OPTION_WORDS = (
     b"optional",
@@ -172,9 +233,15 @@ _OPTION_WORDS = (
     b"disable",
     b"enable",
 )
+_DEST_WORDS = (
+    *(b"log_archive_checkpoint_interval=", b"recovery_window=", b"log_archive_piece_switch_interval=", b"&", b"="),
+    *(b"backup_copies=", b"auto_delete_obsolete_backup=", b"auto_update_reserved_backup_timestamp=", b"1d", b"true"),
+    *(b"LOCATION=", b"BINDING=", b"PIECE_SWITCH_INTERVAL=", b" ", b"Optional", b"999999999999999999d"),
+)
 TARGETS = (
     Target("sql-tokens", check_tokens, seeds, SQL_WORDS, longest=2048, executions=500),
     Target("sql-split", check_split, seeds, SQL_WORDS, longest=2048, executions=400),
     Target("sql-parse", check_parse, seeds, SQL_WORDS, longest=2048, executions=400),
+    Target("dest-option", check_dest_option, seeds_of_dest_options, _DEST_WORDS, longest=512, executions=400),
 )
 OPTION = (check_option, seeds_of_options, _OPTION_WORDS)

@@ -85,6 +85,7 @@ def test_stored_programs_are_not_cut(head: str) -> None:
         "ALTER TABLE t",
         "DROP PROCEDURE p",
         "CALL procedure",
+        "CREATED PROCEDURE p",
     ],
 )
 def test_other_statements_are_cut(statement: str) -> None:
@@ -108,8 +109,17 @@ def test_nothing_is_lost(text: str) -> None:
 
 @pytest.mark.parametrize(
     "repeated",
-    [";", " ;", "a;", "alter;", "create;", "/**/;", "#\n;", "'';", "/*", "/*/", "--\n", " "]
-    + ["create tenant;", "drop;", "show tenants x;", "create tenant t charset=a,", "alter system archivelog tenant a,"],
+    [
+        *(";", " ;", "a;", "alter;", "create;", "/**/;", "#\n;", "'';", "/*", "/*/", "--\n", " "),
+        *(
+            "create tenant;",
+            "drop;",
+            "show tenants x;",
+            "create tenant t charset=a,",
+            "alter system archivelog tenant a,",
+        ),
+        *("alter system backup backupset all;", "a,"),
+    ],
 )
 def test_a_long_text_takes_no_longer_than_it_is(repeated: str) -> None:
     """Sixteen times the text takes about sixteen times as long, not its square: the event loop waits for it."""
@@ -143,7 +153,9 @@ def test_pieces_are_the_statements(written: list[Written]) -> None:
         (b"create tenant t", True),
         (b"DROP/**/TENANT t", True),
         (b"show Tenants", True),
-        (b"SELECT tenant_id FROM t", False),
+        (b"drop -- x\n tenant t", True),
+        (b"SELECT tenant_id, created_at, shown, dropped FROM t", False),
+        (b"INSERT INTO t (tenant) VALUES ('create or drop or show')", False),
         (b"CREATE TABLE t (a int)", False),
     ],
 )

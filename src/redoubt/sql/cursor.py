@@ -28,13 +28,15 @@ class Cursor:
         self.text = text
         self.end = start
         self._rest = tokens(text, start)
-        self._look_ahead()
+        self.token = next(self._rest)
+        self.word = fold(self.token.raw) if self.token.kind is Kind.WORD else ""
 
     def advance(self) -> Token:
         """Read the next token, which must not be END, and return it."""
         token = self.token
         self.end = token.end
-        self._look_ahead()
+        self.token = ahead = next(self._rest)
+        self.word = fold(ahead.raw) if ahead.kind is Kind.WORD else ""
         return token
 
     def at_word(self, *words: str) -> bool:
@@ -51,27 +53,29 @@ class Cursor:
 
     def take_word(self, *words: str) -> bool:
         """Read one of the bare `words`, if it is next."""
-        found = self.at_word(*words)
-        if found:
-            self.advance()
-        return found
+        if self.word not in words:
+            return False
+        self.advance()
+        return True
 
     def take_symbol(self, symbol: str) -> bool:
         """Read the character `symbol`, if it is next."""
-        found = self.at_symbol(symbol)
-        if found:
-            self.advance()
-        return found
+        if self.token.raw != symbol:
+            return False
+        self.advance()
+        return True
 
     def expect_word(self, *words: str) -> None:
         """Read one of the bare `words`."""
-        if not self.take_word(*words):
+        if self.word not in words:
             raise NotOurs
+        self.advance()
 
     def expect_symbol(self, symbol: str) -> None:
         """Read the character `symbol`."""
-        if not self.take_symbol(symbol):
+        if self.token.raw != symbol:
             raise NotOurs
+        self.advance()
 
     def expect(self, *kinds: Kind) -> Token:
         """Read a token of one of these `kinds` (END is none to ask for) and return it."""
@@ -109,12 +113,8 @@ class Cursor:
     def each_once(self, *words: str) -> Iterator[str]:
         """Read and yield, in the order typed, those of the bare `words` that come next; a repeated one stays unread."""
         left = set(words)
-        while self.at_word(*left):
+        while self.word in left:
             word = self.word
             self.advance()
             left.remove(word)
             yield word
-
-    def _look_ahead(self) -> None:
-        self.token = next(self._rest)
-        self.word = fold(self.token.raw) if self.token.kind is Kind.WORD else ""

@@ -47,7 +47,12 @@ _LINE_COMMENT = r"(?:--(?=[\x00- ]|\Z)|#)[^\n]*+"
 _GAP = rf"(?:[{BLANKS}]++|{_BLOCK_COMMENT}|{_LINE_COMMENT})*+"
 _EMPTY_STATEMENTS = re.compile(rf"(?:{_BLANK};)*+")
 _MAY_BE_OURS = re.compile(rf"{_GAP}(?:alter|show|create|drop)", re.IGNORECASE)
-_MAY_HAVE_BODY = re.compile(rf"{_GAP}(?:create|alter)", re.IGNORECASE)
+_MAY_HAVE_BODY = re.compile(rf"{_GAP}(?:create|alter)(?!{_BLANK}(?:system|tenant)\b)", re.IGNORECASE)
+
+# `SELECT tenant_id, created_at` is none of ours. Each pattern begins with a word, which makes the search for it quick.
+_TENANT_OPENINGS = tuple(
+    re.compile(word + rb"[ \t\n\v\f\r]*+(?:tenant|/\*|--|#)") for word in (b"create", b"drop", b"show")
+)
 
 
 def parse(text: str) -> Statement | None:
@@ -94,7 +99,7 @@ def may_be_ours(text: bytes) -> bool:
     return (
         (b"system" in lowered and b"alter" in lowered)
         or (b"parameters" in lowered and b"show" in lowered)
-        or (b"tenant" in lowered and (b"create" in lowered or b"drop" in lowered or b"show" in lowered))
+        or (b"tenant" in lowered and any(opening.search(lowered) for opening in _TENANT_OPENINGS))
     )
 
 
@@ -116,6 +121,8 @@ def _statement(cursor: Cursor) -> Statement:
 
 def _separator(text: str, start: int) -> int:
     """Offset of the semicolon that ends the statement at `start`, or the text's end."""
+    if text.find(";", start) < 0:
+        return len(text)
     while mark := _SPLIT_MARK.search(text, start):
         if mark.group() == ";":
             return mark.start()

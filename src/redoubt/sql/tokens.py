@@ -17,8 +17,17 @@ from typing import NamedTuple
 BLANKS = " \t\n\v\f\r"
 
 _WORD_CHARACTERS = r"0-9A-Za-z_$\x80-\U0010ffff"
-_AFTER_WORD = re.compile(rf"[^{_WORD_CHARACTERS}]")
-_AFTER_NUMBER = re.compile(rf"[^{_WORD_CHARACTERS}.]")
+
+# Blanks, and behind them a token that ends where its characters do, by group: what nearly all tokens are. Before all
+# others it matches the blanks alone, and `token_at` takes a closer look.
+_PLAIN = re.compile(
+    rf"[{BLANKS}]*+(?:"
+    rf"([A-Za-z_$\x80-\U0010ffff][{_WORD_CHARACTERS}]*+)"
+    rf"|([0-9][{_WORD_CHARACTERS}.]*+)"
+    r"|('[^'\\]*+'(?!')|\"[^\"\\]*+\"(?!\"))"
+    r"|(`[^`]*+`(?!`))"
+    rf"|([^{BLANKS}{_WORD_CHARACTERS}'\"`/#-]))?"
+)
 
 # For each quote: where to look up while searching its end, and what stands for another character inside.
 _QUOTE_MARKS = {"'": re.compile(r"['\\]"), '"': re.compile(r'["\\]'), "`": re.compile("`")}
@@ -42,6 +51,9 @@ class Kind(Enum):
     COMMENT = "a comment or a hint; passed over"
 
 
+_PLAIN_KINDS = (Kind.END, Kind.WORD, Kind.NUMBER, Kind.STRING, Kind.BACKTICK, Kind.SYMBOL)
+
+
 class Token(NamedTuple):
     """A piece of the text: `raw` is `text[start:end]`, offsets in characters."""
 
@@ -55,7 +67,10 @@ class Token(NamedTuple):
         """What is meant: strings and backticked identifiers without quotes and escapes, all else as typed."""
         if self.kind not in (Kind.STRING, Kind.BACKTICK):
             return self.raw
-        return _ESCAPED[self.raw[0]].sub(_unescaped, self.raw[1:-1])
+        quote, inside = self.raw[0], self.raw[1:-1]
+        if quote not in inside and "\\" not in inside:
+            return inside
+        return _ESCAPED[quote].sub(_unescaped, inside)
 
 
 def fold(word: str) -> str:
@@ -69,24 +84,23 @@ def fold(word: str) -> str:
 def tokens(text: str, start: int = 0) -> Iterator[Token]:
     """Yield the tokens of `text` from offset `start`, the last one being END; nothing is read ahead."""
     at = start
-    while at < len(text):
-        if text[at] in BLANKS:
-            at += 1
-            continue
-        token = token_at(text, at)
-        at = token.end
-        if token.kind is not Kind.COMMENT:
-            yield token
-    yield Token(Kind.END, "", at, at)
+    while match := _PLAIN.match(text, at):  # pragma: no branch - it matches at the end, too
+        at = match.end()
+        if group := match.lastindex:
+            yield Token(_PLAIN_KINDS[group], match[group], match.start(group), at)
+        elif at == len(text):
+            yield Token(Kind.END, "", at, at)
+            return
+        else:
+            token = token_at(text, at)
+            at = token.end
+            if token.kind is not Kind.COMMENT:
+                yield token
 
 
 def token_at(text: str, at: int) -> Token:
-    """Return the token or comment that begins at offset `at`, where there is a character other than white space."""
+    """Return the token or comment at offset `at`, where there is a quote or another character that is in no word."""
     first = text[at]
-    if first.isalpha() or first in "_$" or first >= "\x80":
-        return _token(Kind.WORD, text, at, _found(_AFTER_WORD, text, at))
-    if first.isdecimal():
-        return _token(Kind.NUMBER, text, at, _found(_AFTER_NUMBER, text, at))
     if first in _QUOTE_MARKS:
         kind = Kind.BACKTICK if first == "`" else Kind.STRING
         return _token(kind, text, at, _quoted_end(text, at))
@@ -103,12 +117,6 @@ def _token(kind: Kind, text: str, start: int, end: int | None) -> Token:
     if end is None:
         return Token(Kind.ERROR, text[start:], start, len(text))
     return Token(kind, text[start:end], start, end)
-
-
-def _found(stop: re.Pattern[str], text: str, at: int) -> int:
-    """Offset of the first character that `stop` matches, or the text's end."""
-    match = stop.search(text, at)
-    return match.start() if match else len(text)
 
 
 def _quoted_end(text: str, at: int) -> int | None:
