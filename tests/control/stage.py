@@ -11,15 +11,26 @@ from typing import Any, cast
 from redoubt.archiver.messages import RoundProgress, RoundStopped
 from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.journal import Journal
+from redoubt.catalog.tenants import TenantStatus, TenantTable
 from redoubt.control.archiving import Archiving
+from redoubt.control.background import Background
 from redoubt.control.chronicle import Chronicle
-from redoubt.control.cluster import Cluster
+from redoubt.control.cluster import MAIN_TENANT, MAIN_TENANT_ID, Cluster
 from redoubt.control.handler import Handler
 from redoubt.control.parameters import Parameters
+from redoubt.control.register import Register, new_record
 from redoubt.control.tenant_archive import TenantArchive
 from redoubt.control.tenants import Tenants
 from redoubt.control.valve import Valve
-from tests.control.fakes import FakeCatalog, FakeEngine, FakeJournal, FakeWorker, tenant_with
+from tests.control.fakes import (
+    FakeCatalog,
+    FakeEngine,
+    FakeEngines,
+    FakeJournal,
+    FakeTenantTable,
+    FakeWorker,
+    tenant_with,
+)
 
 DISK = 2**40
 FAR = 2**62
@@ -39,7 +50,11 @@ class Stage:
         cluster = Cluster("c", 1, "identity")
         self.archiving = Archiving(cluster, tenants, catalog, self.parameters, self.worker, self.chronicle)
         self.valve = Valve(self.archiving, self.parameters, self.chronicle)
-        self.handler = Handler(Tenants(tenants), self.archiving, self.parameters)
+        self.tenant_table, self.engines, self.background = FakeTenantTable(), FakeEngines(self.engine), Background()
+        self.register = Register(cast("TenantTable", self.tenant_table), self.engines)
+        self.register.take(new_record(MAIN_TENANT_ID, MAIN_TENANT, "", {}, TenantStatus.NORMAL))
+        self.tenants = Tenants(self.register, self.engines, self.archiving, self.valve, self.chronicle, self.background)
+        self.handler = Handler(self.tenants, self.archiving, self.parameters)
 
     @property
     def archive(self) -> TenantArchive:

@@ -1,10 +1,9 @@
-"""Tenants on real engines: made, loaded, archived and dropped while a round runs, and through crashes of the service."""
+"""Tenants on real engines: made, loaded, archived and dropped while a round runs, and through crashes."""
 
 from __future__ import annotations
 
 import random
 import threading
-import time
 from contextlib import suppress
 
 import pymysql
@@ -89,7 +88,7 @@ def test_statements_say_what_they_refuse(shared_service: ServiceUnderTest) -> No
 
 
 def test_an_id_is_never_given_twice_and_no_tenant_is_needed(stopped_service: ServiceUnderTest) -> None:
-    """main can be dropped as well; the service starts without any, and with one whose directory is damaged."""
+    """Main can be dropped as well; the service starts without any, and with one whose directory is damaged."""
     service = stopped_service
     service.start()
     service.run("DROP TENANT main")
@@ -122,7 +121,7 @@ def test_a_crash_leaves_nothing_half(stopped_service: ServiceUnderTest) -> None:
     service.start()
     service.archive()
     service.run("CREATE TENANT kept")
-    for number, what in enumerate(("CREATE TENANT made", "DROP TENANT kept", "CREATE TENANT made")):
+    for what, longest in (("CREATE TENANT made", 1.5), ("DROP TENANT kept", 0.3)):
 
         def ask(sql: str = what) -> None:
             with suppress(pymysql.err.MySQLError, OSError):
@@ -130,7 +129,7 @@ def test_a_crash_leaves_nothing_half(stopped_service: ServiceUnderTest) -> None:
 
         asking = threading.Thread(target=ask)
         asking.start()
-        asking.join(random.uniform(0, 1.5 if number != 1 else 0.3))
+        asking.join(random.uniform(0, longest))
         children = service.children()
         service.kill()
         asking.join()
@@ -145,7 +144,9 @@ def test_a_crash_leaves_nothing_half(stopped_service: ServiceUnderTest) -> None:
         assert directories == ids
         wait_until(
             "all are archived",
-            lambda ids=ids: {str(key) for key, value in _archived(service, "STATUS").items() if value == "DOING"} == ids,
+            lambda ids=ids: (
+                {str(key) for key, value in _archived(service, "STATUS").items() if value == "DOING"} == ids
+            ),
         )
 
 
