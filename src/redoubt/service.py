@@ -11,7 +11,9 @@ from contextlib import AsyncExitStack
 
 import structlog
 
+from redoubt.catalog.backups import Backups
 from redoubt.catalog.catalog import Catalog
+from redoubt.catalog.cleaning import Cleaning
 from redoubt.catalog.journal import Journal
 from redoubt.catalog.session import CatalogError, CatalogSession
 from redoubt.catalog.tenants import TenantTable
@@ -20,10 +22,12 @@ from redoubt.control.archiving import Archiving
 from redoubt.control.background import Background
 from redoubt.control.chronicle import Chronicle
 from redoubt.control.cluster import SYS_TENANT, Cluster, Tenant
+from redoubt.control.deletion import Deletion
 from redoubt.control.handler import Handler
 from redoubt.control.parameters import Parameters
 from redoubt.control.register import Register
 from redoubt.control.restart import AutoRestart
+from redoubt.control.settings import Settings
 from redoubt.control.switching import PieceSwitch
 from redoubt.control.tenants import Tenants
 from redoubt.control.valve import Valve
@@ -93,7 +97,11 @@ class Service:
         ends.push_async_callback(archiving.close)
         ends.push_async_callback(self._background.stop)
         ends.push_async_callback(self._worker.stop)
+        backups, cleaning = Backups(self._session), Cleaning(self._session)
+        deletion = Deletion(cluster, archiving, self._parameters, backups, cleaning)
+        ends.push_async_callback(deletion.close)
         await self._ask_catalog(archiving.load)
+        await self._ask_catalog(deletion.load)
         valve = Valve(archiving, self._parameters, self._chronicle)
         await valve.recover()
         tenants = Tenants(self._register, self._room, archiving, valve, self._chronicle, self._background)
@@ -103,6 +111,7 @@ class Service:
             valve.write(),
             AutoRestart(archiving, self._parameters).run(),
             PieceSwitch(archiving, self._parameters).run(),
+            deletion.run(),
             self._register.write(),
         ):
             self._background.start(work)
@@ -111,7 +120,8 @@ class Service:
         ends.push_async_callback(asyncio.to_thread, metrics.stop)
         self._serve_metrics(metrics)
         directory = Directory(config.cluster.name, self._home.sys, tenants, archiving, self._room.is_open_door)
-        gateway = Gateway(directory, Handler(tenants, archiving, self._parameters))
+        handler = Handler(tenants, archiving, Settings(tenants, archiving, self._parameters), deletion)
+        gateway = Gateway(directory, handler)
         ends.push_async_callback(gateway.stop)
         address = await _listen(gateway, config.gateway.host, config.gateway.port)
         await self._ask_catalog(lambda: asyncio.to_thread(self._catalog.set_server, *address))

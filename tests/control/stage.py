@@ -9,21 +9,26 @@ from pathlib import Path
 from typing import Any, cast
 
 from redoubt.archiver.messages import RoundProgress, RoundStopped
+from redoubt.catalog.backups import Backups
 from redoubt.catalog.catalog import Catalog
+from redoubt.catalog.cleaning import Cleaning
 from redoubt.catalog.journal import Journal
 from redoubt.catalog.tenants import TenantStatus, TenantTable
 from redoubt.control.archiving import Archiving
 from redoubt.control.background import Background
 from redoubt.control.chronicle import Chronicle
 from redoubt.control.cluster import MAIN_TENANT, MAIN_TENANT_ID, Cluster
+from redoubt.control.deletion import Deletion
 from redoubt.control.handler import Handler
 from redoubt.control.parameters import Parameters
 from redoubt.control.register import Register, new_record
+from redoubt.control.settings import Settings
 from redoubt.control.tenant_archive import TenantArchive
 from redoubt.control.tenants import Tenants
 from redoubt.control.valve import Valve
 from tests.control.fakes import (
     FakeCatalog,
+    FakeCleaning,
     FakeEngine,
     FakeEngines,
     FakeJournal,
@@ -42,6 +47,7 @@ class Stage:
 
     def __init__(self, backup: Path) -> None:
         self.catalog, self.worker, self.engine, self.journal = FakeCatalog(), FakeWorker(), FakeEngine(), FakeJournal()
+        self.clean = FakeCleaning()
         catalog = cast("Catalog", self.catalog)
         self.parameters = Parameters(catalog, lambda: DISK)
         self.parameters.change({"backup_dest": f"file://{backup}"})
@@ -54,7 +60,10 @@ class Stage:
         self.register = Register(cast("TenantTable", self.tenant_table), self.engines)
         self.register.take(new_record(MAIN_TENANT_ID, MAIN_TENANT, "", {}, TenantStatus.NORMAL))
         self.tenants = Tenants(self.register, self.engines, self.archiving, self.valve, self.chronicle, self.background)
-        self.handler = Handler(self.tenants, self.archiving, self.parameters)
+        backups, cleaning = cast("Backups", self.clean), cast("Cleaning", self.clean)
+        self.deletion = Deletion(cluster, self.archiving, self.parameters, backups, cleaning)
+        settings = Settings(self.tenants, self.archiving, self.parameters)
+        self.handler = Handler(self.tenants, self.archiving, settings, self.deletion)
 
     @property
     def archive(self) -> TenantArchive:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from redoubt.engines.seekdb import keeping
+from redoubt.engines.seekdb import external, keeping
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError, Instance
 from redoubt.engines.seekdb.keeping import EmbeddedKeeper, ExternalKeeper, OpenDoorError
@@ -89,7 +89,8 @@ def test_an_engine_that_ends_is_started_again(
     embedded: EmbeddedKeeper, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As often as it takes; the same complaint is made once."""
-    running, starts = [True], []
+    running = [True]
+    starts: list[None] = []
 
     def start(_: Instance) -> None:
         starts.append(None)
@@ -130,7 +131,7 @@ def test_an_application_is_waited_for(tmp_path: Path, monkeypatch: pytest.Monkey
         end_of_log()
 
     monkeypatch.setattr(keeper.engine, "end_of_log", end_of_log)
-    monkeypatch.setattr(keeping.external, "enter", enter)
+    monkeypatch.setattr(external, "enter", enter)
 
     async def scene() -> None:
         keeping_on = asyncio.ensure_future(keeper.keep())
