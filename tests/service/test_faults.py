@@ -145,7 +145,7 @@ def test_doors_and_passwords(tmp_path: Path) -> None:
     exposed._refuse_open_doors([tenant])
     exposed._room._keepers[1001].is_open_door = True
 
-    with pytest.raises(HomeError, match="root@main has no password, and 192.0.2.1 can be reached"):
+    with pytest.raises(HomeError, match=r"root@main has no password, and 192\.0\.2\.1 can be reached"):
         exposed._refuse_open_doors([tenant])
     with pytest.raises(EngineRefusedError, match="allow_empty_password"):
         asyncio.run(exposed._room.check_new(None))
