@@ -106,8 +106,11 @@ class EngineRoom:
 
     async def end_sessions(self, tenant: Tenant) -> None:
         """See `Engines`."""
+        keeper = self._keepers[tenant.tenant_id]
+        if isinstance(keeper, ExternalKeeper):
+            return  # the application's are among them
         try:
-            await asyncio.to_thread(self._keepers[tenant.tenant_id].engine.end_sessions)
+            await asyncio.to_thread(keeper.engine.end_sessions)
         except OSError as error:
             _log.warning("sessions not ended", tenant=tenant.name, cause=str(error))
 
