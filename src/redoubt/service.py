@@ -123,6 +123,7 @@ class Service:
         handler = Handler(tenants, archiving, Settings(tenants, archiving, self._parameters), deletion)
         gateway = Gateway(directory, handler)
         ends.push_async_callback(gateway.stop)
+        self._room.gateway_ids = gateway.engine_ids
         address = await _listen(gateway, config.gateway.host, config.gateway.port)
         await self._ask_catalog(lambda: asyncio.to_thread(self._catalog.set_server, *address))
         return address

@@ -72,7 +72,10 @@ def test_an_application_is_archived_over_its_restarts(
     rows = service.run("SELECT COUNT(*) AS n FROM test.t", "root@app")
     service.stop_archiving()
     first, last = assert_archive_equals_engine(service, 1, number, log_of(directory))
-    service.run("DROP TENANT app")
+    with service.connect("root@app") as doomed:
+        service.run("DROP TENANT app")
+        with pytest.raises(pymysql.err.MySQLError):
+            doomed.ping(reconnect=False)
     application.insert()
     with pytest.raises(pymysql.err.OperationalError):
         pymysql.connect(unix_socket=str(directory / "run" / "sql.sock"), user="redoubt_service", password="x")
