@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -32,6 +33,8 @@ class EngineRoom:
         self._sizes = sizes
         self._background = background
         self._is_exposed = is_exposed
+        self.gateway_ids: Callable[[str], set[int]] = lambda _: set()
+        """The engine's ids of the sessions that came through the gateway, by the tenant's name."""
         self._sys = EmbeddedKeeper(home.sys, sizes, may_be_new=True, is_exposed=is_exposed)
         self._keepers: dict[int, Keeper] = {}
         self._keeping: dict[int, asyncio.Task[None]] = {}
@@ -106,8 +109,10 @@ class EngineRoom:
 
     async def end_sessions(self, tenant: Tenant) -> None:
         """See `Engines`."""
+        keeper = self._keepers[tenant.tenant_id]
+        only = self.gateway_ids(tenant.name) if isinstance(keeper, ExternalKeeper) else None
         try:
-            await asyncio.to_thread(self._keepers[tenant.tenant_id].engine.end_sessions)
+            await asyncio.to_thread(keeper.engine.end_sessions, only)
         except OSError as error:
             _log.warning("sessions not ended", tenant=tenant.name, cause=str(error))
 

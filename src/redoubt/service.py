@@ -52,10 +52,10 @@ class Service:
     def __init__(self, home: Home, config: Config) -> None:
         self._home = home
         self._config = config
-        self._is_exposed = not (_is_loopback(config.gateway.host) or config.gateway.allow_empty_password)
+        is_exposed = not (_is_loopback(config.gateway.host) or config.gateway.allow_empty_password)
         sizes = EngineSizes(config.engine.memory_budget, config.engine.log_disk_size)
         self._background = Background()
-        self._room = EngineRoom(home, sizes, self._background, is_exposed=self._is_exposed)
+        self._room = EngineRoom(home, sizes, self._background, is_exposed=is_exposed)
         self._session = CatalogSession(lambda: connect(home.sys))
         self._catalog = Catalog(self._session)
         self._parameters = Parameters(self._catalog, lambda: shutil.disk_usage(home.path).total)
@@ -123,6 +123,7 @@ class Service:
         handler = Handler(tenants, archiving, Settings(tenants, archiving, self._parameters), deletion)
         gateway = Gateway(directory, handler)
         ends.push_async_callback(gateway.stop)
+        self._room.gateway_ids = gateway.engine_ids
         address = await _listen(gateway, config.gateway.host, config.gateway.port)
         await self._ask_catalog(lambda: asyncio.to_thread(self._catalog.set_server, *address))
         return address

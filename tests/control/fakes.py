@@ -10,7 +10,8 @@ from redoubt.archiver.messages import Command
 from redoubt.catalog.cleaning import CleanJob, CleanStatus, CleanType
 from redoubt.catalog.journal import ArchiveEvent, TenantState
 from redoubt.catalog.session import CatalogError
-from redoubt.control.cluster import Tenant
+from redoubt.catalog.tenants import TenantRecord
+from redoubt.control.cluster import MAIN_TENANT_ID, EngineRefusedError, Tenant
 from redoubt.model import pieces
 from redoubt.model.holes import Hole
 from redoubt.model.log import LogPosition
@@ -237,6 +238,80 @@ class FakeEngine:
     def _use_disk(self) -> None:
         if self.is_broken:
             raise OSError("Input/output error")
+
+
+class FakeTenantTable:
+    """Keeps rows; after `passing` writings fails `failures` times, keeping what it was given if it `keeps`."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, TenantRecord] = {}
+        self.troubles: dict[int, str] = {}
+        self.passing = self.failures = 0
+        self.keeps = False
+
+    def load(self) -> list[TenantRecord]:
+        return list(self.rows.values())
+
+    def put(self, record: TenantRecord) -> None:
+        if self.keeps:
+            self.rows[record.tenant_id] = record
+        self._fail()
+        self.rows[record.tenant_id] = record
+
+    def remove(self, tenant_id: int) -> None:
+        self._fail()
+        self.rows.pop(tenant_id, None)
+
+    def set_trouble(self, tenant_id: int, trouble: str, since: int) -> None:
+        self._fail()
+        assert bool(trouble) == bool(since)
+        self.troubles[tenant_id] = trouble
+
+    def _fail(self) -> None:
+        if self.passing:
+            self.passing -= 1
+        elif self.failures:
+            self.failures -= 1
+            raise CatalogError("the sys engine does not answer")
+
+
+class FakeEngines:
+    """The tenants' engines, main's among them; remembers what was asked, refuses what it is told to refuse once."""
+
+    def __init__(self, main: FakeEngine) -> None:
+        self._main = main
+        self.calls: list[str] = []
+        self.refusals: list[str] = []
+        self.troubles: dict[int, str] = {}
+
+    async def check_new(self, source: str | None) -> str:
+        self._refuse("check")
+        return source or ""
+
+    def place(self, tenant_id: int, name: str, source: str, *, is_new: bool) -> Tenant:
+        return Tenant(
+            tenant_id, name, Path(source or "/nowhere"), self._main if tenant_id == MAIN_TENANT_ID else FakeEngine()
+        )
+
+    async def start(self, tenant: Tenant) -> None:
+        self._refuse("start")
+        self.calls.append(f"start {tenant.name}")
+
+    def trouble(self, tenant: Tenant) -> str:
+        return self.troubles.get(tenant.tenant_id, "")
+
+    async def end_sessions(self, tenant: Tenant) -> None:
+        self.calls.append(f"end_sessions {tenant.name}")
+
+    async def remove(self, tenant: Tenant, *, force: bool) -> None:
+        if not force:
+            self._refuse("remove")
+        self.calls.append(f"remove {tenant.name}")
+
+    def _refuse(self, what: str) -> None:
+        if what in self.refusals:
+            self.refusals.remove(what)
+            raise EngineRefusedError(f"no {what}")
 
 
 class FakeSession:

@@ -13,17 +13,29 @@ from redoubt.catalog.backups import Backups
 from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.cleaning import Cleaning
 from redoubt.catalog.journal import Journal
+from redoubt.catalog.tenants import TenantStatus, TenantTable
 from redoubt.control.archiving import Archiving
+from redoubt.control.background import Background
 from redoubt.control.chronicle import Chronicle
-from redoubt.control.cluster import Cluster
+from redoubt.control.cluster import MAIN_TENANT, MAIN_TENANT_ID, Cluster
 from redoubt.control.deletion import Deletion
 from redoubt.control.handler import Handler
 from redoubt.control.parameters import Parameters
+from redoubt.control.register import Register, new_record
 from redoubt.control.settings import Settings
 from redoubt.control.tenant_archive import TenantArchive
 from redoubt.control.tenants import Tenants
 from redoubt.control.valve import Valve
-from tests.control.fakes import FakeCatalog, FakeCleaning, FakeEngine, FakeJournal, FakeWorker, tenant_with
+from tests.control.fakes import (
+    FakeCatalog,
+    FakeCleaning,
+    FakeEngine,
+    FakeEngines,
+    FakeJournal,
+    FakeTenantTable,
+    FakeWorker,
+    tenant_with,
+)
 
 DISK = 2**40
 FAR = 2**62
@@ -44,11 +56,14 @@ class Stage:
         cluster = Cluster("c", 1, "identity")
         self.archiving = Archiving(cluster, tenants, catalog, self.parameters, self.worker, self.chronicle)
         self.valve = Valve(self.archiving, self.parameters, self.chronicle)
+        self.tenant_table, self.engines, self.background = FakeTenantTable(), FakeEngines(self.engine), Background()
+        self.register = Register(cast("TenantTable", self.tenant_table), self.engines)
+        self.register.take(new_record(MAIN_TENANT_ID, MAIN_TENANT, "", {}, TenantStatus.NORMAL))
+        self.tenants = Tenants(self.register, self.engines, self.archiving, self.valve, self.chronicle, self.background)
         backups, cleaning = cast("Backups", self.clean), cast("Cleaning", self.clean)
         self.deletion = Deletion(cluster, self.archiving, self.parameters, backups, cleaning)
-        known = Tenants(tenants)
-        settings = Settings(known, self.archiving, self.parameters)
-        self.handler = Handler(known, self.archiving, settings, self.deletion)
+        settings = Settings(self.tenants, self.archiving, self.parameters)
+        self.handler = Handler(self.tenants, self.archiving, settings, self.deletion)
 
     @property
     def archive(self) -> TenantArchive:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pylibseekdb
@@ -38,7 +39,8 @@ class Application:
         """Have it end by itself, and wait."""
         for stream in (self._process.stdin, self._process.stdout):
             assert stream is not None
-            stream.close()
+            with suppress(BrokenPipeError):  # it was killed
+                stream.close()
         self._process.wait(60)
 
     def _read(self) -> str:
@@ -49,12 +51,12 @@ class Application:
 def main() -> None:
     """Open the engine and do as told."""
     pylibseekdb.open(sys.argv[1])
-    cursor = pylibseekdb.connect("test", True).cursor()
+    cursor = pylibseekdb.connect(database="test", autocommit=True).cursor()
     cursor.execute("CREATE TABLE IF NOT EXISTS t (id BIGINT AUTO_INCREMENT PRIMARY KEY, note VARCHAR(2000))")
-    print("open", flush=True)
+    print("open", flush=True)  # noqa: T201 - to the test
     for _ in sys.stdin:
         cursor.execute(f"INSERT INTO t (note) VALUES ('{'a note ' * 200}')")
-        print("inserted", flush=True)
+        print("inserted", flush=True)  # noqa: T201 - to the test
 
 
 if __name__ == "__main__":

@@ -11,9 +11,10 @@ import pytest
 
 from redoubt import service as module
 from redoubt.catalog.session import CatalogError
-from redoubt.config import Config
+from redoubt.config import Config, GatewaySection
+from redoubt.control.cluster import EngineRefusedError
 from redoubt.engines.seekdb.instance import EngineStartError
-from redoubt.home import Home
+from redoubt.home import Home, HomeError
 from redoubt.service import Service
 from tests.service.cluster import ServiceUnderTest, wait_until
 
@@ -24,6 +25,13 @@ def parts(tmp_path: Path) -> Service:
     home = Home(tmp_path)
     home.prepare()
     return Service(home, Config())
+
+
+def _raising(error: Exception) -> object:
+    async def fail(*_: object) -> None:
+        raise error
+
+    return fail
 
 
 def _always(error: Exception) -> object:
@@ -69,56 +77,77 @@ def test_a_catalog_that_does_not_answer_ends_the_start(parts: Service, monkeypat
     assert len(tries) > 1
 
 
-def test_an_engine_that_never_answers_ends_the_start(parts: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error names its directory."""
-    monkeypatch.setattr(module, "_READY_TIMEOUT", -1.0)
-    monkeypatch.setattr(module, "ensure_account", _always(ConnectionError("no answer")))
-    monkeypatch.setattr(parts._instances["main"], "start", lambda: None)
-
-    with pytest.raises(EngineStartError, match="does not answer: no answer"):
-        asyncio.run(parts._start_engine("main"))
-
-
 def test_log_that_cannot_be_held_is_logged(
     parts: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And holding is tried again."""
+    room = parts._room
+    tenant = room.place(1001, "main", "", is_new=True)
 
-    def fail() -> None:
-        parts._stopping.set()
+    def fail(_: object) -> None:
+        room._stopping.set()
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(parts._engines[0], "keep_up", fail)
-    parts._keep_holding()
+    monkeypatch.setattr(type(tenant.engine), "keep_up", fail)
+    room._keep_holding()
 
     assert "log cannot be held" in capsys.readouterr().out
 
 
-def test_an_engine_that_does_not_start_again_is_tried_again(
+def test_a_directory_that_cannot_be_removed_is_told(
     parts: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With a pause that grows."""
-    monkeypatch.setattr(module, "_WATCH_PAUSE", 0.001)
-    tries = []
+    """Whoever drops by force is not held up by it; sessions of an engine that is away need no ending."""
+    room = parts._room
+    tenant = room.place(1001, "main", "", is_new=True)
+    monkeypatch.setattr(Home, "remove_tenant", _always(OSError(13, "Permission denied")))
 
-    async def start(name: str) -> None:
-        tries.append(name)
-        if len(tries) < 3:
-            raise EngineStartError("no")
-        raise asyncio.CancelledError
+    async def scene() -> None:
+        await room.end_sessions(tenant)
+        with pytest.raises(EngineRefusedError, match="Permission denied"):
+            await room.remove(tenant, force=False)
+        await room.remove(tenant, force=True)
 
-    monkeypatch.setattr(parts, "_start_engine", start)
-    with pytest.raises(asyncio.CancelledError):
-        asyncio.run(parts._watch("main"))
+    asyncio.run(scene())
+    said = capsys.readouterr().out
 
-    assert tries == ["main"] * 3
-    assert "engine does not start, trying again" in capsys.readouterr().out
+    assert "sessions not ended" in said
+    assert "remove it by hand" in said
 
 
-def test_doors_and_passwords(parts: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names of this machine are its own; with passwords any door may be opened."""
-    monkeypatch.setattr(module, "accepts_empty_root", lambda _: False)
-    parts._refuse_empty_passwords("192.0.2.1")
+def test_an_engine_that_does_not_start_is_refused(parts: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its cause, and it is not kept."""
+    tenant = parts._room.place(1001, "main", "", is_new=True)
+    monkeypatch.setattr(parts._room._keepers[1001], "start", _raising(EngineStartError("the disk is full")))
+    with pytest.raises(EngineRefusedError, match="the disk is full"):
+        asyncio.run(parts._room.start(tenant))
 
+
+def test_what_is_left_of_a_dropped_tenant_goes_at_the_start(parts: Service) -> None:
+    """Also at the next drop of that id, and what is no tenant's stays."""
+    tenants = parts._home.path / "tenants"
+    for name in ("1001", "1001.dropped", "1002.dropped", "notes"):
+        (tenants / name).mkdir()
+        (tenants / name / "file").touch()
+    parts._home.remove_tenant(1001)
+    parts._home.remove_tenant(1003)
+
+    assert parts._home.tenant_ids() == []
+    assert [entry.name for entry in tenants.iterdir()] == ["notes"]
+
+
+def test_doors_and_passwords(tmp_path: Path) -> None:
+    """Names of this machine are its own; behind an open door every tenant needs passwords."""
+    home = Home(tmp_path)
+    home.prepare()
+    exposed = Service(home, Config(gateway=GatewaySection(host="192.0.2.1")))
+    tenant = exposed._room.place(1001, "main", "", is_new=True)
+    exposed._refuse_open_doors([tenant])
+    exposed._room._keepers[1001].is_open_door = True
+
+    with pytest.raises(HomeError, match=r"root@main has no password, and 192\.0\.2\.1 can be reached"):
+        exposed._refuse_open_doors([tenant])
+    with pytest.raises(EngineRefusedError, match="allow_empty_password"):
+        asyncio.run(exposed._room.check_new(None))
     assert module._is_loopback("localhost")
     assert not module._is_loopback("db.example.org")

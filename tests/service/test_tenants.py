@@ -1,4 +1,4 @@
-"""Tenants on real engines: made, loaded, archived and dropped while a round runs, and through crashes of the service."""
+"""Tenants on real engines: made, loaded, archived and dropped while a round runs, and through crashes."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_statements_say_what_they_refuse(shared_service: ServiceUnderTest) -> No
     service = shared_service
     with service.connect() as connection, connection.cursor() as cursor:
         cursor.execute("CREATE TENANT IF NOT EXISTS MAIN")
-        noted = connection.affected_rows(), connection._result.warning_count  # type: ignore[attr-defined]
+        noted = cursor.rowcount, connection._result.warning_count  # type: ignore[attr-defined]
         cursor.execute("DROP TENANT IF EXISTS nobody")
 
         assert noted == (0, 1)
@@ -121,7 +121,7 @@ def test_a_crash_leaves_nothing_half(stopped_service: ServiceUnderTest) -> None:
     service.start()
     service.archive()
     service.run("CREATE TENANT kept")
-    for number, what in enumerate(("CREATE TENANT made", "DROP TENANT kept", "CREATE TENANT made")):
+    for what, longest in (("CREATE TENANT made", 1.5), ("DROP TENANT kept", 0.3)):
 
         def ask(sql: str = what) -> None:
             with suppress(pymysql.err.MySQLError, OSError):
@@ -129,25 +129,27 @@ def test_a_crash_leaves_nothing_half(stopped_service: ServiceUnderTest) -> None:
 
         asking = threading.Thread(target=ask)
         asking.start()
-        asking.join(random.uniform(0, 1.5 if number != 1 else 0.3))
+        asking.join(random.uniform(0, longest))
         children = service.children()
         service.kill()
         asking.join()
-        wait_until("the engines have ended", lambda gone=children: not any(is_alive(pid) for pid in gone))
+        _wait_until_ended(children)
         service.start()
-        wait_until("nothing is under way", lambda: set(_names(service).values()) == {"NORMAL"})
-        for name in _names(service):
-            wait_until(f"{name} answers", lambda name=name: _answers(service, name))
-        directories = {entry.name for entry in (service.home / "tenants").iterdir()}
-        ids = {str(row["TENANT_ID"]) for row in service.run("SHOW TENANTS")} - {"1"}
+        _assert_nothing_is_half(service)
 
-        assert directories == ids
-        wait_until(
-            "all are archived",
-            lambda ids=ids: (
-                {str(key) for key, value in _archived(service, "STATUS").items() if value == "DOING"} == ids
-            ),
-        )
+
+def _wait_until_ended(children: list[int]) -> None:
+    wait_until("the engines have ended", lambda: not any(is_alive(pid) for pid in children))
+
+
+def _assert_nothing_is_half(service: ServiceUnderTest) -> None:
+    """Whoever is there can be used, has a directory and is archived; nobody else has one."""
+    wait_until("nothing is under way", lambda: set(_names(service).values()) == {"NORMAL"})
+    wait_until("all answer", lambda: all(_answers(service, name) for name in _names(service)))
+    ids = {row["TENANT_ID"] for row in service.run("SHOW TENANTS")} - {1}
+
+    assert {int(entry.name) for entry in (service.home / "tenants").iterdir()} == ids
+    wait_until("all are archived", lambda: _archived(service, "STATUS") == dict.fromkeys(ids, "DOING"))
 
 
 def _answers(service: ServiceUnderTest, name: str) -> bool:

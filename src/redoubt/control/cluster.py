@@ -59,7 +59,7 @@ class Engines(Protocol):
         """Why its engine cannot be used just now; empty if it can."""
 
     async def end_sessions(self, tenant: Tenant) -> None:
-        """End the sessions of its engine, as far as that answers."""
+        """End the sessions of its engine, as far as that answers; of an application's, those of the gateway."""
 
     async def remove(self, tenant: Tenant, *, force: bool) -> None:
         """End the engine and remove its directory; of an application's, only what is ours in it.

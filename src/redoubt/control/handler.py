@@ -91,11 +91,11 @@ class Handler:
             await check_privilege(session)
             if (refusal := _REFUSALS.get(type(statement))) is not None:
                 raise refusal()
-            if not await self._maintain(statement):
-                await self._run(statement, session)
+            if await self._maintain(statement):
+                return Ok()
+            return await self._run(statement, session)
         except CatalogError as error:
             raise engine_away(str(error)) from error
-        return Ok()
 
     async def _maintain(self, statement: Statement) -> bool:
         """Run a statement about backups that are there; False if it is not one."""
@@ -112,7 +112,7 @@ class Handler:
                 return False
         return True
 
-    async def _run(self, statement: Statement, session: Session) -> None:
+    async def _run(self, statement: Statement, session: Session) -> Ok:
         match statement:
             case ArchiveLog():
                 check_whole_cluster(statement.tenants, self._tenants)
@@ -124,11 +124,12 @@ class Handler:
                 await self._settings.clear_destination()
                 await self._archiving.cancel()
             case CreateTenant():
-                await self._tenants.create(statement)
+                return await self._tenants.create(statement)
             case DropTenant():
-                await self._tenants.drop(statement)
+                return await self._tenants.drop(statement)
             case MinorFreeze():
                 await self._freeze(statement, session)
+        return Ok()
 
     def _backup(self) -> None:
         status = self._archiving.round.status

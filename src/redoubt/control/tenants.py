@@ -70,13 +70,14 @@ class Tenants:
     async def start(self) -> None:
         """Look after the tenants that the register has, and go on with what the last service did not end."""
         for entry in self._register.entries:
-            self._watch(entry.tenant)
+            now = self._archiving.round
             if entry.record.status is TenantStatus.DROPPING:
+                self._watch(entry.tenant)
                 self._background.start(self._drop_to_the_end(entry))
+            elif now.is_archiving and entry.tenant.tenant_id not in now.tenants:
+                await self._join(entry.tenant)  # it was made just before the last service died
             else:
-                await self._archiving.add_tenant(
-                    entry.tenant
-                )  # it may have been made just before the last service died
+                self._watch(entry.tenant)
 
     async def create(self, statement: CreateTenant) -> Ok:
         """`CREATE TENANT`: returns when the tenant can be logged in to. Raises SqlError, CatalogError."""

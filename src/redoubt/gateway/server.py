@@ -72,6 +72,11 @@ class Gateway:
         link = session.link if session else None
         return link.connection_id if link and link.tenant == tenant else None
 
+    def engine_ids(self, tenant: str) -> set[int]:
+        """Return the engine's connection ids of all of a tenant's sessions."""
+        links = (session.link for session in self._sessions.values())
+        return {link.connection_id for link in links if link and link.tenant == tenant}
+
     def interrupt(self, tenant: str, connection_id: int) -> None:
         """End the waiting at the write gate of a tenant's session, if it waits, by the gateway's id or the engine's."""
         for known_id, session in self._sessions.items():

@@ -89,10 +89,10 @@ class SeekdbEngine:
         """Run a statement as the service. Raises ConnectionError while the engine does not answer, or refuses."""
         self._session.run(sql)
 
-    def end_sessions(self) -> None:
-        """End every session but the service's own. Raises OSError while the engine does not answer."""
+    def end_sessions(self, only: set[int] | None = None) -> None:
+        """End every session but the service's own, or only those of these ids. Raises OSError if no answer comes."""
         for number, user, *_ in self._session.run("SHOW PROCESSLIST"):
-            if user != NAME:
+            if user != NAME and (only is None or number in only):
                 with suppress(ConnectionError):  # it has just ended by itself
                     self._session.run(f"KILL {int(number)}")
 

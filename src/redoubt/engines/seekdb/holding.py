@@ -34,7 +34,8 @@ class LogHolder:
         with self._lock:
             if not self.is_holding():
                 self._floor = 0  # a new round may begin before the point to which the last one had released
-                self._base.held.mkdir(parents=True)
+                self._base.ours.mkdir(exist_ok=True)  # but no more: an engine's directory that is gone stays gone
+                self._base.held.mkdir()
             self._link_new()
 
     def keep_up(self) -> None:
