@@ -107,8 +107,9 @@ def test_nothing_is_lost(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "repeated", [";", " ;", "a;", "alter;", "create;", "/**/;", "#\n;", "'';", "/*", "/*/", "--\n", " "]
-    + ["create tenant;", "drop;", "show tenants x;", "create tenant t charset=a,", "alter system archivelog tenant a,"]
+    "repeated",
+    [";", " ;", "a;", "alter;", "create;", "/**/;", "#\n;", "'';", "/*", "/*/", "--\n", " "]
+    + ["create tenant;", "drop;", "show tenants x;", "create tenant t charset=a,", "alter system archivelog tenant a,"],
 )
 def test_a_long_text_takes_no_longer_than_it_is(repeated: str) -> None:
     """Sixteen times the text takes about sixteen times as long, not its square: the event loop waits for it."""
