@@ -17,8 +17,9 @@ from redoubt.model.log import LogPosition
 from redoubt.model.retention import BackupPiece, BackupSet, FileStatus
 from redoubt.model.rounds import Round, RoundStatus, TenantRound
 from redoubt.model.seams import LogReader
-from redoubt.sql.answers import Ok, Rows
+from redoubt.sql.answers import Column, Ok, Rows
 from redoubt.sql.errors import SqlError
+from redoubt.sql.statements import CreateTenant, DropTenant, ShowTenants
 
 
 class FakeCatalog:
@@ -237,6 +238,28 @@ class FakeEngine:
     def _use_disk(self) -> None:
         if self.is_broken:
             raise OSError("Input/output error")
+
+
+class FakeTenants:
+    """Tenants that are there; remembers the names that are to be created and dropped, each with a warning."""
+
+    def __init__(self, tenants: list[Tenant]) -> None:
+        self.all = tenants
+        self.asked: list[str] = []
+
+    def named(self, name: str) -> Tenant | None:
+        return next((tenant for tenant in self.all if tenant.name == name.lower()), None)
+
+    async def create(self, statement: CreateTenant) -> Ok:
+        self.asked.append(f"create {statement.name}")
+        return Ok(warnings=1)
+
+    async def drop(self, statement: DropTenant) -> Ok:
+        self.asked.append(f"drop {statement.name}")
+        return Ok(warnings=1)
+
+    async def show(self, statement: ShowTenants) -> Rows:
+        return Rows((Column("TENANT_NAME"),), [(statement.like,)])
 
 
 class FakeSession:

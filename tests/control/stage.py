@@ -23,7 +23,7 @@ from redoubt.control.settings import Settings
 from redoubt.control.tenant_archive import TenantArchive
 from redoubt.control.tenants import Tenants
 from redoubt.control.valve import Valve
-from tests.control.fakes import FakeCatalog, FakeCleaning, FakeEngine, FakeJournal, FakeWorker, tenant_with
+from tests.control.fakes import FakeCatalog, FakeCleaning, FakeEngine, FakeJournal, FakeTenants, FakeWorker, tenant_with
 
 DISK = 2**40
 FAR = 2**62
@@ -46,7 +46,8 @@ class Stage:
         self.valve = Valve(self.archiving, self.parameters, self.chronicle)
         backups, cleaning = cast("Backups", self.clean), cast("Cleaning", self.clean)
         self.deletion = Deletion(cluster, self.archiving, self.parameters, backups, cleaning)
-        known = Tenants(tenants)
+        self.tenants = FakeTenants(tenants)
+        known = cast("Tenants", self.tenants)
         settings = Settings(known, self.archiving, self.parameters)
         self.handler = Handler(known, self.archiving, settings, self.deletion)
 

@@ -20,9 +20,11 @@ from redoubt.sql.statements import (
     CancelBackup,
     CancelDeleteBackup,
     CancelValidate,
+    CreateTenant,
     DeleteBackup,
     DeleteExpiredBackup,
     DeleteObsoleteBackup,
+    DropTenant,
     MinorFreeze,
     NoArchiveLog,
     ResumeBackup,
@@ -241,6 +243,24 @@ def test_cancel_all_ends_everything_and_clears_the_destination(stage: Stage) -> 
         await stage.archiving.close()
 
     play(scene())
+
+
+def test_tenants_are_made_dropped_and_shown(stage: Stage) -> None:
+    """The answer is theirs; in a user tenant 1227."""
+
+    async def scene() -> None:
+        for statement in (CreateTenant("t"), DropTenant("t")):
+            assert await stage.handler.handle(statement, FakeSession()) == Ok(warnings=1)
+            with pytest.raises(SqlError) as refused:
+                await stage.handler.handle(statement, FakeSession("main"))
+            assert refused.value.code == 1227
+        shown = await stage.handler.handle(ShowTenants("a%"), FakeSession())
+        assert isinstance(shown, Rows)
+        assert shown.rows == [("a%",)]
+
+    play(scene())
+
+    assert stage.tenants.asked == ["create t", "drop t"]
 
 
 def test_a_user_tenant_has_none_of_the_clusters_parameters(stage: Stage) -> None:

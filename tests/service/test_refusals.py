@@ -1,4 +1,4 @@
-"""Every code that a statement about settings and deletions can give, and texts near the grammar, on the real service."""
+"""Every code that a statement about settings and deletions gives, and texts near the grammar, on the real service."""
 
 from __future__ import annotations
 
