@@ -33,7 +33,6 @@ from redoubt.sql.statements import (
     BackupDatabase,
     CancelAllBackup,
     CancelBackup,
-    CancelDeleteBackup,
     CancelValidate,
     CreateTenant,
     DeleteBackup,
@@ -118,7 +117,7 @@ class Handler:
                 await self._deletion.delete(statement)
             case DeleteObsoleteBackup():
                 await self._deletion.delete_obsolete()
-            case CancelDeleteBackup():
+            case _:  # CancelDeleteBackup
                 await self._deletion.cancel()
 
     async def _switch(self, statement: ArchiveLog | NoArchiveLog | CancelAllBackup) -> None:
@@ -130,7 +129,7 @@ class Handler:
             case NoArchiveLog():
                 check_whole_cluster(statement.tenants, self._tenants)
                 await self._archiving.stop()
-            case CancelAllBackup():
+            case _:  # CancelAllBackup
                 await self._settings.clear_destination()
                 await self._archiving.cancel()
 
