@@ -279,9 +279,8 @@ def test_the_end_of_a_piece_that_is_being_merged_is_waited_for(destination: Memo
     """A listing may miss the last object of the old piece; the new one must not begin before it."""
     one_group_at_a_time(log)
     run(RoundJob(CUT, log, destination, small_means()))
-    name = destination.objects.pop(path(FIRST).manifest) and max(
-        name for name in destination.objects if name.startswith(path(FIRST).folder + "/0")
-    )
+    del destination.objects[path(FIRST).manifest]
+    name = max(name for name in destination.objects if name.startswith(path(FIRST).folder + "/0"))
     missed = destination.objects.pop(name)
     with ThreadPoolExecutor(1) as storer:
         job = RoundJob(TWO, log, destination, small_means(storer=storer))

@@ -31,7 +31,7 @@ def round_of_two(session: CatalogSession) -> Round:
         now = rounds.progressed(now, tenant, AT + tenant, 100, 50, 1)
     now = rounds.switched(now, AT + 2000, DATE + 1)
     for tenant in (1001, 1002):
-        now = rounds.piece_begun(now, tenant, 2, AT + 2000)
+        now = rounds.piece_cut(now, tenant, 1, AT + 2000)
         now = rounds.piece_frozen(now, tenant, 1)
         now = rounds.progressed(now, tenant, AT + 2000 + tenant, 100, 50, 2)
     Catalog(session).save_round(now)
@@ -49,7 +49,7 @@ def test_a_piece_is_as_far_as_its_last_tenant(session: CatalogSession, round_of_
     first, second = Backups(session).pieces()
 
     assert (first.key, second.key) == (PieceKey(1, 1, DATE), PieceKey(1, 2, DATE + 1))
-    assert (first.status, first.file_status, first.max_scn) == ("FROZEN", FileStatus.AVAILABLE, AT + 1002)
+    assert (first.status, first.file_status, first.max_scn) == ("FROZEN", FileStatus.AVAILABLE, AT + 2000)
     assert (second.status, second.max_scn, second.tenants) == ("ACTIVE", tables.MAX_SCN, (1001, 1002))
     assert Backups(session).stopped_rounds() == set()
     stopped = rounds.stopping(round_of_two)

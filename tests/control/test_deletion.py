@@ -217,10 +217,18 @@ def test_obsolete_log_goes_by_itself_when_that_is_wished(stage: Stage, tmp_path:
         _piece(stage, tmp_path, 2)
         await stage.deletion.look()
         assert not stage.deletion.is_running, "it is not time yet"
+        stage.parameters.change({BACKUP_DEST_OPTION: "recovery_window=2us"})
+        async with stage.archiving.statement:
+            looking = asyncio.create_task(stage.deletion.look())
+            await asyncio.sleep(0)
+            job = stage.clean.begin(CleanType.PIECE, "2", "a statement", [stage.clean.kept[1]], 5)
+            stage.deletion._launch(job, [stage.clean.kept[1]])
+        await looking
+        await _done(stage)
 
     play(scene())
 
-    assert [job.comment for job in stage.clean.jobs] == ["by itself (auto_delete)"]
+    assert [job.comment for job in stage.clean.jobs] == ["by itself (auto_delete)", "a statement"]
 
 
 def test_one_job_at_a_time_and_a_job_can_be_cancelled(stage: Stage, old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,14 +274,24 @@ def test_a_cancelled_deletion_can_be_begun_again(stage: Stage, old: Path) -> Non
     assert stage.clean.kept[0].file_status is FileStatus.DELETED
 
 
-def test_a_destination_that_fails_is_asked_again_and_the_row_says_why(stage: Stage, old: Path) -> None:
+def test_a_destination_that_fails_is_asked_again_and_the_row_says_why(
+    stage: Stage, old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever it is that does not answer: the destination, the catalog."""
     _piece(stage, old, 1)
     (old / PATH.info).rename(old / "away")
+    delete = clean_work._delete
+    asked: list[bool] = []
+
+    def counted(*args: Any) -> bool:
+        asked.append(True)
+        return delete(*args)
+
+    monkeypatch.setattr(clean_work, "_delete", counted)
 
     async def scene() -> None:
         await stage.deletion.delete(PIECE_1)
-        await stage.until(lambda: "is the backup disk still mounted?" in stage.clean.jobs[0].error)
+        await stage.until(lambda: "is the backup disk still mounted?" in stage.clean.jobs[0].error and len(asked) > 3)
         assert stage.clean.kept[0].file_status is FileStatus.DELETING
         (old / "away").rename(old / PATH.info)
         stage.clean.failures = 3

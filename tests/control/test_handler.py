@@ -20,9 +20,11 @@ from redoubt.sql.statements import (
     CancelBackup,
     CancelDeleteBackup,
     CancelValidate,
+    CreateTenant,
     DeleteBackup,
     DeleteExpiredBackup,
     DeleteObsoleteBackup,
+    DropTenant,
     MinorFreeze,
     NoArchiveLog,
     ResumeBackup,
@@ -239,6 +241,22 @@ def test_cancel_all_ends_everything_and_clears_the_destination(stage: Stage) -> 
         assert stage.parameters.backup_dest == ""
         assert await stage.handler.handle(CancelAllBackup(), FakeSession()) == Ok()
         await stage.archiving.close()
+
+    play(scene())
+
+
+def test_tenants_are_made_dropped_and_shown(stage: Stage) -> None:
+    """The answer is theirs; in a user tenant 1227."""
+
+    async def scene() -> None:
+        for statement in (CreateTenant("main", if_not_exists=True), DropTenant("t", if_exists=True)):
+            assert await stage.handler.handle(statement, FakeSession()) == Ok(warnings=1)
+            with pytest.raises(SqlError) as refused:
+                await stage.handler.handle(statement, FakeSession("main"))
+            assert refused.value.code == 1227
+        shown = await stage.handler.handle(ShowTenants("m%"), FakeSession())
+        assert isinstance(shown, Rows)
+        assert [row[1] for row in shown.rows] == ["main"]
 
     play(scene())
 

@@ -82,7 +82,7 @@ def test_a_piece_whose_time_is_over_is_switched(stage: Stage, interval: SimpleNa
     now = stage.archiving.round
     (first, second), (cut,) = tasks(stage), [c for c in stage.worker.commands if isinstance(c, SwitchPiece)]
     assert statuses(now) == ["FROZEN", "ACTIVE"]
-    assert (now.pieces[0].tenants[1001].checkpoint_scn, now.pieces[1].start_scn) == (FAR, FAR)
+    assert (now.pieces[0].tenants[1001].checkpoint_scn, now.pieces[1].start_scn) == (FAR + 5, FAR + 5)
     assert (cut.piece, cut.next_piece, cut.switch_scn) == (1, 2, now.pieces[0].switch_scn)
     assert (first.piece, first.previous, first.next) == (1, None, None)
     assert (second.piece, second.previous, second.start_lsn, second.after) == (2, first.key, None, None)

@@ -34,6 +34,11 @@ def pieces(service: ServiceUnderTest, tenant_id: int = 1001) -> list[dict[str, A
     return service.run(sql)
 
 
+def wait_for_pieces(service: ServiceUnderTest, number: int) -> None:
+    """Wait until the tenant has so many."""
+    wait_until(f"{number} pieces", lambda: len(pieces(service)) >= number)
+
+
 def assert_pieces_are_right(service: ServiceUnderTest, round_id: int = 1) -> None:
     """Each begins where the one before ended, has its folder, and a manifest that says so."""
     for tenant_id in (1, 1001):
@@ -60,8 +65,7 @@ def test_pieces_are_switched_under_load_and_over_kills(service: ServiceUnderTest
     archive_in_pieces(service, 1)
     with WriteLoad(service).running() as load:
         for kill in ("worker", "worker", "service", "worker", "service", "worker"):
-            known = len(pieces(service))
-            wait_until("the next piece", lambda known=known: len(pieces(service)) > known)
+            wait_for_pieces(service, len(pieces(service)) + 1)
             load.pause(rng.random() * 0.4)
             if kill == "worker":
                 with contextlib.suppress(ProcessLookupError):
@@ -69,8 +73,7 @@ def test_pieces_are_switched_under_load_and_over_kills(service: ServiceUnderTest
             else:
                 service.kill()
                 service.start()
-        known = len(pieces(service))
-        wait_until("switching goes on", lambda: len(pieces(service)) > known + 1)
+        wait_for_pieces(service, len(pieces(service)) + 2)
     service.stop_archiving()
 
     assert_archive_equals_engine(service)
@@ -89,7 +92,7 @@ def test_a_switch_holds_up_no_synchronous_commit(service: ServiceUnderTest) -> N
     archive_in_pieces(service, 1, "mandatory")
     service.run("ALTER SYSTEM SET log_archive_sync_commit = True, log_archive_sync_timeout = '5s'")
     with WriteLoad(service, rows_per_insert=1).running() as load:
-        wait_until("five pieces", lambda: len(pieces(service)) >= 5)
+        wait_for_pieces(service, 5)
         written = load.commits
     states = service.run("SELECT SYNC_COMMIT, CAUSE FROM CDB_REDOUBT_ARCHIVELOG_STATUS WHERE TENANT_ID = 1001")
     service.stop_archiving()

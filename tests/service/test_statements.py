@@ -20,11 +20,17 @@ def test_show_parameters_merges_ours_with_the_engines(shared_service: ServiceUnd
     names = {row["name"] for row in shared_service.run("SHOW PARAMETERS")}
 
     assert {"backup_dest", OPTION, "log_disk_size"} <= names
-    assert [row["name"] for row in shared_service.run("SHOW PARAMETERS LIKE 'backup%'")] == ["backup_dest", OPTION]
+    ours = ["backup_dest", "backup_dest_option", OPTION, "backup_recovery_window"]
+    assert [row["name"] for row in shared_service.run("SHOW PARAMETERS LIKE 'backup%'")] == ours
     assert [row["name"] for row in shared_service.run("SHOW PARAMETERS LIKE 'backup\\_log%'")] == [OPTION]
     rows = shared_service.run(f"SHOW PARAMETERS WHERE name IN ('{OPTION}', 'log_disk_size')")
     assert {OPTION, "log_disk_size"} == {row["name"] for row in rows}
-    assert rows[-1]["default_value"] == "OPTIONAL COMPRESSION=ENABLE"
+    assert rows[0]["default_value"] == "OPTIONAL COMPRESSION=ENABLE"
+    listed = [row["name"] for row in shared_service.run("SHOW PARAMETERS")]
+    assert listed == sorted(listed)
+    assert "_allow_short_intervals" not in listed
+    hidden = shared_service.run("SHOW PARAMETERS LIKE '\\_allow\\_short\\_intervals'")
+    assert [row["value"] for row in hidden] == ["False"]
     assert shared_service.run("SHOW PARAMETERS LIKE 'no such thing'") == []
 
 

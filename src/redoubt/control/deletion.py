@@ -132,8 +132,10 @@ class Deletion:
         if now < self._looked_at + min(window / 2, _LONGEST_INTERVAL) * _NS:
             return
         async with self._archiving.statement:
+            if self.is_running:
+                return  # a statement was first
             found = await asyncio.to_thread(self._obsolete, now)
-            if found.pieces and not self.is_running:  # or else there would be a row a day that says nothing
+            if found.pieces:  # or else there would be a row a day that says nothing
                 await self._begin_obsolete(found, now, _BY_ITSELF)
             self._looked_at = now
 
@@ -197,5 +199,5 @@ def _refused(statement: DeleteBackup, error: NotDeletableError) -> SqlError:
             return missing.get(statement.part, no_backup_set)(number, copy_id)
         case Refusal.DELETED:
             return backup_piece_deleted(number, error.status)
-        case Refusal.NOT_FROZEN:
+        case _:  # Refusal.NOT_FROZEN
             return backup_piece_not_frozen(number, error.status)

@@ -33,7 +33,6 @@ from redoubt.sql.statements import (
     BackupDatabase,
     CancelAllBackup,
     CancelBackup,
-    CancelDeleteBackup,
     CancelValidate,
     CreateTenant,
     DeleteBackup,
@@ -91,14 +90,26 @@ class Handler:
             await check_privilege(session)
             if (refusal := _REFUSALS.get(type(statement))) is not None:
                 raise refusal()
-            if await self._maintain(statement):
-                return Ok()
             return await self._run(statement, session)
         except CatalogError as error:
             raise engine_away(str(error)) from error
 
-    async def _maintain(self, statement: Statement) -> bool:
-        """Run a statement about backups that are there; False if it is not one."""
+    async def _run(self, statement: Statement, session: Session) -> Ok:
+        match statement:
+            case CreateTenant():
+                return await self._tenants.create(statement)
+            case DropTenant():
+                return await self._tenants.drop(statement)
+            case MinorFreeze():
+                await self._freeze(statement, session)
+            case ArchiveLog() | NoArchiveLog() | CancelAllBackup():
+                await self._switch(statement)
+            case _:
+                await self._maintain(statement)
+        return Ok()
+
+    async def _maintain(self, statement: Statement) -> None:
+        """Run a statement about data backups, or about backups that are there."""
         match statement:
             case BackupDatabase():
                 self._backup()
@@ -106,13 +117,11 @@ class Handler:
                 await self._deletion.delete(statement)
             case DeleteObsoleteBackup():
                 await self._deletion.delete_obsolete()
-            case CancelDeleteBackup():
+            case _:  # CancelDeleteBackup
                 await self._deletion.cancel()
-            case _:
-                return False
-        return True
 
-    async def _run(self, statement: Statement, session: Session) -> Ok:
+    async def _switch(self, statement: ArchiveLog | NoArchiveLog | CancelAllBackup) -> None:
+        """Begin or end a round."""
         match statement:
             case ArchiveLog():
                 check_whole_cluster(statement.tenants, self._tenants)
@@ -120,16 +129,9 @@ class Handler:
             case NoArchiveLog():
                 check_whole_cluster(statement.tenants, self._tenants)
                 await self._archiving.stop()
-            case CancelAllBackup():
+            case _:  # CancelAllBackup
                 await self._settings.clear_destination()
                 await self._archiving.cancel()
-            case CreateTenant():
-                return await self._tenants.create(statement)
-            case DropTenant():
-                return await self._tenants.drop(statement)
-            case MinorFreeze():
-                await self._freeze(statement, session)
-        return Ok()
 
     def _backup(self) -> None:
         status = self._archiving.round.status

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -25,14 +24,13 @@ from redoubt.control.parameter_list import (
 )
 from redoubt.model.valve import MIN_LIMIT
 from redoubt.sql.backup_dest_option import BackupDestOption, parse_dest_option
-from redoubt.sql.errors import invalid_config, not_supported
-from redoubt.sql.literals import capacity_text, parse_bool, parse_capacity, parse_time
+from redoubt.sql.errors import invalid_config
+from redoubt.sql.literals import capacity_text, parse_bool, parse_capacity, parse_int, parse_time
+from redoubt.sql.log_archive_dest import DestState
 from redoubt.sql.log_archive_option import LogArchiveOption, Mode, as_text, parse_option
 
 _EFFECTIVE_OPTION = "_effective_backup_log_archive_option"
 _EFFECTIVE_INTERVAL = "_effective_piece_switch_interval"
-_DEFER = "DEFER"
-_NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 
 
 class Parameters:
@@ -78,7 +76,7 @@ class Parameters:
     @property
     def is_deferred(self) -> bool:
         """Whether log_archive_dest_state keeps a round from beginning."""
-        return self._values.get(LOG_ARCHIVE_DEST_STATE) == _DEFER
+        return self._values.get(LOG_ARCHIVE_DEST_STATE) == DestState.DEFER
 
     @property
     def piece_switch_interval(self) -> float:
@@ -106,7 +104,7 @@ class Parameters:
     @property
     def concurrency(self) -> int:
         """How many threads encode log, 0 if that is to be found out."""
-        return int(self.value(CONCURRENCY))
+        return parse_int(self.value(CONCURRENCY))
 
     def value(self, name: str) -> str:
         """The value of a parameter as typed, its default if it was never set."""
@@ -151,11 +149,7 @@ class Parameters:
         for name, text in values.items():
             if name in PARAMETERS:
                 self._check_one(PARAMETERS[name], text, values)
-        if self.dest_option_of(values).auto_update_reserved_backup_timestamp:
-            raise not_supported(
-                "auto_update_reserved_backup_timestamp",
-                "a file has no time up to which it is kept; delete with auto_delete_obsolete_backup",
-            )
+        self.dest_option_of(values)
         if ALLOW_SHORT_INTERVALS in values:  # what stays must be long enough from now on
             interval = values.get(CHECKPOINT_INTERVAL, self.value(CHECKPOINT_INTERVAL))
             self._check_one(PARAMETERS[CHECKPOINT_INTERVAL], interval, values)
@@ -224,9 +218,7 @@ class Parameters:
                 parameter = replace(parameter, least=SHORTEST)
             _check_range(parameter, parse_time(text), "s")
         elif parameter.data_type == "INT":
-            if _NUMBER.fullmatch(text.strip()) is None:
-                raise invalid_config(f"'{text[:40]}' is not a whole number")
-            _check_range(parameter, int(text), "")
+            _check_range(parameter, parse_int(text), "")
         elif parameter.data_type == "CAPACITY":
             self._check_size(parameter.name, text)
         elif parameter.data_type == "BOOL":
@@ -247,4 +239,4 @@ def _normal(name: str, text: str) -> str:
     """A value as it is kept and shown: as typed, but a truth value as OceanBase writes it."""
     if name in PARAMETERS and PARAMETERS[name].data_type == "BOOL":
         return str(parse_bool(text))
-    return text.upper() if name == LOG_ARCHIVE_DEST_STATE else text
+    return text

@@ -7,7 +7,7 @@ of the piece interval in `backup_dest_option`: it is taken apart into these, and
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from redoubt.control.archiving import Archiving
 from redoubt.control.parameter_list import (
@@ -26,28 +26,25 @@ from redoubt.control.tenant_clause import check_whole_cluster
 from redoubt.control.tenants import Tenants
 from redoubt.model.rounds import RoundStatus
 from redoubt.sql.answers import Ok, Rows
+from redoubt.sql.backup_dest_option import as_text, parse_dest_option
 from redoubt.sql.errors import (
     backup_dest_not_valid,
     backup_in_progress,
-    invalid_config,
     not_supported,
     not_supported_text,
     piece_mode_change_while_running,
     unknown_config,
 )
 from redoubt.sql.literals import parse_bool
-from redoubt.sql.log_archive_dest import parse_log_archive_dest
+from redoubt.sql.log_archive_dest import DestState, parse_dest_state, parse_log_archive_dest
 from redoubt.sql.statements import Assignment, SetParameters, ShowParameters
 from redoubt.sql.tokens import fold
 
 OURS = frozenset({*PARAMETERS, LOG_ARCHIVE_DEST, LOG_ARCHIVE_DEST_STATE})
 """The names that a SET of ours takes."""
 
-_STATES = ("enable", "defer")
 _LONGEST_URI = 2048
 _LONGEST_PATH = 1024
-_PIECE_INTERVAL = "log_archive_piece_switch_interval"
-_DAY = 86400
 
 
 @dataclass
@@ -126,8 +123,7 @@ class Settings:
             case "log_archive_dest":
                 self._take_log_archive_dest(item.value, change)
             case "log_archive_dest_state":
-                self._check_state(item.value)
-                change.values[item.name] = item.value
+                change.values[item.name] = str(self._state(item.value))
             case "backup_dest":
                 self._take_destination(item.value, change)
             case "enable_log_archive":
@@ -149,19 +145,23 @@ class Settings:
     def _take_log_archive_dest(self, text: str, change: _Change) -> None:
         """The 4.x spelling. A LOCATION that stays is not looked at: mode and interval may change while a round runs."""
         wished = parse_log_archive_dest(text, short_intervals=self._parameters.allows_short_intervals)
+        if wished is None:
+            self._take_destination("", change)
+            return
         if wished.location != change.values.get(BACKUP_DEST, self._parameters.backup_dest):
             self._take_destination(wished.location, change)
         change.values[LOG_ARCHIVE_OPTION] = str(wished.binding)
         present = change.values.get(BACKUP_DEST_OPTION, self._parameters.value(BACKUP_DEST_OPTION))
-        change.values[BACKUP_DEST_OPTION] = _with_interval(present, wished.piece_switch_interval)
+        option = parse_dest_option(present, short_intervals=True)
+        change.values[BACKUP_DEST_OPTION] = as_text(replace(option, piece_switch_interval=wished.piece_switch_interval))
 
-    def _check_state(self, text: str) -> None:
-        if fold(text) not in _STATES:
-            raise invalid_config(f"{LOG_ARCHIVE_DEST_STATE} is ENABLE or DEFER, not '{text[:40]}'")
-        if fold(text) == "defer" and not self._is_stopped:
+    def _state(self, text: str) -> DestState:
+        state = parse_dest_state(text)
+        if state is DestState.DEFER and not self._is_stopped:
             raise not_supported(
-                "suspend log archive", "a round cannot be interrupted and go on; ALTER SYSTEM NOARCHIVELOG ends it"
+                "suspend log archive", "a round cannot be suspended and go on; ALTER SYSTEM NOARCHIVELOG ends it"
             )
+        return state
 
     def _check_enable(self, text: str) -> None:
         """`enable_log_archive` follows the round; to set what it is already is no change."""
@@ -191,14 +191,6 @@ def _check_form(uri: str) -> None:
     ):
         if len(text.encode(errors="replace")) >= longest:
             raise backup_dest_not_valid(f"{what} is shorter than {longest} bytes")
-
-
-def _with_interval(option: str, interval: float) -> str:
-    """A `backup_dest_option` with another piece interval, its other keys as they were."""
-    others = [token for token in option.split("&") if token and not token.startswith(f"{_PIECE_INTERVAL}=")]
-    days, rest = divmod(interval, _DAY)
-    written = f"{days:.0f}d" if not rest else f"{interval:.0f}s"
-    return "&".join([*others, f"{_PIECE_INTERVAL}={written}"])
 
 
 def _quoted(text: str) -> str:
