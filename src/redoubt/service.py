@@ -33,6 +33,7 @@ from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError, Instance
 from redoubt.gateway.seams import WriteGate
 from redoubt.gateway.server import Gateway
+from redoubt.gateway.tls import Tls, load_tls
 from redoubt.home import Home, HomeError, Running
 from redoubt.metrics import MetricsServer
 
@@ -70,7 +71,7 @@ class Service:
         handler = Handler(Tenants(tenants), self._archiving, self._parameters)
         gates = {archive.tenant.name: archive.gate for archive in self._archiving.archives}
         self._metrics = MetricsServer(self._archiving)
-        self._gateway = Gateway(Directory(config.cluster.name, self._bases, gates), handler)
+        self._gateway = Gateway(Directory(config.cluster.name, self._bases, gates), handler, tls=_tls(config))
         self._background: list[asyncio.Task[None]] = []
         self._stopping = threading.Event()
 
@@ -91,6 +92,10 @@ class Service:
         holding.start()
         await asyncio.gather(*(self._start_engine(name) for name in self._instances))
         host = self._config.gateway.host
+        if not _is_loopback(host) and not self._config.gateway.tls_certificate:
+            _log.warning(
+                "passwords and data of clients on other machines are not encrypted: set tls_certificate and tls_key"
+            )
         if not _is_loopback(host) and not self._config.gateway.allow_empty_password:
             await asyncio.to_thread(self._refuse_empty_passwords, host)
         await self._ask_catalog(self._open_catalog)
@@ -234,6 +239,14 @@ class Directory:
     def gate_of(self, tenant: str) -> WriteGate | None:
         """See `TenantDirectory`."""
         return self._gates.get(tenant)
+
+
+def _tls(config: Config) -> Tls | None:
+    """What the gateway is to offer. Raises TlsError."""
+    gateway = config.gateway
+    if gateway.tls_certificate is None or gateway.tls_key is None:
+        return None
+    return load_tls(Path(gateway.tls_certificate), Path(gateway.tls_key), required=gateway.require_tls)
 
 
 def _is_loopback(host: str) -> bool:

@@ -19,6 +19,7 @@ from redoubt.gateway.writes import Writes
 if TYPE_CHECKING:
     from redoubt.gateway.link import EngineLink
     from redoubt.gateway.seams import StatementHandler, TenantDirectory
+    from redoubt.gateway.tls import Tls
     from redoubt.gateway.wire import Wire
 
 _log = structlog.get_logger(__name__)
@@ -36,6 +37,7 @@ class House(Neighbours, Protocol):
     directory: TenantDirectory
     handler: StatementHandler
     login_patience: float
+    tls: Tls | None
 
 
 class Session:
@@ -77,7 +79,7 @@ class Session:
 
     async def _serve(self) -> None:
         async with asyncio.timeout(self._house.login_patience):
-            link = await log_in(self._client, self._house.directory, self._connection_id)
+            link = await log_in(self._client, self._house.directory, self._connection_id, self._house.tls)
         conversation = self._enter(link)
         while True:
             self._idle = True
