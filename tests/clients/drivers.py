@@ -11,13 +11,15 @@ import contextlib
 import ssl
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import asyncmy
 import mysql.connector
 import pymysql
 import sqlalchemy
 from pymysql.constants import CLIENT
+
+_ERRORS: tuple[type[Exception], ...] = (pymysql.MySQLError, mysql.connector.Error)
 
 Request = dict[str, Any]
 Answers = list[list[list[dict[str, Any]]]]
@@ -55,7 +57,7 @@ def through_sqlalchemy(request: Request) -> Answers:
 def _pymysql_session(request: Request, session: dict[str, Any]) -> list[list[dict[str, Any]]]:
     options: dict[str, Any] = {"client_flag": CLIENT.MULTI_STATEMENTS, "autocommit": True, **_tls(request)}
     with pymysql.connect(**_login(request, session), **options) as connection, connection.cursor() as cursor:
-        return [_run(cursor, lambda sql=step["sql"]: cursor.execute(sql), _of_pymysql) for step in session["steps"]]
+        return [_run(cursor, step["sql"], _of_pymysql) for step in session["steps"]]
 
 
 def _of_pymysql(cursor: Any) -> dict[str, Any]:
@@ -71,7 +73,7 @@ def _connector_session(request: Request, session: dict[str, Any], *, pure: bool)
         assert type(connection).__name__ == ("MySQLConnection" if pure else "CMySQLConnection")
         for step in session["steps"]:
             with contextlib.closing(connection.cursor(prepared=step["prepared"])) as cursor:
-                answers.append(_run(cursor, lambda cursor=cursor, sql=step["sql"]: cursor.execute(sql), _of_connector))
+                answers.append(_run(cursor, step["sql"], _of_connector))
     return answers
 
 
@@ -132,7 +134,7 @@ def _sqlalchemy_session(request: Request, session: dict[str, Any]) -> list[list[
 def _sqlalchemy_step(connection: sqlalchemy.Connection, sql: str) -> list[dict[str, Any]]:
     if "; " in sql:
         with contextlib.closing(connection.connection.cursor()) as cursor:
-            return _run(cursor, lambda: cursor.execute(sql), _of_pymysql)
+            return _run(cursor, sql, _of_pymysql)
     try:
         result = connection.exec_driver_sql(sql)
     except sqlalchemy.exc.DBAPIError as error:
@@ -157,16 +159,16 @@ def _tls(request: Request) -> dict[str, Any]:
     return {"ssl_ca": request["ca"], "ssl_verify_cert": True} if request["ca"] else {"ssl_disabled": True}
 
 
-def _run(cursor: Any, execute: Callable[[], object], shown: Callable[[Any], dict[str, Any]]) -> list[dict[str, Any]]:
+def _run(cursor: Any, sql: str, shown: Callable[[Any], dict[str, Any]]) -> list[dict[str, Any]]:
     """Execute, and collect results up to the last or an error."""
     results = []
     try:
-        execute()
+        cursor.execute(sql)
         more: Any = True
         while more:
             results.append(shown(cursor))
             more = cursor.nextset()
-    except (pymysql.MySQLError, mysql.connector.Error, *_c_errors()) as error:
+    except _ERRORS + _c_errors() as error:
         results.append(_refusal(error))
     return results
 
@@ -174,7 +176,7 @@ def _run(cursor: Any, execute: Callable[[], object], shown: Callable[[Any], dict
 def _c_errors() -> tuple[type[Exception], ...]:
     """The error of the C extension, which `nextset` lets through as it is; only where the extension is in use."""
     extension = sys.modules.get("_mysql_connector")
-    return (extension.MySQLInterfaceError,) if extension else ()
+    return (cast("type[Exception]", extension.MySQLInterfaceError),) if extension else ()
 
 
 def _shown(description: Any, found: Iterable[Any], affected: int, warnings: int) -> dict[str, Any]:

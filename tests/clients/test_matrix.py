@@ -81,7 +81,8 @@ def request_of_all(
     tls = request.param == "tls"
     if tls:
         (folder / "redoubt.toml").write_text(
-            f"[gateway]\ntls_certificate = '{certificate.certificate}'\ntls_key = '{certificate.key}'\nrequire_tls = true\n"
+            f"[gateway]\nrequire_tls = true\n"
+            f"tls_certificate = '{certificate.certificate}'\ntls_key = '{certificate.key}'\n"
         )
     service.start(*(("--config", str(folder / "redoubt.toml")) if tls else ()))
     service.run("CREATE USER operator IDENTIFIED BY 'o'")
