@@ -80,6 +80,7 @@ STATUS_SQL = (
 NOT_RUNNING = error(9024, "HY000", "log archive backup is already disabled")
 NO_PRIVILEGE = error(1227, "42501", PRIVILEGE)
 UNKNOWN_CONFIG = error(5099, "42000", "System config unknown")
+WARNED = {"Level": VARCHAR, "Code": LONGLONG, "Message": VARCHAR}
 ONE, TWO = rows({"one": LONGLONG}, ("1",)), rows({"two": LONGLONG}, ("2",))
 
 SET_OPTION = f"ALTER SYSTEM SET {OPTION} = 'optional'"
@@ -106,6 +107,14 @@ SESSIONS = (
             text(f"SELECT 1 AS one; {SET_OPTION}; SELECT 2 AS two", ONE, ok(), TWO),
             text(f"{SET_OPTION}; {SHOW_OPTION}; SELECT 2 AS two", ok(), SHOWN_OPTION, TWO),
             text("SELECT 1 AS one; ALTER SYSTEM NOARCHIVELOG; SELECT 2 AS two", ONE, NOT_RUNNING),
+            # What a statement left, and statements prepared as text.
+            text("ALTER SYSTEM NOARCHIVELOG", NOT_RUNNING),
+            text("SHOW WARNINGS", rows(WARNED, ("Error", "9024", NOT_RUNNING["message"]))),
+            text("SHOW COUNT(*) ERRORS", rows({"@@session.error_count": LONGLONG}, ("1",))),
+            text("PREPARE freeze FROM 'ALTER SYSTEM MINOR FREEZE'", ok()),
+            text("EXECUTE freeze", ok()),
+            text("DEALLOCATE PREPARE freeze", ok()),
+            text("EXECUTE freeze", error(1243, "HY000", "Unknown prepared statement handle")),
             # The binary protocol.
             prepared(SET_OPTION, ok()),
             prepared(SHOW_OPTION, SHOWN_OPTION),

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.certificates import Certificate, make_certificate
 from tests.clients.drivers import (
     Answers,
     Request,
@@ -23,7 +22,6 @@ from tests.clients.drivers import (
 )
 from tests.clients.mariadb import through_mariadb
 from tests.clients.suite import SESSIONS
-from tests.service.cluster import ServiceUnderTest
 
 ROOT = Path(__file__).parents[2]
 NODE = Path(__file__).parent / "node"
@@ -65,35 +63,6 @@ CLIENTS = (
 ROW_WARNINGS_UNTOLD = ("mysql2", "oceanbase")  # the number of warnings of a result set
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    """What the services show."""
-    return make_certificate(tmp_path_factory.mktemp("certificate"))
-
-
-@pytest.fixture(scope="module", params=["plain", "tls"])
-def request_of_all(
-    request: pytest.FixtureRequest, certificate: Certificate, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Request]:
-    """All sessions, for a service that has their users; the one for TLS takes no others."""
-    folder = tmp_path_factory.mktemp("clients")
-    service = ServiceUnderTest(folder)
-    tls = request.param == "tls"
-    if tls:
-        (folder / "redoubt.toml").write_text(
-            f"[gateway]\nrequire_tls = true\n"
-            f"tls_certificate = '{certificate.certificate}'\ntls_key = '{certificate.key}'\n"
-        )
-    service.start(*(("--config", str(folder / "redoubt.toml")) if tls else ()))
-    service.run("CREATE USER operator IDENTIFIED BY 'o'")
-    service.run("GRANT ALTER SYSTEM ON *.* TO operator")
-    service.run("CREATE USER visitor IDENTIFIED BY 'v'")
-    sessions = [asdict(session) for session in SESSIONS]
-    ca = str(certificate.certificate) if tls else None
-    yield {"host": "127.0.0.1", "port": service.port, "ca": ca, "sessions": sessions}
-    service.close()
-
-
 def _told(client: Client, result: dict[str, Any]) -> dict[str, Any]:
     """What a client tells of a result."""
     silent = client.silent | ({"warnings"} if client.name in ROW_WARNINGS_UNTOLD and "rows" in result else set())
@@ -101,9 +70,9 @@ def _told(client: Client, result: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
-def test_every_client_shows_the_same(request_of_all: Request, client: Client) -> None:
+def test_every_client_shows_the_same(matrix: Request, client: Client) -> None:
     """Columns, types, rows, affected rows, warnings, codes and SQLSTATEs: all that a client tells."""
-    answers = client.run(request_of_all)
+    answers = client.run(matrix)
 
     expected, found = [], []
     for session, shown in zip(SESSIONS, answers, strict=True):

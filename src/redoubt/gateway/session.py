@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from redoubt.gateway.conversation import Conversation, Neighbours
+from redoubt.gateway.conversation import Conversation
 from redoubt.gateway.encoding import error_payload
 from redoubt.gateway.faults import ClientGone, EngineGone, LoginRefused, NotDurable, ProtocolError
 from redoubt.gateway.handshake import decode_change_user
 from redoubt.gateway.login import authenticate, log_in
 from redoubt.gateway.packets import frame
 from redoubt.gateway.protocol import Command
+from redoubt.gateway.seams import Neighbours
 from redoubt.gateway.writes import Writes
 
 if TYPE_CHECKING:
