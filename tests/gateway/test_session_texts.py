@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pymysql
 import pytest
 from pymysql.constants import CLIENT
 
+from redoubt.gateway.session_grammar import Execute, Prepare
+from redoubt.gateway.session_texts import SessionTexts
 from redoubt.sql.answers import Answer, Ok
-from redoubt.sql.errors import log_archive_already_disabled
+from redoubt.sql.errors import SqlError, log_archive_already_disabled
 from redoubt.sql.statements import ArchiveLog, NoArchiveLog
 
 if TYPE_CHECKING:
@@ -127,6 +131,15 @@ def test_names_are_bounded(cursor: Any) -> None:
         cursor.execute(f"prepare s{number} from 'alter system archivelog'")
     assert code(cursor, "prepare more from 'alter system archivelog'") == 1461
     cursor.execute("prepare s7 from 'alter system archivelog'")
+
+
+def test_an_engine_that_does_not_let_go_of_a_name() -> None:
+    """The name would be ours and the engine's: so it becomes nobody's, with the engine's error."""
+    link = mock.Mock(query=mock.AsyncMock(side_effect=log_archive_already_disabled()))
+    texts = SessionTexts(link)
+    with pytest.raises(SqlError):
+        asyncio.run(texts.answer(Prepare("s", "alter system archivelog")))
+    assert texts.executed(Execute("s")) is None
 
 
 def test_show_warnings_tells_of_our_statement(cursor: Any) -> None:

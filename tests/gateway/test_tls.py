@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import ssl
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING
 import pymysql
 import pytest
 
+from redoubt.gateway.faults import ClientGone
 from redoubt.gateway.packets import frame
 from redoubt.gateway.protocol import Capability
 from redoubt.gateway.tls import Tls, TlsError, load_tls
+from redoubt.gateway.wire import Wire
 from redoubt.sql.answers import Answer, Ok
 from redoubt.sql.statements import ArchiveLog
 from tests.certificates import Certificate, encrypt, make_certificate, make_expired
@@ -225,6 +228,14 @@ def test_a_handshake_that_hangs_is_ended(engine: Engine, tls: Tls) -> None:
         client.socket.sendall(TLS_REQUEST)
         assert client.ended()
         wait_until(lambda: door.sessions == 0)
+
+
+def test_a_client_that_is_gone_is_not_waited_for(tls: Tls) -> None:
+    """A request with the end of the connection right behind it begins no handshake."""
+    wire = Wire(ClientGone)
+    wire.eof_received()
+    with pytest.raises(ClientGone):
+        asyncio.run(wire.start_tls(tls.context))
 
 
 def test_stopping_ends_a_handshake(

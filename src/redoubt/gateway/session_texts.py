@@ -12,7 +12,6 @@ from redoubt.sql.parser import parse
 
 if TYPE_CHECKING:
     from redoubt.gateway.link import EngineLink
-    from redoubt.gateway.session_grammar import SessionStatement
 
 _UNKNOWN_HANDLER = 1243
 _COLUMNS = (Column("Level", length=32), Column("Code", ColumnType.LONGLONG, 20), Column("Message", length=512))
@@ -52,16 +51,13 @@ class SessionTexts:
             raise SqlError(1210, "HY000", "Incorrect arguments to EXECUTE")
         return prepared
 
-    async def answer(self, statement: SessionStatement) -> Ok | Rows | None:
-        """Run any of these statements but EXECUTE; None leaves it to the engine. Raises SqlError."""
-        match statement:
-            case Prepare():
-                return await self._prepare(statement)
-            case Deallocate(name):
-                return Ok() if self._names.pop(name, None) else None
-            case ShowDiagnostics():
-                return self._show(statement)
-        return None
+    async def answer(self, statement: Prepare | Deallocate | ShowDiagnostics) -> Ok | Rows | None:
+        """Run a statement; None leaves it to the engine. Raises SqlError."""
+        if isinstance(statement, Prepare):
+            return await self._prepare(statement)
+        if isinstance(statement, Deallocate):
+            return Ok() if self._names.pop(statement.name, None) else None
+        return self._show(statement)
 
     async def _prepare(self, statement: Prepare) -> Ok | None:
         self._names.pop(statement.name, None)
