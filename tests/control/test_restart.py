@@ -11,7 +11,7 @@ import pytest
 from redoubt.archiver.messages import RoundStopped, StopRound
 from redoubt.control import archiving
 from redoubt.control import restart as module
-from redoubt.control.parameters import AUTO_RESTART
+from redoubt.control.parameter_list import AUTO_RESTART
 from redoubt.control.restart import AutoRestart
 from redoubt.model.rounds import RoundStatus
 from tests.control.stage import Stage, play
@@ -130,7 +130,7 @@ def test_a_stop_that_could_not_be_written_is_nobodys(stage: Stage, monkeypatch: 
         await stage.doing(**ON)
         pauses = Pauses(monkeypatch, stage)
         stage.archiving.interrupt(1001, "too much log")
-        await stage.until(lambda: not stage.archiving._tasks)
+        await stage.until(lambda: not stage.archiving._orders._tasks)
         stage.catalog.failures = 1
         assert await pauses.step() is RoundStatus.INTERRUPTED
         await stage.stopped()

@@ -40,6 +40,78 @@ from redoubt.sql import errors
             "HY000",
             "Backup is in progress: run ALTER SYSTEM NOARCHIVELOG first and wait for STATUS = 'STOP'",
         ),
+        (errors.invalid_argument("x"), 1210, "HY000", "Incorrect arguments to x"),
+        (errors.not_supported_text("x"), 1235, "0A000", "x not supported"),
+        (errors.not_supported_feature(), 1235, "0A000", "Not supported feature or function"),
+        (errors.not_allowed("x"), 4179, "HY000", "x not allowed"),
+        (
+            errors.backup_can_not_start("STOP"),
+            9040,
+            "HY000",
+            "backup can not start, because log archive is not doing. log archive status : STOP.",
+        ),
+        (errors.cancel_backup_not_allowed(), 9041, "HY000", "cancel backup do not allow"),
+        (errors.delete_in_progress(), 9044, "HY000", "delete backup data is in progress"),
+        (errors.delete_backup_set_not_allowed(), 9045, "HY000", "delete backup set do not allow"),
+        (errors.backup_already_stopped(), 9049, "HY000", "backup status is stopped, can not cancel"),
+        (errors.backup_mount_file_not_valid(), 9051, "HY000", "backup mount file is not valid"),
+        (errors.clean_info_not_match(), 9052, "HY000", "backup clean info not match"),
+        (errors.cancel_delete_not_allowed(), 9053, "HY000", "cancel delete backup do not allow"),
+        (errors.clean_info_not_exists(), 9054, "HY000", "backup clean info not exists"),
+        (errors.backup_region_not_set("x"), 9057, "HY000", "can not set backup region, because x"),
+        (errors.backup_zone_not_set("x"), 9058, "HY000", "can not set backup zone, because x"),
+        (errors.delete_piece_not_allowed(), 9069, "HY000", "deleting backup piece is not allowed"),
+        (errors.delete_piece_not_allowed("x"), 9069, "HY000", "deleting backup piece is not allowed: x"),
+        (
+            errors.no_backup_set(3),
+            1235,
+            "0A000",
+            "delete backupset is not exist. backup set id: 3, copy id: 0 . not supported",
+        ),
+        (
+            errors.no_backup_piece(3, 1),
+            1235,
+            "0A000",
+            "delete backup piece is not exist. backup piece id: 3, copy id: 1 . not supported",
+        ),
+        (
+            errors.no_backup_round(3),
+            1235,
+            "0A000",
+            "backup round is not exist. backup round id: 3, copy id: 0 . not supported",
+        ),
+        (
+            errors.backup_piece_not_frozen(3, "ACTIVE"),
+            1235,
+            "0A000",
+            (
+                "backup piece can not be deleted, because status is not frozen or inactive. backup piece id: 3, "
+                "copy id: 0, status : ACTIVE . not supported"
+            ),
+        ),
+        (
+            errors.backup_piece_deleted(3, "FROZEN"),
+            1235,
+            "0A000",
+            "backup piece is already deleted. backup piece id: 3, copy id: 0, status : FROZEN . not supported",
+        ),
+        (
+            errors.piece_mode_change_while_running(),
+            1235,
+            "0A000",
+            (
+                "change switch piece mode during log archive running is not supported: "
+                "run ALTER SYSTEM NOARCHIVELOG first and wait for STATUS = 'STOP'"
+            ),
+        ),
+        (errors.tenant_exists("t"), 5156, "HY000", "tenant 't' already exist"),
+        (
+            errors.invalid_tenant_name("x"),
+            5160,
+            "HY000",
+            "invalid tenant name specified in connection string: x",
+        ),
+        (errors.identifier_too_long("t" * 64), 1059, "42000", f"Identifier name '{'t' * 64}' is too long"),
     ],
 )
 def test_errors(error: errors.SqlError, code: int, sqlstate: str, message: str) -> None:

@@ -20,6 +20,9 @@ TENANT_TABLE: Final = "oceanbase.__redoubt_tenant"
 SET_TABLE: Final = "oceanbase.__all_backup_set_files"
 CLEAN_TABLE: Final = "oceanbase.__all_backup_clean_info_history"
 
+SYS_TENANT_ID: Final = 1
+"""The tenant whose rows stand for the whole cluster."""
+
 MAX_SCN: Final = 2**63 - 1
 """An SCN that means "no end yet"; views show the text MAX."""
 
@@ -149,8 +152,10 @@ TABLES = (
   base_dir varchar(2048) NOT NULL,
   status varchar(64) NOT NULL,
   created_at bigint(20) NOT NULL,
-  dropped_at bigint(20) NOT NULL,
-  options longtext NOT NULL)""",
+  modified_at bigint(20) NOT NULL,
+  options longtext NOT NULL,
+  trouble varchar(4096) NOT NULL,
+  trouble_since bigint(20) NOT NULL)""",
     f"""CREATE TABLE IF NOT EXISTS {SET_TABLE} (
   incarnation bigint(20) NOT NULL,
   tenant_id bigint(20) NOT NULL,

@@ -15,6 +15,7 @@ from redoubt.catalog.tables import (
     STATE_TABLE,
     STATUS_TABLE,
 )
+from redoubt.catalog.tenant_views import TENANT_VIEWS
 
 
 def _time_text(scn: str) -> str:
@@ -52,6 +53,7 @@ def _archivelog(table: str, status: str, where: str = "") -> str:
 
 
 VIEWS = {
+    **TENANT_VIEWS,
     "CDB_OB_BACKUP_ARCHIVELOG": _archivelog(STATUS_TABLE, "status"),
     "CDB_OB_BACKUP_ARCHIVELOG_SUMMARY": (
         _archivelog(HISTORY_TABLE, "CAST('STOP' AS CHAR(64))")

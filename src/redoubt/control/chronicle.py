@@ -44,6 +44,12 @@ class Chronicle:
         """How a tenant is doing now."""
         self._states[state.tenant_id] = state
 
+    async def forget(self, tenant_id: int) -> None:
+        """A tenant is gone: how it is doing is not written any more."""
+        async with self._writing:
+            self._states.pop(tenant_id, None)
+            self._written.pop(tenant_id, None)
+
     def hole(self, tenant_id: int, after: int) -> Hole | None:
         """The hole after a round, None if there is none."""
         return self._holes.get((tenant_id, after))

@@ -1,0 +1,39 @@
+"""Views of the tenants: OceanBase 4.x's `DBA_OB_TENANTS`, as far as they can be true here, and one of our own."""
+
+from __future__ import annotations
+
+from redoubt.catalog.tables import STATUS_TABLE, SYS_TENANT_ID, TENANT_TABLE
+
+_IS_ARCHIVED = f"""EXISTS (SELECT 1 FROM {STATUS_TABLE} s
+    WHERE s.tenant_id = t.tenant_id AND s.tenant_id <> {SYS_TENANT_ID}
+      AND s.status IN ('BEGINNING', 'DOING', 'STOPPING'))"""
+
+
+def _time(nanoseconds: str) -> str:
+    return f"CASE WHEN {nanoseconds} = 0 THEN NULL ELSE usec_to_time({nanoseconds} DIV 1000) END"
+
+
+def _option(name: str, default: str) -> str:
+    """What CREATE TENANT said of an option, or OceanBase's default."""
+    return f"COALESCE(JSON_UNQUOTE(JSON_EXTRACT(t.options, '$.{name}')), '{default}')"
+
+
+TENANT_VIEWS = {
+    "DBA_OB_TENANTS": f"""SELECT t.tenant_id AS TENANT_ID, t.tenant_name AS TENANT_NAME,
+  CAST(CASE t.tenant_id WHEN {SYS_TENANT_ID} THEN 'SYS' ELSE 'USER' END AS CHAR(64)) AS TENANT_TYPE,
+  {_time("t.created_at")} AS CREATE_TIME, {_time("t.modified_at")} AS MODIFY_TIME,
+  CAST({_option("PRIMARY_ZONE", "RANDOM")} AS CHAR(128)) AS PRIMARY_ZONE,
+  CAST({_option("LOCALITY", "FULL{1}@zone1")} AS CHAR(4096)) AS LOCALITY,
+  CAST(NULL AS CHAR(4096)) AS PREVIOUS_LOCALITY, CAST('MYSQL' AS CHAR(6)) AS COMPATIBILITY_MODE,
+  CAST(CASE WHEN t.status = 'NORMAL' AND t.trouble <> '' THEN 'UNAVAILABLE' ELSE t.status END AS CHAR(64)) AS STATUS,
+  CAST('NO' AS CHAR(3)) AS IN_RECYCLEBIN, CAST('NO' AS CHAR(3)) AS LOCKED,
+  CAST('PRIMARY' AS CHAR(64)) AS TENANT_ROLE,
+  CAST(CASE WHEN {_IS_ARCHIVED} THEN 'ARCHIVELOG' ELSE 'NOARCHIVELOG' END AS CHAR(64)) AS LOG_MODE
+  FROM {TENANT_TABLE} t WHERE t.status <> 'DROPPED'""",
+    "CDB_REDOUBT_TENANTS": f"""SELECT tenant_id AS TENANT_ID, tenant_name AS TENANT_NAME, kind AS KIND,
+  status AS STATUS, base_dir AS SOURCE, options AS OPTIONS, trouble AS TROUBLE,
+  {_time("trouble_since")} AS TROUBLE_SINCE,
+  {_time("created_at")} AS CREATED, {_time("modified_at")} AS MODIFIED
+  FROM {TENANT_TABLE} WHERE tenant_id <> {SYS_TENANT_ID}""",
+}
+"""SELECT statements, by the name of the view in schema `oceanbase`."""
