@@ -83,6 +83,9 @@ UNKNOWN_CONFIG = error(5099, "42000", "System config unknown")
 WARNED = {"Level": VARCHAR, "Code": LONGLONG, "Message": VARCHAR}
 ONE, TWO = rows({"one": LONGLONG}, ("1",)), rows({"two": LONGLONG}, ("2",))
 
+TENANTS = rows({"TENANT_ID": LONGLONG, "TENANT_NAME": VARCHAR}, ("1", "sys"), ("1001", "main"))
+NO_PIECE = error(1235, "0A000", "delete backup piece is not exist. backup piece id: 7, copy id: 0 . not supported")
+
 SET_OPTION = f"ALTER SYSTEM SET {OPTION} = 'optional'"
 SHOW_OPTION = f"SHOW PARAMETERS LIKE '{OPTION}'"
 
@@ -99,6 +102,14 @@ SESSIONS = (
             text("ALTER SYSTEM MINOR FREEZE TENANT = nobody", error(5157, "HY000", "Unknown tenant 'nobody'")),
             text("ALTER SYSTEM SET no_such_parameter = 1", UNKNOWN_CONFIG),
             text("SELECT 1 AS one", ONE),
+            # Tenants, and the deletion of what is not there.
+            text("SELECT TENANT_ID, TENANT_NAME FROM DBA_OB_TENANTS ORDER BY TENANT_ID", TENANTS),
+            text("CREATE TENANT main", error(5156, "HY000", "tenant 'main' already exist")),
+            text("CREATE TENANT IF NOT EXISTS main", ok()),
+            prepared("DROP TENANT nobody", error(5157, "HY000", "Unknown tenant 'nobody'")),
+            text("DROP TENANT IF EXISTS nobody", ok()),
+            text("ALTER SYSTEM DELETE BACKUPPIECE 7", NO_PIECE),
+            prepared("ALTER SYSTEM CANCEL ALL BACKUP FORCE", ok()),
             # Comments before, between and behind the words.
             text("/* first */ ALTER SYSTEM SET /* and */ backup_dest = ''", ok()),
             text("-- first\nALTER SYSTEM NOARCHIVELOG", NOT_RUNNING),
