@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+_ABSOLUTE_PATH = r"^/[^\x00]*$"
 _SIZE = r"^[0-9]+[KMGT]$"
 
 
@@ -26,11 +28,22 @@ class ClusterSection(_Section):
 
 
 class GatewaySection(_Section):
-    """`[gateway]`: where clients connect."""
+    """`[gateway]`: where clients connect, and with `tls_certificate` and `tls_key` (PEM files) how they may encrypt."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=2881, ge=0, le=65535)
     allow_empty_password: bool = False
+    tls_certificate: str | None = Field(default=None, pattern=_ABSOLUTE_PATH)
+    tls_key: str | None = Field(default=None, pattern=_ABSOLUTE_PATH)
+    require_tls: bool = False
+
+    @model_validator(mode="after")
+    def _has_all_of_tls_or_none(self) -> Self:
+        if (self.tls_certificate is None) is not (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key belong together: give both or none")
+        if self.require_tls and self.tls_certificate is None:
+            raise ValueError("require_tls needs tls_certificate and tls_key")
+        return self
 
 
 class EngineSection(_Section):

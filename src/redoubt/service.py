@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import structlog
 
@@ -17,7 +18,7 @@ from redoubt.catalog.cleaning import Cleaning
 from redoubt.catalog.journal import Journal
 from redoubt.catalog.session import CatalogError, CatalogSession
 from redoubt.catalog.tenants import TenantTable
-from redoubt.config import Config
+from redoubt.config import Config, GatewaySection
 from redoubt.control.archiving import Archiving
 from redoubt.control.background import Background
 from redoubt.control.chronicle import Chronicle
@@ -38,6 +39,7 @@ from redoubt.engines.seekdb.account import connect
 from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError
 from redoubt.engines.seekdb.keeping import OpenDoorError
 from redoubt.gateway.server import Gateway
+from redoubt.gateway.tls import Tls, load_tls
 from redoubt.home import Home, HomeError, Running
 from redoubt.metrics import MetricsServer
 
@@ -52,6 +54,7 @@ class Service:
     def __init__(self, home: Home, config: Config) -> None:
         self._home = home
         self._config = config
+        self._tls = _tls(config.gateway)
         is_exposed = not (_is_loopback(config.gateway.host) or config.gateway.allow_empty_password)
         sizes = EngineSizes(config.engine.memory_budget, config.engine.log_disk_size)
         self._background = Background()
@@ -121,7 +124,7 @@ class Service:
         self._serve_metrics(metrics)
         directory = Directory(config.cluster.name, self._home.sys, tenants, archiving, self._room.is_open_door)
         handler = Handler(tenants, archiving, Settings(tenants, archiving, self._parameters), deletion)
-        gateway = Gateway(directory, handler)
+        gateway = Gateway(directory, handler, tls=self._tls)
         ends.push_async_callback(gateway.stop)
         self._room.gateway_ids = gateway.engine_ids
         address = await _listen(gateway, config.gateway.host, config.gateway.port)
@@ -183,6 +186,18 @@ async def _listen(gateway: Gateway, host: str, port: int) -> tuple[str, int]:
     except OSError as error:
         cause = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
         raise HomeError(f"cannot listen on {host}:{port}: {cause}; choose another --port") from error
+
+
+def _tls(section: GatewaySection) -> Tls | None:
+    """What the gateway offers; without a certificate nothing, which the log has if others than this machine are meant.
+
+    Raises TlsError.
+    """
+    if section.tls_certificate and section.tls_key:
+        return load_tls(Path(section.tls_certificate), Path(section.tls_key), required=section.require_tls)
+    if not _is_loopback(section.host):
+        _log.warning("clients on other machines cannot encrypt: set tls_certificate and tls_key", host=section.host)
+    return None
 
 
 def _is_loopback(host: str) -> bool:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 
-from redoubt.gateway.encoding import add_answer, encode_text, error_payload, ok_payload
+from redoubt.gateway.encoding import AnswerPackets, add_answer, encode_text, error_payload, ok_payload
 from redoubt.gateway.faults import EngineGone, ProtocolError, SessionOver
 from redoubt.gateway.forwarder import Forwarder
 from redoubt.gateway.kill import killed_id, translate_kill_id, translate_kill_text
 from redoubt.gateway.packets import PacketBuilder, frame
 from redoubt.gateway.prepared import PreparedStatement, PreparedStatements
 from redoubt.gateway.protocol import Capability, Command, Status
-from redoubt.gateway.replies import Shape
-from redoubt.sql.answers import Ok
+from redoubt.gateway.replies import Reply, Shape
+from redoubt.gateway.session_grammar import Execute, SessionStatement, ShowDiagnostics, parse_session_statement
+from redoubt.gateway.session_texts import SessionTexts
+from redoubt.sql.answers import Answer, Ok
 from redoubt.sql.effects import Effect
 from redoubt.sql.errors import SqlError
 from redoubt.sql.parser import may_be_ours, parse, split
 
 if TYPE_CHECKING:
     from redoubt.gateway.link import EngineLink
-    from redoubt.gateway.seams import StatementHandler
+    from redoubt.gateway.seams import Neighbours, StatementHandler
     from redoubt.gateway.wire import Wire
     from redoubt.gateway.writes import Writes
     from redoubt.sql.statements import Statement
@@ -55,16 +57,6 @@ _STATEMENT_COMMANDS = (
 _QUERY = bytes((Command.QUERY,))
 
 
-class Neighbours(Protocol):
-    """What a session can ask about the others; ids are the gateway's, or the engine's in a tenant."""
-
-    def engine_id(self, tenant: str, connection_id: int) -> int | None:
-        """Return the engine's connection id of a tenant's session, by the gateway's; None if there is none."""
-
-    def interrupt(self, tenant: str, connection_id: int) -> None:
-        """End the waiting at the write gate of a tenant's session, if it waits, by either id."""
-
-
 class Conversation:
     """A logged-in client and its engine: runs one command after the other; `writes` is None without a write gate."""
 
@@ -83,6 +75,7 @@ class Conversation:
         self._writes = writes
         self._forwarder = Forwarder(client, link, writes)
         self._statements = PreparedStatements()
+        self._texts = SessionTexts(link)
 
     async def run(self, raw: bytes) -> None:
         """Run the command in a packet of one part, header and all; its reply is on its way when this returns."""
@@ -110,13 +103,15 @@ class Conversation:
         if shape is None:
             await self._forwarder.send_long()
             return
+        self._texts.forget_diagnostics()
         effect = Effect.WRITE if command in (Command.QUERY, Command.STMT_EXECUTE) else Effect.READ
         await self._forwarder.run_long(shape, effect)
 
     async def _query(self, raw: bytes, argument: bytes) -> None:
-        if may_be_ours(argument):
+        head = argument[:4].upper()
+        if may_be_ours(argument) or self._texts.concerned or head == b"PREP":
             texts = split(argument.decode("utf-8", "surrogateescape"))
-            statements = [parse(text) for text in texts]
+            statements = [parse(text) or parse_session_statement(text) for text in texts]
             if len(texts) == 1 and statements[0]:
                 if answer := await self._own(statements[0], 1):
                     await self._send_answer(answer)
@@ -124,10 +119,18 @@ class Conversation:
             elif any(statements) and self.link.capabilities & Capability.MULTI_STATEMENTS:
                 await self._several(texts, statements)
                 return
-        elif argument[:4].upper() == b"KILL" and (target := killed_id(argument)) is not None:
+        elif head == b"KILL" and (target := killed_id(argument)) is not None:
             await self._kill(target, frame(_QUERY + translate_kill_text(argument, self._engine_id), 0), Shape.RESULTS)
             return
-        await self._forwarder.run(raw, Shape.RESULTS, self._effect_of(argument))
+        await self._forward(raw, Shape.RESULTS, self._effect_of(argument))
+
+    async def _forward(
+        self, raw: bytes | bytearray, shape: Shape, effect: Effect = Effect.READ, *, shift: int = 0, more: bool = False
+    ) -> Reply:
+        """Have the engine run a command that may be a statement."""
+        if self._texts.concerned:
+            self._texts.forget_diagnostics()
+        return await self._forwarder.run(raw, shape, effect, shift=shift, more_follow=more)
 
     async def _kill(self, target: int, raw: bytes | bytearray, shape: Shape) -> None:
         """Have the engine end what a session runs; if it may, what waits at the gate ends as well."""
@@ -135,7 +138,7 @@ class Conversation:
         if not reply.failed:
             self._neighbours.interrupt(self.link.tenant, target)
 
-    async def _several(self, texts: list[str], statements: list[Statement | None]) -> None:
+    async def _several(self, texts: list[str], statements: list[Statement | SessionStatement | None]) -> None:
         """Run the statements of one text in turn, up to the first error; the replies make up one."""
         sequence = 1
         for index, (text, statement) in enumerate(zip(texts, statements, strict=True), start=1):
@@ -147,7 +150,7 @@ class Conversation:
             else:
                 argument = encode_text(text)
                 packet, effect = frame(_QUERY + argument, 0), self._effect_of(argument)
-                reply = await self._forwarder.run(packet, Shape.RESULTS, effect, shift=sequence - 1, more_follow=more)
+                reply = await self._forward(packet, Shape.RESULTS, effect, shift=sequence - 1, more=more)
                 sequence, failed = reply.sequence, reply.failed
             if failed:
                 return
@@ -158,7 +161,7 @@ class Conversation:
             if statement := parse(text):
                 self._prepare_own(statement, text)
                 return
-        reply = await self._forwarder.run(raw, Shape.PREPARED)
+        reply = await self._forward(raw, Shape.PREPARED)
         if self._writes and reply.statement_id is not None:
             self._writes.remember(reply.statement_id, self._writes.effect_of(argument))
 
@@ -183,7 +186,7 @@ class Conversation:
         if command in _WITHOUT_REPLY:
             await self._forwarder.send(raw)
         else:
-            await self._forwarder.run(raw, _SHAPES[command], effect)
+            await self._forward(raw, _SHAPES[command], effect)
 
     async def _run_own_statement(self, command: int, statement_id: int, own: PreparedStatement) -> None:
         if command == Command.STMT_EXECUTE:
@@ -202,7 +205,7 @@ class Conversation:
             target = int.from_bytes(argument, "little")
             await self._kill(target, raw[:5] + translate_kill_id(argument, self._engine_id), _SHAPES[command])
             return
-        reply = await self._forwarder.run(raw, _SHAPES[command])
+        reply = await (self._forwarder.run if command == Command.PING else self._forward)(raw, _SHAPES[command])
         if reply.failed:
             return
         if command == Command.SET_OPTION:
@@ -211,21 +214,22 @@ class Conversation:
             self.link.capabilities = self.link.capabilities | flag if on else self.link.capabilities & ~flag
         elif command == Command.RESET_CONNECTION:
             self._statements.clear()
+            self._texts.clear()
             if self._writes:
                 self._writes.forget_all()
 
     async def _own(
-        self, statement: Statement, sequence: int, *, more: bool = False, prepared: PreparedStatement | None = None
-    ) -> _Answer | None:
-        """Have a statement answered; None if its handler leaves it to the engine.
-
-        A prepared one is known to the engine by nobody: what its handler leaves runs there as text.
-        """
-        packets = _Answer(sequence)
+        self,
+        statement: Statement | SessionStatement,
+        sequence: int,
+        *,
+        more: bool = False,
+        prepared: PreparedStatement | None = None,
+    ) -> AnswerPackets | None:
+        """Have a statement answered; None if it is the engine's to answer after all."""
+        packets = AnswerPackets(sequence)
         try:
-            answer = await self._handler.handle(statement, self.link)
-            if answer is None and prepared:
-                answer = await self.link.query(prepared.text)
+            answer = await self._answer_to(statement, prepared)
             if answer is None:
                 return None
             add_answer(
@@ -236,7 +240,8 @@ class Conversation:
                 binary=prepared is not None,
             )
         except SqlError as error:
-            return _Answer.failure(error, sequence)
+            self._texts.leave(error)
+            return AnswerPackets.failure(error, sequence)
         except EngineGone:
             self._forwarder.tell_that_engine_went_away(sequence)
             raise
@@ -245,11 +250,35 @@ class Conversation:
         except Exception as error:  # noqa: BLE001 - a handler's bug must not end the session
             kind = type(error).__name__
             _log.exception("a statement failed", statement=type(statement).__name__, tenant=self.link.tenant)
-            return _Answer.failure(
-                SqlError(1105, "HY000", f"internal error: {kind}, see the service's log"),
-                sequence,
-            )
+            internal = SqlError(1105, "HY000", f"internal error: {kind}, see the service's log")
+            self._texts.leave(internal)
+            return AnswerPackets.failure(internal, sequence)
         return packets
+
+    async def _answer_to(
+        self, statement: Statement | SessionStatement, prepared: PreparedStatement | None
+    ) -> Answer | None:
+        """Ask the handler, or the session's memory; None if neither has an answer.
+
+        A prepared statement is known to the engine by nobody: what its handler leaves runs there as text.
+        """
+        if isinstance(statement, Execute):
+            prepared = self._texts.executed(statement)
+            if prepared is None:
+                return None
+            statement = prepared.statement
+        elif isinstance(statement, SessionStatement):
+            answer = await self._texts.answer(statement)
+            if answer and not isinstance(statement, ShowDiagnostics):
+                self._texts.leave()
+            return answer
+        answer = await self._handler.handle(statement, self.link)
+        if answer is None and prepared:
+            self._texts.forget_diagnostics()
+            return await self.link.query(prepared.text)
+        if answer:
+            self._texts.leave()
+        return answer
 
     async def _send_answer(self, answer: PacketBuilder) -> None:
         self._client.send(answer.data)
@@ -267,17 +296,3 @@ class Conversation:
 
     def _status(self) -> int:
         return self.link.status & Status.SESSION
-
-
-class _Answer(PacketBuilder):
-    """The packets of an own answer, and whether it is an error."""
-
-    failed = False
-
-    @classmethod
-    def failure(cls, error: SqlError, sequence: int) -> _Answer:
-        """Return an error's packet."""
-        answer = cls(sequence)
-        answer.add(error_payload(error))
-        answer.failed = True
-        return answer

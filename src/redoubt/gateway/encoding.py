@@ -84,6 +84,20 @@ def binary_row(row: tuple[Value, ...], columns: tuple[Column, ...]) -> bytes:
     return b"\0" + bytes(nulls) + b"".join(values)
 
 
+class AnswerPackets(PacketBuilder):
+    """The packets of an own answer, and whether it is an error."""
+
+    failed = False
+
+    @classmethod
+    def failure(cls, error: SqlError, sequence: int) -> AnswerPackets:
+        """Return an error's packet."""
+        answer = cls(sequence)
+        answer.add(error_payload(error))
+        answer.failed = True
+        return answer
+
+
 def add_answer(packets: PacketBuilder, answer: Answer, status: int, *, deprecate_eof: bool, binary: bool) -> None:
     """Append all the packets of an answer; `status` goes into each of them that has one."""
     if isinstance(answer, Ok):

@@ -24,6 +24,7 @@ _GREETING_CHARSET = 46
 _OLD_RESPONSE_BYTES = 4
 _LAST_CHARSET = 255  # the field has one byte; the character sets above are all collations of utf8mb4
 _LONGEST_ANSWER = 255
+_TLS_REQUEST_BYTES = 32
 
 NEEDED = Capability.PROTOCOL_41 | Capability.SECURE_CONNECTION | Capability.PLUGIN_AUTH
 """What a client must be able to do; every MySQL client since 5.6 is."""
@@ -96,6 +97,12 @@ def announced_capabilities(data: bytes) -> int:
         raise ProtocolError("packet ends too early")
     low = int.from_bytes(data[:2], "little")
     return int.from_bytes(data[:4], "little") if low & Capability.PROTOCOL_41 else low
+
+
+def is_tls_request(data: bytes) -> bool:
+    """Tell whether a client's first packet is the beginning of a login and no more, with the wish to go on in TLS."""
+    wishes = Capability.PROTOCOL_41 | Capability.SSL
+    return len(data) == _TLS_REQUEST_BYTES and announced_capabilities(data) & wishes == wishes
 
 
 def decode_login(data: bytes) -> LoginRequest:

@@ -19,6 +19,7 @@ from redoubt.gateway.handshake import (
     encode_auth_switch,
     encode_greeting,
     encode_login,
+    is_tls_request,
 )
 from redoubt.gateway.link import EngineLink, engine_unreachable
 from redoubt.gateway.packets import frame
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from redoubt.gateway.seams import TenantDirectory
+    from redoubt.gateway.tls import Tls
 
 _PACKET_LIMIT = 256 * 1024
 _ENGINE_PATIENCE = 5.0
@@ -43,12 +45,17 @@ def new_salt() -> bytes:
     return bytes(secrets.choice(_SALT_ALPHABET) for _ in range(SALT_BYTES))
 
 
-async def log_in(client: Wire, directory: TenantDirectory, connection_id: int) -> EngineLink:
+async def log_in(client: Wire, directory: TenantDirectory, connection_id: int, tls: Tls | None = None) -> EngineLink:
     """Greet a client and take it through the login; its OK has been sent when this returns."""
-    client.send(frame(encode_greeting(Greeting(connection_id, new_salt(), OFFERED)), 0))
-    sequence, payload = await client.packet(_PACKET_LIMIT)
-    if sequence != 1:
-        raise ProtocolError("the client's first packet is out of order")
+    offered = OFFERED | Capability.SSL if tls else OFFERED
+    client.send(frame(encode_greeting(Greeting(connection_id, new_salt(), offered)), 0))
+    sequence, payload = await _packet(client, 1)
+    if tls and is_tls_request(payload):
+        await client.start_tls(tls.context)
+        sequence, payload = await _packet(client, 2)
+    elif tls and tls.required:
+        with_sqlstate = bool(announced_capabilities(payload) & Capability.PROTOCOL_41)
+        raise LoginRefused(_tls_required(), sequence + 1, with_sqlstate=with_sqlstate)
     announced = announced_capabilities(payload)
     if announced & NEEDED != NEEDED:
         raise LoginRefused(_client_too_old(), sequence + 1, with_sqlstate=bool(announced & Capability.PROTOCOL_41))
@@ -72,6 +79,14 @@ async def authenticate(client: Wire, directory: TenantDirectory, request: LoginR
     except BaseException:
         engine.close()
         raise
+
+
+async def _packet(client: Wire, sequence: int) -> tuple[int, bytes]:
+    """Read a packet of the client's that has to have that sequence number."""
+    found, payload = await client.packet(_PACKET_LIMIT)
+    if found != sequence:
+        raise ProtocolError("the client's packet is out of order")
+    return found, payload
 
 
 async def _dial(socket: Path, sequence: int) -> Wire:
@@ -134,10 +149,7 @@ async def _verdict(client: Wire, engine: Wire, sequence: int) -> tuple[int, byte
 
 async def _ask(client: Wire, question: bytes, sequence: int) -> tuple[int, bytes]:
     client.send(frame(question, sequence + 1))
-    answered, answer = await client.packet(_PACKET_LIMIT)
-    if answered != sequence + 2:
-        raise ProtocolError("the client's answer is out of order")
-    return answered, answer
+    return await _packet(client, sequence + 2)
 
 
 async def _enter_default_database(link: EngineLink) -> None:
@@ -150,6 +162,15 @@ async def _enter_default_database(link: EngineLink) -> None:
 
 def _client_too_old() -> SqlError:
     return SqlError(1251, "08004", "Client does not support authentication protocol requested by server")
+
+
+def _tls_required() -> SqlError:
+    return SqlError(
+        3159,
+        "HY000",
+        "Connections using insecure transport are prohibited while --require_secure_transport=ON. (In Redoubt it is "
+        "require_tls that is on: connect with TLS, as with --ssl or --ssl-mode=REQUIRED)",
+    )
 
 
 def _plugin_unknown() -> SqlError:

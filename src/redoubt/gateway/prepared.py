@@ -23,6 +23,14 @@ class PreparedStatement:
     text: str
 
 
+def check_room(present: int, limit: int = _LIMIT) -> None:
+    """Raise SqlError if there may be no more than those prepared statements that are present."""
+    if present >= limit:
+        raise SqlError(
+            1461, "42000", f"Can't create more than max_prepared_stmt_count statements (current value: {limit})"
+        )
+
+
 class PreparedStatements:
     """Own statements by their ids, which are far above those that an engine gives."""
 
@@ -33,12 +41,7 @@ class PreparedStatements:
 
     def add(self, statement: Statement, text: str) -> int:
         """Keep a statement and return its id."""
-        if len(self._by_id) >= self._limit:
-            raise SqlError(
-                1461,
-                "42000",
-                f"Can't create more than max_prepared_stmt_count statements (current value: {self._limit})",
-            )
+        check_room(len(self._by_id), self._limit)
         while self._next_id in self._by_id:
             self._next_id = _after(self._next_id)
         statement_id = self._next_id

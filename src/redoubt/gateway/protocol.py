@@ -26,6 +26,7 @@ class Capability:
     MULTI_STATEMENTS: Final = 1 << 16
     PLUGIN_AUTH: Final = 1 << 19
     CONNECT_ATTRS: Final = 1 << 20
+    SESSION_TRACK: Final = 1 << 23
     DEPRECATE_EOF: Final = 1 << 24
     ZSTD: Final = 1 << 26
 
@@ -84,5 +85,6 @@ class Command:
 ENGINE_VERSION: Final = b"5.7.25"
 """What the engine's greeting says; `SELECT @@version` is the engine's to answer."""
 
-OFFERED: Final = 0x9FF7FF & ~(Capability.SSL | Capability.COMPRESS | Capability.ZSTD)
-"""What the engine offers, without what would hide the packets from the gateway."""
+OFFERED: Final = 0x9FF7FF & ~(Capability.SSL | Capability.COMPRESS | Capability.SESSION_TRACK | Capability.ZSTD)
+"""What the engine offers, without what would hide the packets from the gateway, and without the tracking of session
+state: MySQL's own C library takes what the engine sends for it as malformed, and ends the connection."""

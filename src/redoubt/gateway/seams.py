@@ -86,3 +86,13 @@ class StatementHandler(Protocol):
         A SqlError becomes the client's error packet. Any other exception is logged and answered with a general
         error; the session goes on. It is not cancelled when the client goes away, only when the gateway stops.
         """
+
+
+class Neighbours(Protocol):
+    """What a session can ask about the others; ids are the gateway's, or the engine's in a tenant."""
+
+    def engine_id(self, tenant: str, connection_id: int) -> int | None:
+        """Return the engine's connection id of a tenant's session, by the gateway's; None if there is none."""
+
+    def interrupt(self, tenant: str, connection_id: int) -> None:
+        """End the waiting at the write gate of a tenant's session, if it waits, by either id."""

@@ -18,6 +18,7 @@ from redoubt.sql.errors import SqlError
 
 if TYPE_CHECKING:
     from redoubt.gateway.seams import StatementHandler, TenantDirectory
+    from redoubt.gateway.tls import Tls
 
 _log = structlog.get_logger(__name__)
 
@@ -27,7 +28,8 @@ _BACKLOG = 1024
 class Gateway:
     """The one network door: gives every client that logs in a session with its tenant's engine.
 
-    `max_connections` counts clients that are still logging in as well; `login_patience` is in seconds.
+    `max_connections` counts clients that are still logging in as well; `login_patience` is in seconds. Without
+    `tls`, connections are not encrypted.
     """
 
     def __init__(
@@ -37,10 +39,12 @@ class Gateway:
         *,
         max_connections: int = 1000,
         login_patience: float = 10.0,
+        tls: Tls | None = None,
     ) -> None:
         self.directory = directory
         self.handler = handler
         self.login_patience = login_patience
+        self.tls = tls
         self._max_connections = max_connections
         self._server: asyncio.Server | None = None
         self._stopping = False

@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from redoubt.gateway.conversation import Conversation, Neighbours
+from redoubt.gateway.conversation import Conversation
 from redoubt.gateway.encoding import error_payload
 from redoubt.gateway.faults import ClientGone, EngineGone, LoginRefused, NotDurable, ProtocolError
 from redoubt.gateway.handshake import decode_change_user
 from redoubt.gateway.login import authenticate, log_in
 from redoubt.gateway.packets import frame
 from redoubt.gateway.protocol import Command
+from redoubt.gateway.seams import Neighbours
 from redoubt.gateway.writes import Writes
 
 if TYPE_CHECKING:
     from redoubt.gateway.link import EngineLink
     from redoubt.gateway.seams import StatementHandler, TenantDirectory
+    from redoubt.gateway.tls import Tls
     from redoubt.gateway.wire import Wire
 
 _log = structlog.get_logger(__name__)
@@ -36,6 +38,7 @@ class House(Neighbours, Protocol):
     directory: TenantDirectory
     handler: StatementHandler
     login_patience: float
+    tls: Tls | None
 
 
 class Session:
@@ -77,7 +80,7 @@ class Session:
 
     async def _serve(self) -> None:
         async with asyncio.timeout(self._house.login_patience):
-            link = await log_in(self._client, self._house.directory, self._connection_id)
+            link = await log_in(self._client, self._house.directory, self._connection_id, self._house.tls)
         conversation = self._enter(link)
         while True:
             self._idle = True

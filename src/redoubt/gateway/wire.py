@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from typing import TYPE_CHECKING, cast
 
 from redoubt.gateway.faults import ProtocolError
@@ -32,14 +33,16 @@ _KEEPALIVE = {
 class Wire(asyncio.Protocol):
     """One side of a session. Reading is for one task at a time, and so is waiting until there is room to write.
 
-    `gone` is the exception that says that this peer is no longer there; it is raised only once everything that had
-    arrived before is read. Writing to a peer that is gone does nothing. `on_lost` is called once, when it goes.
+    `peer` is the address of the other side, for the log. `gone` is the exception that says that this peer is no longer
+    there; it is raised only once everything that had arrived before is read. Writing to a peer that is gone does
+    nothing. `on_lost` is called once, when it goes.
     """
 
     def __init__(self, gone: type[Gone], on_open: Callable[[Wire], None] | None = None) -> None:
         self.on_lost: Callable[[], None] | None = None
         self.lost = False
         self.congested = False
+        self.peer = ""
         self._gone = gone
         self._on_open = on_open
         self._arrived = bytearray()
@@ -55,10 +58,11 @@ class Wire(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=_WRITE_LIMIT)
         self._loop = asyncio.get_running_loop()
         self._closed: asyncio.Future[None] = self._loop.create_future()
-        peer = self._transport.get_extra_info("socket")
-        if peer.family != socket.AF_UNIX:
+        end = self._transport.get_extra_info("socket")
+        if end.family != socket.AF_UNIX:
+            self.peer = str(self._transport.get_extra_info("peername") or "")
             for (level, option), value in _KEEPALIVE.items():
-                peer.setsockopt(level, option, value)
+                end.setsockopt(level, option, value)
         if self._on_open:
             self._on_open(self)
 
@@ -77,8 +81,7 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - how it broke makes no difference
         """Note the end of the connection."""
-        self._lose()
-        self._closed.set_result(None)
+        self._end()
 
     def pause_writing(self) -> None:
         """Note that the peer is slower than we are."""
@@ -92,14 +95,35 @@ class Wire(asyncio.Protocol):
     # What a session calls.
 
     @property
-    def peer(self) -> str:
-        """The address of the other side, for the log."""
-        return str(self._transport.get_extra_info("peername") or "")
-
-    @property
     def waiting(self) -> int:
         """Bytes that have arrived and are not read."""
         return len(self._arrived)
+
+    async def start_tls(self, context: ssl.SSLContext) -> None:
+        """Go on encrypted, as the server. Raises ProtocolError for a handshake that fails, and `gone`.
+
+        What has arrived and is not read belongs to the handshake: a client need not wait before it begins. Nothing that
+        came in plain text is left to be read afterwards; who slips a command in there has the handshake fail.
+        """
+        if self.lost:
+            raise self._gone
+        plain, early = self._transport, self._arrived
+        self._arrived, self._paused = bytearray(), False
+        if early:  # in two steps, to be behind what start_tls itself plans, and before what the socket brings next
+            self._loop.call_soon(self._loop.call_soon, _replay, plain, early)
+        try:
+            encrypted = await self._loop.start_tls(plain, self, context, server_side=True)
+        except BaseException as error:
+            plain.abort()
+            self._end()
+            if isinstance(error, ssl.SSLError):
+                raise ProtocolError(f"no TLS handshake: {error.reason}") from error
+            if isinstance(error, OSError):
+                raise self._gone from error
+            raise
+        assert encrypted
+        self._transport = encrypted
+        self._transport.set_write_buffer_limits(high=_WRITE_LIMIT)
 
     async def receive(self, more_than: int = 0) -> bytearray:
         """Return all that has arrived, once it is more than that many bytes."""
@@ -171,6 +195,11 @@ class Wire(asyncio.Protocol):
             self._transport.abort()
             await self._closed
 
+    def _end(self) -> None:
+        self._lose()
+        if not self._closed.done():
+            self._closed.set_result(None)
+
     def _lose(self) -> None:
         if self.lost:
             return
@@ -202,3 +231,15 @@ class Wire(asyncio.Protocol):
     def _wake_writer(self) -> None:
         if self._room and not self._room.done():
             self._room.set_result(None)
+
+
+def _replay(transport: asyncio.Transport, data: bytearray) -> None:
+    """Give a transport's protocol, which is asyncio's TLS by now, what has arrived before it was there."""
+    protocol = cast("asyncio.BufferedProtocol", transport.get_protocol())
+    left = memoryview(data)
+    while left:
+        buffer = memoryview(protocol.get_buffer(len(left)))
+        size = min(len(left), len(buffer))
+        buffer[:size] = left[:size]
+        protocol.buffer_updated(size)
+        left = left[size:]

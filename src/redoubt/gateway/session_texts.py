@@ -1,0 +1,94 @@
+"""What a session remembers of Redoubt's own statements: those prepared as text, and what the last one complained of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from redoubt.gateway.prepared import PreparedStatement, check_room
+from redoubt.gateway.session_grammar import Deallocate, Execute, Prepare, ShowDiagnostics
+from redoubt.sql.answers import Column, ColumnType, Ok, Rows
+from redoubt.sql.errors import SqlError
+from redoubt.sql.parser import parse
+
+if TYPE_CHECKING:
+    from redoubt.gateway.link import EngineLink
+
+_UNKNOWN_HANDLER = 1243
+_COLUMNS = (Column("Level", length=32), Column("Code", ColumnType.LONGLONG, 20), Column("Message", length=512))
+
+
+class SessionTexts:
+    """One a session. `concerned` says that the next text has to be looked at: it may mean something that is here.
+
+    A name belongs to us or to the engine, never to both: who prepares it last has it, as in MySQL.
+    """
+
+    def __init__(self, link: EngineLink) -> None:
+        self.concerned = False
+        self._link = link
+        self._names: dict[str, PreparedStatement] = {}
+        self._left: tuple[SqlError, ...] | None = None
+
+    def leave(self, *errors: SqlError) -> None:
+        """Note that a statement of ours has run, and what went wrong."""
+        self._left = errors
+        self.concerned = True
+
+    def forget_diagnostics(self) -> None:
+        """Note that a statement of the engine's runs: what went wrong is the engine's to tell again."""
+        self._left = None
+        self.concerned = bool(self._names)
+
+    def clear(self) -> None:
+        """Forget all, as the engine does when a client resets its connection."""
+        self._names.clear()
+        self.forget_diagnostics()
+
+    def executed(self, statement: Execute) -> PreparedStatement | None:
+        """Return what a name stands for; None if it is not ours. Raises SqlError for values: ours take none."""
+        prepared = self._names.get(statement.name)
+        if prepared and statement.with_values:
+            raise SqlError(1210, "HY000", "Incorrect arguments to EXECUTE")
+        return prepared
+
+    async def answer(self, statement: Prepare | Deallocate | ShowDiagnostics) -> Ok | Rows | None:
+        """Run a statement; None leaves it to the engine. Raises SqlError."""
+        if isinstance(statement, Prepare):
+            return await self._prepare(statement)
+        if isinstance(statement, Deallocate):
+            return Ok() if self._names.pop(statement.name, None) else None
+        return self._show(statement)
+
+    async def _prepare(self, statement: Prepare) -> Ok | None:
+        self._names.pop(statement.name, None)
+        text = statement.text if statement.text is not None else await self._value(statement.variable)
+        own = parse(text)
+        if own is None:
+            return None
+        check_room(len(self._names))
+        await self._drop_engines(statement.name)
+        self._names[statement.name] = PreparedStatement(own, text)
+        return Ok()
+
+    async def _value(self, variable: str) -> str:
+        answer = await self._link.query(f"SELECT {variable}")
+        assert isinstance(answer, Rows)
+        return str(answer.rows[0][0] or "")
+
+    async def _drop_engines(self, name: str) -> None:
+        """Have the engine forget its statement of a name that is ours from now on."""
+        quoted = name.replace("`", "``")
+        try:
+            await self._link.query(f"DEALLOCATE PREPARE `{quoted}`")
+        except SqlError as error:
+            if error.code != _UNKNOWN_HANDLER:
+                raise
+
+    def _show(self, statement: ShowDiagnostics) -> Rows | None:
+        if self._left is None:
+            return None
+        if statement.count:
+            name = f"@@session.{statement.what[:-1]}_count"
+            return Rows((Column(name, ColumnType.LONGLONG, 20),), [(len(self._left),)])
+        end = None if statement.limit is None else statement.offset + statement.limit
+        return Rows(_COLUMNS, [("Error", error.code, error.message) for error in self._left[statement.offset : end]])

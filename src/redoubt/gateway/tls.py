@@ -1,0 +1,80 @@
+"""TLS at the door: certificate and key, tried out before the first client does."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+import structlog
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_log = structlog.get_logger(__name__)
+
+
+class TlsError(Exception):
+    """Certificate or key cannot be used; the text names the file and the cause."""
+
+
+@dataclass(frozen=True)
+class Tls:
+    """What a gateway offers: how to encrypt, and whether clients may do without."""
+
+    context: ssl.SSLContext
+    required: bool = False
+
+
+def load_tls(certificate: Path, key: Path, *, required: bool = False) -> Tls:
+    """Read two PEM files: the certificate, with those between it and its root if there are any, and its key.
+
+    Raises TlsError. A certificate that clients will not like, as one that has expired, is only warned of in the log.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    _try_to_read(certificate, key)
+    try:
+        client.load_verify_locations(certificate)
+    except ssl.SSLError as error:
+        raise TlsError(f"tls_certificate {certificate}: no certificate in PEM form ({error.reason})") from error
+    try:
+        context.load_cert_chain(certificate, key, password=lambda: _refuse_password(key))
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise TlsError(f"tls_key {key}: not the key of the certificate {certificate}") from error
+        cause = error.reason or "no private key in PEM form"
+        raise TlsError(f"tls_key {key}, for the certificate {certificate}: {cause}") from error
+    if flaw := _flaw(context, client):
+        _log.warning("the certificate will be refused by clients that check it", file=str(certificate), cause=flaw)
+    return Tls(context, required)
+
+
+def _try_to_read(certificate: Path, key: Path) -> None:
+    for name, path in (("tls_certificate", certificate), ("tls_key", key)):
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            raise TlsError(f"{name} {path}: {error.strerror}") from error
+
+
+def _refuse_password(key: Path) -> NoReturn:
+    raise TlsError(f"tls_key {key}: encrypted with a password, which nobody is there to type; decrypt the file")
+
+
+def _flaw(server: ssl.SSLContext, client: ssl.SSLContext) -> str | None:
+    """Return what a client that trusts this very certificate finds wrong with it: a handshake in memory tells."""
+    client.check_hostname = False
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    near = server.wrap_bio(to_server, to_client, server_side=True)
+    far = client.wrap_bio(to_client, to_server)
+    for side in (far, near, far):
+        try:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+        except ssl.SSLCertVerificationError as error:
+            return error.verify_message
+    return None

@@ -1,0 +1,1 @@
+"""The same statements through every client that people use."""

@@ -1,0 +1,4 @@
+// mysql2 as most people use it.
+"use strict";
+
+require("./sessions")(require("mysql2"), (user) => ({ user }));

@@ -1,0 +1,82 @@
+"""Every client gives the same answers, in plain text and in TLS."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.clients.drivers import (
+    Answers,
+    Request,
+    through_asyncmy,
+    through_connector,
+    through_pymysql,
+    through_sqlalchemy,
+)
+from tests.clients.mariadb import through_mariadb
+from tests.clients.suite import SESSIONS
+
+ROOT = Path(__file__).parents[2]
+NODE = Path(__file__).parent / "node"
+
+
+def program(*command: str) -> Callable[[Request], Answers]:
+    """A driver in a process of its own."""
+
+    def run(request: Request) -> Answers:
+        given = json.dumps(request)
+        ran = subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=60, cwd=ROOT)
+        assert ran.returncode == 0, ran.stderr
+        answers: Answers = json.loads(ran.stdout)
+        return answers
+
+    return run
+
+
+@dataclass(frozen=True)
+class Client:
+    """A client, and what it does not tell of a result; all else it tells as the others do."""
+
+    name: str
+    run: Callable[[Request], Answers]
+    silent: frozenset[str] = frozenset()
+
+
+# Here, and only here, stands in what clients differ. Numbers come as numbers or as texts, and are compared as texts.
+CLIENTS = (
+    Client("mariadb", through_mariadb, frozenset({"types"})),  # prints none
+    Client("pymysql", through_pymysql, frozenset({"sqlstate"})),  # reads over it
+    Client("connector", through_connector),
+    Client("connector_cext", program(sys.executable, "-m", "tests.clients.connector_cext")),
+    Client("asyncmy", through_asyncmy),
+    Client("sqlalchemy", through_sqlalchemy, frozenset({"sqlstate"})),  # PyMySQL's
+    Client("mysql2", program("node", str(NODE / "mysql2.js"))),
+    Client("oceanbase", program("node", str(NODE / "oceanbase.js"))),
+)
+ROW_WARNINGS_UNTOLD = ("mysql2", "oceanbase")  # the number of warnings of a result set
+
+
+def _told(client: Client, result: dict[str, Any]) -> dict[str, Any]:
+    """What a client tells of a result."""
+    silent = client.silent | ({"warnings"} if client.name in ROW_WARNINGS_UNTOLD and "rows" in result else set())
+    return {key: value for key, value in result.items() if key not in silent}
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
+def test_every_client_shows_the_same(matrix: Request, client: Client) -> None:
+    """Columns, types, rows, affected rows, warnings, codes and SQLSTATEs: all that a client tells."""
+    answers = client.run(matrix)
+
+    expected, found = [], []
+    for session, shown in zip(SESSIONS, answers, strict=True):
+        for step, results in zip(session.steps, shown, strict=True):
+            expected.append((session.user, step.sql, [_told(client, result) for result in step.results]))
+            found.append((session.user, step.sql, [_told(client, result) for result in results]))
+    assert found == expected
