@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from redoubt.model import rounds
+from redoubt.model import pieces, rounds
 from redoubt.model.rounds import ALLOWED, Round, RoundStatus, RoundTransitionError, TenantRound
 
 START = 1_000
@@ -41,7 +41,8 @@ def test_the_first_round_is_number_one() -> None:
         start_scn=START,
         create_date=20260102,
         destination="file:///backup",
-        tenants={1001: TenantRound(1001), 1002: TenantRound(1002)},
+        tenants={1001: TenantRound(1001, start_scn=START), 1002: TenantRound(1002, start_scn=START)},
+        pieces=(pieces.begun(0, 20260102, START, TENANTS),),
     )
 
     assert expected == begun()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pymysql
 
 from redoubt.catalog import schema, tables
 from redoubt.catalog.session import CatalogSession
-from redoubt.model.pieces import PieceStatus, piece_of
+from redoubt.model.pieces import Piece, PieceStatus, TenantPiece
 from redoubt.model.rounds import Round, RoundStatus, TenantRound
 
 if TYPE_CHECKING:
@@ -63,36 +64,52 @@ class Catalog:
     def load_round(self) -> Round | None:
         """The present or last round, None in a catalog that is new."""
         with self._session.cursor() as cursor:
-            cursor.execute(f"SELECT {', '.join(tables.STATUS_COLUMNS)} FROM {tables.STATUS_TABLE}")
-            rows = [dict(zip(tables.STATUS_COLUMNS, row, strict=True)) for row in cursor.fetchall()]
-        whole = next((row for row in rows if row["tenant_id"] == SYS_TENANT_ID), None)
-        if whole is None:
-            return None
+            rows = _rows(cursor, tables.STATUS_TABLE, tables.STATUS_COLUMNS)
+            whole = next((row for row in rows if row["tenant_id"] == SYS_TENANT_ID), None)
+            if whole is None:
+                return None
+            number = whole["log_archive_round"]
+            parts = _rows(
+                cursor, tables.PIECE_TABLE, tables.PIECE_COLUMNS, "WHERE round_id = %s AND copy_id = 0", number
+            )
         return Round(
-            round_id=whole["log_archive_round"],
+            round_id=number,
             status=RoundStatus(whole["status"]),
             start_scn=whole["start_scn"],
             create_date=whole["create_date"],
             destination=whole["backup_dest"],
             comment=whole["comment"],
             tenants={row["tenant_id"]: _tenant_round(row) for row in rows if row is not whole},
+            checkpoint_scn=whole["checkpoint_scn"],
+            last_piece_id=whole["backup_piece_id"],
+            pieces=_pieces(parts),
         )
 
-    def save_round(self, now: Round) -> None:
-        """Bring the catalog to `now`: status rows, piece rows, and in STOP the history."""
+    def save_round(self, now: Round, before: Round | None = None) -> None:
+        """Bring the catalog to `now`: status rows, piece rows, and in STOP the history.
+
+        `before` is what was saved last: pieces that are as they were then are not written again.
+        """
         cause = now.comment or next((part.comment for part in now.tenants.values() if part.comment), "")
-        sums = TenantRound(SYS_TENANT_ID, now.status, now.checkpoint_scn, now.input_bytes, now.output_bytes, cause)
-        parts = [sums, *now.tenants.values()]
+        sums = TenantRound(
+            SYS_TENANT_ID, now.status, now.checkpoint_scn, now.input_bytes, now.output_bytes, cause, now.start_scn
+        )
+        rows = [_status_row(now, part) for part in (sums, *now.tenants.values())]
         stopped = now.status is RoundStatus.STOP and now.round_id > 0
+        known = before.pieces if before is not None and before.round_id == now.round_id else ()
+        pieces = [row for piece in now.pieces if piece not in known for row in _piece_rows(now, piece)]
         with self._session.transaction() as cursor:
             cursor.execute(f"DELETE FROM {tables.STATUS_TABLE} WHERE tenant_id <> %s", (SYS_TENANT_ID,))
-            live = [sums] if stopped else parts
-            _replace(cursor, tables.STATUS_TABLE, tables.STATUS_COLUMNS, [_status_row(now, part) for part in live])
-            if now.round_id > 0:
-                _replace(cursor, tables.PIECE_TABLE, tables.PIECE_COLUMNS, [_piece_row(now, part) for part in parts])
+            _replace(cursor, tables.STATUS_TABLE, tables.STATUS_COLUMNS, rows[:1] if stopped else rows)
+            _replace(cursor, tables.PIECE_TABLE, tables.PIECE_COLUMNS, pieces)
             if stopped:
-                rows = [_status_row(now, part) for part in parts]
                 _replace(cursor, tables.HISTORY_TABLE, tables.STATUS_COLUMNS, rows)
+
+    def save_departure(self, now: Round, tenant: TenantRound) -> None:
+        """Put into the history how far a tenant's part of a round came that goes on without it."""
+        gone = replace(tenant, status=RoundStatus.STOP)
+        with self._session.transaction() as cursor:
+            _replace(cursor, tables.HISTORY_TABLE, tables.STATUS_COLUMNS, [_status_row(now, gone)])
 
     def round_before(self, round_id: int, destination: str) -> int | None:
         """The last round before a round in a destination, None if there is none."""
@@ -123,7 +140,33 @@ def _tenant_round(row: dict[str, Any]) -> TenantRound:
         input_bytes=row["input_bytes"],
         output_bytes=row["output_bytes"],
         comment=row["comment"],
+        start_scn=row["start_scn"],
     )
+
+
+def _pieces(rows: list[dict[str, Any]]) -> tuple[Piece, ...]:
+    """The pieces of a round from their rows, in order."""
+    found = {}
+    for row in sorted(rows, key=lambda row: (row["backup_piece_id"], row["tenant_id"])):
+        if row["tenant_id"] == SYS_TENANT_ID:
+            found[row["backup_piece_id"]] = Piece(
+                piece_id=row["backup_piece_id"],
+                create_date=row["create_date"],
+                start_scn=row["start_scn"],
+                status=PieceStatus(row["status"]),
+                switch_scn=row["switch_scn"],
+                tenants={},
+            )
+        else:
+            found[row["backup_piece_id"]].tenants[row["tenant_id"]] = TenantPiece(
+                tenant_id=row["tenant_id"],
+                start_scn=row["start_scn"],
+                status=PieceStatus(row["status"]),
+                checkpoint_scn=row["checkpoint_scn"],
+                input_bytes=row["input_bytes"],
+                output_bytes=row["output_bytes"],
+            )
+    return tuple(found.values())
 
 
 def _status_row(now: Round, part: TenantRound) -> dict[str, Any]:
@@ -132,9 +175,9 @@ def _status_row(now: Round, part: TenantRound) -> dict[str, Any]:
         "incarnation": INCARNATION,
         "log_archive_round": now.round_id,
         "status": str(part.status),
-        "start_piece_id": 0,
-        "backup_piece_id": 0,
-        "start_scn": now.start_scn,
+        "start_piece_id": now.start_piece_id,
+        "backup_piece_id": now.last_piece_id,
+        "start_scn": part.start_scn,
         "checkpoint_scn": part.checkpoint_scn,
         "input_bytes": part.input_bytes,
         "output_bytes": part.output_bytes,
@@ -145,27 +188,39 @@ def _status_row(now: Round, part: TenantRound) -> dict[str, Any]:
     }
 
 
-def _piece_row(now: Round, part: TenantRound) -> dict[str, Any]:
-    status = piece_of(now.status)
+def _piece_rows(now: Round, piece: Piece) -> list[dict[str, Any]]:
+    """A row for the cluster, and one for each tenant."""
+    whole = TenantPiece(
+        SYS_TENANT_ID, piece.start_scn, piece.status, piece.checkpoint_scn, piece.input_bytes, piece.output_bytes
+    )
+    return [_piece_row(now, piece, part) for part in (whole, *piece.tenants.values())]
+
+
+def _piece_row(now: Round, piece: Piece, part: TenantPiece) -> dict[str, Any]:
     return {
         "incarnation": INCARNATION,
         "tenant_id": part.tenant_id,
         "round_id": now.round_id,
-        "backup_piece_id": 0,
+        "backup_piece_id": piece.piece_id,
         "copy_id": 0,
-        "create_date": now.create_date,
-        "start_scn": now.start_scn,
+        "create_date": piece.create_date,
+        "start_scn": part.start_scn,
         "checkpoint_scn": part.checkpoint_scn,
-        "max_scn": part.checkpoint_scn if status is PieceStatus.FROZEN else tables.MAX_SCN,
-        "status": str(status),
+        "max_scn": part.checkpoint_scn if part.status is PieceStatus.FROZEN else tables.MAX_SCN,
+        "status": str(part.status),
         "file_status": "AVAILABLE",
         "compatible": _COMPATIBLE,
-        "start_piece_id": 0,
+        "start_piece_id": now.start_piece_id,
         "backup_dest": now.destination,
-        "switch_scn": 0,
+        "switch_scn": piece.switch_scn,
         "input_bytes": part.input_bytes,
         "output_bytes": part.output_bytes,
     }
+
+
+def _rows(cursor: Cursor, table: str, columns: tuple[str, ...], where: str = "", *values: Any) -> list[dict[str, Any]]:
+    cursor.execute(f"SELECT {', '.join(columns)} FROM {table} {where}", values)
+    return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
 
 def _replace(cursor: Cursor, table: str, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:

@@ -1,16 +1,20 @@
 """Pieces of a round: what state one is in, and what may follow (OceanBase 3.x). Pure.
 
-A round without a piece interval is one piece, number 0. A piece only goes forward, and is FROZEN when nothing more will
-be written to it.
+A round without a piece interval is one piece, number 0. With one, the round goes on in a new piece from time to time:
+the piece becomes FREEZING, and each tenant's log goes on in the next one from the first place on that is not before
+the switch; when its small segments are merged and its manifest is written, the piece is FROZEN. Invariants, which every
+function here keeps:
+
+- A piece only goes forward: ACTIVE, FREEZING, FROZEN; so does each tenant's part of it.
+- A piece is FROZEN exactly when it was FREEZING and every tenant's part is FROZEN.
+- A tenant's checkpoint never goes back.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-
-from redoubt.model.rounds import RoundStatus
 
 _KEY = re.compile(r"(?P<round>[1-9][0-9]*)(?:_(?P<piece>[1-9][0-9]*)_(?P<date>[0-9]{8}))?\Z", re.ASCII)
 
@@ -47,11 +51,117 @@ class PieceStatus(StrEnum):
     FROZEN = "FROZEN"
 
 
-def piece_of(status: RoundStatus) -> PieceStatus:
-    """The state of a round's last piece: it freezes as the round stops, whatever came before.
+@dataclass(frozen=True)
+class TenantPiece:
+    """A tenant's part of a piece. SCNs in ns since the epoch (0: nothing yet), sizes in bytes.
 
-    While it is FREEZING its small segments are merged and its manifest is written.
+    `start_scn` is 0 until the tenant's log goes on in this piece.
     """
-    if status is RoundStatus.STOP:
-        return PieceStatus.FROZEN
-    return PieceStatus.FREEZING if status is RoundStatus.STOPPING else PieceStatus.ACTIVE
+
+    tenant_id: int
+    start_scn: int = 0
+    status: PieceStatus = PieceStatus.ACTIVE
+    checkpoint_scn: int = 0
+    input_bytes: int = 0
+    output_bytes: int = 0
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether some of the tenant's log belongs to this piece, or will."""
+        return self.start_scn > 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is something left to be done for it."""
+        return self.has_begun and self.status is not PieceStatus.FROZEN
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of the cluster's round; `piece_id` is 0 in a round without a piece interval. Times as in TenantPiece.
+
+    `switch_scn` is the SCN from which on log belongs to the next piece, 0 while there is none.
+    """
+
+    piece_id: int
+    create_date: int
+    start_scn: int
+    status: PieceStatus = PieceStatus.ACTIVE
+    switch_scn: int = 0
+    tenants: dict[int, TenantPiece] = field(default_factory=dict)
+
+    @property
+    def checkpoint_scn(self) -> int:
+        """Up to where every tenant's log is durable; of a FROZEN piece, the latest end."""
+        ends = [part.checkpoint_scn for part in self.tenants.values()]
+        return max(ends, default=0) if self.status is PieceStatus.FROZEN else min(ends, default=0)
+
+    @property
+    def input_bytes(self) -> int:
+        """Bytes of log archived, over all tenants."""
+        return sum(part.input_bytes for part in self.tenants.values())
+
+    @property
+    def output_bytes(self) -> int:
+        """Bytes of objects written for it, over all tenants."""
+        return sum(part.output_bytes for part in self.tenants.values())
+
+    def key(self, round_id: int) -> PieceKey:
+        """What its folders are named by."""
+        return PieceKey(round_id, self.piece_id, self.create_date) if self.piece_id else PieceKey(round_id)
+
+
+def begun(piece_id: int, create_date: int, start_scn: int, tenants: list[int]) -> Piece:
+    """The first piece of a round, in which every tenant's log begins."""
+    parts = {tenant_id: TenantPiece(tenant_id, start_scn) for tenant_id in tenants}
+    return Piece(piece_id, create_date, start_scn, tenants=parts)
+
+
+def following(now: Piece, create_date: int, tenants: list[int]) -> Piece:
+    """The piece after one that has been told where to end; no tenant's log is in it yet."""
+    parts = {tenant_id: TenantPiece(tenant_id) for tenant_id in tenants}
+    return Piece(now.piece_id + 1, create_date, now.switch_scn, tenants=parts)
+
+
+def freezing(now: Piece, switch_scn: int = 0) -> Piece:
+    """Nothing is to be added to the piece, but for what is before `switch_scn`."""
+    if now.status is not PieceStatus.ACTIVE:
+        return now
+    parts = {key: replace(part, status=PieceStatus.FREEZING) for key, part in now.tenants.items()}
+    return _settled(replace(now, status=PieceStatus.FREEZING, switch_scn=switch_scn, tenants=parts))
+
+
+def tenant_begun(now: Piece, tenant_id: int, start_scn: int) -> Piece:
+    """A tenant's log goes on in this piece, from `start_scn`."""
+    part = now.tenants.get(tenant_id) or TenantPiece(tenant_id, status=_open(now.status))
+    if part.has_begun or now.status is PieceStatus.FROZEN:
+        return now
+    return _with(now, replace(part, start_scn=start_scn, checkpoint_scn=start_scn))
+
+
+def progressed(now: Piece, tenant_id: int, checkpoint_scn: int, input_bytes: int, output_bytes: int) -> Piece:
+    """A tenant's log is durable up to `checkpoint_scn`, in so many bytes."""
+    part = now.tenants[tenant_id]
+    scn = max(part.checkpoint_scn, checkpoint_scn)
+    return _with(now, replace(part, checkpoint_scn=scn, input_bytes=input_bytes, output_bytes=output_bytes))
+
+
+def tenant_frozen(now: Piece, tenant_id: int, end_scn: int = 0) -> Piece:
+    """A tenant's part of the piece is complete. One that never began is empty, at `end_scn`."""
+    part = now.tenants[tenant_id]
+    if not part.has_begun:
+        part = replace(part, start_scn=end_scn, checkpoint_scn=end_scn)
+    return _settled(_with(now, replace(part, status=PieceStatus.FROZEN)))
+
+
+def _open(status: PieceStatus) -> PieceStatus:
+    return PieceStatus.FREEZING if status is PieceStatus.FREEZING else PieceStatus.ACTIVE
+
+
+def _with(now: Piece, part: TenantPiece) -> Piece:
+    return replace(now, tenants=now.tenants | {part.tenant_id: part})
+
+
+def _settled(now: Piece) -> Piece:
+    is_done = all(part.status is PieceStatus.FROZEN for part in now.tenants.values())
+    return replace(now, status=PieceStatus.FROZEN) if is_done and now.status is PieceStatus.FREEZING else now

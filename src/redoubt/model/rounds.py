@@ -3,15 +3,22 @@
 A round belongs to the cluster; every user tenant has its own row in it. Invariants, which every function here keeps:
 
 - A round's status moves only along `ALLOWED`.
-- All tenants of a round have the same start. The cluster is DOING when every tenant's archive has reached that start.
-- A tenant's checkpoint never goes back. The cluster's is the least of its tenants'.
+- All tenants that were there when the round began have the same start; one that joins later has its own. The cluster is
+  DOING when every tenant's archive has reached the start; a tenant that joins, when it has caught up with the others.
+- A tenant's checkpoint never goes back. The cluster's is the least of the tenants', and doesn't either: it waits for a
+  tenant that joins.
+- At most one piece is FREEZING while the last one is ACTIVE; pieces are numbered without a gap.
 - What INTERRUPTED a round stays on record in `comment` until a new round begins.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+
+from redoubt.model import pieces
+from redoubt.model.pieces import Piece, PieceStatus
 
 
 class RoundStatus(StrEnum):
@@ -48,13 +55,15 @@ class TenantRound:
     input_bytes: int = 0
     output_bytes: int = 0
     comment: str = ""
+    start_scn: int = 0
 
 
 @dataclass(frozen=True)
 class Round:
-    """A round of the cluster. `piece_id` is 0: a round without a piece interval is one piece. Times as in TenantRound.
+    """A round of the cluster. Times as in TenantRound; `pieces` are all of the round's, in order.
 
-    `create_date` is the local day on which the round began, as the number YYYYMMDD.
+    `create_date` is the local day on which the round began, as the number YYYYMMDD. `last_piece_id` is the highest
+    number that a piece ever had, 0 if there never was one.
     """
 
     round_id: int = 0
@@ -64,6 +73,9 @@ class Round:
     destination: str = ""
     comment: str = ""
     tenants: dict[int, TenantRound] = field(default_factory=dict)
+    checkpoint_scn: int = 0
+    last_piece_id: int = 0
+    pieces: tuple[Piece, ...] = ()
 
     @property
     def is_archiving(self) -> bool:
@@ -71,9 +83,9 @@ class Round:
         return self.status in {RoundStatus.BEGINNING, RoundStatus.DOING}
 
     @property
-    def checkpoint_scn(self) -> int:
-        """Up to where every tenant's log is durable in the destination."""
-        return min((tenant.checkpoint_scn for tenant in self.tenants.values()), default=0)
+    def start_piece_id(self) -> int:
+        """The number of the round's first piece, 0 for a round without a piece interval."""
+        return self.pieces[0].piece_id if self.pieces else 0
 
     @property
     def input_bytes(self) -> int:
@@ -85,35 +97,112 @@ class Round:
         """Bytes of objects written for it, over all tenants."""
         return sum(tenant.output_bytes for tenant in self.tenants.values())
 
+    def piece(self, piece_id: int) -> Piece | None:
+        """The piece of a number, None if the round has none."""
+        return next((piece for piece in self.pieces if piece.piece_id == piece_id), None)
 
-def begin(last: Round, *, tenants: list[int], start_scn: int, create_date: int, destination: str) -> Round:
-    """The round after `last`, BEGINNING now. Raises RoundTransitionError unless `last` is in STOP."""
+    def open_pieces(self, tenant_id: int) -> list[Piece]:
+        """The pieces in which something is left to be done for a tenant, in order."""
+        return [piece for piece in self.pieces if tenant_id in piece.tenants and piece.tenants[tenant_id].is_open]
+
+
+def begin(
+    last: Round,
+    *,
+    tenants: list[int],
+    start_scn: int,
+    create_date: int,
+    destination: str,
+    has_pieces: bool = False,
+) -> Round:
+    """The round after `last`, BEGINNING now; one without tenants is DOING. RoundTransitionError unless in STOP."""
     _check(last.status, RoundStatus.BEGINNING)
+    piece_id = last.last_piece_id + 1 if has_pieces else 0
     return Round(
         round_id=last.round_id + 1,
-        status=RoundStatus.BEGINNING,
+        status=RoundStatus.BEGINNING if tenants else RoundStatus.DOING,
         start_scn=start_scn,
         create_date=create_date,
         destination=destination,
-        tenants={tenant_id: TenantRound(tenant_id) for tenant_id in tenants},
+        tenants={tenant_id: TenantRound(tenant_id, start_scn=start_scn) for tenant_id in tenants},
+        checkpoint_scn=0 if tenants else start_scn,
+        last_piece_id=max(last.last_piece_id, piece_id),
+        pieces=(pieces.begun(piece_id, create_date, start_scn, tenants),),
     )
 
 
-def progressed(now: Round, tenant_id: int, checkpoint_scn: int, input_bytes: int, output_bytes: int) -> Round:
-    """A tenant's archive is durable up to `checkpoint_scn`; may turn the tenant and the cluster to DOING."""
+def joined(now: Round, tenant_id: int, start_scn: int) -> Round:
+    """A tenant has been created while the round archives; its log from `start_scn` on belongs to the last piece."""
+    tenant = TenantRound(tenant_id, start_scn=start_scn)
+    last = pieces.tenant_begun(now.pieces[-1], tenant_id, start_scn)
+    return replace(_with_tenant(now, tenant), pieces=(*now.pieces[:-1], last))
+
+
+def left(now: Round, tenant_id: int) -> Round:
+    """A tenant is gone: its pieces are complete as they are, and the others go on without it."""
+    gone = now.tenants[tenant_id]
+    tenants = {key: tenant for key, tenant in now.tenants.items() if key != tenant_id}
+    now = replace(_frozen_for(now, tenant_id, gone.checkpoint_scn), tenants=tenants)
+    if now.status is RoundStatus.STOPPING:
+        return _stopped_if_all_are(now)
+    return _advanced(now)
+
+
+def ticked(now: Round, scn: int) -> Round:
+    """Time has passed in a round without tenants: nothing is missing up to `scn`."""
+    if now.tenants or now.status is not RoundStatus.DOING:
+        return now
+    return replace(now, checkpoint_scn=max(now.checkpoint_scn, scn))
+
+
+def progressed(
+    now: Round, tenant_id: int, checkpoint_scn: int, input_bytes: int, output_bytes: int, piece_id: int = 0
+) -> Round:
+    """A tenant's archive is durable up to `checkpoint_scn`; may turn the tenant and the cluster to DOING.
+
+    The bytes are those of the piece.
+    """
+    now = _with_piece(
+        now, piece_id, lambda piece: pieces.progressed(piece, tenant_id, checkpoint_scn, input_bytes, output_bytes)
+    )
+    parts = [piece.tenants[tenant_id] for piece in now.pieces if tenant_id in piece.tenants]
     tenant = now.tenants[tenant_id]
     tenant = replace(
         tenant,
         checkpoint_scn=max(tenant.checkpoint_scn, checkpoint_scn),
-        input_bytes=input_bytes,
-        output_bytes=output_bytes,
+        input_bytes=sum(part.input_bytes for part in parts),
+        output_bytes=sum(part.output_bytes for part in parts),
     )
-    if tenant.status is RoundStatus.BEGINNING and tenant.checkpoint_scn >= now.start_scn:
+    if tenant.status is RoundStatus.BEGINNING and tenant.checkpoint_scn >= _goal(now, tenant):
         tenant = replace(tenant, status=RoundStatus.DOING)
-    now = _with_tenant(now, tenant)
-    if now.status is RoundStatus.BEGINNING and all(t.status is RoundStatus.DOING for t in now.tenants.values()):
-        now = replace(now, status=RoundStatus.DOING)
-    return now
+    return _advanced(_with_tenant(now, tenant))
+
+
+def switched(now: Round, switch_scn: int, create_date: int) -> Round:
+    """The round goes on in a new piece: log from `switch_scn` on belongs to it. See `may_switch`."""
+    if not may_switch(now):
+        raise RoundTransitionError(f"round {now.round_id} in {now.status} cannot go on in a new piece now")
+    last = pieces.freezing(now.pieces[-1], switch_scn)
+    following = pieces.following(last, create_date, list(now.tenants))
+    return replace(now, last_piece_id=following.piece_id, pieces=(*now.pieces[:-1], last, following))
+
+
+def may_switch(now: Round) -> bool:
+    """Whether the round can go on in a new piece: it has pieces, is DOING, and no older one is FREEZING."""
+    if now.status is not RoundStatus.DOING or not now.start_piece_id:
+        return False
+    return all(piece.status is PieceStatus.FROZEN for piece in now.pieces[:-1])
+
+
+def piece_begun(now: Round, tenant_id: int, piece_id: int, scn: int) -> Round:
+    """A tenant's log goes on in a piece, from `scn`."""
+    return _with_piece(now, piece_id, lambda piece: pieces.tenant_begun(piece, tenant_id, scn))
+
+
+def piece_frozen(now: Round, tenant_id: int, piece_id: int) -> Round:
+    """A tenant's part of a piece is complete."""
+    now = _with_piece(now, piece_id, lambda piece: pieces.tenant_frozen(piece, tenant_id))
+    return _joined_up(now)
 
 
 def interrupted(now: Round, tenant_id: int, cause: str) -> Round:
@@ -138,12 +227,16 @@ def troubled(now: Round, tenant_id: int, cause: str) -> Round:
 
 
 def stopping(now: Round) -> Round:
-    """The round is to stop; every tenant with it. Raises RoundTransitionError in STOP and STOPPING."""
+    """The round is to stop; every tenant with it. Raises RoundTransitionError in STOP and STOPPING.
+
+    One without tenants has nothing to wait for, and is in STOP.
+    """
     if now.status is RoundStatus.STOPPING:
         raise RoundTransitionError("the round is stopping already")
     _check(now.status, RoundStatus.STOPPING)
     tenants = {i: replace(tenant, status=RoundStatus.STOPPING) for i, tenant in now.tenants.items()}
-    return replace(now, status=RoundStatus.STOPPING, tenants=tenants)
+    frozen = tuple(pieces.freezing(piece) for piece in now.pieces)
+    return _stopped_if_all_are(replace(now, status=RoundStatus.STOPPING, tenants=tenants, pieces=frozen))
 
 
 def tenant_stopped(now: Round, tenant_id: int, comment: str = "") -> Round:
@@ -152,9 +245,45 @@ def tenant_stopped(now: Round, tenant_id: int, comment: str = "") -> Round:
     tenant = now.tenants[tenant_id]
     tenant = replace(tenant, status=RoundStatus.STOP, comment=comment or tenant.comment)
     now = replace(_with_tenant(now, tenant), comment=now.comment or comment)
-    if all(t.status is RoundStatus.STOP for t in now.tenants.values()):
-        now = replace(now, status=RoundStatus.STOP)
-    return now
+    return _stopped_if_all_are(_frozen_for(now, tenant_id, tenant.checkpoint_scn))
+
+
+def _goal(now: Round, tenant: TenantRound) -> int:
+    """What a BEGINNING tenant has to reach: the start, or the others if it joined a round that was under way."""
+    return max(tenant.start_scn, now.checkpoint_scn) if now.status is RoundStatus.DOING else tenant.start_scn
+
+
+def _advanced(now: Round) -> Round:
+    """The cluster's checkpoint and status, as its tenants' say."""
+    if now.status is RoundStatus.BEGINNING and all(t.status is RoundStatus.DOING for t in now.tenants.values()):
+        now = replace(now, status=RoundStatus.DOING)
+    ends = [tenant.checkpoint_scn for tenant in now.tenants.values()]
+    return replace(now, checkpoint_scn=max(now.checkpoint_scn, min(ends, default=0)))
+
+
+def _stopped_if_all_are(now: Round) -> Round:
+    is_over = all(tenant.status is RoundStatus.STOP for tenant in now.tenants.values())
+    return replace(now, status=RoundStatus.STOP) if is_over else now
+
+
+def _frozen_for(now: Round, tenant_id: int, end_scn: int) -> Round:
+    """All pieces of a tenant are complete, those that it never began at `end_scn`."""
+    frozen = tuple(
+        pieces.tenant_frozen(piece, tenant_id, end_scn) if tenant_id in piece.tenants else piece for piece in now.pieces
+    )
+    return _joined_up(replace(now, pieces=frozen))
+
+
+def _joined_up(now: Round) -> Round:
+    """Each piece begins where the one before it ended, as soon as that is known."""
+    before: Piece | None = None
+    joined_up = []
+    for piece in now.pieces:
+        if before is not None and before.status is PieceStatus.FROZEN and before.tenants:
+            piece = replace(piece, start_scn=before.checkpoint_scn)  # noqa: PLW2901 - the same piece, corrected
+        joined_up.append(piece)
+        before = piece
+    return replace(now, pieces=tuple(joined_up))
 
 
 def _check(now: RoundStatus, then: RoundStatus) -> None:
@@ -164,3 +293,8 @@ def _check(now: RoundStatus, then: RoundStatus) -> None:
 
 def _with_tenant(now: Round, tenant: TenantRound) -> Round:
     return replace(now, tenants=now.tenants | {tenant.tenant_id: tenant})
+
+
+def _with_piece(now: Round, piece_id: int, change: Callable[[Piece], Piece]) -> Round:
+    changed = tuple(change(piece) if piece.piece_id == piece_id else piece for piece in now.pieces)
+    return replace(now, pieces=changed)
