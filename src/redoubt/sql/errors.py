@@ -1,8 +1,8 @@
 """The errors that a client sees, with OceanBase's codes, SQLSTATEs and texts.
 
 `SqlError` is the only exception that a statement's handler may let out; the gateway turns it into an error packet. The
-functions below it are the errors that OceanBase's log backup knows (number and text as in its `ob_errno.def`); where
-the text leaves room, they add what to do next.
+functions below it are the errors that OceanBase's log backup knows, number, SQLSTATE and text as in its `ob_errno.def`
+of 3.1.5. A `hint`, or a `why`, stands behind OceanBase's text and a colon: what to do next.
 """
 
 from __future__ import annotations
@@ -33,14 +33,34 @@ def no_privilege() -> SqlError:
     )
 
 
-def not_supported(what: str) -> SqlError:
+def invalid_argument(to: str, hint: str = "") -> SqlError:
+    """OB_INVALID_ARGUMENT (4002 inside): what is said to `to`, a parameter or a statement, cannot be read."""
+    return SqlError(1210, "HY000", _with_hint(f"Incorrect arguments to {to}", hint))
+
+
+def not_supported(what: str, hint: str = "") -> SqlError:
     """OB_NOT_SUPPORTED (4007 inside): the state of the cluster does not allow `what`."""
-    return SqlError(1235, "0A000", f"{what} is not supported")
+    return SqlError(1235, "0A000", _with_hint(f"{what} is not supported", hint))
+
+
+def not_supported_text(text: str, hint: str = "") -> SqlError:
+    """OB_NOT_SUPPORTED, where OceanBase's `text` stands before "not supported" without "is"."""
+    return SqlError(1235, "0A000", _with_hint(f"{text} not supported", hint))
+
+
+def not_supported_feature(hint: str = "") -> SqlError:
+    """OB_NOT_SUPPORTED as OceanBase says it when it says no more: of what it knows the words and nothing else."""
+    return SqlError(1235, "0A000", _with_hint("Not supported feature or function", hint))
+
+
+def not_allowed(what: str, hint: str = "") -> SqlError:
+    """OB_OP_NOT_ALLOW: `what` cannot be done now, or not at all."""
+    return SqlError(4179, "HY000", _with_hint(f"{what} not allowed", hint))
 
 
 def invalid_config(hint: str = "") -> SqlError:
     """OB_INVALID_CONFIG: a parameter's value is not one that it can have."""
-    return SqlError(4147, "HY000", f"Invalid config: {hint}" if hint else "Invalid config")
+    return SqlError(4147, "HY000", _with_hint("Invalid config", hint))
 
 
 def unknown_config() -> SqlError:
@@ -63,6 +83,121 @@ def backup_in_progress() -> SqlError:
     return SqlError(
         9036, "HY000", "Backup is in progress: run ALTER SYSTEM NOARCHIVELOG first and wait for STATUS = 'STOP'"
     )
+
+
+def backup_can_not_start(status: str) -> SqlError:
+    """OB_BACKUP_CAN_NOT_START: a data backup while the log backup's STATUS is not DOING but `status`."""
+    return SqlError(
+        9040, "HY000", f"backup can not start, because log archive is not doing. log archive status : {status}."
+    )
+
+
+def cancel_backup_not_allowed(hint: str = "") -> SqlError:
+    """CANCEL BACKUP of a data backup that cannot be cancelled."""
+    return SqlError(9041, "HY000", _with_hint("cancel backup do not allow", hint))
+
+
+def delete_in_progress(hint: str = "") -> SqlError:
+    """A deletion while another one is under way."""
+    return SqlError(9044, "HY000", _with_hint("delete backup data is in progress", hint))
+
+
+def delete_backup_set_not_allowed(hint: str = "") -> SqlError:
+    """DELETE BACKUPSET of a set that is the last one, or needed."""
+    return SqlError(9045, "HY000", _with_hint("delete backup set do not allow", hint))
+
+
+def backup_already_stopped(hint: str = "") -> SqlError:
+    """CANCEL BACKUP while no data backup runs."""
+    return SqlError(9049, "HY000", _with_hint("backup status is stopped, can not cancel", hint))
+
+
+def backup_mount_file_not_valid(why: str = "") -> SqlError:
+    """The file that shows the destination to be mounted is missing or not the round's."""
+    return SqlError(9051, "HY000", _with_hint("backup mount file is not valid", why))
+
+
+def clean_info_not_match(hint: str = "") -> SqlError:
+    """A deletion is not the one that was begun."""
+    return SqlError(9052, "HY000", _with_hint("backup clean info not match", hint))
+
+
+def cancel_delete_not_allowed(hint: str = "") -> SqlError:
+    """CANCEL DELETE BACKUP while nothing is deleted, or too late."""
+    return SqlError(9053, "HY000", _with_hint("cancel delete backup do not allow", hint))
+
+
+def clean_info_not_exists(hint: str = "") -> SqlError:
+    """No deletion is known of that number."""
+    return SqlError(9054, "HY000", _with_hint("backup clean info not exists", hint))
+
+
+def backup_region_not_set(why: str) -> SqlError:
+    """OB_CANNOT_SET_BACKUP_REGION."""
+    return SqlError(9057, "HY000", f"can not set backup region, because {why}")
+
+
+def backup_zone_not_set(why: str) -> SqlError:
+    """OB_CANNOT_SET_BACKUP_ZONE."""
+    return SqlError(9058, "HY000", f"can not set backup zone, because {why}")
+
+
+def delete_piece_not_allowed(hint: str = "") -> SqlError:
+    """DELETE BACKUPPIECE or BACKUPROUND of log that no full data backup makes needless."""
+    return SqlError(9069, "HY000", _with_hint("deleting backup piece is not allowed", hint))
+
+
+def no_backup_set(number: int, copy_id: int = 0) -> SqlError:
+    """DELETE BACKUPSET of an unknown set."""
+    return not_supported_text(f"delete backupset is not exist. backup set id: {number}, copy id: {copy_id} .")
+
+
+def no_backup_piece(number: int, copy_id: int = 0) -> SqlError:
+    """DELETE BACKUPPIECE of an unknown piece."""
+    return not_supported_text(f"delete backup piece is not exist. backup piece id: {number}, copy id: {copy_id} .")
+
+
+def no_backup_round(number: int, copy_id: int = 0) -> SqlError:
+    """DELETE BACKUPROUND of a round that is unknown or not ended."""
+    return not_supported_text(f"backup round is not exist. backup round id: {number}, copy id: {copy_id} .")
+
+
+def backup_piece_not_frozen(number: int, status: str, copy_id: int = 0) -> SqlError:
+    """DELETE BACKUPPIECE of a piece whose `status` is ACTIVE or FREEZING."""
+    return not_supported_text(
+        "backup piece can not be deleted, because status is not frozen or inactive. "
+        f"backup piece id: {number}, copy id: {copy_id}, status : {status} ."
+    )
+
+
+def backup_piece_deleted(number: int, status: str, copy_id: int = 0) -> SqlError:
+    """DELETE BACKUPPIECE of a piece whose FILE_STATUS is DELETED; `status` is its STATUS."""
+    return not_supported_text(
+        f"backup piece is already deleted. backup piece id: {number}, copy id: {copy_id}, status : {status} ."
+    )
+
+
+def piece_mode_change_while_running() -> SqlError:
+    """`backup_dest_option` turns pieces on or off while a log or data backup is not in STOP."""
+    return not_supported(
+        "change switch piece mode during log archive running",
+        "run ALTER SYSTEM NOARCHIVELOG first and wait for STATUS = 'STOP'",
+    )
+
+
+def tenant_exists(name: str) -> SqlError:
+    """OB_TENANT_EXIST: CREATE TENANT without IF NOT EXISTS; with it, a note of the same number and text."""
+    return SqlError(5156, "HY000", f"tenant '{name}' already exist")
+
+
+def invalid_tenant_name(why: str) -> SqlError:
+    """OB_ERR_INVALID_TENANT_NAME: a name that no tenant may have."""
+    return SqlError(5160, "HY000", f"invalid tenant name specified in connection string: {why}")
+
+
+def identifier_too_long(name: str) -> SqlError:
+    """OB_ERR_TOO_LONG_IDENT (5179 inside): a tenant's name of more than 63 bytes."""
+    return SqlError(1059, "42000", f"Identifier name '{name[:200]}' is too long")
 
 
 def unknown_tenant(name: str) -> SqlError:
@@ -105,3 +240,7 @@ def commit_interrupted(cause: str) -> SqlError:
         "HY000",
         f"ob log archive interrupted: {cause}. What the statement wrote is committed in the engine, but not archived",
     )
+
+
+def _with_hint(text: str, hint: str) -> str:
+    return f"{text}: {hint}" if hint else text
