@@ -7,8 +7,8 @@ its codec, which may have changed while it ran) is NULL.
 
 from __future__ import annotations
 
-from redoubt.catalog.tables import HISTORY_TABLE, MAX_SCN, PARAMETER_TABLE, PIECE_TABLE, STATE_TABLE, STATUS_TABLE
-from redoubt.catalog.view_terms import ratio, scn_display, size_text
+from redoubt.catalog.tables import HISTORY_TABLE, MAX_SCN, PARAMETER_TABLE, PIECE_TABLE, STATUS_TABLE, TENANT_TABLE
+from redoubt.catalog.view_terms import scn_display, size_text
 
 _FIRST_DEST_ID = 1001
 
@@ -18,29 +18,40 @@ def _bigint(number: str) -> str:
     return f"CAST(CAST({number} AS CHAR(20)) AS SIGNED)"
 
 
+def _ratio(digits: int) -> str:
+    """In 4.x it is 0 while there is nothing."""
+    value = "CASE WHEN input_bytes = 0 THEN 0 ELSE ROUND(output_bytes / input_bytes, 2) END"
+    return f"CAST({value} AS DECIMAL({digits},2))"
+
+
 _DEST_IDS = f"""(SELECT backup_dest AS path,
   {_bigint(f"{_FIRST_DEST_ID - 1} + RANK() OVER (ORDER BY MIN(round_id))")} AS dest_id
   FROM {PIECE_TABLE} WHERE incarnation = 1 AND tenant_id = 1 GROUP BY backup_dest)"""
 """Every path that was archived to, with its id."""
 
 _OPTION = "_effective_backup_log_archive_option"
-_INTERVAL_KEY = "log_archive_piece_switch_interval="
-_SETTING = f"""(SELECT
-  COALESCE(MAX(CASE WHEN name = 'backup_dest' THEN CAST(value AS CHAR(2048)) END), '') AS path,
-  COALESCE(MAX(CASE WHEN name = '{_OPTION}' THEN SUBSTRING_INDEX(value, ' ', 1) END), 'OPTIONAL') AS binding,
-  COALESCE(MAX(CASE WHEN name = 'backup_dest_option' AND LOCATE('{_INTERVAL_KEY}', value) > 0
-    THEN SUBSTRING_INDEX(SUBSTRING_INDEX(value, '{_INTERVAL_KEY}', -1), '&', 1) END), '0') AS piece_interval,
-  CAST(REPLACE(COALESCE(MAX(CASE WHEN name = '{_OPTION}' THEN SUBSTRING_INDEX(value, '=', -1) END), 'lz4_1.0'),
-    'disable', 'none') AS CHAR(128)) AS compression
-  FROM {PARAMETER_TABLE})"""
-"""What is set now, as one row of texts; of a key that a value has several times the last counts."""
+_INTERVAL = "_effective_piece_switch_interval"
 
-_UNITS = {"us": 1, "ms": 10**3, "s": 10**6, "": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6}
-_INTERVAL_US = (
-    "REGEXP_REPLACE(piece_interval, '[^0-9]', '') * CASE LOWER(REGEXP_REPLACE(piece_interval, '[0-9]', ''))"
-    + "".join(f" WHEN '{unit}' THEN {size}" for unit, size in _UNITS.items())
-    + " END"
-)
+
+def _set(name: str, what: str, default: str) -> str:
+    return f"COALESCE(MAX(CASE WHEN name = '{name}' THEN {what} END), '{default}')"
+
+
+_SETTING = f"""(SELECT {_set("backup_dest", "value", "")} AS path,
+  {_set(_OPTION, "SUBSTRING_INDEX(value, ' ', 1)", "OPTIONAL")} AS binding,
+  CAST(REPLACE({_set(_OPTION, "SUBSTRING_INDEX(value, '=', -1)", "lz4_1.0")}, 'disable', 'none') AS CHAR(128))
+    AS compression,
+  CAST({_set(_INTERVAL, "value", "0")} AS DECIMAL(20,6)) AS seconds,
+  {_set("log_archive_dest_state", "value", "ENABLE")} AS state
+  FROM {PARAMETER_TABLE})"""
+"""What is set now, as one row; `seconds` is the interval after which a round goes on in a new piece."""
+
+_INTERVAL_TEXT = """CASE WHEN seconds = 0 THEN '0'
+    WHEN MOD(seconds, 86400) = 0 THEN CONCAT(seconds DIV 86400, 'd')
+    WHEN MOD(seconds, 3600) = 0 THEN CONCAT(seconds DIV 3600, 'h')
+    WHEN MOD(seconds, 60) = 0 THEN CONCAT(seconds DIV 60, 'm')
+    WHEN MOD(seconds, 1) = 0 THEN CONCAT(seconds DIV 1, 's')
+    ELSE CONCAT(CAST(seconds * 1000000 AS SIGNED), 'us') END"""
 
 _DELETED_BYTES = f"""(SELECT tenant_id AS of_tenant, round_id AS of_round,
   {_bigint("SUM(input_bytes)")} AS deleted_input, {_bigint("SUM(output_bytes)")} AS deleted_output
@@ -51,7 +62,8 @@ def _rounds(table: str, status: str, where: str) -> str:
     """Rounds of user tenants; interval and codec of those that go on."""
     is_over = f"{status} = 'STOP'"
     return f"""SELECT r.*, CAST({status} AS CHAR(64)) AS state,
-  CASE WHEN {is_over} THEN NULL WHEN start_piece_id = 0 THEN 0 ELSE {_bigint(_INTERVAL_US)} END AS switch_interval,
+  CASE WHEN {is_over} THEN NULL WHEN start_piece_id = 0 THEN 0
+    ELSE {_bigint("CAST(seconds * 1000000 AS SIGNED)")} END AS switch_interval,
   CASE WHEN {is_over} THEN NULL ELSE s.compression END AS codec
   FROM {table} r, {_SETTING} s WHERE r.tenant_id <> 1 AND {where}"""
 
@@ -78,7 +90,7 @@ def _archivelog(rounds: str, sizes: tuple[str, int], last: str) -> str:
   {_bigint("1")} AS UNIT_SIZE, codec AS COMPRESSION,
   {of_input} AS INPUT_BYTES, {size_text("input_bytes", 27 + wider)} AS INPUT_BYTES_DISPLAY,
   {of_output} AS OUTPUT_BYTES, {size_text("output_bytes", 27 + wider)} AS OUTPUT_BYTES_DISPLAY,
-  {ratio("output_bytes", "input_bytes", 23 + wider)} AS COMPRESSION_RATIO,
+  {_ratio(23 + wider)} AS COMPRESSION_RATIO,
   {deleted_input} AS DELETED_INPUT_BYTES, {size_text(deleted_input)} AS DELETED_INPUT_BYTES_DISPLAY,
   {deleted_output} AS DELETED_OUTPUT_BYTES, {size_text(deleted_output)} AS DELETED_OUTPUT_BYTES_DISPLAY,
   {last}
@@ -86,14 +98,23 @@ def _archivelog(rounds: str, sizes: tuple[str, int], last: str) -> str:
   LEFT JOIN {_DELETED_BYTES} x ON of_tenant = tenant_id AND of_round = log_archive_round"""
 
 
+def _varchar(text: str, width: int) -> str:
+    """A text as varchar: of more than 512 characters the engine would make another type."""
+    parts = (f"CAST(SUBSTR({text}, {start}, 512) AS CHAR(512))" for start in range(1, width, 512))
+    return f"CONCAT({', '.join(parts)})"
+
+
 def _dest(name: str, value: str) -> str:
-    return f"""SELECT tenant_id AS TENANT_ID, {_bigint("0")} AS DEST_NO, CAST('{name}' AS CHAR(1024)) AS NAME,
-  CONCAT(CAST({value} AS CHAR(2048)), CAST('' AS CHAR(2048))) AS VALUE
-  FROM {STATE_TABLE}, {_SETTING} s WHERE path <> ''"""
+    return f"""SELECT tenant_id AS TENANT_ID, {_bigint("0")} AS DEST_NO, {_varchar(f"'{name}'", 1024)} AS NAME,
+  {_varchar("value", 4096)} AS VALUE
+  FROM (SELECT tenant_id, {value} AS value FROM {TENANT_TABLE} t, {_SETTING} s
+    WHERE path <> '' AND t.tenant_id <> 1 AND t.status <> 'DROPPED') v"""
 
 
 _DEST_ID = f"""COALESCE((SELECT dest_id FROM {_DEST_IDS} d WHERE d.path = s.path),
   {_FIRST_DEST_ID} + (SELECT COUNT(*) FROM {_DEST_IDS} d))"""
+
+_END = f"(CASE WHEN max_scn = {MAX_SCN} AND switch_scn > 0 THEN switch_scn ELSE max_scn END)"
 
 ARCHIVE_VIEWS = {
     "CDB_OB_ARCHIVELOG": _archivelog(
@@ -107,12 +128,12 @@ ARCHIVE_VIEWS = {
   CAST(start_scn AS UNSIGNED) AS START_SCN, {scn_display("start_scn")} AS START_SCN_DISPLAY,
   CAST(checkpoint_scn AS UNSIGNED) AS CHECKPOINT_SCN, {scn_display("checkpoint_scn")} AS CHECKPOINT_SCN_DISPLAY,
   CAST(CASE WHEN max_scn = {MAX_SCN} THEN checkpoint_scn ELSE max_scn END AS UNSIGNED) AS MAX_SCN,
-  CAST(max_scn AS UNSIGNED) AS END_SCN, {scn_display("max_scn")} AS END_SCN_DISPLAY, compatible AS COMPATIBLE,
+  CAST({_END} AS UNSIGNED) AS END_SCN, {scn_display(_END)} AS END_SCN_DISPLAY, compatible AS COMPATIBLE,
   {_bigint("1")} AS UNIT_SIZE,
   CASE WHEN status = 'FROZEN' THEN NULL ELSE s.compression END AS COMPRESSION,
   input_bytes AS INPUT_BYTES, {size_text("input_bytes")} AS INPUT_BYTES_DISPLAY,
   output_bytes AS OUTPUT_BYTES, {size_text("output_bytes")} AS OUTPUT_BYTES_DISPLAY,
-  {ratio("output_bytes", "input_bytes")} AS COMPRESSION_RATIO, file_status AS FILE_STATUS, backup_dest AS PATH
+  {_ratio(23)} AS COMPRESSION_RATIO, file_status AS FILE_STATUS, backup_dest AS PATH
   FROM {PIECE_TABLE} p JOIN {_DEST_IDS} d ON d.path = p.backup_dest, {_SETTING} s
   WHERE tenant_id <> 1 AND copy_id = 0""",
     "CDB_OB_ARCHIVE_DEST": " UNION ALL ".join(
@@ -121,8 +142,8 @@ ARCHIVE_VIEWS = {
             ("binding", "binding"),
             ("dest_id", _DEST_ID),
             ("path", "path"),
-            ("piece_switch_interval", "piece_interval"),
-            ("state", "'ENABLE'"),
+            ("piece_switch_interval", _INTERVAL_TEXT),
+            ("state", "s.state"),
         )
     ),
 }

@@ -5,14 +5,15 @@ Times are timestamp(6) in the session's time zone, NULL while there is none.
 
 from __future__ import annotations
 
-from redoubt.catalog.tables import EVENT_TABLE, HOLE_TABLE, PIECE_TABLE, STATE_TABLE
+from redoubt.catalog.tables import EVENT_TABLE, HOLE_TABLE, PIECE_TABLE, STATE_TABLE, TENANT_TABLE
 from redoubt.catalog.view_terms import NOW, time
 
 _RUNS = f"""SELECT tenant_id, round_id, MIN(backup_piece_id) AS first_piece, MAX(backup_piece_id) AS last_piece,
   MIN(start_scn) AS start_scn, MAX(checkpoint_scn) AS end_scn, backup_dest, file_status,
   MAX(CASE WHEN status = 'FROZEN' THEN 0 ELSE 1 END) AS goes_on
   FROM (SELECT p.*,
-    backup_piece_id - ROW_NUMBER() OVER (PARTITION BY tenant_id, round_id, file_status ORDER BY backup_piece_id) AS run
+    backup_piece_id
+      - CAST(ROW_NUMBER() OVER (PARTITION BY tenant_id, round_id ORDER BY backup_piece_id) AS SIGNED) AS run
     FROM {PIECE_TABLE} p WHERE tenant_id <> 1 AND copy_id = 0 AND start_scn > 0 AND file_status = 'AVAILABLE') p
   GROUP BY tenant_id, round_id, run, backup_dest, file_status"""
 """Pieces of a round that follow one another, none missing: their numbers do."""
@@ -35,7 +36,8 @@ OWN_VIEWS = {
     GREATEST(0, {NOW} - waiting_since DIV 1000) END / 1000000 AS DECIMAL(20,3))
     AS LAG_SECONDS,
   CAST(lag_target_us / 1000000 AS DECIMAL(20,3)) AS LAG_TARGET_SECONDS
-  FROM {STATE_TABLE}""",
+  FROM {STATE_TABLE}
+  WHERE tenant_id NOT IN (SELECT tenant_id FROM {TENANT_TABLE} WHERE status = 'DROPPED')""",
     "CDB_REDOUBT_ARCHIVELOG_EVENTS": f"""SELECT event_id AS EVENT_ID, {time("happened_at")} AS HAPPENED_AT,
   tenant_id AS TENANT_ID, log_archive_round AS LOG_ARCHIVE_ROUND, what AS WHAT, state_before AS STATE_BEFORE,
   state_after AS STATE_AFTER, cause AS CAUSE FROM {EVENT_TABLE}""",

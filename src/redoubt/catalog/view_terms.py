@@ -38,6 +38,6 @@ def size_text(size: str, width: int = 27) -> str:
     return f"CAST(CASE{whens} ELSE CONCAT(ROUND({size} / {1024**5}, 2), 'PB') END AS CHAR({width}))"
 
 
-def ratio(output: str, whole: str, digits: int = 23) -> str:
+def ratio(output: str, whole: str) -> str:
     """`output` in relation to `whole`; NULL for 0/0."""
-    return f"CAST(ROUND({output} / {whole}, 2) AS DECIMAL({digits},2))"
+    return f"CAST(ROUND({output} / {whole}, 2) AS DECIMAL(23,2))"
