@@ -24,6 +24,7 @@ from redoubt.control.gate import TenantGate
 from redoubt.control.handler import Handler
 from redoubt.control.parameters import Parameters
 from redoubt.control.restart import AutoRestart
+from redoubt.control.switching import PieceSwitch
 from redoubt.control.tenants import Tenants
 from redoubt.control.valve import Valve
 from redoubt.control.worker import WorkerProcess
@@ -103,6 +104,7 @@ class Service:
             asyncio.create_task(self._archiving.save_changes()),
             asyncio.create_task(self._valve.write()),
             asyncio.create_task(AutoRestart(self._archiving, self._parameters).run()),
+            asyncio.create_task(PieceSwitch(self._archiving, self._parameters).run()),
             *(asyncio.create_task(self._valve.watch(archive)) for archive in self._archiving.archives),
             *(asyncio.create_task(self._watch(name)) for name in self._instances),
         ]

@@ -24,6 +24,7 @@ from redoubt.archiver.archiver import SealRule
 from redoubt.archiver.job import RoundJob
 from redoubt.archiver.means import Means
 from redoubt.archiver.messages import (
+    ALL_PIECES,
     ArchiveRound,
     Command,
     Flush,
@@ -32,6 +33,7 @@ from redoubt.archiver.messages import (
     RoundTrouble,
     SetCodec,
     StopRound,
+    SwitchPiece,
     from_line,
     to_line,
 )
@@ -50,7 +52,7 @@ _log = structlog.get_logger("redoubt.worker")
 
 
 class Worker:
-    """The rounds that are being archived, one for each tenant. `holder` is what the writers' locks say."""
+    """The pieces that are being archived. `holder` is what the writers' locks say."""
 
     def __init__(self, events: BinaryIO, seal: SealRule, holder: str) -> None:
         self._events = events
@@ -60,7 +62,8 @@ class Worker:
         self._wake = threading.Event()
         self._encoders = ThreadPoolExecutor(_ENCODERS, thread_name_prefix="encode")
         self._codec = "lz4_1.0"
-        self._jobs: dict[int, RoundJob] = {}
+        self._jobs: dict[tuple[int, int], RoundJob] = {}
+        """By tenant and piece, the older piece of a tenant first."""
 
     def tell(self, command: Command | None) -> None:
         """Hand over a command from another thread; None ends `run`."""
@@ -89,36 +92,53 @@ class Worker:
                 self._flush(command)
             elif isinstance(command, StopRound):
                 self._stop(command)
+            elif isinstance(command, SwitchPiece):
+                self._switch(command)
             else:
                 self._archive(command)
         return True
 
     def _archive(self, command: ArchiveRound) -> None:
-        """Begin a job, unless there is one for it: a worker is told twice. An interruption ends its round's job."""
-        job = self._jobs.get(command.tenant_id)
+        """Begin a job, unless there is one for it: a worker is told twice. An interruption ends its piece's job.
+
+        What there is of an earlier round of the tenant's ends here.
+        """
+        key = (command.tenant_id, command.piece)
+        for other in [k for k, j in self._jobs.items() if k[0] == command.tenant_id and j.task.round != command.round]:
+            self._jobs.pop(other).abandon()
+        job = self._jobs.get(key)
         if job is not None:
-            if job.task.round == command.round and bool(job.task.broken_by) >= bool(command.broken_by):
+            if bool(job.task.broken_by) >= bool(command.broken_by):
                 return
             job.abandon()  # the next one waits for the lock until nothing of this one is under way
-        self._jobs[command.tenant_id] = self._job(command)
+        self._jobs[key] = self._job(command)
+
+    def _of(self, tenant_id: int, round_id: int) -> list[RoundJob]:
+        """The jobs for a tenant's round, that for the oldest piece first."""
+        return [job for key, job in sorted(self._jobs.items()) if key[0] == tenant_id and job.task.round == round_id]
 
     def _flush(self, command: Flush) -> None:
         """Pass it on; what comes for a round that has ended needs no answer, since its end was told."""
-        job = self._jobs.get(command.tenant_id)
-        if job is not None and job.task.round == command.round:
+        for job in self._of(command.tenant_id, command.round)[-1:]:
             job.flush(command.number)
 
+    def _switch(self, command: SwitchPiece) -> None:
+        """Pass it on; a job that has ended meanwhile has told so, and is begun again with all that is to be known."""
+        for job in self._of(command.tenant_id, command.round):
+            if job.task.piece == command.piece:
+                job.switch(command.switch_scn)
+
     def _stop(self, command: StopRound) -> None:
-        job = self._jobs.get(command.tenant_id)
-        if job is not None and job.task.round == command.round:
+        jobs = self._of(command.tenant_id, command.round)
+        for job in jobs:
             job.stop(command.patience)
-        else:
-            self._events.write(to_line(RoundStopped(command.tenant_id, command.round, UNKNOWN_ROUND)))
+        if not jobs:
+            self._events.write(to_line(RoundStopped(command.tenant_id, command.round, UNKNOWN_ROUND, ALL_PIECES)))
 
     def _job(self, task: ArchiveRound) -> RoundJob:
-        _log.info("archiving", tenant_id=task.tenant_id, round=task.round, destination=task.destination)
-        storer = ThreadPoolExecutor(1, thread_name_prefix=f"store-{task.tenant_id}")
-        merger = ThreadPoolExecutor(1, thread_name_prefix=f"merge-{task.tenant_id}")
+        _log.info("archiving", tenant_id=task.tenant_id, piece=str(task.key), destination=task.destination)
+        storer = ThreadPoolExecutor(1, thread_name_prefix=f"store-{task.tenant_id}-{task.piece}")
+        merger = ThreadPoolExecutor(1, thread_name_prefix=f"merge-{task.tenant_id}-{task.piece}")
         means = Means(
             encoders=self._encoders,
             storer=storer,
@@ -143,7 +163,7 @@ class Worker:
                 _log.warning("archiving is held up", tenant_id=event.tenant_id, round=event.round, cause=event.text)
             self._events.write(to_line(event))
         if job.ended:
-            del self._jobs[job.task.tenant_id]
+            del self._jobs[job.task.tenant_id, job.task.piece]
         return more
 
 

@@ -78,6 +78,12 @@ class MemoryDestination:
             [ObjectInfo(name, len(objects[name])) for name in sorted(objects) if name.rpartition("/")[0] == prefix]
         )
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """See `Destination`."""
+        self.failing("folders", prefix)
+        under = [name.removeprefix(f"{prefix}/") for name in self.objects.copy() if name.startswith(f"{prefix}/")]
+        return iter(sorted({name.partition("/")[0] for name in under if "/" in name}))
+
     def delete(self, name: str) -> None:
         """See `Destination`."""
         self.failing("delete", name)

@@ -47,11 +47,21 @@ def test_the_texts_are_pinned() -> None:
     expected = b'{"cluster":"redoubt","cluster_id":1,"identity":"f00d","format":1}'
     expected_claim = (
         b'{"identity":"f00d","tenant_id":1001,"tenant":"main","source":"cafe","round":2,"piece":0,'
-        b'"start_lsn":67104768,"start_scn":1700000000000000000,"format":1}'
+        b'"start_lsn":67104768,"start_scn":1700000000000000000,"start_chain":null,"format":1}'
     )
 
     assert expected == dump_record(info)
     assert expected_claim == dump_record(claim)
+
+
+def test_a_claim_of_an_earlier_version_is_read() -> None:
+    """It had no checksum of the log before it."""
+    text = (
+        b'{"identity":"f00d","tenant_id":1001,"tenant":"main","source":"cafe","round":2,"piece":0,'
+        b'"start_lsn":67104768,"start_scn":17,"format":1}'
+    )
+
+    assert load_record(RoundInfo, text) == RoundInfo("f00d", 1001, "main", "cafe", 2, 0, 67104768, 17)
 
 
 def test_fields_of_a_later_version_are_passed_over() -> None:

@@ -134,7 +134,7 @@ def test_the_same_range_twice_is_refused(store: PieceStore) -> None:
 def test_a_missing_first_segment_is_refused(store: PieceStore) -> None:
     """The round says where it begins."""
     put_segment(store, 150, 200)
-    with pytest.raises(ArchiveError, match="the round begins at LSN 100, but its first segment is"):
+    with pytest.raises(ArchiveError, match="the piece begins at LSN 100, but its first segment is"):
         store.resume(INFO)
 
 

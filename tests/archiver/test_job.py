@@ -589,7 +589,7 @@ def test_a_freezing_that_fails_ends_in_time(destination: MemoryDestination, log:
     while not job.ended:
         clock.now += 1
         events += job.step()[1]
-    text = "the round cannot be frozen: the medium is gone"
+    text = "the piece cannot be frozen: the medium is gone"
 
     assert events[-1] == RoundStopped(1001, 3, text)
     assert 1010 <= clock.now < 1020

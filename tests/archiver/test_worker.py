@@ -13,7 +13,8 @@ import pytest
 from redoubt.archive.store import PieceStore
 from redoubt.archiver.archiver import SealRule
 from redoubt.archiver.messages import (
-    ArchiveRound,
+    ALL_PIECES,
+    Command,
     Event,
     Flush,
     Flushed,
@@ -46,7 +47,7 @@ class Running:
     def events(self) -> list[Event]:
         """What it has told so far."""
         events = [from_line(line) for line in self._output.getvalue().splitlines()]
-        return [event for event in events if not isinstance(event, ArchiveRound | Flush | SetCodec | StopRound)]
+        return [event for event in events if not isinstance(event, Command)]
 
     def tells(self, event: Event) -> None:
         """Wait until it does."""
@@ -120,10 +121,10 @@ def test_what_comes_for_no_job_is_no_trouble(running: Running) -> None:
     """A stop is answered, and not as if all were archived; a flush of a round that has ended is not."""
     running.worker.tell(Flush(1001, 3, 1))
     running.worker.tell(StopRound(1001, 3, 20.0))
-    running.tells(RoundStopped(1001, 3, UNKNOWN_ROUND))
+    running.tells(RoundStopped(1001, 3, UNKNOWN_ROUND, ALL_PIECES))
     running.worker.tell(running.task)
     running.worker.tell(StopRound(1001, 2, 20.0))
-    running.tells(RoundStopped(1001, 2, UNKNOWN_ROUND))
+    running.tells(RoundStopped(1001, 2, UNKNOWN_ROUND, ALL_PIECES))
     running.worker.tell(Flush(1001, 2, 1))
     running.worker.tell(Flush(1001, 3, 2))
     running.tells(Flushed(1001, 3, 2))

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from redoubt.control import archiving, restart, valve
+from redoubt.control import archiving, orders, restart, valve
 from tests.control.stage import Stage
 
 
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     """A stage with short pauses."""
-    for name in ("_SAVE_PAUSE", "_RETRY_PAUSE"):
-        monkeypatch.setattr(archiving, name, 0.01)
+    monkeypatch.setattr(archiving, "_SAVE_PAUSE", 0.01)
+    monkeypatch.setattr(orders, "_RETRY_PAUSE", 0.01)
     for name in ("_PAUSE", "_WRITE_PAUSE"):
         monkeypatch.setattr(valve, name, 0.01)
     monkeypatch.setattr(restart, "_PAUSE", 0.01)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from redoubt.archiver.messages import Command
 from redoubt.catalog.journal import ArchiveEvent, TenantState
 from redoubt.catalog.session import CatalogError
 from redoubt.control.cluster import Tenant
+from redoubt.model import pieces
 from redoubt.model.holes import Hole
 from redoubt.model.log import LogPosition
-from redoubt.model.rounds import Round, RoundStatus
+from redoubt.model.rounds import Round, RoundStatus, TenantRound
 from redoubt.model.seams import LogReader
 from redoubt.sql.answers import Ok, Rows
 from redoubt.sql.errors import SqlError
@@ -23,6 +25,7 @@ class FakeCatalog:
     def __init__(self) -> None:
         self.round: Round | None = Round()
         self.history: list[Round] = []
+        self.departed: list[tuple[int, TenantRound]] = []
         self.values: dict[str, str] = {}
         self.failures = 0
 
@@ -36,11 +39,15 @@ class FakeCatalog:
     def load_round(self) -> Round | None:
         return self.round
 
-    def save_round(self, now: Round) -> None:
+    def save_round(self, now: Round, before: Round | None = None) -> None:
         self._fail()
         self.round = now
         if now.status is RoundStatus.STOP:
             self.history.append(now)
+
+    def save_departure(self, now: Round, tenant: TenantRound) -> None:
+        self._fail()
+        self.departed.append((now.round_id, tenant))
 
     def round_before(self, round_id: int, destination: str) -> int | None:
         self._fail()
@@ -198,3 +205,9 @@ class FakeSession:
 def tenant_with(engine: FakeEngine) -> Tenant:
     """The main tenant with an engine."""
     return Tenant(1001, "main", Path("/nowhere"), engine)
+
+
+def one_piece(now: Round) -> Round:
+    """A round with the piece that it has without a piece interval."""
+    piece = pieces.begun(0, 0, 1, list(now.tenants))
+    return replace(now, pieces=(piece if now.is_archiving else pieces.freezing(piece),))

@@ -68,7 +68,7 @@ class Stage:
         """Begin a round that is DOING, with everything archived so far."""
         self.parameters.change(parameters)
         await self.archiving.start()
-        await self.until(lambda: not self.archiving._tasks)
+        await self.until(lambda: not self.archiving._orders._tasks)
         self.progress(self.engine.end)
 
     async def stopped(self) -> None:

@@ -27,7 +27,7 @@ from redoubt.model.holes import Hole
 from redoubt.model.rounds import Round, RoundStatus, TenantRound
 from redoubt.sql.errors import SqlError
 from redoubt.sql.statements import ArchiveLog, MinorFreeze, NoArchiveLog
-from tests.control.fakes import FakeSession
+from tests.control.fakes import FakeSession, one_piece
 from tests.control.stage import Stage, TimelessLoop, play
 
 
@@ -55,7 +55,7 @@ def test_a_round_stopped_before_its_engine_answers_holds_nothing(stage: Stage) -
         stage.archiving.worker_says(RoundStopped(1001, 1, ""))
         stage.engine.failures = 0
         await stage.look()
-        await stage.until(lambda: len(stage.archiving._tasks) == 1)  # the one that would force the stop
+        await stage.until(lambda: len(stage.archiving._orders._tasks) == 1)  # the one that would force the stop
         await stage.archiving.close()
 
     play(scene())
@@ -92,7 +92,7 @@ def test_a_round_that_stopped_in_time_is_not_forced(stage: Stage, monkeypatch: p
         await stage.archiving.start()
         await stage.archiving.stop()
         stage.archiving.worker_says(RoundStopped(1001, 1, ""))
-        await stage.until(lambda: not stage.archiving._tasks)
+        await stage.until(lambda: not stage.archiving._orders._tasks)
 
     play(scene())
 
@@ -166,8 +166,8 @@ def test_work_that_fails_in_the_background_is_logged(stage: Stage, capsys: pytes
         raise RuntimeError("unforeseen")
 
     async def scene() -> None:
-        stage.archiving._begin(fail())
-        await stage.until(lambda: not stage.archiving._tasks)
+        stage.archiving._orders.begin(fail())
+        await stage.until(lambda: not stage.archiving._orders._tasks)
 
     play(scene())
 
@@ -230,7 +230,7 @@ def test_progress_told_while_a_stop_is_written_is_kept(stage: Stage, monkeypatch
         await stage.archiving.start()
         save = stage.catalog.save_round
 
-        def save_and_tell(now: Round) -> None:
+        def save_and_tell(now: Round, _before: Round | None = None) -> None:
             stage.archiving.worker_says(RoundTrouble(1001, 1, "told meanwhile"))
             save(now)
 
@@ -259,7 +259,7 @@ def test_an_interruption_is_on_record_at_once(stage: Stage) -> None:
         assert stage.archive.kicked.is_set()
         await stage.until(lambda: stage.sent(ArchiveRound) == 2)
         stage.archiving.worker_says(RoundBroken(1001, 1, "the log is gone"))
-        await stage.until(lambda: not stage.archiving._tasks)
+        await stage.until(lambda: not stage.archiving._orders._tasks)
 
     play(scene())
 
@@ -282,7 +282,7 @@ def test_a_task_of_before_an_interruption_is_not_sent_after_it(stage: Stage) -> 
         await stage.until(lambda: "hold_log" in stage.engine.calls)
         stage.archiving.interrupt(1001, "too much log")
         stage.engine.is_away = False
-        await stage.until(lambda: not stage.archiving._tasks)
+        await stage.until(lambda: not stage.archiving._orders._tasks)
 
     play(scene())
 
@@ -305,7 +305,7 @@ def test_a_task_that_was_being_made_when_the_round_broke_is_not_sent(
 
         monkeypatch.setattr(stage.engine, "source_id", interrupt)
         await stage.archiving.start()
-        await stage.until(lambda: stage.sent(ArchiveRound) == 1 and not stage.archiving._tasks)
+        await stage.until(lambda: stage.sent(ArchiveRound) == 1 and not stage.archiving._orders._tasks)
 
     play(scene())
 
@@ -318,7 +318,7 @@ def test_a_new_worker_is_told_of_a_broken_round(stage: Stage) -> None:
     async def scene() -> None:
         await stage.doing()
         stage.archiving.interrupt(1001, "too much log")
-        await stage.until(lambda: not stage.archiving._tasks)
+        await stage.until(lambda: not stage.archiving._orders._tasks)
         stage.worker.commands.clear()
         stage.archiving.worker_started()
         await stage.until(lambda: stage.sent(ArchiveRound) == 1)
@@ -339,6 +339,7 @@ def test_a_hole_that_the_last_service_did_not_write_is_opened_again(stage: Stage
     """The round is written first: its cause is the hole's. One that is on record stays."""
     broken = Round(4, RoundStatus.INTERRUPTED, comment="too much log", destination="file:///b")
     broken = replace(broken, tenants={1001: TenantRound(1001, RoundStatus.INTERRUPTED, 55, comment="too much log")})
+    broken = one_piece(broken)
 
     async def scene() -> None:
         stage.catalog.round = broken
@@ -359,12 +360,12 @@ def test_a_hole_that_the_last_service_did_not_write_is_opened_again(stage: Stage
 def test_an_interruption_of_which_only_the_hole_was_written_is_completed(stage: Stage) -> None:
     """Its log may be let go of already; and a worker must not be told of a break that the round does not know of."""
     hole = Hole(1001, 4, 10, 20, "too much log", opened_at=30)
-    doing = Round(4, RoundStatus.DOING, tenants={1001: TenantRound(1001, RoundStatus.DOING, 55)})
+    doing = one_piece(Round(4, RoundStatus.DOING, tenants={1001: TenantRound(1001, RoundStatus.DOING, 55)}))
 
     async def scene() -> None:
         stage.catalog.round, stage.journal.kept[1001, 4] = doing, hole
         await stage.archiving.load()
-        await stage.until(lambda: not stage.archiving._tasks)
+        await stage.until(lambda: not stage.archiving._orders._tasks)
 
     play(scene())
 
@@ -377,7 +378,9 @@ def test_a_round_without_a_hole_is_taken_over_as_it_is(stage: Stage) -> None:
     """It goes on."""
 
     async def scene() -> None:
-        stage.catalog.round = Round(4, RoundStatus.DOING, tenants={1001: TenantRound(1001, RoundStatus.DOING, 55)})
+        stage.catalog.round = one_piece(
+            Round(4, RoundStatus.DOING, tenants={1001: TenantRound(1001, RoundStatus.DOING, 55)})
+        )
         await stage.archiving.load()
 
     play(scene())
@@ -390,14 +393,14 @@ def test_who_reads_that_a_round_is_broken_finds_the_hole(stage: Stage) -> None:
     found: list[bool] = []
     save_round = stage.catalog.save_round
 
-    def save_and_look(now: Round) -> None:
+    def save_and_look(now: Round, _before: Round | None = None) -> None:
         if now.status is RoundStatus.INTERRUPTED:
             found.append((1001, 1) in stage.journal.kept)
         save_round(now)
 
     async def scene() -> None:
         await stage.doing()
-        stage.catalog.save_round = save_and_look  # type: ignore[method-assign] # to be there when it is called
+        stage.catalog.save_round = save_and_look  # type: ignore[assignment,method-assign] # to be there when it is called
         saving = asyncio.create_task(stage.archiving.save_changes())
         stage.archiving.interrupt(1001, "too much log")
         await stage.until(lambda: bool(found))
@@ -493,7 +496,7 @@ def test_a_stop_is_not_forced_while_the_worker_freezes_the_round(stage: Stage, m
     loop = TimelessLoop()
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=loop.time))
     tenants = {1001: TenantRound(1001, RoundStatus.STOPPING)}
-    stage.archiving.round = Round(1, RoundStatus.STOPPING, tenants=tenants)
+    stage.archiving.round = one_piece(Round(1, RoundStatus.STOPPING, tenants=tenants))
     stage.archiving._heard_at = loop.time()
     force = loop.create_task(stage.archiving._force_stop(1))
     for done in range(6):
@@ -516,7 +519,7 @@ def test_a_stop_of_the_last_service_is_forced_too(stage: Stage, monkeypatch: pyt
     monkeypatch.setattr(module, "_WORKER_PATIENCE", 0.01)
 
     async def scene() -> None:
-        stopping = Round(2, RoundStatus.STOPPING, tenants={1001: TenantRound(1001, RoundStatus.STOPPING)})
+        stopping = one_piece(Round(2, RoundStatus.STOPPING, tenants={1001: TenantRound(1001, RoundStatus.STOPPING)}))
         stage.catalog.round = stopping
         await stage.archiving.load()
         await stage.until(lambda: stage.archiving.round.status is RoundStatus.STOP)
@@ -620,7 +623,7 @@ def test_a_forced_stop_is_for_those_that_have_not_stopped(stage: Stage, monkeypa
     tenants = {1001: TenantRound(1001, RoundStatus.STOPPING), 1002: TenantRound(1002, RoundStatus.STOP, comment="mine")}
 
     async def scene() -> None:
-        stage.catalog.round = Round(2, RoundStatus.STOPPING, tenants=tenants)
+        stage.catalog.round = one_piece(Round(2, RoundStatus.STOPPING, tenants=tenants))
         await stage.archiving.load()
         await stage.until(lambda: stage.archiving.round.status is RoundStatus.STOP)
 

@@ -19,11 +19,11 @@ def test_a_destination_is_claimed_once_and_stays_ours(tmp_path: Path) -> None:
     """Another cluster of the same name and number is refused; what holds our archive is no new destination."""
     uri = f"file://{tmp_path}"
     check_new(OURS, uri)
-    claim(OURS, uri, [1001], 1)
-    claim(OURS, uri, [1001], 2)
+    claim(OURS, uri, [1001], PieceKey(1))
+    claim(OURS, uri, [1001], PieceKey(2))
 
     with pytest.raises(SqlError, match="archive of another cluster") as refused:
-        claim(OTHERS, uri, [1001], 1)
+        claim(OTHERS, uri, [1001], PieceKey(1))
     assert refused.value.code == 9026
     with pytest.raises(SqlError, match="holds a log archive already"):
         check_new(OURS, uri)
@@ -36,8 +36,8 @@ def test_what_is_in_the_way_of_a_round_is_not_touched(tmp_path: Path) -> None:
     (folder / "something").write_text("kept")
 
     with pytest.raises(SqlError, match=r"holds something in .* already"):
-        claim(OURS, f"file://{tmp_path}", [1001], 3)
-    claim(OURS, f"file://{tmp_path}", [1001], 4)
+        claim(OURS, f"file://{tmp_path}", [1001], PieceKey(3))
+    claim(OURS, f"file://{tmp_path}", [1001], PieceKey(4))
     assert (folder / "something").read_text() == "kept"
 
 
@@ -48,7 +48,7 @@ def test_a_record_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     info.write_text("nonsense")
 
     with pytest.raises(SqlError) as refused:
-        claim(OURS, f"file://{tmp_path}", [1001], 1)
+        claim(OURS, f"file://{tmp_path}", [1001], PieceKey(1))
     assert refused.value.code == 9026
 
 
@@ -61,6 +61,6 @@ def test_a_destination_that_does_not_work(tmp_path: Path) -> None:
             check_new(OURS, uri)
         assert refused.value.code == 9026
         with pytest.raises(SqlError) as refused:
-            claim(OURS, uri, [1001], 1)
+            claim(OURS, uri, [1001], PieceKey(1))
         assert refused.value.code == 9026
     assert works(f"file://{tmp_path}")

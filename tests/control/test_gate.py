@@ -121,7 +121,7 @@ def test_a_statement_that_waited_in_vain_is_told_why(stage: Stage) -> None:
     """How much waits, of how much, what holds it up, and how long it waited."""
     stage.archive.backlog, stage.archive.limit = 70, 64
     plain = stage.archive.gate.refusal(1.26)
-    stage.archive.trouble = "No space left on device"
+    stage.archive.troubles[0] = "No space left on device"
     held_up = stage.archive.gate.refusal(1.26)
 
     assert plain.code == 4012

@@ -130,7 +130,7 @@ def test_a_stop_that_could_not_be_written_is_nobodys(stage: Stage, monkeypatch: 
         await stage.doing(**ON)
         pauses = Pauses(monkeypatch, stage)
         stage.archiving.interrupt(1001, "too much log")
-        await stage.until(lambda: not stage.archiving._tasks)
+        await stage.until(lambda: not stage.archiving._orders._tasks)
         stage.catalog.failures = 1
         assert await pauses.step() is RoundStatus.INTERRUPTED
         await stage.stopped()

@@ -16,6 +16,7 @@ from redoubt.control.valve import Valve
 from redoubt.model.health import Health
 from redoubt.model.rounds import Round, RoundStatus, TenantRound
 from redoubt.model.valve import DISK_RESERVE, MIN_LIMIT
+from tests.control.fakes import one_piece
 from tests.control.stage import FAR, Stage, play
 
 OPTION, LIMIT = "backup_log_archive_option", "log_archive_spool_limit"
@@ -26,7 +27,7 @@ CLOSED_THEN_OPEN = [("OPEN", "CLOSED"), ("CLOSED", "OPEN")]
 
 def _restarted(stage: Stage, status: RoundStatus = RoundStatus.DOING) -> None:
     """As after a start of the service: a round goes on, and the worker has told nothing yet."""
-    stage.catalog.round = Round(7, status, 100, tenants={1001: TenantRound(1001, status, 200)})
+    stage.catalog.round = one_piece(Round(7, status, 100, tenants={1001: TenantRound(1001, status, 200)}))
 
 
 def test_what_waits_is_the_engines_end_less_the_archives(stage: Stage) -> None:
@@ -373,8 +374,8 @@ def test_an_archive_that_stands_still_is_stale_after_the_lag_target(
     async def scene() -> None:
         nonlocal at
         await stage.doing(archive_lag_target="60s")
-        stage.archiving.round = Round(
-            1, RoundStatus.DOING, at, tenants={1001: TenantRound(1001, RoundStatus.DOING, at)}
+        stage.archiving.round = one_piece(
+            Round(1, RoundStatus.DOING, at, tenants={1001: TenantRound(1001, RoundStatus.DOING, at)})
         )
         stage.engine.end = 500
         at += 3600 * 10**9

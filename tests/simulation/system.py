@@ -62,6 +62,10 @@ class Entry:
         """See `os.DirEntry`: known from the listing, without a call."""
         return isinstance(self.node, File)
 
+    def is_dir(self) -> bool:
+        """See `os.DirEntry`: known from the listing, without a call."""
+        return isinstance(self.node, Folder)
+
     def stat(self) -> SimpleNamespace:
         """See `os.DirEntry`."""
         return self.system.stat(self.path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from redoubt.archive.record import FORMAT
+from redoubt.model.log import LogPosition
 from redoubt.model.pieces import PieceKey
 
 INCARNATION = 1
@@ -84,9 +85,10 @@ class ClusterInfo:
 
 @dataclass(frozen=True)
 class RoundInfo:
-    """`round_info`: claims a tenant's round for one cluster and one source, and says where it begins.
+    """`round_info`: claims a piece of a tenant's round for one cluster and one source, and says where it begins.
 
-    `start_lsn` in bytes; `start_scn` is the round's MIN_FIRST_TIME in ns since the epoch; `source` is the engine's id.
+    `start_lsn` in bytes; `source` is the engine's id. `start_scn`, in ns since the epoch, is MIN_FIRST_TIME; in a piece
+    that continues another it is that one's end, and `start_chain` the log's checksum there.
     """
 
     identity: str
@@ -97,7 +99,15 @@ class RoundInfo:
     piece: int
     start_lsn: int
     start_scn: int
+    start_chain: int | None = None
     format: int = FORMAT
+
+    @property
+    def start(self) -> LogPosition:
+        """Where its log begins, as far as the log before it is known."""
+        if self.start_chain is None:
+            return LogPosition(self.start_lsn)
+        return LogPosition(self.start_lsn, self.start_scn, self.start_chain)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from types import NoneType
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -38,7 +38,10 @@ def dump_record(record: Record, *, indent: int | None = None) -> bytes:
 
 
 def load_record(kind: type[T], text: bytes) -> T:
-    """The record in `text`. Fields that a later version added are passed over; a missing one raises RecordError."""
+    """The record in `text`. Raises RecordError.
+
+    Fields that a later version added are passed over; those that an earlier one lacked have their default.
+    """
     try:
         values: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -49,6 +52,8 @@ def load_record(kind: type[T], text: bytes) -> T:
         raise RecordError(f"format {values['format']}; this version reads format {FORMAT}")
     known: dict[str, Any] = {}
     for field in fields(kind):
+        if field.name not in values and field.default is not MISSING and field.name != "format":
+            continue
         value = values.get(field.name)
         if type(value) not in _TYPES[str(field.type)] or field.name not in values:
             raise RecordError(f"{field.name!r} is {value!r}")

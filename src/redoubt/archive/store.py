@@ -1,6 +1,6 @@
-"""One tenant's round in a destination: its claim, its segments, and where it ends.
+"""One piece of one tenant's round in a destination: its claim, its segments, and where it ends.
 
-The destination alone decides where archiving goes on: `resume` reads it from there. A round is a chain of segments
+The destination alone decides where archiving goes on: `resume` reads it from there. A piece is a chain of segments
 without hole or overlap, each continuing its predecessor's checksum; anything else is refused, nothing is overwritten.
 While another process merges segments, a listing of the folder may miss a new merged object and yet no longer have its
 parts. So a hole is believed only when a second look shows the same one.
@@ -11,11 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeVar
 
-from redoubt.archive.layout import PiecePath, RoundInfo
+from redoubt.archive.layout import ClusterPath, PiecePath, RoundInfo
 from redoubt.archive.listing import HoleError, Listing, arrange
 from redoubt.archive.record import Record, RecordError, dump_record, load_record
 from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_segment
 from redoubt.model.log import LogPosition
+from redoubt.model.pieces import PieceKey
 from redoubt.model.seams import Destination, ObjectExistsError, ObjectMissingError
 
 T = TypeVar("T", bound=Record)
@@ -26,6 +27,12 @@ _LOOKS = 10
 
 class ArchiveError(Exception):
     """What lies in the destination cannot be continued; the text names the object and says why."""
+
+
+def piece_keys(destination: Destination, path: ClusterPath, tenant_id: int, round_id: int) -> list[PieceKey]:
+    """The pieces of a tenant's round that have a folder in the destination, in order."""
+    keys = (PieceKey.parse(name) for name in destination.folders(path.clog(tenant_id)))
+    return sorted(key for key in keys if key is not None and key.round == round_id)
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ class ArchiveEnd:
 
 
 class PieceStore:
-    """The objects of one round of one tenant."""
+    """The objects of one piece."""
 
     def __init__(self, destination: Destination, path: PiecePath) -> None:
         self.destination = destination
@@ -121,10 +128,10 @@ class PieceStore:
         """Where the claimed round ends; its last segment has been read and checked. Raises ArchiveError."""
         objects = (listing or self.listing()).objects
         if not objects:
-            return ArchiveEnd(LogPosition(info.start_lsn))
+            return ArchiveEnd(info.start)
         first, last = objects[0].name, objects[-1].name
         if first.start_lsn != info.start_lsn:
-            raise ArchiveError(f"the round begins at LSN {info.start_lsn}, but its first segment is {first}")
+            raise ArchiveError(f"the piece begins at LSN {info.start_lsn}, but its first segment is {first}")
         header, _ = self.read(last)
         if (header.source, header.round) != (info.source, info.round):
             raise ArchiveError(f"{self.path.segment(last)} is of round {header.round} of engine {header.source}")

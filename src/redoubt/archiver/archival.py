@@ -78,6 +78,10 @@ class Archival:
         """See `Archiver`."""
         self._archiver.flush(number)
 
+    def cut_at(self, scn: int) -> None:
+        """See `Archiver`."""
+        self._archiver.cut_at(scn)
+
     def step(self, *, draining: bool) -> bool:
         """See `Archiver`."""
         more = self._archiver.step(draining=draining)

@@ -68,6 +68,7 @@ class Archiver:
         self._gathered_bytes = 0
         self._gathered_since = 0.0
         self._is_read_out = False
+        self._cut_scn: int | None = None
         self._flush_asked = 0
         self._flush_marks: deque[tuple[int, int]] = deque()
         self.flushed = 0
@@ -83,6 +84,13 @@ class Archiver:
         """
         self._flush_asked = max(self._flush_asked, number)
 
+    def cut_at(self, scn: int) -> None:
+        """Archive no log behind the first place that is not before `scn`: it belongs to another piece.
+
+        Batches are taken whole, so that place is where a batch ends.
+        """
+        self._cut_scn = scn
+
     def step(self, *, draining: bool = False) -> bool:
         """Move what can be moved without waiting; True if there is probably more to do at once.
 
@@ -94,6 +102,9 @@ class Archiver:
             self._count(shipped)
         more = False
         while self._shipper.has_room() and not self._is_large() and not self._is_read_out:
+            if self._cut_scn is not None and self._read_to.scn >= self._cut_scn:
+                self._is_read_out = True
+                break
             batch = self._reader.read(self._read_to, self._seal.size - self._gathered_bytes)
             if batch is None:
                 self._is_read_out = draining
@@ -103,7 +114,7 @@ class Archiver:
             more = True
             if self._is_large():
                 self._ship()
-        if self._gathered and self._shipper.has_room() and (draining or self._is_old() or self._is_flush_due()):
+        if self._gathered and self._shipper.has_room() and (draining or self._is_due()):
             self._ship()
         return more
 
@@ -113,7 +124,7 @@ class Archiver:
         return self._read_to.lsn
 
     def is_drained(self) -> bool:
-        """Whether, after draining, all that the log held is durable and counted."""
+        """Whether all is durable and counted that the log held when it was drained, or that lies before the cut."""
         return self._is_read_out and not self._gathered and self._shipper.is_idle()
 
     def _gather(self, batch: LogBatch) -> None:
@@ -132,6 +143,10 @@ class Archiver:
     def _count_flushes(self) -> None:
         while self._flush_marks and self._flush_marks[0][1] <= self.end.position.lsn:
             self.flushed = self._flush_marks.popleft()[0]
+
+    def _is_due(self) -> bool:
+        """Whether what is gathered is to be sealed, however small it is."""
+        return self._is_read_out or self._is_old() or self._is_flush_due()
 
     def _is_flush_due(self) -> bool:
         """Whether what is gathered is waited for, and nothing is under way behind which others may join it."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from redoubt.archive.layout import ClusterPath, HoleInfo, Interruption, RoundInfo
 from redoubt.archive.manifest import Manifest
 from redoubt.archive.segment import SegmentHeader
-from redoubt.archive.store import PieceStore
+from redoubt.archive.store import PieceStore, piece_keys
 from redoubt.archiver.freezing import Freezer, frozen
 from redoubt.archiver.messages import ArchiveRound, HoleClosed
 from redoubt.archiver.opening import Tenure
@@ -26,12 +26,10 @@ class Hole:
         self._after = task.after
         self._task = task
         self._store = store
+        self._holder = holder
+        self._now = now
+        self._freezers: dict[PieceKey, Freezer] = {}
         self.what = f"the end of round {task.after} cannot be recorded"
-        path = ClusterPath(task.cluster, task.cluster_id).piece(task.tenant_id, PieceKey(task.after))
-        self._previous = PieceStore(store.destination, path)
-        self._tenure = Tenure(self._previous, holder)
-        cluster = (task.cluster, task.cluster_id)
-        self._freezer = Freezer(self._previous, cluster, now, {}, lambda _done, _total: None)
 
     def close(self) -> HoleClosed:
         """Put on record what is missing, if anything is: this round's first segment must be durable.
@@ -67,14 +65,22 @@ class Hole:
         )
 
     def _measured(self, nothing: HoleInfo, first: SegmentHeader) -> HoleInfo:
-        try:
-            info = self._previous.claimed(self._task.identity, None)
-        except ObjectMissingError:  # it was stopped before the destination took anything of it
+        """What is missing between the end of the last piece of the round before and this one's first segment."""
+        path, destination = ClusterPath(self._task.cluster, self._task.cluster_id), self._store.destination
+        last: tuple[PieceStore, RoundInfo, Manifest] | None = None
+        for key in piece_keys(destination, path, self._task.tenant_id, self._after):
+            store = PieceStore(destination, path.piece(self._task.tenant_id, key))
+            try:
+                info = store.claimed(self._task.identity, None)
+            except ObjectMissingError:
+                continue  # it was stopped before the destination took anything of it
+            last = (store, info, self._seal(key, store, info))
+        if last is None:
             return nothing
-        manifest = self._seal(info)
+        store, info, manifest = last
         if info.source != first.source:
             return nothing  # another engine's log: LSNs of the two cannot be compared
-        broken = self._previous.recorded(Interruption, self._previous.path.interruption)
+        broken = store.recorded(Interruption, store.path.interruption)
         return replace(
             nothing,
             start_lsn=manifest.piece.end_lsn,
@@ -83,11 +89,19 @@ class Hole:
             cause=STOPPED if broken is None else broken.cause,
         )
 
-    def _seal(self, info: RoundInfo) -> Manifest:
-        if (manifest := frozen(self._previous)) is not None:
+    def _seal(self, key: PieceKey, store: PieceStore, info: RoundInfo) -> Manifest:
+        if (manifest := frozen(store)) is not None:
             return manifest
-        self._tenure.take()
+        tenure = Tenure(store, self._holder)
+        tenure.take()
         try:
-            return self._freezer.freeze(info)
+            return self._freezer(key, store).freeze(info)
         finally:
-            self._tenure.release()
+            tenure.release()
+
+    def _freezer(self, key: PieceKey, store: PieceStore) -> Freezer:
+        """One for each piece, so that a second try reads nothing twice."""
+        if key not in self._freezers:
+            cluster = (self._task.cluster, self._task.cluster_id)
+            self._freezers[key] = Freezer(store, cluster, self._now, {}, lambda _done, _total: None)
+        return self._freezers[key]

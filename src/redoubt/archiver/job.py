@@ -1,11 +1,13 @@
-"""A tenant's round as the worker's work: open it in the destination, archive, drain, freeze, end.
+"""A piece of a tenant's round as the worker's work: open it in the destination, archive, drain, freeze, end.
 
     OPENING ──► ARCHIVING ──stopped, drained──► FREEZING ──► ended
-       └──────► ENDED_BEFORE ──stopped─────────────┘
+       │            └───────cut, drained───────────┤
+       └──────► ENDED_BEFORE ──stopped or cut──────┘
 
-A round that was interrupted, or has a manifest already, is opened and then only waits to be stopped. Everything that
-may wait for the destination runs on the executors; `step` itself never waits. The job knows the seams only, so that the
-same code runs against engines and against a simulation.
+A piece is cut when the log has come to where another one takes over. One whose round was interrupted, or that has a
+manifest already, is opened and then only waits to be stopped. Everything that may wait for the destination runs on the
+executors; `step` itself never waits. The job knows the seams only, so that the same code runs against engines and
+against a simulation.
 """
 
 from __future__ import annotations
@@ -23,12 +25,19 @@ from redoubt.archiver.chores import Chores
 from redoubt.archiver.freezing import Freezer
 from redoubt.archiver.holes import Hole
 from redoubt.archiver.means import Means
-from redoubt.archiver.messages import ArchiveRound, Event, HoleOpened, RoundBroken, RoundStopped
+from redoubt.archiver.messages import (
+    ArchiveRound,
+    Event,
+    HoleOpened,
+    PieceCut,
+    PieceFrozen,
+    RoundBroken,
+    RoundStopped,
+)
 from redoubt.archiver.news import News
 from redoubt.archiver.opening import Opened, Tenure, open_round
 from redoubt.archiver.watched import Watched
 from redoubt.model.log import LogError, LogPosition
-from redoubt.model.pieces import PieceKey
 from redoubt.model.seams import Destination, LogReader
 
 
@@ -45,7 +54,7 @@ class RoundJob:
     def __init__(self, task: ArchiveRound, reader: LogReader, destination: Destination, means: Means) -> None:
         self.task = task
         self.ended = False
-        path = ClusterPath(task.cluster, task.cluster_id).piece(task.tenant_id, PieceKey(task.round))
+        path = ClusterPath(task.cluster, task.cluster_id).piece(task.tenant_id, task.key)
         self._reader = reader
         self._means = means
         self._watches = Watched(destination, means.clock), Watched(destination, means.clock)
@@ -53,7 +62,7 @@ class RoundJob:
         self._give_up = threading.Event()
         self._asker = Asker(self._pause)
         self._chores = Chores(means.merger, means.clock, means.notify)
-        self._news = News(task.tenant_id, task.round, means.clock)
+        self._news = News((task.tenant_id, task.round, task.piece), means.clock)
         self._events: list[Event] = []
         self._phase = _Phase.OPENING
         self._archival: Archival | None = None
@@ -62,6 +71,7 @@ class RoundJob:
         self._freezing = (0, 0)
         self._manifest: Manifest | None = None
         self._log_trouble = self._lost = ""
+        self._switch_scn = task.switch_scn
         self._patience: float | None = None
         self._moved: tuple[float, object] = (0.0, None)
         self._tenure = Tenure(self._storing, means.holder)
@@ -72,6 +82,12 @@ class RoundJob:
         """Archive what the log holds now, freeze the round, end; or end when nothing moved for `patience` seconds."""
         self._patience = patience
         self._moved = (self._means.clock(), None)
+
+    def switch(self, scn: int) -> None:
+        """End this piece at the first place in the log that is not before `scn`."""
+        self._switch_scn = scn
+        if self._archival is not None:
+            self._archival.cut_at(scn)
 
     def flush(self, number: int) -> None:
         """Make durable what the log holds now, then tell `Flushed`."""
@@ -94,7 +110,7 @@ class RoundJob:
     def step(self) -> tuple[bool, list[Event]]:
         """Do what can be done now: whether there is probably more to do at once, and what there is to tell."""
         more = False
-        last: RoundBroken | RoundStopped | None = None
+        last: RoundBroken | RoundStopped | PieceFrozen | None = None
         self._log_trouble = ""
         try:
             more = self._advance()
@@ -102,7 +118,7 @@ class RoundJob:
             last = self._break(str(error))
         except OSError as error:
             self._log_trouble = f"the engine's log cannot be read: {error}"
-        last = last or self._try_to_stop()
+        last = last or self._try_to_end()
         events = self._tell(at_once=last is not None)
         if last is None:
             return more, events
@@ -116,7 +132,7 @@ class RoundJob:
         if self._phase is _Phase.ARCHIVING:
             assert self._archival is not None
             more |= self._archival.step(draining=self._patience is not None)
-        if self._patience is not None and self._is_over():
+        if self._is_over():
             more |= self._freeze(self._opening.result())
         return more
 
@@ -124,8 +140,8 @@ class RoundJob:
         """The destination has answered: go on where the round ends, unless it has ended for good."""
         task, end = self.task, opened.end
         self._end = end
-        if task.broken_by:
-            self._events.append(HoleOpened(task.tenant_id, task.round, end.position.lsn, end.position.scn))
+        if task.broken_by and not self._is_cut():
+            self._events.append(HoleOpened(task.tenant_id, task.round, end.position.lsn, end.position.scn, task.piece))
         if task.broken_by or opened.manifest is not None:
             self._phase = _Phase.ENDED_BEFORE
             if task.after is not None and end.segments:
@@ -139,12 +155,18 @@ class RoundJob:
             self._events.append,
         )
         self._archival.flush(self._flush_asked)
+        if self._switch_scn:
+            self._archival.cut_at(self._switch_scn)
 
     def _is_over(self) -> bool:
         """Whether nothing is to be archived any more, and the round not being frozen yet."""
         if self._phase is _Phase.ENDED_BEFORE:
-            return not self._lost
+            return (self._patience is not None or self._is_cut()) and not self._lost
         return self._phase is _Phase.ARCHIVING and self._archival is not None and self._archival.is_drained()
+
+    def _is_cut(self) -> bool:
+        """Whether all the log is durable that comes before the next piece."""
+        return self._end is not None and 0 < self._switch_scn <= self._end.position.scn
 
     def _freeze(self, opened: Opened) -> bool:
         self._phase = _Phase.FREEZING
@@ -153,9 +175,12 @@ class RoundJob:
             self._archival.finish()
             self._end, self._flushed, digests = self._archival.end, self._archival.flushed, self._archival.digests
             self._archival = None
+        if self._is_cut() and self._end is not None:
+            at = self._end.position
+            self._events.append(PieceCut(self.task.tenant_id, self.task.round, self.task.piece, at.lsn, at.scn))
         cluster = (self.task.cluster, self.task.cluster_id)
         freezer = Freezer(self._tending, cluster, self._means.now, digests, self._frozen_so_far)
-        self._chores.do("the round cannot be frozen", lambda: freezer.freeze(opened.info), self._frozen)
+        self._chores.do("the piece cannot be frozen", lambda: freezer.freeze(opened.info), self._frozen)
         return True
 
     def _frozen_so_far(self, done: int, total: int) -> None:
@@ -172,23 +197,25 @@ class RoundJob:
     def _break(self, text: str) -> RoundBroken | None:
         """The round cannot go on; one that was broken already keeps the trouble until it is stopped."""
         if not self.task.broken_by:
-            return RoundBroken(self.task.tenant_id, self.task.round, text)
+            return RoundBroken(self.task.tenant_id, self.task.round, text, self.task.piece)
         self._lost, self._phase = text, _Phase.ENDED_BEFORE
         return None
 
-    def _try_to_stop(self) -> RoundStopped | None:
-        """End if that was asked for and the round is frozen, or if the time for it is over."""
+    def _try_to_end(self) -> RoundStopped | PieceFrozen | None:
+        """End if the piece is frozen, or if that was asked for and the time for it is over."""
+        tenant_id, round_id, piece = self.task.tenant_id, self.task.round, self.task.piece
+        is_frozen = self._manifest is not None and self._chores.is_idle()
         if self._patience is None:
-            return None
-        of = (self.task.tenant_id, self.task.round)
-        if self._lost or (self._manifest is not None and self._chores.is_idle()):
-            return RoundStopped(*of, self._lost)
+            return PieceFrozen(tenant_id, round_id, piece) if is_frozen else None
+        if self._lost or is_frozen:
+            return RoundStopped(tenant_id, round_id, self._lost, piece)
         now, at = self._means.clock(), self._whereabouts()
         if at != self._moved[1]:
             self._moved = (now, at)
         if now - self._moved[0] < self._patience:
             return None
-        return RoundStopped(*of, self._trouble() or self._chores.failure or "the destination did not answer in time")
+        text = self._trouble() or self._chores.failure or "the destination did not answer in time"
+        return RoundStopped(tenant_id, round_id, text, piece)
 
     def _whereabouts(self) -> object:
         """What stays the same while nothing moves."""

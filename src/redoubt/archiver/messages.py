@@ -6,15 +6,22 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
+from redoubt.model.pieces import PieceKey
+
+ALL_PIECES = -1
+"""What `RoundStopped` tells of when the worker knows nothing of the round."""
+
 
 @dataclass(frozen=True)
 class ArchiveRound:
-    """Command: archive a tenant's log into a round; goes on where the destination ends.
+    """Command: archive a tenant's log into a piece of a round; goes on where the destination ends.
 
-    `start_lsn` is where a round that is not yet claimed begins; None for one that must be there already. `after` is the
-    round before this one in the same destination, if there is one: where it ends tells what is missing in between.
-    With a `broken_by`, the round was interrupted for that cause at `broken_at` (ns since the epoch): nothing more is
-    archived, but where the round ends and why is recorded in the destination.
+    `create_date` is the piece's, 0 in a round without a piece interval, as `piece` is. `start_lsn` is where a piece
+    that is not yet claimed begins; None for one that must be there already, or that continues another: `previous_piece`
+    of `previous_date`, 0 if there is none. `next_piece` of `next_date`, if not 0, takes the log from `switch_scn` on.
+    `after` is the round before this one in the same destination, if there is one: where it ends tells what is missing
+    in between. With a `broken_by`, the round was interrupted for that cause at `broken_at` (ns since the epoch):
+    nothing more is archived, but where the round ends and why is recorded in the destination.
     """
 
     tenant_id: int
@@ -29,9 +36,42 @@ class ArchiveRound:
     piece: int
     start_scn: int
     start_lsn: int | None
+    create_date: int = 0
+    previous_piece: int = 0
+    previous_date: int = 0
+    next_piece: int = 0
+    next_date: int = 0
+    switch_scn: int = 0
     after: int | None = None
     broken_by: str = ""
     broken_at: int = 0
+
+    @property
+    def key(self) -> PieceKey:
+        """Which piece it is."""
+        return PieceKey(self.round, self.piece, self.create_date)
+
+    @property
+    def previous(self) -> PieceKey | None:
+        """The piece that this one continues, None if it begins a tenant's part of the round."""
+        return PieceKey(self.round, self.previous_piece, self.previous_date) if self.previous_piece else None
+
+    @property
+    def next(self) -> PieceKey | None:
+        """The piece that continues this one, None while there is none."""
+        return PieceKey(self.round, self.next_piece, self.next_date) if self.next_piece else None
+
+
+@dataclass(frozen=True)
+class SwitchPiece:
+    """Command: log of a tenant's `piece` from `switch_scn` on belongs to `next_piece`, whose task will follow."""
+
+    tenant_id: int
+    round: int
+    piece: int
+    next_piece: int
+    next_date: int
+    switch_scn: int
 
 
 @dataclass(frozen=True)
@@ -52,7 +92,7 @@ class SetCodec:
 
 @dataclass(frozen=True)
 class StopRound:
-    """Command: archive what the log holds now, then say `RoundStopped`; give up after `patience` seconds."""
+    """Command: archive what the log holds now, then say `RoundStopped` of each piece; give up after `patience` s."""
 
     tenant_id: int
     round: int
@@ -61,7 +101,7 @@ class StopRound:
 
 @dataclass(frozen=True)
 class RoundProgress:
-    """Event: what of a tenant's round is durable: up to `lsn` and `scn` (0 if nothing yet), in bytes and segments."""
+    """Event: what of a tenant's piece is durable: up to `lsn` and `scn` (0 if nothing yet), in bytes and segments."""
 
     tenant_id: int
     round: int
@@ -70,6 +110,7 @@ class RoundProgress:
     input_bytes: int
     output_bytes: int
     segments: int
+    piece: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,15 +120,17 @@ class RoundTrouble:
     tenant_id: int
     round: int
     text: str
+    piece: int = 0
 
 
 @dataclass(frozen=True)
 class RoundStopped:
-    """Event: the round has been stopped as asked; `text` says what kept it from being archived to the end, if any."""
+    """Event: the piece has been stopped as asked; `text` says what kept it from being archived to the end, if any."""
 
     tenant_id: int
     round: int
     text: str
+    piece: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,6 +150,27 @@ class RoundFreezing:
     round: int
     done: int
     total: int
+    piece: int = 0
+
+
+@dataclass(frozen=True)
+class PieceCut:
+    """Event: all log of a tenant's piece is durable, up to `lsn` and `scn`; what comes belongs to the next piece."""
+
+    tenant_id: int
+    round: int
+    piece: int
+    lsn: int
+    scn: int
+
+
+@dataclass(frozen=True)
+class PieceFrozen:
+    """Event: a tenant's piece that was cut has been merged, and its manifest is written."""
+
+    tenant_id: int
+    round: int
+    piece: int
 
 
 @dataclass(frozen=True)
@@ -117,6 +181,7 @@ class HoleOpened:
     round: int
     lsn: int
     scn: int
+    piece: int = 0
 
 
 @dataclass(frozen=True)
@@ -142,10 +207,22 @@ class RoundBroken:
     tenant_id: int
     round: int
     text: str
+    piece: int = 0
 
 
-Command = ArchiveRound | Flush | SetCodec | StopRound
-Event = RoundProgress | RoundTrouble | RoundStopped | RoundBroken | Flushed | RoundFreezing | HoleOpened | HoleClosed
+Command = ArchiveRound | Flush | SetCodec | SwitchPiece | StopRound
+Event = (
+    RoundProgress
+    | RoundTrouble
+    | RoundStopped
+    | RoundBroken
+    | Flushed
+    | RoundFreezing
+    | PieceCut
+    | PieceFrozen
+    | HoleOpened
+    | HoleClosed
+)
 _KINDS: dict[str, type[Command | Event]] = {kind.__name__: kind for kind in (*get_args(Command), *get_args(Event))}
 
 

@@ -1,4 +1,4 @@
-"""What a job has told of its round, and what it has to tell now."""
+"""What a job has told of its piece, and what it has to tell now."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ FREEZING_PAUSE = 0.5
 
 
 class News:
-    """Turns a round's state into events, each told once. `clock()` gives seconds that never go back."""
+    """Turns a piece's state into events, each told once. `clock()` gives seconds that never go back.
 
-    def __init__(self, tenant_id: int, round_id: int, clock: Callable[[], float]) -> None:
-        self._of = (tenant_id, round_id)
+    `of` are the numbers of tenant, round and piece.
+    """
+
+    def __init__(self, of: tuple[int, int, int], clock: Callable[[], float]) -> None:
+        self._of = of[:2]
+        self._piece = of[2]
         self._clock = clock
         self._told_end: ArchiveEnd | None = None
         self._told_trouble = ""
@@ -32,7 +36,9 @@ class News:
         self._told_end, self._next_progress = end, now + PROGRESS_PAUSE
         position = end.position
         return [
-            RoundProgress(*self._of, position.lsn, position.scn, end.input_bytes, end.output_bytes, end.segments),
+            RoundProgress(
+                *self._of, position.lsn, position.scn, end.input_bytes, end.output_bytes, end.segments, self._piece
+            ),
         ]
 
     def flushed(self, number: int) -> list[Event]:
@@ -47,7 +53,7 @@ class News:
         if text == self._told_trouble:
             return []
         self._told_trouble = text
-        return [RoundTrouble(*self._of, text)]
+        return [RoundTrouble(*self._of, text, self._piece)]
 
     def freezing(self, done: int, total: int) -> list[Event]:
         """How many of the round's objects have been read for its manifest, now and then."""
@@ -55,4 +61,4 @@ class News:
         if (done, total) == self._told_freezing or now < self._next_freezing:
             return []
         self._told_freezing, self._next_freezing = (done, total), now + FREEZING_PAUSE
-        return [RoundFreezing(*self._of, done, total)]
+        return [RoundFreezing(*self._of, done, total, self._piece)]

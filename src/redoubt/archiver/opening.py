@@ -1,22 +1,23 @@
-"""Opening a round in a destination: its writer's lock, its claim, and where it ends."""
+"""Opening a piece in a destination: its writer's lock, its claim, and where it ends."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
 
-from redoubt.archive.layout import Interruption, RoundInfo
+from redoubt.archive.layout import ClusterPath, Interruption, RoundInfo
 from redoubt.archive.listing import Listing
 from redoubt.archive.manifest import Manifest
 from redoubt.archive.store import ArchiveEnd, PieceStore
 from redoubt.archiver.freezing import frozen
 from redoubt.archiver.messages import ArchiveRound
-from redoubt.model.seams import Lock
+from redoubt.model.log import LogPosition
+from redoubt.model.seams import Lock, ObjectMissingError
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A round as it was found. Nothing may be added to one that has a manifest."""
+    """A piece as it was found. Nothing may be added to one that has a manifest."""
 
     info: RoundInfo
     end: ArchiveEnd
@@ -25,7 +26,7 @@ class Opened:
 
 
 class Tenure:
-    """The writer's lock of one round's folder, while this process has it. Two threads may ask."""
+    """The writer's lock of one piece's folder, while this process has it. Two threads may ask."""
 
     def __init__(self, store: PieceStore, holder: str) -> None:
         self._store = store
@@ -48,21 +49,51 @@ class Tenure:
 
 
 def open_round(store: PieceStore, task: ArchiveRound, tenure: Tenure) -> Opened:
-    """Claim the round, or find it claimed, as its only writer; an interruption that the task tells of is put on record.
+    """Claim the piece, or find it claimed, as its only writer; an interruption that the task tells of is put on record.
 
-    Raises ArchiveError if the round is not ours or damaged, and DestinationError; either may be asked again.
+    Raises ArchiveError if the piece is not ours or damaged, and DestinationError; either may be asked again.
     """
-    if task.start_lsn is None:
-        info = store.claimed(task.identity, task.source)  # before the lock: a disk that is not mounted gets no folder
-        tenure.take()
-    else:
-        tenure.take()
-        info = store.claim(_round_info(task, task.start_lsn))
+    info = _claimed(store, task)  # before the lock: a disk that is not mounted gets no folder
+    tenure.take()
+    if info is None:
+        info = store.claim(_round_info(task, _start(store, task)))
     listing = store.listing()
     opened = Opened(info, store.resume(info, listing), listing, frozen(store))
-    if task.broken_by and opened.manifest is None:
+    is_cut = bool(task.switch_scn) and opened.end.position.scn >= task.switch_scn
+    if task.broken_by and opened.manifest is None and not is_cut:
         _record_interruption(store, task, opened.end)
     return opened
+
+
+def _claimed(store: PieceStore, task: ArchiveRound) -> RoundInfo | None:
+    """The claim that stands there, None for a piece that this task may begin. Raises as `open_round` does."""
+    if task.start_lsn is not None:
+        return None
+    try:
+        return store.claimed(task.identity, task.source)
+    except ObjectMissingError:
+        if task.previous is None:
+            raise
+    _previous_store(store, task).claimed(task.identity, task.source)
+    return None
+
+
+def _start(store: PieceStore, task: ArchiveRound) -> LogPosition:
+    """Where a piece begins that is not claimed yet."""
+    if task.start_lsn is not None:
+        return LogPosition(task.start_lsn, task.start_scn)
+    previous = _previous_store(store, task)
+    if (manifest := frozen(previous)) is not None:
+        end = manifest.piece
+        return LogPosition(end.end_lsn, end.end_scn, end.chain_after)
+    return previous.resume(previous.claimed(task.identity, task.source)).position
+
+
+def _previous_store(store: PieceStore, task: ArchiveRound) -> PieceStore:
+    """The piece that a task's piece continues."""
+    assert task.previous is not None, "the task's piece begins the tenant's part of the round"
+    path = ClusterPath(task.cluster, task.cluster_id).piece(task.tenant_id, task.previous)
+    return PieceStore(store.destination, path)
 
 
 def _record_interruption(store: PieceStore, task: ArchiveRound, end: ArchiveEnd) -> None:
@@ -78,7 +109,7 @@ def _record_interruption(store: PieceStore, task: ArchiveRound, end: ArchiveEnd)
     store.put_record(record, store.path.interruption)
 
 
-def _round_info(task: ArchiveRound, start_lsn: int) -> RoundInfo:
+def _round_info(task: ArchiveRound, start: LogPosition) -> RoundInfo:
     return RoundInfo(
         identity=task.identity,
         tenant_id=task.tenant_id,
@@ -86,6 +117,7 @@ def _round_info(task: ArchiveRound, start_lsn: int) -> RoundInfo:
         source=task.source,
         round=task.round,
         piece=task.piece,
-        start_lsn=start_lsn,
-        start_scn=task.start_scn,
+        start_lsn=start.lsn,
+        start_scn=start.scn,
+        start_chain=start.chain,
     )

@@ -52,6 +52,11 @@ class Watched:
         with self._asking(f"listing {prefix}"):
             return iter(tuple(self._destination.list(prefix)))
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """See `Destination`."""
+        with self._asking(f"listing {prefix}"):
+            return iter(tuple(self._destination.folders(prefix)))
+
     def delete(self, name: str) -> None:
         """See `Destination`."""
         with self._asking(f"removing {name}"):

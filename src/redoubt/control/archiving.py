@@ -9,32 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 import structlog
 
-from redoubt.archiver.messages import (
-    Event,
-    Flushed,
-    HoleClosed,
-    HoleOpened,
-    RoundBroken,
-    RoundFreezing,
-    RoundProgress,
-    RoundStopped,
-    RoundTrouble,
-    SetCodec,
-    StopRound,
-)
+from redoubt.archiver.messages import Event, SetCodec
 from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.session import CatalogError
 from redoubt.control.asking import DestinationDesk
-from redoubt.control.briefing import WorkerLink, round_task
+from redoubt.control.briefing import WorkerLink
 from redoubt.control.chronicle import Chronicle
 from redoubt.control.claims import check_new, claim, works
 from redoubt.control.cluster import Cluster, Tenant
+from redoubt.control.hearing import hear
+from redoubt.control.orders import STOP_PATIENCE, Orders
 from redoubt.control.parameters import Parameters
 from redoubt.control.tenant_archive import TenantArchive
 from redoubt.model import rounds
@@ -49,12 +38,10 @@ from redoubt.sql.errors import (
 from redoubt.sql.log_archive_option import Compression
 
 _SAVE_PAUSE = 0.5
-_RETRY_PAUSE = 0.5
-STOP_PATIENCE = 20.0
-"""Seconds that a stop may take to archive the log's end; then the round ends with what is durable."""
 _WORKER_PATIENCE = 10.0
 _HOLDING_NOTHING = frozenset({RoundStatus.STOP, RoundStatus.INTERRUPTED})
 """Statuses in which log is not held: a round that cannot go on must not fill the engine's disk."""
+_SILENT = "the destination did not answer in time"
 _log = structlog.get_logger("redoubt.control.archiving")
 
 
@@ -71,18 +58,15 @@ class Archiving:
         chronicle: Chronicle,
     ) -> None:
         self._cluster = cluster
-        self._archives = {
-            tenant.tenant_id: TenantArchive(tenant, lambda: self.round.round_id, worker.send, chronicle)
-            for tenant in tenants
-        }
         self._chronicle = chronicle
         self._catalog = catalog
         self._parameters = parameters
         self._worker = worker
         self._statement = asyncio.Lock()
+        self._archives = {tenant.tenant_id: self._archive_of(tenant) for tenant in tenants}
+        self._orders = Orders(cluster, catalog, worker, chronicle, lambda: self.round, self._statement)
         self._desk = DestinationDesk()
         self._changed = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._heard_at = 0.0
         self.round = Round()
         """The present round, or the last one."""
@@ -103,7 +87,7 @@ class Archiving:
             self._open_holes()
         elif loaded.status is RoundStatus.STOPPING:
             self._heard_at = time.monotonic()
-            self._begin(self._force_stop(loaded.round_id))
+            self._orders.begin(self._force_stop(loaded.round_id))
         for tenant_id in loaded.tenants if loaded.is_archiving else ():
             if (hole := self._chronicle.hole(tenant_id, loaded.round_id)) is not None:
                 self.interrupt(tenant_id, hole.cause)  # it was, and only the hole has been written
@@ -116,24 +100,24 @@ class Archiving:
                 raise backup_dest_not_valid("it is empty; set it first: ALTER SYSTEM SET backup_dest = 'file:///…'")
             if self.round.status is not RoundStatus.STOP:
                 raise not_supported("start log archive backup when not STOP")
-            tenant_ids, round_id = list(self._archives), self.round.round_id + 1
-            await self._desk.ask(uri, claim, self._cluster, uri, tenant_ids, round_id)
-            now = time.time_ns()
             begun = rounds.begin(
                 self.round,
                 tenants=list(self._archives),
-                start_scn=now,
-                create_date=int(datetime.now().astimezone().strftime("%Y%m%d")),
+                start_scn=time.time_ns(),
+                create_date=_today(),
                 destination=uri,
+                has_pieces=self._parameters.piece_switch_interval > 0,
             )
+            key = begun.pieces[0].key(begun.round_id)
+            await self._desk.ask(uri, claim, self._cluster, uri, list(begun.tenants), key)
             if self.round is not self._saved:  # how the last round ended would be in no history
-                await asyncio.to_thread(self._catalog.save_round, self.round)
+                await asyncio.to_thread(self._catalog.save_round, self.round, self._saved)
             await asyncio.to_thread(self._catalog.save_round, begun)
             self.round = self._saved = begun
             _log.info("round begins", round=begun.round_id, destination=uri)
             for archive in self.archives:
                 archive.begin_round()
-                self._launch(archive)
+                self._orders.launch(archive)
             self._kick()
 
     async def stop(self) -> None:
@@ -141,17 +125,64 @@ class Archiving:
         async with self._statement:
             if self.round.status in {RoundStatus.STOP, RoundStatus.STOPPING}:
                 raise log_archive_already_disabled()
-            stopping = rounds.stopping(self.round)
-            await asyncio.to_thread(self._catalog.save_round, stopping)
-            self.round, self._saved = rounds.stopping(self.round), stopping  # the worker may have told something since
-            self._changed.set()
-            _log.info("round stops", round=stopping.round_id)
+            await self._change(rounds.stopping)
+            _log.info("round stops", round=self.round.round_id)
             self._heard_at = time.monotonic()
-            for tenant_id, archive in self._archives.items():
-                if archive.is_told:  # or else it is told both, one after the other, as soon as that can be
-                    self._worker.send(StopRound(tenant_id, self.round.round_id, STOP_PATIENCE))
-            self._begin(self._force_stop(stopping.round_id))
-            self._kick()
+            for archive in self.archives:
+                self._orders.stop(archive)
+            self._orders.begin(self._force_stop(self.round.round_id))
+
+    async def cancel(self) -> None:
+        """`ALTER SYSTEM CANCEL ALL BACKUP FORCE`: end the round at once, and ask the destination nothing."""
+        async with self._statement:
+            if self.round.status is RoundStatus.STOP:
+                return
+            self._end_worker()
+            await self._change(_cancelled)
+            _log.warning("round cancelled", round=self.round.round_id)
+
+    async def switch_piece(self) -> None:
+        """Let the round go on in a new piece, from now on; the caller has seen that it may. Raises CatalogError."""
+        async with self._statement:
+            if not rounds.may_switch(self.round):
+                return
+            scn, today = time.time_ns(), _today()
+            await self._change(lambda now: rounds.switched(now, scn, today))
+            _log.info("piece switched", round=self.round.round_id, piece=self.round.last_piece_id)
+            for archive in self.archives:
+                self._orders.switch(archive)
+
+    async def add_tenant(self, tenant: Tenant) -> None:
+        """A tenant has been created: a round that is under way archives it as well. Raises CatalogError."""
+        async with self._statement:
+            self._archives[tenant.tenant_id] = archive = self._archive_of(tenant)
+            if self.round.is_archiving:
+                scn = time.time_ns()
+                await self._change(lambda now: rounds.joined(now, tenant.tenant_id, scn))
+                if not self.round.is_archiving:  # it broke in this moment
+                    self._open_holes()
+                self._orders.launch(archive)
+
+    async def drop_tenant(self, tenant_id: int, *, force: bool) -> None:
+        """A tenant is dropped: archive its log to the end, unless forced to end at once. Raises CatalogError."""
+        archive = self._archives[tenant_id]
+        patience = 0.0 if force else STOP_PATIENCE
+        if self.round.status is not RoundStatus.STOP and tenant_id in self.round.tenants:
+            archive.gone = asyncio.get_running_loop().create_future()
+            self._orders.stop(archive, patience)
+            try:
+                async with asyncio.timeout(patience + _WORKER_PATIENCE):
+                    await archive.gone
+            except TimeoutError:
+                _log.error("the worker does not let go of a dropped tenant, ending it", tenant=archive.tenant.name)
+                self._worker.kill()
+        async with self._statement:
+            gone = self.round.tenants.get(tenant_id)
+            if gone is not None and self.round.status is not RoundStatus.STOP:
+                await asyncio.to_thread(self._catalog.save_departure, self.round, gone)
+                await self._change(lambda now: rounds.left(now, tenant_id))
+            del self._archives[tenant_id]
+            await asyncio.to_thread(archive.tenant.engine.release_all_log)
 
     def interrupt(self, tenant_id: int, cause: str) -> None:
         """A tenant's log cannot be archived on, or not all of it: the round is broken, and the hole is on record."""
@@ -163,9 +194,9 @@ class Archiving:
         _log.error("round interrupted", round=self.round.round_id, tenant_id=tenant_id, cause=cause)
         self._open_holes()
         for archive in self.archives:
-            archive.is_told = False
+            archive.told.clear()
             archive.commits.turn_off(commit_interrupted(cause))  # before anybody stops the round, which lets them go
-            self._launch(archive)
+            self._orders.launch(archive)
         self._kick()
 
     async def release_all_log(self, archive: TenantArchive) -> None:
@@ -186,40 +217,30 @@ class Archiving:
         """See `Listener`: tell the new worker everything."""
         self._set_codec()
         for archive in self.archives:
-            archive.trouble = ""  # a new worker tells its own
-            archive.is_told = False
-            if self.round.is_archiving:
+            archive.troubles.clear()  # a new worker tells its own
+            archive.told.clear()
+            if self.round.is_archiving and archive.tenant.tenant_id in self.round.tenants:
                 self.round = rounds.troubled(self.round, archive.tenant.tenant_id, "")
                 self._changed.set()
         if self.round.status is not RoundStatus.STOP:
             for archive in self.archives:
-                self._launch(archive)
+                self._orders.launch(archive)
 
     def worker_says(self, event: Event) -> None:
         """See `Listener`."""
-        if event.round != self.round.round_id or event.tenant_id not in self.round.tenants:
+        archive = self._archives.get(event.tenant_id)
+        is_over = event.round != self.round.round_id or self.round.status is RoundStatus.STOP
+        if archive is None or is_over or event.tenant_id not in self.round.tenants:
             return  # an answer that comes too late
         self._heard_at = time.monotonic()
         before = self.round.status
-        match event:
-            case Flushed():
-                self._archives[event.tenant_id].commits.flushed(event.number)
-                return
-            case HoleOpened():
-                self._chronicle.begin_hole_at(event.tenant_id, event.round, event.lsn, event.scn)
-            case HoleClosed():
-                start, end = (event.start_lsn, event.start_scn), (event.end_lsn, event.end_scn)
-                self._chronicle.close_hole(event.tenant_id, event.after, start, end)
-            case RoundBroken():
-                self.interrupt(event.tenant_id, event.text)
-                if self.round.status is RoundStatus.STOPPING:
-                    self.round = rounds.tenant_stopped(self.round, event.tenant_id)
-            case RoundStopped():
-                self._archives[event.tenant_id].trouble = ""
-                if self.round.status is RoundStatus.STOPPING:
-                    self.round = rounds.tenant_stopped(self.round, event.tenant_id, event.text)
-            case _:
-                self._advance(event)
+        self.round, then = hear(event, self.round, archive, self._chronicle)
+        if then.broken_by:
+            self.interrupt(event.tenant_id, then.broken_by)
+        if then.has_new_piece:
+            self._orders.launch(archive)
+        if then.is_quiet:
+            return
         if self.round.status is not before:
             _log.info("round status", round=event.round, before=before, now=self.round.status, cause=self.round.comment)
             self._kick()
@@ -235,12 +256,17 @@ class Archiving:
                 async with self._statement:
                     now = self.round
                     try:
-                        await asyncio.to_thread(self._catalog.save_round, now)
+                        await asyncio.to_thread(self._catalog.save_round, now, self._saved)
                         self._saved = now
                     except CatalogError as error:
                         _log.warning("catalog not written, trying again", cause=str(error))
                         self._changed.set()
             await asyncio.sleep(_SAVE_PAUSE)
+
+    def tick(self) -> None:
+        """A moment has passed: in a round without tenants, nothing is missing up to now."""
+        self.round = rounds.ticked(self.round, time.time_ns())
+        self._changed.set()
 
     def parameters_changed(self) -> None:
         """Put into effect what was set: the codec from the next segment on, mode and limits at once."""
@@ -249,31 +275,33 @@ class Archiving:
 
     async def close(self) -> None:
         """End what runs in the background."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._orders.close()
 
-    def _advance(self, event: RoundProgress | RoundTrouble | RoundFreezing) -> None:
-        """Take over how far a tenant's round is, and what holds it up."""
-        archive, now = self._archives[event.tenant_id], self.round
-        match event:
-            case RoundProgress():
-                archive.durable_lsn = event.lsn
-                now = rounds.progressed(now, event.tenant_id, event.scn, event.input_bytes, event.output_bytes)
-            case RoundTrouble():
-                archive.trouble = event.text
-                now = rounds.troubled(now, event.tenant_id, event.text)
-            case _:  # RoundFreezing
-                archive.trouble = f"freezing: {event.done} of {event.total} objects read"
-        self.round = now
+    async def _change(self, change: Callable[[Round], Round]) -> None:
+        """Change the round as a statement wants it: in the catalog first. Raises CatalogError."""
+        then = change(self.round)
+        await asyncio.to_thread(self._catalog.save_round, then, self._saved)
+        self.round, self._saved = change(self.round), then  # the worker may have told something since
+        self._changed.set()
+        self._kick()
+
+    def _end_worker(self) -> None:
+        """End a worker that does not answer; what it complained of is over with it."""
+        self._worker.kill()
+        for archive in self.archives:
+            archive.troubles.clear()
+
+    def _archive_of(self, tenant: Tenant) -> TenantArchive:
+        return TenantArchive(tenant, lambda: self.round.round_id, self._worker.send, self._chronicle)
 
     def _open_holes(self) -> None:
         """Put on record that log goes missing, of every tenant of the broken round."""
         now, round_id = time.time_ns(), self.round.round_id
-        for key, archive in self._archives.items():
-            tenant = self.round.tenants[key]
-            lsn, scn = archive.durable_lsn or 0, tenant.checkpoint_scn
-            self._chronicle.open_hole(Hole(key, round_id, lsn, scn, tenant.comment or self.round.comment, now))
+        for key, tenant in self.round.tenants.items():
+            archive = self._archives.get(key)
+            lsn = archive.durable_lsn or 0 if archive else 0
+            cause = tenant.comment or self.round.comment
+            self._chronicle.open_hole(Hole(key, round_id, lsn, tenant.checkpoint_scn, cause, now))
 
     def _kick(self) -> None:
         for archive in self.archives:
@@ -282,37 +310,6 @@ class Archiving:
     def _set_codec(self) -> None:
         compression = self._parameters.log_archive_option.compression
         self._worker.send(SetCodec("none" if compression is Compression.OFF else str(compression)))
-
-    def _launch(self, archive: TenantArchive) -> None:
-        """Have the worker look after a tenant's round, as soon as its engine can say where to begin."""
-        self._begin(self._tell_worker(archive, self.round))
-
-    async def _tell_worker(self, archive: TenantArchive, of: Round) -> None:
-        """Hold the tenant's log and send the worker its task; tried again while engine or catalog do not answer."""
-        while True:
-            try:
-                await self._hold(archive, of)
-                hole = self._chronicle.hole(archive.tenant.tenant_id, of.round_id)
-                task = await asyncio.to_thread(round_task, self._cluster, archive.tenant, of, hole, self._catalog)
-                break
-            except (OSError, CatalogError) as error:
-                _log.warning("round not begun, trying again", tenant=archive.tenant.name, cause=str(error))
-                await asyncio.sleep(_RETRY_PAUSE)
-        if self.round.round_id != of.round_id or self.round.status is RoundStatus.STOP:
-            return  # the round was stopped meanwhile
-        if self.round.status is RoundStatus.INTERRUPTED and not task.broken_by:
-            return  # interrupted meanwhile, and told so
-        self._worker.send(task)
-        archive.is_told = True
-        archive.commits.resend()
-        if self.round.status is RoundStatus.STOPPING:
-            self._worker.send(StopRound(task.tenant_id, task.round, STOP_PATIENCE))
-
-    async def _hold(self, archive: TenantArchive, of: Round) -> None:
-        """Hold a tenant's log from now on, if the round archives still. Raises OSError."""
-        async with self._statement:  # so that nobody releases meanwhile what is held here
-            if self.round.is_archiving and self.round.round_id == of.round_id:
-                await asyncio.to_thread(archive.tenant.engine.hold_log)
 
     async def _force_stop(self, round_id: int) -> None:
         """End a stopping round whose worker does not: the medium may hang so that nothing comes back from it."""
@@ -323,17 +320,19 @@ class Archiving:
         if self.round.round_id != round_id or self.round.status is not RoundStatus.STOPPING:
             return
         _log.error("the worker does not stop the round, ending it without", round=round_id)
-        for tenant_id, tenant in self.round.tenants.items():
-            if tenant.status is not RoundStatus.STOP:
-                self.worker_says(RoundStopped(tenant_id, round_id, "the destination did not answer in time"))
-        self._worker.kill()
+        self.round = rounds.all_stopped(self.round, _SILENT)
+        self._end_worker()
+        self._changed.set()
+        self._kick()
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            _log.error("background work failed", exc_info=task.exception())
+def _cancelled(now: Round) -> Round:
+    if now.status is RoundStatus.STOP:
+        return now
+    if now.status is not RoundStatus.STOPPING:
+        now = rounds.stopping(now)
+    return rounds.all_stopped(now, "cancelled by ALTER SYSTEM CANCEL ALL BACKUP FORCE")
+
+
+def _today() -> int:
+    return int(datetime.now().astimezone().strftime("%Y%m%d"))

@@ -1,4 +1,4 @@
-"""What the archive worker is told of a round."""
+"""What the archive worker is told of a tenant's part of a round, piece by piece."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from redoubt.archiver.messages import ArchiveRound, Command
 from redoubt.catalog.catalog import Catalog
 from redoubt.control.cluster import Cluster, Tenant
 from redoubt.model.holes import Hole
+from redoubt.model.pieces import Piece
 from redoubt.model.rounds import Round
 
 
@@ -21,12 +22,24 @@ class WorkerLink(Protocol):
         """End a worker that does not answer."""
 
 
-def round_task(cluster: Cluster, tenant: Tenant, of: Round, hole: Hole | None, catalog: Catalog) -> ArchiveRound:
-    """The worker's task for a tenant's round, whose log is held; `hole` is the one that broke the round, if any.
+def piece_tasks(cluster: Cluster, tenant: Tenant, of: Round, hole: Hole | None, catalog: Catalog) -> list[ArchiveRound]:
+    """The worker's tasks for a tenant's open pieces of a round, in order; `hole` is what broke the round, if anything.
 
-    Blocks. Raises OSError while the engine does not answer, CatalogError while the catalog does not.
+    Its log is held. Blocks. Raises OSError while the engine does not answer, CatalogError while the catalog does not.
     """
-    is_new = of.tenants[tenant.tenant_id].checkpoint_scn == 0
+    open_pieces = of.open_pieces(tenant.tenant_id)
+    return [
+        _task(cluster, tenant, of, piece, hole if piece is open_pieces[-1] else None, catalog) for piece in open_pieces
+    ]
+
+
+def _task(
+    cluster: Cluster, tenant: Tenant, of: Round, piece: Piece, hole: Hole | None, catalog: Catalog
+) -> ArchiveRound:
+    part = piece.tenants[tenant.tenant_id]
+    previous = _previous(of, piece, tenant.tenant_id)
+    is_new = previous is None and of.tenants[tenant.tenant_id].checkpoint_scn == 0
+    following = of.piece(piece.piece_id + 1) if piece.switch_scn else None
     return ArchiveRound(
         tenant_id=tenant.tenant_id,
         tenant=tenant.name,
@@ -37,10 +50,23 @@ def round_task(cluster: Cluster, tenant: Tenant, of: Round, hole: Hole | None, c
         cluster_id=cluster.cluster_id,
         identity=cluster.identity,
         round=of.round_id,
-        piece=0,
-        start_scn=of.start_scn,
+        piece=piece.piece_id,
+        create_date=piece.key(of.round_id).create_date,
+        start_scn=part.start_scn,
         start_lsn=tenant.engine.start_point().lsn if is_new else None,
-        after=catalog.round_before(of.round_id, of.destination),
+        previous_piece=previous.piece_id if previous else 0,
+        previous_date=previous.create_date if previous else 0,
+        next_piece=following.piece_id if following else 0,
+        next_date=following.create_date if following else 0,
+        switch_scn=piece.switch_scn,
+        after=catalog.round_before(of.round_id, of.destination) if previous is None else None,
         broken_by=hole.cause if hole else "",
         broken_at=hole.opened_at if hole else 0,
     )
+
+
+def _previous(of: Round, piece: Piece, tenant_id: int) -> Piece | None:
+    """The piece that a tenant's log goes on from."""
+    before = of.piece(piece.piece_id - 1)
+    is_there = before is not None and tenant_id in before.tenants and before.tenants[tenant_id].has_begun
+    return before if is_there else None

@@ -25,8 +25,8 @@ def check_new(cluster: Cluster, uri: str) -> None:
     raise backup_dest_not_valid(f"{uri} holds a log archive already ({path.info}); choose an empty directory")
 
 
-def claim(cluster: Cluster, uri: str, tenant_ids: list[int], round_id: int) -> None:
-    """See that the destination works and is ours, or make it so, and has room for the round. Raises SqlError."""
+def claim(cluster: Cluster, uri: str, tenant_ids: list[int], key: PieceKey) -> None:
+    """See that the destination works and is ours, or make it so, and has room for a round's first piece: SqlError."""
     destination = _open(uri)
     path = ClusterPath(cluster.name, cluster.cluster_id)
     ours = ClusterInfo(cluster.name, cluster.cluster_id, cluster.identity)
@@ -41,7 +41,7 @@ def claim(cluster: Cluster, uri: str, tenant_ids: list[int], round_id: int) -> N
                     "choose an empty directory"
                 ) from None
         for tenant_id in tenant_ids:
-            folder = path.piece(tenant_id, PieceKey(round_id)).folder
+            folder = path.piece(tenant_id, key).folder
             if any(True for _ in destination.list(folder)):
                 raise backup_dest_not_valid(f"{uri} holds something in {folder} already; choose an empty directory")
     except (DestinationError, RecordError) as error:

@@ -34,12 +34,15 @@ class TenantArchive:
         """Since when the oldest log that waits does, in ns since the epoch; 0 when none does."""
         self.lag = 0.0
         """That in seconds ago."""
-        self.trouble = ""
+        self.troubles: dict[int, str] = {}
+        """What holds up which piece."""
         self.health = Health.STOPPED
         self.health_since = 0
         self.cause = ""
-        self.is_told = False
-        """Whether the present worker knows of the present round."""
+        self.told: set[int] = set()
+        """The pieces of the present round that the present worker knows of."""
+        self.gone: asyncio.Future[None] | None = None
+        """Done when the archive of a tenant that is being dropped has ended; None while it is not being dropped."""
         self.kicked = asyncio.Event()
         """Set when there is a reason to look at once."""
         self._round_id = round_id
@@ -50,9 +53,19 @@ class TenantArchive:
 
     def begin_round(self) -> None:
         """Nothing is known of the new round."""
-        self.is_told = False
+        self.told.clear()
         self.durable_lsn = self.begun_at_lsn = None
-        self.trouble = ""
+        self.troubles.clear()
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the tenant is being dropped."""
+        return self.gone is not None
+
+    @property
+    def trouble(self) -> str:
+        """What holds up archiving, that of the newest piece first; empty if nothing does."""
+        return next((text for _, text in sorted(self.troubles.items(), reverse=True) if text), "")
 
     def tell(self, what: str, before: str, after: str, cause: str) -> None:
         """Put a change on record."""

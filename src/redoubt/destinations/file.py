@@ -83,6 +83,18 @@ class FileDestination:
             _fsync_folder(folder)
         return iter(sorted(found, key=lambda info: info.name))
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """See `Destination`. What is listed survives a loss of power."""
+        folder = self.root / prefix
+        with _named(folder):
+            try:
+                with os.scandir(folder) as scanned:
+                    names = [entry.name for entry in scanned if entry.is_dir() and not entry.name.startswith(_HIDDEN)]
+            except FileNotFoundError:
+                return iter(())
+            _fsync_folder(folder)
+        return iter(sorted(names))
+
     def delete(self, name: str) -> None:
         """See `Destination`."""
         path = self.root / name

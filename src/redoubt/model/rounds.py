@@ -133,7 +133,8 @@ def begin(
 
 def joined(now: Round, tenant_id: int, start_scn: int) -> Round:
     """A tenant has been created while the round archives; its log from `start_scn` on belongs to the last piece."""
-    tenant = TenantRound(tenant_id, start_scn=start_scn)
+    status = RoundStatus.BEGINNING if now.is_archiving else now.status
+    tenant = TenantRound(tenant_id, status, start_scn=start_scn, comment=now.comment)
     last = pieces.tenant_begun(now.pieces[-1], tenant_id, start_scn)
     return replace(_with_tenant(now, tenant), pieces=(*now.pieces[:-1], last))
 
@@ -180,7 +181,8 @@ def progressed(
 
 def switched(now: Round, switch_scn: int, create_date: int) -> Round:
     """The round goes on in a new piece: log from `switch_scn` on belongs to it. See `may_switch`."""
-    if not may_switch(now):
+    can_follow = now.status in {RoundStatus.DOING, RoundStatus.INTERRUPTED} and now.start_piece_id > 0
+    if not (can_follow and _is_settled(now)):
         raise RoundTransitionError(f"round {now.round_id} in {now.status} cannot go on in a new piece now")
     last = pieces.freezing(now.pieces[-1], switch_scn)
     following = pieces.following(last, create_date, list(now.tenants))
@@ -189,9 +191,7 @@ def switched(now: Round, switch_scn: int, create_date: int) -> Round:
 
 def may_switch(now: Round) -> bool:
     """Whether the round can go on in a new piece: it has pieces, is DOING, and no older one is FREEZING."""
-    if now.status is not RoundStatus.DOING or not now.start_piece_id:
-        return False
-    return all(piece.status is PieceStatus.FROZEN for piece in now.pieces[:-1])
+    return now.status is RoundStatus.DOING and now.start_piece_id > 0 and _is_settled(now)
 
 
 def piece_begun(now: Round, tenant_id: int, piece_id: int, scn: int) -> Round:
@@ -246,6 +246,19 @@ def tenant_stopped(now: Round, tenant_id: int, comment: str = "") -> Round:
     tenant = replace(tenant, status=RoundStatus.STOP, comment=comment or tenant.comment)
     now = replace(_with_tenant(now, tenant), comment=now.comment or comment)
     return _stopped_if_all_are(_frozen_for(now, tenant_id, tenant.checkpoint_scn))
+
+
+def all_stopped(now: Round, comment: str) -> Round:
+    """A stopping round ends as it is, whatever its tenants' archives do. Raises RoundTransitionError."""
+    for tenant_id, tenant in now.tenants.items():
+        if tenant.status is not RoundStatus.STOP:
+            now = tenant_stopped(now, tenant_id, comment)
+    return now
+
+
+def _is_settled(now: Round) -> bool:
+    """Whether no piece is FREEZING that another one continues."""
+    return all(piece.status is PieceStatus.FROZEN for piece in now.pieces[:-1])
 
 
 def _goal(now: Round, tenant: TenantRound) -> int:

@@ -144,6 +144,13 @@ class Destination(Protocol):
         """The objects directly under the folder `prefix`, ordered by name; nothing if there is no such folder."""
         ...
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """The names of the folders directly under the folder `prefix`, in order; nothing if there is no such folder.
+
+        A folder is there when an object is under it, and may be there without one.
+        """
+        ...
+
     def delete(self, name: str) -> None:
         """Remove an object; no error if it is not there. A loss of power may bring it back."""
         ...

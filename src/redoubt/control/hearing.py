@@ -1,0 +1,103 @@
+"""What follows from what the archive worker tells of a tenant's round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from redoubt.archiver.messages import (
+    ALL_PIECES,
+    Event,
+    Flushed,
+    HoleClosed,
+    HoleOpened,
+    PieceCut,
+    PieceFrozen,
+    RoundBroken,
+    RoundFreezing,
+    RoundProgress,
+    RoundStopped,
+    RoundTrouble,
+)
+from redoubt.control.chronicle import Chronicle
+from redoubt.control.tenant_archive import TenantArchive
+from redoubt.model import rounds
+from redoubt.model.rounds import Round, RoundStatus
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What is to be done then: `broken_by` interrupts the round, a new piece is to be told to the worker.
+
+    `is_quiet`: the round is as it was.
+    """
+
+    broken_by: str = ""
+    has_new_piece: bool = False
+    is_quiet: bool = False
+
+
+def hear(event: Event, now: Round, archive: TenantArchive, chronicle: Chronicle) -> tuple[Round, Heard]:
+    """The round after an event of its own, whose tenant is in it."""
+    match event:
+        case Flushed():
+            archive.commits.flushed(event.number)
+            return now, Heard(is_quiet=True)
+        case HoleOpened():
+            chronicle.begin_hole_at(event.tenant_id, event.round, event.lsn, event.scn)
+        case HoleClosed():
+            start, end = (event.start_lsn, event.start_scn), (event.end_lsn, event.end_scn)
+            chronicle.close_hole(event.tenant_id, event.after, start, end)
+        case RoundBroken():
+            return _broken(event, now, archive)
+        case RoundStopped():
+            if now.status is not RoundStatus.STOPPING and not archive.is_leaving:
+                return now, Heard(is_quiet=True)  # nobody asked for it
+            now = _stopped(now, archive, event.piece, event.text)
+        case PieceCut():
+            return rounds.piece_begun(now, event.tenant_id, event.piece + 1, event.scn), Heard(has_new_piece=True)
+        case PieceFrozen():
+            now = _stopped(now, archive, event.piece, "")
+        case _:
+            now = _advanced(event, now, archive)
+    return now, Heard()
+
+
+def _advanced(event: RoundProgress | RoundTrouble | RoundFreezing, now: Round, archive: TenantArchive) -> Round:
+    """Take over how far a tenant's round is, and what holds it up."""
+    piece = now.piece(event.piece)
+    if piece is None or event.tenant_id not in piece.tenants:
+        return now
+    match event:
+        case RoundProgress():
+            archive.durable_lsn = max(archive.durable_lsn or 0, event.lsn)
+            return rounds.progressed(
+                now, event.tenant_id, event.scn, event.input_bytes, event.output_bytes, event.piece
+            )
+        case RoundTrouble():
+            archive.troubles[event.piece] = event.text
+            return rounds.troubled(now, event.tenant_id, archive.trouble)
+        case _:  # RoundFreezing
+            archive.troubles[event.piece] = f"freezing: {event.done} of {event.total} objects read"
+            return now
+
+
+def _broken(event: RoundBroken, now: Round, archive: TenantArchive) -> tuple[Round, Heard]:
+    if archive.is_leaving or now.status is RoundStatus.STOPPING:
+        now = rounds.interrupted(now, event.tenant_id, event.text) if now.status is RoundStatus.STOPPING else now
+        return _stopped(now, archive, event.piece, event.text), Heard()
+    return now, Heard(broken_by=event.text)
+
+
+def _stopped(now: Round, archive: TenantArchive, piece_id: int, text: str) -> Round:
+    """A tenant's piece has ended; the tenant's round with it, if it was to stop and this was its last open piece."""
+    tenant_id = archive.tenant.tenant_id
+    for piece in now.open_pieces(tenant_id):
+        if piece_id in {piece.piece_id, ALL_PIECES}:
+            archive.troubles.pop(piece.piece_id, None)
+            archive.told.discard(piece.piece_id)
+            now = rounds.piece_frozen(now, tenant_id, piece.piece_id)
+    if now.open_pieces(tenant_id):
+        return now
+    if archive.gone is not None and not archive.gone.done():
+        archive.gone.set_result(None)
+    return rounds.tenant_stopped(now, tenant_id, text) if now.status is RoundStatus.STOPPING else now
