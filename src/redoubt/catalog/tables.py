@@ -152,8 +152,10 @@ TABLES = (
   base_dir varchar(2048) NOT NULL,
   status varchar(64) NOT NULL,
   created_at bigint(20) NOT NULL,
-  dropped_at bigint(20) NOT NULL,
-  options longtext NOT NULL)""",
+  modified_at bigint(20) NOT NULL,
+  options longtext NOT NULL,
+  trouble varchar(4096) NOT NULL,
+  trouble_since bigint(20) NOT NULL)""",
     f"""CREATE TABLE IF NOT EXISTS {SET_TABLE} (
   incarnation bigint(20) NOT NULL,
   tenant_id bigint(20) NOT NULL,

@@ -1,0 +1,109 @@
+"""Typed reads and writes of the tenants. Methods block, may be called from any thread, and are each one transaction."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from redoubt.catalog import tables
+from redoubt.catalog.session import CatalogSession
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TROUBLE_LENGTH = 4000
+_COLUMNS = ("tenant_id", "tenant_name", "kind", "base_dir", "status", "created_at", "modified_at", "options")
+
+
+class TenantKind(StrEnum):
+    """Who runs a tenant's engine: the service, or an application."""
+
+    EMBEDDED = "EMBEDDED"
+    EXTERNAL = "EXTERNAL"
+
+
+class TenantStatus(StrEnum):
+    """Where a tenant is in its life. A row that is DROPPED stays, so that its id is never given again."""
+
+    CREATING = "CREATING"
+    NORMAL = "NORMAL"
+    DROPPING = "DROPPING"
+    DROPPED = "DROPPED"
+
+
+@dataclass(frozen=True)
+class TenantRecord:
+    """A user tenant as the catalog has it. Times in ns since the epoch.
+
+    `base_dir` is empty for an embedded tenant: its engine is where the home has it, wherever the home was moved to.
+    `options` are those of CREATE TENANT, by name in upper case, for display.
+    """
+
+    tenant_id: int
+    name: str
+    kind: TenantKind
+    base_dir: str
+    status: TenantStatus
+    created_at: int
+    modified_at: int
+    options: Mapping[str, str]
+
+
+class TenantTable:
+    """The tenants of the cluster, sys aside. Raises CatalogError."""
+
+    def __init__(self, session: CatalogSession) -> None:
+        self._session = session
+
+    def load(self) -> list[TenantRecord]:
+        """Every tenant that ever was, in the order of their ids."""
+        with self._session.cursor() as cursor:
+            cursor.execute(f"SELECT {', '.join(_COLUMNS)} FROM {tables.TENANT_TABLE} ORDER BY tenant_id")
+            return [
+                TenantRecord(
+                    tenant_id=row[0],
+                    name=row[1],
+                    kind=TenantKind(row[2]),
+                    base_dir=row[3],
+                    status=TenantStatus(row[4]),
+                    created_at=row[5],
+                    modified_at=row[6],
+                    options=json.loads(row[7]),
+                )
+                for row in cursor.fetchall()
+            ]
+
+    def put(self, record: TenantRecord) -> None:
+        """Keep a tenant as it is now; nothing ails it yet."""
+        values = [
+            record.tenant_id,
+            record.name,
+            str(record.kind),
+            record.base_dir,
+            str(record.status),
+            record.created_at,
+            record.modified_at,
+            json.dumps(dict(record.options)),
+        ]
+        with self._session.transaction() as cursor:
+            cursor.execute(
+                f"REPLACE INTO {tables.TENANT_TABLE} ({', '.join(_COLUMNS)}, trouble, trouble_since) "
+                f"VALUES ({', '.join(['%s'] * len(_COLUMNS))}, '', 0)",
+                values,
+            )
+
+    def remove(self, tenant_id: int) -> None:
+        """Take back a tenant that never came to be."""
+        with self._session.transaction() as cursor:
+            cursor.execute(f"DELETE FROM {tables.TENANT_TABLE} WHERE tenant_id = %s", (tenant_id,))
+
+    def set_trouble(self, tenant_id: int, trouble: str, since: int) -> None:
+        """Say why a tenant's engine cannot be reached, and since when; an empty text if it can."""
+        text = trouble[:_TROUBLE_LENGTH].encode(errors="replace").decode()  # it may name files
+        with self._session.transaction() as cursor:
+            cursor.execute(
+                f"UPDATE {tables.TENANT_TABLE} SET trouble = %s, trouble_since = %s WHERE tenant_id = %s",
+                (text, since, tenant_id),
+            )
