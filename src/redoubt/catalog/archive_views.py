@@ -53,9 +53,12 @@ _INTERVAL_TEXT = """CASE WHEN seconds = 0 THEN '0'
     WHEN MOD(seconds, 1) = 0 THEN CONCAT(seconds DIV 1, 's')
     ELSE CONCAT(CAST(seconds * 1000000 AS SIGNED), 'us') END"""
 
-_DELETED_BYTES = f"""(SELECT tenant_id AS of_tenant, round_id AS of_round,
-  {_bigint("SUM(input_bytes)")} AS deleted_input, {_bigint("SUM(output_bytes)")} AS deleted_output
-  FROM {PIECE_TABLE} WHERE file_status = 'DELETED' GROUP BY tenant_id, round_id)"""
+
+def _deleted(size: str) -> str:
+    """What of a round was deleted, piece by piece."""
+    return _bigint(f"""(SELECT COALESCE(SUM(p.{size}), 0) FROM {PIECE_TABLE} p
+    WHERE p.incarnation = 1 AND p.tenant_id = r.tenant_id AND p.round_id = r.log_archive_round
+      AND p.file_status = 'DELETED')""")
 
 
 def _rounds(table: str, status: str, where: str) -> str:
@@ -65,7 +68,7 @@ def _rounds(table: str, status: str, where: str) -> str:
   CASE WHEN {is_over} THEN NULL WHEN start_piece_id = 0 THEN 0
     ELSE {_bigint("CAST(seconds * 1000000 AS SIGNED)")} END AS switch_interval,
   CASE WHEN {is_over} THEN NULL ELSE s.compression END AS codec
-  FROM {table} r, {_SETTING} s WHERE r.tenant_id <> 1 AND {where}"""
+  FROM {table} r, {_SETTING} s WHERE r.incarnation = 1 AND r.tenant_id <> 1 AND {where}"""
 
 
 _LIVE = _rounds(STATUS_TABLE, "r.status", "r.status <> 'STOP'")
@@ -81,7 +84,6 @@ def _archivelog(rounds: str, sizes: tuple[str, int], last: str) -> str:
     """`sizes` are what is added to a size, and how much wider that makes what is shown of it."""
     plus, wider = sizes
     of_input, of_output = f"input_bytes{plus}", f"output_bytes{plus}"
-    deleted_input, deleted_output = "COALESCE(deleted_input, 0)", "COALESCE(deleted_output, 0)"
     return f"""SELECT tenant_id AS TENANT_ID, dest_id AS DEST_ID, log_archive_round AS ROUND_ID,
   incarnation AS INCARNATION, {_bigint("0")} AS DEST_NO, state AS STATUS, CAST(start_scn AS UNSIGNED) AS START_SCN,
   {scn_display("start_scn")} AS START_SCN_DISPLAY, CAST(checkpoint_scn AS UNSIGNED) AS CHECKPOINT_SCN,
@@ -91,11 +93,11 @@ def _archivelog(rounds: str, sizes: tuple[str, int], last: str) -> str:
   {of_input} AS INPUT_BYTES, {size_text("input_bytes", 27 + wider)} AS INPUT_BYTES_DISPLAY,
   {of_output} AS OUTPUT_BYTES, {size_text("output_bytes", 27 + wider)} AS OUTPUT_BYTES_DISPLAY,
   {_ratio(23 + wider)} AS COMPRESSION_RATIO,
-  {deleted_input} AS DELETED_INPUT_BYTES, {size_text(deleted_input)} AS DELETED_INPUT_BYTES_DISPLAY,
-  {deleted_output} AS DELETED_OUTPUT_BYTES, {size_text(deleted_output)} AS DELETED_OUTPUT_BYTES_DISPLAY,
+  deleted_input AS DELETED_INPUT_BYTES, {size_text("deleted_input")} AS DELETED_INPUT_BYTES_DISPLAY,
+  deleted_output AS DELETED_OUTPUT_BYTES, {size_text("deleted_output")} AS DELETED_OUTPUT_BYTES_DISPLAY,
   {last}
-  FROM ({rounds}) r JOIN {_DEST_IDS} d ON d.path = r.backup_dest
-  LEFT JOIN {_DELETED_BYTES} x ON of_tenant = tenant_id AND of_round = log_archive_round"""
+  FROM (SELECT r.*, {_deleted("input_bytes")} AS deleted_input, {_deleted("output_bytes")} AS deleted_output
+    FROM ({rounds}) r) r JOIN {_DEST_IDS} d ON d.path = r.backup_dest"""
 
 
 def _varchar(text: str, width: int) -> str:
@@ -135,7 +137,7 @@ ARCHIVE_VIEWS = {
   output_bytes AS OUTPUT_BYTES, {size_text("output_bytes")} AS OUTPUT_BYTES_DISPLAY,
   {_ratio(23)} AS COMPRESSION_RATIO, file_status AS FILE_STATUS, backup_dest AS PATH
   FROM {PIECE_TABLE} p JOIN {_DEST_IDS} d ON d.path = p.backup_dest, {_SETTING} s
-  WHERE tenant_id <> 1 AND copy_id = 0""",
+  WHERE incarnation = 1 AND tenant_id <> 1 AND copy_id = 0""",
     "CDB_OB_ARCHIVE_DEST": " UNION ALL ".join(
         _dest(name, value)
         for name, value in (

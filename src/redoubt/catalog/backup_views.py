@@ -1,7 +1,7 @@
 """OceanBase 3.1's views of log backup (`CDB_OB_BACKUP_…`), with its columns, types and texts.
 
 Rows of tenant 1 are the cluster. Times are text in the session's time zone where OceanBase has text, empty while there
-is none.
+is none. The one incarnation is named for the engine's sake, whose keys begin with it.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from redoubt.catalog.tables import CLEAN_TABLE, HISTORY_TABLE, PIECE_TABLE, SERV
 from redoubt.catalog.view_terms import ratio, size_text, time, time_text
 
 
-def _archivelog(table: str, status: str, where: str = "") -> str:
+def _archivelog(table: str, status: str, where: str = "1 = 1") -> str:
     return f"""SELECT incarnation AS INCARNATION, log_archive_round AS LOG_ARCHIVE_ROUND, tenant_id AS TENANT_ID,
   {status} AS STATUS, start_piece_id AS START_PIECE_ID, backup_piece_id AS BACKUP_PIECE_ID,
   {time_text("start_scn")} AS MIN_FIRST_TIME, {time_text("checkpoint_scn")} AS MAX_NEXT_TIME,
   input_bytes AS INPUT_BYTES, output_bytes AS OUTPUT_BYTES, {ratio("output_bytes", "input_bytes")} AS COMPRESSION_RATIO,
   {size_text("input_bytes")} AS INPUT_BYTES_DISPLAY, {size_text("output_bytes")} AS OUTPUT_BYTES_DISPLAY
-  FROM {table} {where}"""
+  FROM {table} WHERE incarnation = 1 AND {where}"""
 
 
 _SECONDS = "((completion_time - start_time) / 1000000000)"
@@ -28,7 +28,7 @@ BACKUP_VIEWS = {
     "CDB_OB_BACKUP_ARCHIVELOG_SUMMARY": (
         _archivelog(HISTORY_TABLE, "CAST('STOP' AS CHAR(64))")
         + " UNION ALL "
-        + _archivelog(STATUS_TABLE, "status", "WHERE status <> 'STOP'")
+        + _archivelog(STATUS_TABLE, "status", "status <> 'STOP'")
     ),
     "CDB_OB_BACKUP_ARCHIVELOG_PROGRESS": f"""SELECT incarnation AS INCARNATION, tenant_id AS TENANT_ID,
   log_archive_round AS LOG_ARCHIVE_ROUND, backup_piece_id AS CUR_PIECE_ID, svr_ip AS SVR_IP, svr_port AS SVR_PORT,
@@ -41,7 +41,7 @@ BACKUP_VIEWS = {
   {time_text("start_scn")} AS START_TS, {time_text("checkpoint_scn")} AS CHECKPOINT_TS,
   {time_text("max_scn")} AS MAX_TS,
   status AS STATUS, file_status AS FILE_STATUS, compatible AS COMPATIBLE, start_piece_id AS START_PIECE_ID
-  FROM {PIECE_TABLE}""",
+  FROM {PIECE_TABLE} WHERE incarnation = 1""",
     "CDB_OB_BACKUP_SET_FILES": f"""SELECT incarnation AS INCARNATION, tenant_id AS TENANT_ID, bs_key AS BS_KEY,
   copy_id AS COPY_ID, backup_type AS BACKUP_TYPE, encryption_mode AS ENCRYPTION_MODE, status AS STATUS,
   file_status AS FILE_STATUS, {time("start_time")} AS START_TIME, {time("completion_time")} AS COMPLETION_TIME,

@@ -14,13 +14,15 @@ _RUNS = f"""SELECT tenant_id, round_id, MIN(backup_piece_id) AS first_piece, MAX
   FROM (SELECT p.*,
     backup_piece_id
       - CAST(ROW_NUMBER() OVER (PARTITION BY tenant_id, round_id ORDER BY backup_piece_id) AS SIGNED) AS run
-    FROM {PIECE_TABLE} p WHERE tenant_id <> 1 AND copy_id = 0 AND start_scn > 0 AND file_status = 'AVAILABLE') p
+    FROM {PIECE_TABLE} p
+    WHERE incarnation = 1 AND tenant_id <> 1 AND copy_id = 0 AND start_scn > 0 AND file_status = 'AVAILABLE') p
   GROUP BY tenant_id, round_id, run, backup_dest, file_status"""
 """Pieces of a round that follow one another, none missing: their numbers do."""
 
 _WINDOWS = f"""SELECT r.tenant_id, r.round_id, first_piece, last_piece, goes_on, backup_dest, file_status,
-  GREATEST(r.start_scn, COALESCE((SELECT MAX(h.end_scn) FROM {HOLE_TABLE} h
-    WHERE h.tenant_id = r.tenant_id AND h.`after` < r.round_id), 0)) AS start_scn,
+  GREATEST(r.start_scn, COALESCE((SELECT h.end_scn FROM {HOLE_TABLE} h
+    WHERE h.tenant_id = r.tenant_id AND h.`after` < r.round_id AND h.closed_at > 0
+    ORDER BY h.`after` DESC LIMIT 1), 0)) AS start_scn,
   CASE WHEN COALESCE(after_it.start_scn, 0) > 0 THEN LEAST(r.end_scn, after_it.start_scn) ELSE r.end_scn END AS end_scn
   FROM ({_RUNS}) r
   LEFT JOIN {HOLE_TABLE} after_it ON after_it.tenant_id = r.tenant_id AND after_it.`after` = r.round_id"""
