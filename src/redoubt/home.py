@@ -5,11 +5,14 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from redoubt.engines.seekdb.files import BaseDir
+
+_DROPPED = ".dropped"
 
 
 class HomeError(Exception):
@@ -39,6 +42,23 @@ class Home:
     def tenant(self, tenant_id: int) -> BaseDir:
         """A user tenant's engine."""
         return BaseDir(self.path / "tenants" / str(tenant_id))
+
+    def tenant_ids(self) -> list[int]:
+        """The ids of the user tenants that have a directory here, in order; what was left of dropped ones goes."""
+        folder = self.path / "tenants"
+        for leftover in folder.glob(f"*{_DROPPED}"):
+            shutil.rmtree(leftover, ignore_errors=True)  # it is tried again at the next start
+        return sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdecimal())
+
+    def remove_tenant(self, tenant_id: int) -> None:
+        """Remove a tenant's directory, all of it or as good as that; blocks. Its engine has ended. Raises OSError."""
+        path = self.tenant(tenant_id).path
+        leftover = path.with_name(path.name + _DROPPED)
+        if leftover.exists():
+            shutil.rmtree(leftover)
+        if path.exists():
+            path.rename(leftover)
+            shutil.rmtree(leftover, ignore_errors=True)
 
     @property
     def log(self) -> Path:

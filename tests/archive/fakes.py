@@ -81,7 +81,8 @@ class MemoryDestination:
     def folders(self, prefix: str) -> Iterator[str]:
         """See `Destination`."""
         self.failing("folders", prefix)
-        under = [name.removeprefix(f"{prefix}/") for name in self.objects.copy() if name.startswith(f"{prefix}/")]
+        base = f"{prefix}/" if prefix else ""
+        under = [name.removeprefix(base) for name in self.objects.copy() if name.startswith(base)]
         return iter(sorted({name.partition("/")[0] for name in under if "/" in name}))
 
     def delete(self, name: str) -> None:

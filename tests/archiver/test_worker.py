@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from redoubt.archive.store import PieceStore
+from redoubt.archive.layout import ClusterPath
+from redoubt.archive.store import PieceStore, piece_keys
 from redoubt.archiver.archiver import SealRule
 from redoubt.archiver.messages import (
     ALL_PIECES,
@@ -19,15 +20,18 @@ from redoubt.archiver.messages import (
     Flush,
     Flushed,
     HoleOpened,
+    PieceCut,
+    PieceFrozen,
     RoundProgress,
     RoundStopped,
     SetCodec,
     StopRound,
+    SwitchPiece,
     from_line,
 )
 from redoubt.destinations.file import FileDestination
 from redoubt.worker import UNKNOWN_ROUND, Worker
-from tests.archive.fakes import PATH, TASK, MemoryLog, random_log, until
+from tests.archive.fakes import OF, PATH, TASK, MemoryLog, random_log, until
 
 
 class Running:
@@ -130,3 +134,46 @@ def test_what_comes_for_no_job_is_no_trouble(running: Running) -> None:
     running.tells(Flushed(1001, 3, 2))
 
     assert Flushed(1001, 2, 1) not in running.events()
+
+
+def test_a_round_goes_on_in_a_new_piece(running: Running) -> None:
+    """Two jobs side by side until the old piece is frozen; flushes and stops go where they belong."""
+    running.log.append(random_log(100))
+    first = replace(running.task, piece=7, create_date=20261123)
+    second = replace(
+        first, piece=8, create_date=20261124, previous_piece=7, previous_date=20261123, start_lsn=None, start_scn=200
+    )
+    running.worker.tell(first)
+    running.worker.tell(Flush(1001, 3, 1))
+    running.tells(Flushed(1001, 3, 1))
+    running.worker.tell(SwitchPiece(1001, 3, 99, 100, 20261124, 150))
+    running.worker.tell(SwitchPiece(1001, 3, 7, 8, 20261124, 150))
+    running.log.append(random_log(100))
+    running.tells(PieceFrozen(1001, 3, 7))
+    running.worker.tell(second)
+    running.log.append(random_log(100))
+    running.worker.tell(Flush(1001, 3, 2))
+    running.tells(Flushed(1001, 3, 2))
+    running.worker.tell(StopRound(1001, 3, 20.0))
+    running.tells(RoundStopped(1001, 3, "", 8))
+
+    assert PieceCut(1001, 3, 7, 200, 200) in running.events()
+    assert [
+        str(key) for key in piece_keys(running.store.destination, ClusterPath(OF.cluster, OF.cluster_id), 1001, 3)
+    ] == [
+        "3_7_20261123",
+        "3_8_20261124",
+    ]
+
+
+def test_a_new_round_ends_the_jobs_of_the_one_before(running: Running) -> None:
+    """Which had pieces perhaps; nobody waits for them any more."""
+    running.log.append(random_log(100))
+    running.worker.tell(replace(running.task, piece=7, create_date=20261123))
+    running.worker.tell(Flush(1001, 3, 1))
+    running.tells(Flushed(1001, 3, 1))
+    running.worker.tell(replace(running.task, round=4))
+    running.worker.tell(Flush(1001, 4, 1))
+    running.tells(Flushed(1001, 4, 1))
+    running.worker.tell(StopRound(1001, 3, 20.0))
+    running.tells(RoundStopped(1001, 3, UNKNOWN_ROUND, ALL_PIECES))

@@ -86,6 +86,17 @@ def test_a_folder_that_is_not_there_is_empty(destination: Destination) -> None:
     assert list(destination.list("a/b")) == []
 
 
+def test_folders_are_listed_by_name(destination: Destination) -> None:
+    """Those directly in a folder, whatever is in them; objects and hidden things are none."""
+    for name in ("a/10/x", "a/9/y/z", "a/object", "a/b/.hidden", "ab/c/other", "top"):
+        destination.put_if_absent(name, b"")
+    destination.lock("a/9/y/lock", "a test").release()
+
+    assert list(destination.folders("a")) == ["10", "9", "b"]
+    assert list(destination.folders("")) == ["a", "ab"]
+    assert list(destination.folders("a/9/nothing")) == []
+
+
 def test_a_deleted_object_is_gone_and_its_name_free(destination: Destination) -> None:
     """Deleting it again is no error, nor is deleting what never was."""
     destination.put_if_absent("a/object", b"first")

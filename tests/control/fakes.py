@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from redoubt.archiver.messages import Command
+from redoubt.catalog.cleaning import CleanJob, CleanStatus, CleanType
 from redoubt.catalog.journal import ArchiveEvent, TenantState
 from redoubt.catalog.session import CatalogError
 from redoubt.control.cluster import Tenant
 from redoubt.model import pieces
 from redoubt.model.holes import Hole
 from redoubt.model.log import LogPosition
+from redoubt.model.retention import BackupPiece, BackupSet, FileStatus
 from redoubt.model.rounds import Round, RoundStatus, TenantRound
 from redoubt.model.seams import LogReader
 from redoubt.sql.answers import Ok, Rows
@@ -53,6 +55,58 @@ class FakeCatalog:
         self._fail()
         earlier = (r.round_id for r in self.history if r.destination == destination and r.round_id < round_id)
         return max(earlier, default=None)
+
+    def _fail(self) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise CatalogError("the sys engine does not answer")
+
+
+class FakeCleaning:
+    """Pieces, sets, stopped rounds and deletions, in memory; fails as often as `failures` says."""
+
+    def __init__(self) -> None:
+        self.kept: list[BackupPiece] = []
+        self.backup_sets: list[BackupSet] = []
+        self.rounds: set[int] = set()
+        self.jobs: list[CleanJob] = []
+        self.failures = 0
+
+    def pieces(self) -> list[BackupPiece]:
+        self._fail()
+        return list(self.kept)
+
+    def sets(self) -> list[BackupSet]:
+        return list(self.backup_sets)
+
+    def stopped_rounds(self) -> set[int]:
+        return set(self.rounds)
+
+    def begin(self, kind: CleanType, parameter: str, comment: str, pieces: list[BackupPiece], now: int) -> CleanJob:
+        self._fail()
+        self.jobs.append(CleanJob(len(self.jobs) + 1, kind, parameter, now, comment=comment))
+        for piece in pieces:
+            self._set(piece, FileStatus.DELETING)
+        return self.jobs[-1]
+
+    def save(self, job: CleanJob) -> None:
+        self._fail()
+        self.jobs[job.job_id - 1] = job
+
+    def deleted(self, piece: BackupPiece) -> None:
+        self._fail()
+        self._set(piece, FileStatus.DELETED)
+
+    def unfinished(self) -> CleanJob | None:
+        return next((job for job in self.jobs if job.status is CleanStatus.DOING), None)
+
+    def last_end(self, kind: CleanType) -> int:
+        self._fail()
+        ended = (job.end_time for job in self.jobs if job.kind is kind and job.status is CleanStatus.STOP)
+        return max(ended, default=0)
+
+    def _set(self, piece: BackupPiece, status: FileStatus) -> None:
+        self.kept = [replace(each, file_status=status) if each.key == piece.key else each for each in self.kept]
 
     def _fail(self) -> None:
         if self.failures:

@@ -9,17 +9,21 @@ from pathlib import Path
 from typing import Any, cast
 
 from redoubt.archiver.messages import RoundProgress, RoundStopped
+from redoubt.catalog.backups import Backups
 from redoubt.catalog.catalog import Catalog
+from redoubt.catalog.cleaning import Cleaning
 from redoubt.catalog.journal import Journal
 from redoubt.control.archiving import Archiving
 from redoubt.control.chronicle import Chronicle
 from redoubt.control.cluster import Cluster
+from redoubt.control.deletion import Deletion
 from redoubt.control.handler import Handler
 from redoubt.control.parameters import Parameters
+from redoubt.control.settings import Settings
 from redoubt.control.tenant_archive import TenantArchive
 from redoubt.control.tenants import Tenants
 from redoubt.control.valve import Valve
-from tests.control.fakes import FakeCatalog, FakeEngine, FakeJournal, FakeWorker, tenant_with
+from tests.control.fakes import FakeCatalog, FakeCleaning, FakeEngine, FakeJournal, FakeWorker, tenant_with
 
 DISK = 2**40
 FAR = 2**62
@@ -31,6 +35,7 @@ class Stage:
 
     def __init__(self, backup: Path) -> None:
         self.catalog, self.worker, self.engine, self.journal = FakeCatalog(), FakeWorker(), FakeEngine(), FakeJournal()
+        self.clean = FakeCleaning()
         catalog = cast("Catalog", self.catalog)
         self.parameters = Parameters(catalog, lambda: DISK)
         self.parameters.change({"backup_dest": f"file://{backup}"})
@@ -39,7 +44,11 @@ class Stage:
         cluster = Cluster("c", 1, "identity")
         self.archiving = Archiving(cluster, tenants, catalog, self.parameters, self.worker, self.chronicle)
         self.valve = Valve(self.archiving, self.parameters, self.chronicle)
-        self.handler = Handler(Tenants(tenants), self.archiving, self.parameters)
+        backups, cleaning = cast("Backups", self.clean), cast("Cleaning", self.clean)
+        self.deletion = Deletion(cluster, self.archiving, self.parameters, backups, cleaning)
+        known = Tenants(tenants)
+        settings = Settings(known, self.archiving, self.parameters)
+        self.handler = Handler(known, self.archiving, settings, self.deletion)
 
     @property
     def archive(self) -> TenantArchive:

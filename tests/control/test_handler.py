@@ -6,11 +6,33 @@ from pathlib import Path
 
 import pytest
 
-from redoubt.control.parameters import PARAMETERS
+from redoubt.archiver.messages import RoundStopped
+from redoubt.control.parameter_list import PARAMETERS
 from redoubt.model.rounds import RoundStatus
 from redoubt.sql.answers import Column, Ok, Rows
 from redoubt.sql.errors import SqlError
 from redoubt.sql.parser import parse
+from redoubt.sql.statements import (
+    ArchiveLog,
+    BackupDatabase,
+    BackupPart,
+    CancelAllBackup,
+    CancelBackup,
+    CancelDeleteBackup,
+    CancelValidate,
+    DeleteBackup,
+    DeleteExpiredBackup,
+    DeleteObsoleteBackup,
+    MinorFreeze,
+    NoArchiveLog,
+    ResumeBackup,
+    SecondBackup,
+    ShowParameters,
+    ShowTenants,
+    Statement,
+    SuspendBackup,
+    ValidateBackup,
+)
 from tests.control.fakes import FakeSession
 from tests.control.stage import Stage, play
 
@@ -88,7 +110,165 @@ def test_parameters_are_shown_with_the_engines(stage: Stage) -> None:
 
         play(scene())
         assert session.asked[1].endswith(expected)
-        assert all(f"'{name}' AS name" in session.asked[1] for name in PARAMETERS)
+        assert all((f"'{name}' AS name" in session.asked[1]) != each.is_hidden for name, each in PARAMETERS.items())
+
+
+@pytest.mark.parametrize("pattern", ["_allow_short_intervals", "%allow%", "_%"])
+def test_a_hidden_parameter_is_shown_to_who_names_it(stage: Stage, pattern: str) -> None:
+    """As OceanBase's; with the underscore escaped or not."""
+    for written in (pattern, pattern.replace("_", "\\_").upper()):
+        session = Asking()
+
+        async def scene(written: str = written, session: FakeSession = session) -> None:
+            await stage.handler.handle(ShowParameters("SHOW PARAMETERS LIKE …", written), session)
+
+        play(scene())
+        assert ("%" not in pattern) == ("'_allow_short_intervals' AS name" in session.asked[1])
+
+
+class Named(FakeSession):
+    """A session whose engine has one parameter before ours and one behind."""
+
+    async def query(self, sql: str) -> Ok | Rows:
+        """Two rows for the statement, one for the query of ours."""
+        names = ["b", "a"] if sql.startswith("SHOW") else ["aa"]
+        return Rows((Column("svr_type"), Column("name")), [("observer", name) for name in names])
+
+
+def test_parameters_are_shown_in_the_order_of_their_names(stage: Stage) -> None:
+    """Ours between the engine's."""
+
+    async def scene() -> None:
+        rows = await stage.handler.handle(ShowParameters("SHOW PARAMETERS"), Named())
+        assert isinstance(rows, Rows)
+        assert [row[1] for row in rows.rows] == ["a", "aa", "b"]
+
+    play(scene())
+
+
+def test_enable_log_archive_says_whether_a_round_archives(stage: Stage) -> None:
+    """True from ARCHIVELOG to NOARCHIVELOG."""
+    values: list[int] = []
+
+    async def scene() -> None:
+        for _ in range(2):
+            session = Asking()
+            await _run(stage, "SHOW PARAMETERS", session)
+            row = next(part for part in session.asked[1].split(" UNION ALL ") if "'enable_log_archive' AS name" in part)
+            values.append(row.count("'True'"))
+            if len(values) == 1:
+                await stage.archiving.start()
+        await stage.archiving.close()
+
+    play(scene())
+
+    assert values == [0, 1]
+
+
+REFUSED: list[tuple[Statement, int, str]] = [
+    (BackupDatabase(), 9040, "log archive status : STOP."),
+    (CancelBackup(), 9049, "backup status is stopped"),
+    (SuspendBackup(), 1235, "Not supported feature"),
+    (ResumeBackup(), 1235, "Not supported feature"),
+    (DeleteExpiredBackup(), 1210, "Incorrect arguments"),
+    (ValidateBackup(BackupPart.DATABASE), 1235, "Not supported feature"),
+    (CancelValidate(1), 1235, "Not supported feature"),
+    (SecondBackup("START BACKUP ARCHIVELOG"), 1235, "Not supported feature"),
+    (DeleteBackup(BackupPart.SET, 1), 1235, "delete backupset is not exist"),
+    (DeleteObsoleteBackup(), 1235, "recovery window unexpected"),
+    (CancelDeleteBackup(), 9053, "cancel delete backup do not allow"),
+    (ArchiveLog(("nobody",)), 5157, "Unknown tenant 'nobody'"),
+    (NoArchiveLog(("sys",)), 1235, "TENANT = ALL"),
+    (ArchiveLog(("main", "SYS")), 1235, "TENANT = ALL"),
+]
+
+
+@pytest.mark.parametrize(("statement", "code", "text"), REFUSED, ids=[type(each[0]).__name__ for each in REFUSED])
+def test_what_cannot_be_done_is_refused_with_oceanbases_code(
+    stage: Stage, statement: Statement, code: int, text: str
+) -> None:
+    """In sys with that code; to who may not, and in a user tenant, with 1227."""
+    visitor = Asking()
+    visitor.refuses = True
+
+    async def scene() -> None:
+        with pytest.raises(SqlError, match=text) as refused:
+            await stage.handler.handle(statement, FakeSession())
+        assert refused.value.code == code
+        for session in (visitor, FakeSession("main")):
+            with pytest.raises(SqlError) as refused:
+                await stage.handler.handle(statement, session)
+            assert refused.value.code == 1227
+
+    play(scene())
+
+
+def test_a_data_backup_is_not_built_yet(stage: Stage) -> None:
+    """Said so where OceanBase would begin one."""
+
+    async def scene() -> None:
+        await stage.doing()
+        with pytest.raises(SqlError, match="this version backs up log only") as refused:
+            await stage.handler.handle(BackupDatabase(), FakeSession())
+        assert refused.value.code == 1235
+        await stage.archiving.close()
+
+    play(scene())
+
+
+def test_all_tenants_by_name_are_the_cluster(stage: Stage) -> None:
+    """As no clause, and as ALL."""
+
+    async def scene() -> None:
+        for tenants in ((), ("ALL",), ("MAIN",), ("main", "main")):
+            assert await stage.handler.handle(ArchiveLog(tenants), FakeSession()) == Ok()
+            assert await stage.handler.handle(NoArchiveLog(tenants), FakeSession()) == Ok()
+            stage.archiving.worker_says(RoundStopped(1001, stage.archiving.round.round_id, ""))
+        await stage.archiving.close()
+
+    play(scene())
+
+
+def test_cancel_all_ends_everything_and_clears_the_destination(stage: Stage) -> None:
+    """Also when nothing runs."""
+
+    async def scene() -> None:
+        await stage.doing()
+        assert await stage.handler.handle(CancelAllBackup(), FakeSession()) == Ok()
+        assert stage.archiving.round.status is RoundStatus.STOP
+        assert stage.parameters.backup_dest == ""
+        assert await stage.handler.handle(CancelAllBackup(), FakeSession()) == Ok()
+        await stage.archiving.close()
+
+    play(scene())
+
+
+def test_a_user_tenant_has_none_of_the_clusters_parameters(stage: Stage) -> None:
+    """5099; what is not ours goes to the engine, as SHOW and MINOR FREEZE do."""
+
+    async def scene() -> None:
+        session = FakeSession("main")
+        for name in ("backup_dest", "log_archive_dest", "_allow_short_intervals"):
+            with pytest.raises(SqlError) as refused:
+                await _run(stage, f"ALTER SYSTEM SET cpu_count = 1, {name} = '1'", session)
+            assert refused.value.code == 5099
+        for statement in (ShowParameters("SHOW PARAMETERS"), ShowTenants(), MinorFreeze()):
+            assert await stage.handler.handle(statement, session) is None
+        assert await _run(stage, "ALTER SYSTEM SET cpu_count = 1", session) is None
+
+    play(scene())
+
+
+def test_a_catalog_that_is_away_is_said_to_be(stage: Stage) -> None:
+    """1053: try again."""
+
+    async def scene() -> None:
+        stage.clean.failures = 1
+        with pytest.raises(SqlError, match="try again in a few seconds") as refused:
+            await stage.handler.handle(DeleteBackup(BackupPart.PIECE, 1), FakeSession())
+        assert refused.value.code == 1053
+
+    play(scene())
 
 
 def test_a_set_is_ours_the_engines_or_both(stage: Stage, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from redoubt.archiver.messages import RoundStopped, StopRound
 from redoubt.control import archiving
 from redoubt.control import restart as module
-from redoubt.control.parameters import AUTO_RESTART
+from redoubt.control.parameter_list import AUTO_RESTART
 from redoubt.control.restart import AutoRestart
 from redoubt.model.rounds import RoundStatus
 from tests.control.stage import Stage, play

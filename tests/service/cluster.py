@@ -163,7 +163,7 @@ class ServiceUnderTest:
     @property
     def engine_log(self) -> Path:
         """The main tenant's redo blocks."""
-        return self.main_dir / "store" / "redo" / "sys" / "log_stream" / "log"
+        return log_of(self.main_dir)
 
     def worker_pid(self) -> int:
         """The archive worker's process id, 0 while none says so."""
@@ -179,16 +179,18 @@ class ServiceUnderTest:
 
     def children(self) -> list[int]:
         """The process ids of the worker and the engines that the home's files name."""
-        pids = [self.worker_pid(), self.engine_pid(self.home / "sys"), self.engine_pid(self.main_dir)]
+        folders = [self.home / "sys", *(self.home / "tenants").glob("*")]
+        pids = [self.worker_pid(), *map(self.engine_pid, folders)]
         return [pid for pid in pids if pid]
 
-    def round_folder(self, round_id: int = 1) -> Path:
-        """Where the main tenant's round lies in the destination."""
-        return self.backup / "redoubt" / "1" / "incarnation_1" / "1001" / "clog" / str(round_id)
+    def round_folder(self, round_id: int = 1, tenant_id: int = 1001) -> Path:
+        """Where a tenant's round lies in the destination."""
+        return self.backup / "redoubt" / "1" / "incarnation_1" / str(tenant_id) / "clog" / str(round_id)
 
-    def segments(self, round_id: int = 1) -> list[Path]:
-        """The segments of the main tenant's round, in name order."""
-        return sorted(path for path in self.round_folder(round_id).iterdir() if SEGMENT.fullmatch(path.name))
+    def segments(self, round_id: int = 1, tenant_id: int = 1001) -> list[Path]:
+        """The segments of a tenant's round, in name order."""
+        folder = self.round_folder(round_id, tenant_id)
+        return sorted(path for path in folder.iterdir() if SEGMENT.fullmatch(path.name))
 
     def keep_engine_log(self) -> None:
         """From now on, link every block of the main tenant, for comparison after the engine recycles it."""
@@ -204,14 +206,15 @@ class ServiceUnderTest:
                 with contextlib.suppress(FileExistsError, FileNotFoundError):
                     os.link(block, self._kept / block.name)
 
-    def engine_bytes(self, start: int, end: int) -> bytes:
-        """The engine's own log between two LSNs, from the kept block files."""
+    def engine_bytes(self, start: int, end: int, blocks: Path | None = None) -> bytes:
+        """An engine's own log between two LSNs: from its blocks in a folder, or main's from the kept ones."""
         self._link_blocks()
+        blocks = blocks or self._kept
         parts = []
         for block in range(start // BLOCK_LOG_SIZE, (end - 1) // BLOCK_LOG_SIZE + 1):
             first = max(start, block * BLOCK_LOG_SIZE) - block * BLOCK_LOG_SIZE
             last = min(end, (block + 1) * BLOCK_LOG_SIZE) - block * BLOCK_LOG_SIZE
-            with (self._kept / str(block)).open("rb") as file:
+            with (blocks / str(block)).open("rb") as file:
                 file.seek(4096 + first)
                 parts.append(file.read(last - first))
         return b"".join(parts)
@@ -227,9 +230,19 @@ def decoded(segment: Path) -> bytes:
     return subprocess.run([tool, "-dc", str(segment)], capture_output=True, check=True).stdout
 
 
-def assert_archive_equals_engine(service: ServiceUnderTest, round_id: int = 1) -> tuple[int, int]:
-    """Every segment continues the one before, and holds the engine's own bytes; the range of LSNs."""
-    segments = service.segments(round_id)
+def log_of(directory: Path) -> Path:
+    """The redo blocks of the engine in a directory."""
+    return directory / "store" / "redo" / "sys" / "log_stream" / "log"
+
+
+def assert_archive_equals_engine(
+    service: ServiceUnderTest, round_id: int = 1, tenant_id: int = 1001, blocks: Path | None = None
+) -> tuple[int, int]:
+    """Every segment continues the one before, and holds the engine's own bytes; the range of LSNs.
+
+    `blocks` is where the log of another tenant than main is to be found.
+    """
+    segments = service.segments(round_id, tenant_id)
     assert segments, "nothing was archived"
     first = end = int(segments[0].name[:20])
     for segment in segments:
@@ -239,7 +252,7 @@ def assert_archive_equals_engine(service: ServiceUnderTest, round_id: int = 1) -
 
         assert end == start, f"{segment.name} does not continue the log at {end}"
         end = int(match[2])
-        assert service.engine_bytes(start, end) == decoded(segment), segment.name
+        assert service.engine_bytes(start, end, blocks) == decoded(segment), segment.name
     return first, end
 
 

@@ -9,11 +9,27 @@ from hypothesis import strategies as st
 from redoubt.sql.statements import (
     ArchiveLog,
     Assignment,
+    BackupDatabase,
+    BackupPart,
+    CancelAllBackup,
+    CancelBackup,
+    CancelDeleteBackup,
+    CancelValidate,
+    CreateTenant,
+    DeleteBackup,
+    DeleteExpiredBackup,
+    DeleteObsoleteBackup,
+    DropTenant,
     MinorFreeze,
     NoArchiveLog,
+    ResumeBackup,
+    SecondBackup,
     SetParameters,
     ShowParameters,
+    ShowTenants,
     Statement,
+    SuspendBackup,
+    ValidateBackup,
 )
 
 Written = tuple[str, Statement]
@@ -97,9 +113,11 @@ def assignments(draw: st.DrawFn) -> tuple[str, Assignment]:
     left = draw(keyword(parameter))
     right = draw(string(value)) if quoted else value
     clauses = draw(st.lists(st.sampled_from(["comment 'it''s'", "scope = Both", "tenant t", "zone='z'"]), unique=True))
+    tenants = ("t",) if "tenant t" in clauses else ()
     gaps = [draw(PADDING) for _ in range(2)]
     sql = f"{left}{gaps[0]}={gaps[1]}{right}" + "".join(draw(MANDATORY_GAP) + clause for clause in clauses)
-    return sql, Assignment(parameter.lower(), value, sql, tuple(re.split(r"[ =]", clause)[0] for clause in clauses))
+    words = tuple(re.split(r"[ =]", clause)[0] for clause in clauses)
+    return sql, Assignment(parameter.lower(), value, sql, words, tenants)
 
 
 @st.composite
@@ -129,12 +147,115 @@ def shows(draw: st.DrawFn) -> Written:
 @st.composite
 def archive_switches(draw: st.DrawFn) -> Written:
     """ARCHIVELOG or NOARCHIVELOG."""
+    tenants = draw(st.lists(PLAIN_NAMES, max_size=3))
+    clause = ""
+    if tenants:
+        bare = f"{draw(PADDING)},{draw(PADDING)}".join([draw(name(tenant)) for tenant in tenants])
+        sign = draw(MANDATORY_GAP | st.just("="))
+        clause = draw(MANDATORY_GAP) + draw(keyword("tenant")) + sign + draw(st.just(bare) | names(tenants, "name"))
     if draw(st.booleans()):
-        return draw(keywords("alter system archivelog")), ArchiveLog()
-    return draw(keywords("alter system noarchivelog")), NoArchiveLog()
+        return draw(keywords("alter system archivelog")) + clause, ArchiveLog(tuple(tenants))
+    return draw(keywords("alter system noarchivelog")) + clause, NoArchiveLog(tuple(tenants))
 
 
-CORES = st.one_of(archive_switches(), minor_freezes(), sets(), shows())
+FIXED: dict[str, Statement] = {
+    "alter system backup database": BackupDatabase(),
+    "alter system backup incremental database": BackupDatabase(is_incremental=True),
+    "alter system cancel backup": CancelBackup(),
+    "alter system suspend backup": SuspendBackup(),
+    "alter system resume backup": ResumeBackup(),
+    "alter system cancel all backup force": CancelAllBackup(),
+    "alter system delete obsolete backup": DeleteObsoleteBackup(),
+    "alter system cancel delete backup": CancelDeleteBackup(),
+    "alter system backup backupset all": SecondBackup("BACKUP BACKUPSET"),
+    "alter system backup backupset all not backed up 3 times tenant t": SecondBackup("BACKUP BACKUPSET"),
+    "alter system backup backupset 3 tenant_id 1001": SecondBackup("BACKUP BACKUPSET"),
+    "alter system backup backuppiece all with active": SecondBackup("BACKUP BACKUPPIECE"),
+    "alter system backup backuppiece 1 with active backuppiece": SecondBackup("BACKUP BACKUPPIECE"),
+    "alter system cancel backup backupset": SecondBackup("CANCEL BACKUP BACKUPSET"),
+    "alter system cancel backup backuppiece": SecondBackup("CANCEL BACKUP BACKUPPIECE"),
+    "alter system start backup archivelog": SecondBackup("START BACKUP ARCHIVELOG"),
+    "alter system stop backup archivelog": SecondBackup("STOP BACKUP ARCHIVELOG"),
+    "show tenants": ShowTenants(),
+}
+"""Statements that have nothing but words, each with one gap between them."""
+
+
+@st.composite
+def fixed(draw: st.DrawFn) -> Written:
+    """Any of them."""
+    words, statement = draw(st.sampled_from(list(FIXED.items())))
+    return draw(keywords(words)), statement
+
+
+@st.composite
+def numbered(draw: st.DrawFn) -> Written:
+    """A statement that names something by its number."""
+    number, copy_id = draw(st.integers(0, 10**18 - 1)), draw(st.integers(0, 50000))
+    made: dict[str, Statement] = {
+        f"alter system delete backupset {number}": DeleteBackup(BackupPart.SET, number, copy_id),
+        f"alter system delete backuppiece {number}": DeleteBackup(BackupPart.PIECE, number, copy_id),
+        f"alter system delete backupround {number}": DeleteBackup(BackupPart.ROUND, number, copy_id),
+        "alter system delete expired backup": DeleteExpiredBackup(copy_id),
+        "alter system validate database": ValidateBackup(BackupPart.DATABASE, 0, copy_id),
+        f"alter system validate backupset {number}": ValidateBackup(BackupPart.SET, number, copy_id),
+        f"alter system cancel validate {number}": CancelValidate(number, copy_id),
+    }
+    words, statement = draw(st.sampled_from(list(made.items())))
+    return draw(keywords(words if copy_id == 0 else f"{words} copy {copy_id}")), statement
+
+
+OPTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "charset": st.sampled_from(["utf8mb4", "binary"]),
+        "collate": PLAIN_NAMES,
+        "comment": TEXTS,
+        "locality": TEXTS,
+        "primary_zone": PLAIN_NAMES,
+        "replica_num": st.integers(0, 9).map(str),
+        "source": TEXTS,
+        "zone_list": st.lists(PLAIN_NAMES, min_size=1, max_size=3).map(",".join),
+    },
+)
+
+
+@st.composite
+def created_tenants(draw: st.DrawFn) -> Written:
+    """CREATE TENANT with some options, commas between them or not."""
+    tenant, if_not_exists, options = draw(PLAIN_NAMES), draw(st.booleans()), draw(OPTIONS)
+    written = draw(keywords("create tenant if not exists" if if_not_exists else "create tenant"))
+    written += draw(MANDATORY_GAP) + draw(name(tenant))
+    for option, value in options.items():
+        written += draw(MANDATORY_GAP | st.just(",")) + draw(keyword(option)) + draw(MANDATORY_GAP | st.just("="))
+        if option == "zone_list":
+            written += draw(names(value.split(","), "name").filter(lambda text: text.startswith("(")))
+        elif option in ("comment", "locality", "source"):
+            written += draw(string(value))
+        else:
+            written += value if option == "replica_num" else draw(name(value))
+    source = options.pop("source", None)
+    kept = tuple((option.upper(), value) for option, value in options.items())
+    return written, CreateTenant(tenant, if_not_exists, source, kept)
+
+
+@st.composite
+def tenants(draw: st.DrawFn) -> Written:
+    """DROP TENANT and SHOW TENANTS."""
+    tenant, if_exists, force = draw(PLAIN_NAMES), draw(st.booleans()), draw(st.booleans())
+    if draw(st.booleans()):
+        like = draw(TEXTS.filter(lambda text: "\\" not in text))
+        return draw(keywords("show tenants like")) + draw(PADDING) + draw(string(like)), ShowTenants(like)
+    written = draw(keywords("drop tenant if exists" if if_exists else "drop tenant"))
+    written += draw(MANDATORY_GAP) + draw(name(tenant))
+    if force:
+        written += draw(MANDATORY_GAP) + draw(keyword("force"))
+    return written, DropTenant(tenant, if_exists, force)
+
+
+CORES = st.one_of(
+    archive_switches(), minor_freezes(), sets(), shows(), fixed(), numbered(), created_tenants(), tenants()
+)
 
 
 @st.composite
@@ -146,6 +267,7 @@ def statements(draw: st.DrawFn) -> Written:
 
 WORDS = (
     *("alter", "system", "set", "show", "parameters", "minor", "freeze", "archivelog", "tenant", "like", "where"),
+    *("backup", "cancel", "delete", "backupset", "copy", "drop", "if", "exists", "charset", "all", "force", "tenants"),
     *("create", "procedure", "definer", "event", "a", "é", "1", "120s", "'x'", "`y`", "'", '"', "`", "\\", ";"),
     *("=", ",", "(", ")", "?", "@", "|", "-", "--", "#", "/*", "/*!", "/*+", "*/", "\n", " "),
 )
@@ -155,3 +277,20 @@ OTHER_TEXTS = st.one_of(
     st.lists(st.sampled_from(list("';\"`\\-/*!# \nab")), max_size=25).map("".join),
 )
 """Texts that are hardly ever one of our statements, and often almost one."""
+
+
+@st.composite
+def mutations(draw: st.DrawFn) -> str:
+    """A statement of ours with one word or two left out, said twice, changed for another or put elsewhere."""
+    words = draw(statements())[0].split(" ")
+    for _ in range(draw(st.integers(1, 2))):
+        at, to = draw(st.integers(0, len(words) - 1)), draw(st.integers(0, len(words)))
+        change = draw(st.sampled_from(["", "twice", "other", "moved"]))
+        if change == "twice":
+            words.insert(to, words[at])
+        elif change == "other":
+            words[at] = draw(st.sampled_from(WORDS) | st.just("9" * 5000))
+        elif len(words) > 1:
+            moved = words.pop(at)
+            words[to:to] = [moved] if change == "moved" else []
+    return " ".join(words)

@@ -84,8 +84,10 @@ from redoubt.sql import errors
             errors.backup_piece_not_frozen(3, "ACTIVE"),
             1235,
             "0A000",
-            "backup piece can not be deleted, because status is not frozen or inactive. backup piece id: 3, "
-            "copy id: 0, status : ACTIVE . not supported",
+            (
+                "backup piece can not be deleted, because status is not frozen or inactive. backup piece id: 3, "
+                "copy id: 0, status : ACTIVE . not supported"
+            ),
         ),
         (
             errors.backup_piece_deleted(3, "FROZEN"),
@@ -97,8 +99,10 @@ from redoubt.sql import errors
             errors.piece_mode_change_while_running(),
             1235,
             "0A000",
-            "change switch piece mode during log archive running is not supported: "
-            "run ALTER SYSTEM NOARCHIVELOG first and wait for STATUS = 'STOP'",
+            (
+                "change switch piece mode during log archive running is not supported: "
+                "run ALTER SYSTEM NOARCHIVELOG first and wait for STATUS = 'STOP'"
+            ),
         ),
         (errors.tenant_exists("t"), 5156, "HY000", "tenant 't' already exist"),
         (

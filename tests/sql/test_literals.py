@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redoubt.sql.errors import SqlError
-from redoubt.sql.literals import capacity_text, parse_bool, parse_capacity, parse_time
+from redoubt.sql.literals import capacity_text, parse_bool, parse_capacity, parse_int, parse_time, time_text
 
 SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 BYTES = {"": 2**20, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
@@ -48,6 +48,30 @@ def test_a_capacity_as_a_person_writes_it(size: int, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0s"), (1, "1s"), (90, "90s"), (7200, "2h"), (86400 * 7, "7d"), (0.5, "500ms"), (1.000001, "1000001us")],
+)
+def test_a_time_as_a_person_writes_it(seconds: float, text: str) -> None:
+    """In the largest unit in which it is whole, and read back."""
+    assert time_text(seconds) == text
+    assert parse_time(text) == pytest.approx(seconds, abs=1e-9)
+
+
+@given(number=st.integers(1 - 10**18, 10**18 - 1))
+def test_a_whole_number(number: int) -> None:
+    """With a minus or without, blanks around it."""
+    assert parse_int(f" {number} ") == number
+
+
+@pytest.mark.parametrize("text", ["", "-", "+1", "1.0", "0x1", "1e3", "\u0663", "- 1", "9" * 5000])
+def test_what_is_no_whole_number(text: str) -> None:
+    """Is refused as 4147."""
+    with pytest.raises(SqlError, match="is not a whole number") as refused:
+        parse_int(text)
+    assert refused.value.code == 4147
+
+
+@pytest.mark.parametrize(
     ("words", "value"), [("true True TRUE on yes t 1", True), ("false False FALSE off no f 0", False)]
 )
 def test_a_truth_value(words: str, value: bool) -> None:  # noqa: FBT001 - what is expected
@@ -70,10 +94,10 @@ def test_what_is_no_literal(parse: Callable[[str], float], text: str) -> None:
 @given(st.text(max_size=100))
 def test_whatever_is_typed_is_a_literal_or_refused(text: str) -> None:
     """Nothing else is raised, and the error does not repeat a long text."""
-    for parse in (parse_time, parse_capacity, parse_bool):
+    for parse in (parse_time, parse_capacity, parse_bool, parse_int):
         message = ""
         try:
-            assert parse(text) >= 0
+            assert isinstance(parse(text), int | float)
         except SqlError as error:
             message = error.message
         assert len(message) < 140

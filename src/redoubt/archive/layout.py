@@ -68,6 +68,11 @@ class PiecePath:
         """Name of the object that lists a round that has ended."""
         return f"{self.folder}/single_piece_info"
 
+    @property
+    def deletion(self) -> str:
+        """Name of the object that says who deleted the piece's log, and when."""
+        return f"{self.folder}/deletion"
+
     def segment(self, name: object) -> str:
         """Name of a segment's object."""
         return f"{self.folder}/{name}"

@@ -19,6 +19,8 @@ INCARNATION = 1
 SYS_TENANT_ID = 1
 _COMPATIBLE = 1
 _COMMENT_LENGTH = 4000
+_OF_DELETION = "file_status"
+"""A column that only a deletion changes, see `Cleaning`: a round that is saved late must not bring a piece back."""
 _SCHEMA_VERSION = "_schema_version"
 
 
@@ -226,4 +228,7 @@ def _rows(cursor: Cursor, table: str, columns: tuple[str, ...], where: str = "",
 def _replace(cursor: Cursor, table: str, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
     places = ", ".join(["%s"] * len(columns))
     values = [tuple(row[column] for column in columns) for row in rows]
-    cursor.executemany(f"REPLACE INTO {table} ({', '.join(columns)}) VALUES ({places})", values)
+    kept = ", ".join(f"{column} = VALUES({column})" for column in columns if column != _OF_DELETION)
+    cursor.executemany(
+        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places}) ON DUPLICATE KEY UPDATE {kept}", values
+    )

@@ -20,6 +20,9 @@ TENANT_TABLE: Final = "oceanbase.__redoubt_tenant"
 SET_TABLE: Final = "oceanbase.__all_backup_set_files"
 CLEAN_TABLE: Final = "oceanbase.__all_backup_clean_info_history"
 
+SYS_TENANT_ID: Final = 1
+"""The tenant whose rows stand for the whole cluster."""
+
 MAX_SCN: Final = 2**63 - 1
 """An SCN that means "no end yet"; views show the text MAX."""
 

@@ -76,7 +76,7 @@ class TenantTable:
             ]
 
     def put(self, record: TenantRecord) -> None:
-        """Keep a tenant as it is now; nothing ails it yet."""
+        """Keep a tenant as it is now; nothing ails it yet. How a dropped one's archiving was doing is forgotten."""
         values = [
             record.tenant_id,
             record.name,
@@ -93,6 +93,8 @@ class TenantTable:
                 f"VALUES ({', '.join(['%s'] * len(_COLUMNS))}, '', 0)",
                 values,
             )
+            if record.status is TenantStatus.DROPPED:
+                cursor.execute(f"DELETE FROM {tables.STATE_TABLE} WHERE tenant_id = %s", (record.tenant_id,))
 
     def remove(self, tenant_id: int) -> None:
         """Take back a tenant that never came to be."""

@@ -77,6 +77,11 @@ class Archiving:
         """What is known of each tenant's archive."""
         return list(self._archives.values())
 
+    @property
+    def statement(self) -> asyncio.Lock:
+        """Held by a statement that must not run beside ARCHIVELOG, NOARCHIVELOG, or another such one."""
+        return self._statement
+
     async def load(self) -> None:
         """Take over the round that the catalog has; the worker is told of it when it starts."""
         loaded = await asyncio.to_thread(self._catalog.load_round)
@@ -100,6 +105,11 @@ class Archiving:
                 raise backup_dest_not_valid("it is empty; set it first: ALTER SYSTEM SET backup_dest = 'file:///…'")
             if self.round.status is not RoundStatus.STOP:
                 raise not_supported("start log archive backup when not STOP")
+            if self._parameters.is_deferred:
+                raise not_supported(
+                    "start log archive backup while log_archive_dest_state is DEFER",
+                    "run ALTER SYSTEM SET log_archive_dest_state = 'ENABLE'",
+                )
             begun = rounds.begin(
                 self.round,
                 tenants=list(self._archives),

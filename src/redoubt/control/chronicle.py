@@ -50,6 +50,12 @@ class Chronicle:
         """How a tenant was doing when it was last said, maybe before a restart; None if it never was."""
         return self._states.get(tenant_id)
 
+    async def forget(self, tenant_id: int) -> None:
+        """A tenant is gone: how it is doing is not written any more."""
+        async with self._writing:
+            self._states.pop(tenant_id, None)
+            self._written.pop(tenant_id, None)
+
     def hole(self, tenant_id: int, after: int) -> Hole | None:
         """The hole after a round, None if there is none."""
         return self._holes.get((tenant_id, after))

@@ -1,14 +1,17 @@
-"""Who the cluster is, and the tenants in it."""
+"""Who the cluster is, the tenants in it, and what is needed of those who run their engines."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from redoubt.model.seams import Engine
 
 SYS_TENANT_ID = 1
 SYS_TENANT = "sys"
+MAIN_TENANT_ID = 1001
+MAIN_TENANT = "main"
 
 
 @dataclass(frozen=True)
@@ -28,3 +31,38 @@ class Tenant:
     name: str
     base_dir: Path
     engine: Engine
+
+
+class EngineRefusedError(Exception):
+    """A tenant's engine cannot be had as asked; the text says why and what to do."""
+
+
+class Engines(Protocol):
+    """Runs the tenants' engines, or waits for those that applications run. For the event loop."""
+
+    async def check_new(self, source: str | None) -> str:
+        """Whether a tenant can be made now: a new directory, or the one that `source` (`seekdb:///…`) names.
+
+        Returns the absolute path that the source stands for, empty without one. Raises EngineRefusedError.
+        """
+
+    def place(self, tenant_id: int, name: str, source: str, *, is_new: bool) -> Tenant:
+        """The tenant with that id; `source` is an application's directory, empty for one in the home.
+
+        A directory in which nothing is counts as damaged unless `is_new`. Nothing is started by this.
+        """
+
+    async def start(self, tenant: Tenant) -> None:
+        """Have its engine within reach, and keep it so. Raises EngineRefusedError: then it is not kept so."""
+
+    def trouble(self, tenant: Tenant) -> str:
+        """Why its engine cannot be used just now; empty if it can."""
+
+    async def end_sessions(self, tenant: Tenant) -> None:
+        """End the sessions of its engine, as far as that answers."""
+
+    async def remove(self, tenant: Tenant, *, force: bool) -> None:
+        """End the engine and remove its directory; of an application's, only what is ours in it.
+
+        May be called again where it failed. Raises EngineRefusedError, but not with `force`.
+        """

@@ -1,118 +1,140 @@
-"""Answers the statements that Redoubt takes out of a session."""
+"""Answers the statements that Redoubt takes out of a session: who may, and who does it."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from collections.abc import Callable
 
 from redoubt.catalog.session import CatalogError
 from redoubt.control.archiving import Archiving
 from redoubt.control.cluster import SYS_TENANT
-from redoubt.control.parameters import BACKUP_DEST, PARAMETERS, Parameters
+from redoubt.control.deletion import Deletion
+from redoubt.control.privileges import Session, check_privilege
+from redoubt.control.settings import OURS, Settings
+from redoubt.control.tenant_clause import check_whole_cluster
 from redoubt.control.tenants import Tenants
 from redoubt.model.rounds import RoundStatus
-from redoubt.sql.answers import Answer, Ok, Rows
-from redoubt.sql.errors import SqlError, backup_in_progress, engine_away, no_privilege, unknown_config, unknown_tenant
+from redoubt.sql.answers import Answer, Ok
+from redoubt.sql.errors import (
+    SqlError,
+    backup_already_stopped,
+    backup_can_not_start,
+    engine_away,
+    invalid_argument,
+    no_privilege,
+    not_supported,
+    not_supported_feature,
+    unknown_config,
+    unknown_tenant,
+)
 from redoubt.sql.statements import (
     ALL_TENANTS,
     ArchiveLog,
-    Assignment,
+    BackupDatabase,
+    CancelAllBackup,
+    CancelBackup,
+    CancelDeleteBackup,
+    CancelValidate,
+    CreateTenant,
+    DeleteBackup,
+    DeleteExpiredBackup,
+    DeleteObsoleteBackup,
+    DropTenant,
     MinorFreeze,
     NoArchiveLog,
+    ResumeBackup,
+    SecondBackup,
     SetParameters,
     ShowParameters,
+    ShowTenants,
     Statement,
+    SuspendBackup,
+    ValidateBackup,
 )
 
-_UNKNOWN_CONFIG = 5099
-
-
-class Session(Protocol):
-    """What is needed of the session that a statement came in."""
-
-    @property
-    def tenant(self) -> str:
-        """The session's tenant."""
-
-    async def query(self, sql: str) -> Ok | Rows:
-        """Run SQL on the session's own engine connection, as its user. Raises SqlError."""
+_REFUSALS: dict[type[Statement], Callable[[], SqlError]] = {
+    CancelBackup: backup_already_stopped,
+    SuspendBackup: lambda: not_supported_feature("a backup is not suspended; ALTER SYSTEM NOARCHIVELOG ends a round"),
+    ResumeBackup: lambda: not_supported_feature("a backup is not suspended; ALTER SYSTEM ARCHIVELOG begins a round"),
+    DeleteExpiredBackup: lambda: invalid_argument(
+        "delete expired backup", "nothing here expires; ALTER SYSTEM DELETE OBSOLETE BACKUP deletes what is not needed"
+    ),
+    ValidateBackup: lambda: not_supported_feature("this version validates no backups"),
+    CancelValidate: lambda: not_supported_feature("this version validates no backups"),
+    SecondBackup: lambda: not_supported_feature("second backups are the Enterprise Edition's; copy the destination"),
+}
+"""What OceanBase knows the words of, and answers with an error, always or here."""
 
 
 class Handler:
     """One for the service; sessions share it."""
 
-    def __init__(self, tenants: Tenants, archiving: Archiving, parameters: Parameters) -> None:
+    def __init__(self, tenants: Tenants, archiving: Archiving, settings: Settings, deletion: Deletion) -> None:
         self._tenants = tenants
         self._archiving = archiving
-        self._parameters = parameters
+        self._settings = settings
+        self._deletion = deletion
 
     async def handle(self, statement: Statement, session: Session) -> Answer | None:
         """The answer to a statement, None if it is the engine's to answer. Raises SqlError."""
         if session.tenant != SYS_TENANT:
-            if isinstance(statement, ArchiveLog | NoArchiveLog):
-                raise no_privilege()
+            await _check_tenants_own(statement, session)
             return None
         try:
             match statement:
                 case ShowParameters():
-                    return await self._show(statement, session)
+                    return await self._settings.show(statement, session)
+                case ShowTenants():
+                    return await self._tenants.show(statement)
                 case SetParameters():
-                    return await self._set(statement, session)
-                case ArchiveLog():
-                    await _check_privilege(session)
-                    await self._archiving.start()
-                case NoArchiveLog():
-                    await _check_privilege(session)
-                    await self._archiving.stop()
-                case MinorFreeze():
-                    await _check_privilege(session)
-                    await self._freeze(statement, session)
-                case _:
-                    return None
+                    return await self._settings.set(statement, session, is_cleaning=self._deletion.is_running)
+            await check_privilege(session)
+            if (refusal := _REFUSALS.get(type(statement))) is not None:
+                raise refusal()
+            if not await self._maintain(statement):
+                await self._run(statement, session)
         except CatalogError as error:
             raise engine_away(str(error)) from error
         return Ok()
 
-    async def _show(self, statement: ShowParameters, session: Session) -> Rows:
-        """The engine's own parameters, and ours that meet the same condition: the engine judges both."""
-        own = await session.query(statement.sql)
-        assert isinstance(own, Rows)
-        columns = [column.name for column in own.columns]
-        sql = f"SELECT * FROM ({self._parameters.rows_sql(columns, _quoted)}) p"
-        if statement.like is not None:
-            sql += f" WHERE name LIKE {_quoted(statement.like)}"
-        elif statement.where is not None:
-            sql += f" WHERE {statement.where}"
-        ours = await session.query(sql)
-        assert isinstance(ours, Rows)
-        return Rows(own.columns, own.rows + ours.rows)
+    async def _maintain(self, statement: Statement) -> bool:
+        """Run a statement about backups that are there; False if it is not one."""
+        match statement:
+            case BackupDatabase():
+                self._backup()
+            case DeleteBackup():
+                await self._deletion.delete(statement)
+            case DeleteObsoleteBackup():
+                await self._deletion.delete_obsolete()
+            case CancelDeleteBackup():
+                await self._deletion.cancel()
+            case _:
+                return False
+        return True
 
-    async def _set(self, statement: SetParameters, session: Session) -> Ok | None:
-        """Check ours, let the engine check and set its own, then set ours."""
-        ours = [item for item in statement.assignments if item.name in PARAMETERS]
-        if not ours:
-            return None
-        await _check_privilege(session)
-        values = {item.name: item.value for item in ours}
-        for item in ours:
-            await self._check(item)
-        self._parameters.check(values)
-        engines = [item.sql for item in statement.assignments if item.name not in PARAMETERS]
-        if engines:
-            await session.query(f"ALTER SYSTEM SET {', '.join(engines)}")
-        await asyncio.to_thread(self._parameters.change, values)
-        self._archiving.parameters_changed()
-        return Ok()
+    async def _run(self, statement: Statement, session: Session) -> None:
+        match statement:
+            case ArchiveLog():
+                check_whole_cluster(statement.tenants, self._tenants)
+                await self._archiving.start()
+            case NoArchiveLog():
+                check_whole_cluster(statement.tenants, self._tenants)
+                await self._archiving.stop()
+            case CancelAllBackup():
+                await self._settings.clear_destination()
+                await self._archiving.cancel()
+            case CreateTenant():
+                await self._tenants.create(statement)
+            case DropTenant():
+                await self._tenants.drop(statement)
+            case MinorFreeze():
+                await self._freeze(statement, session)
 
-    async def _check(self, item: Assignment) -> None:
-        """Refuse a value that cannot be set now, and one that is meant for a part of the cluster only."""
-        if "tenant" in item.clauses:
-            raise unknown_config()  # as OceanBase: no such parameter among a tenant's
-        if item.name == BACKUP_DEST:
-            if self._archiving.round.status is not RoundStatus.STOP:
-                raise backup_in_progress()
-            if item.value:
-                await self._archiving.check_new_destination(item.value)
+    def _backup(self) -> None:
+        status = self._archiving.round.status
+        if status is not RoundStatus.DOING:
+            raise backup_can_not_start(status)
+        raise not_supported("backup database", "this version backs up log only")
 
     async def _freeze(self, statement: MinorFreeze, session: Session) -> None:
         """Freeze the named tenants, all user tenants if none is named; servers and zones: there is one of each."""
@@ -133,15 +155,14 @@ class Handler:
                 raise engine_away(str(error)) from error
 
 
-async def _check_privilege(session: Session) -> None:
-    """Let the engine judge: it refuses a parameter that does not exist only to those who may set one."""
-    try:
-        await session.query("ALTER SYSTEM SET __redoubt_privilege_probe = ''")
-    except SqlError as error:
-        if error.code != _UNKNOWN_CONFIG:
-            raise
-
-
-def _quoted(text: str) -> str:
-    """A text as SQL literal."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+async def _check_tenants_own(statement: Statement, session: Session) -> None:
+    """In a user tenant: what is the cluster's is refused, everything else is the engine's. Raises SqlError."""
+    match statement:
+        case ShowParameters() | ShowTenants() | MinorFreeze():
+            return
+        case SetParameters():
+            if any(item.name in OURS for item in statement.assignments):
+                await check_privilege(session)
+                raise unknown_config()  # as OceanBase: it looks only among the tenant's own
+        case _:
+            raise no_privilege()

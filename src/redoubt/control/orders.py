@@ -100,14 +100,12 @@ class Orders:
         if now.status is RoundStatus.INTERRUPTED and not any(task.broken_by for task in tasks):
             return  # interrupted meanwhile, and told so
         for task in tasks:
-            self._send(archive, task)
+            if task.piece not in archive.told:
+                self._worker.send(task)
+                archive.told.add(task.piece)
         archive.commits.resend()
         if now.status is RoundStatus.STOPPING or archive.is_leaving:
             self.stop(archive)
-
-    def _send(self, archive: TenantArchive, task: ArchiveRound) -> None:
-        self._worker.send(task)
-        archive.told.add(task.piece)
 
     async def _prepare(self, archive: TenantArchive, of: Round) -> list[ArchiveRound]:
         """Hold the log, if the round archives still, and make the tasks. Raises OSError and CatalogError."""

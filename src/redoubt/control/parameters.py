@@ -1,66 +1,38 @@
-"""The cluster's parameters that Redoubt adds to the engine's: their values, what they may be, how they are shown."""
+"""The present values of the cluster's parameters: what they may be, kept in the catalog, shown as the engine's are."""
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from redoubt.catalog.catalog import Catalog
+from redoubt.control.parameter_list import (
+    ALLOW_SHORT_INTERVALS,
+    AUTO_DELETE,
+    BACKUP_DEST,
+    BACKUP_DEST_OPTION,
+    CHECKPOINT_INTERVAL,
+    CONCURRENCY,
+    LOG_ARCHIVE_DEST_STATE,
+    LOG_ARCHIVE_OPTION,
+    PARAMETERS,
+    RECOVERY_WINDOW,
+    SHORTEST,
+    SYNC_COMMIT,
+    Parameter,
+)
 from redoubt.model.valve import MIN_LIMIT
-from redoubt.sql.errors import invalid_config
+from redoubt.sql.backup_dest_option import BackupDestOption, parse_dest_option
+from redoubt.sql.errors import invalid_config, not_supported
 from redoubt.sql.literals import capacity_text, parse_bool, parse_capacity, parse_time
 from redoubt.sql.log_archive_option import LogArchiveOption, Mode, as_text, parse_option
 
-BACKUP_DEST = "backup_dest"
-LOG_ARCHIVE_OPTION = "backup_log_archive_option"
-SPOOL_LIMIT = "log_archive_spool_limit"
-LAG_TARGET = "archive_lag_target"
-SYNC_COMMIT = "log_archive_sync_commit"
-SYNC_TIMEOUT = "log_archive_sync_timeout"
-SYNC_FALLBACK = "log_archive_sync_fallback"
-AUTO_RESTART = "log_archive_auto_restart"
 _EFFECTIVE_OPTION = "_effective_backup_log_archive_option"
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A parameter as `SHOW PARAMETERS` lists it."""
-
-    name: str
-    default: str
-    info: str
-    data_type: str = "STRING"
-    section: str = "OBSERVER"
-    scope: str = "CLUSTER"
-    edit_level: str = "DYNAMIC_EFFECTIVE"
-
-
-PARAMETERS = {
-    parameter.name: parameter
-    for parameter in (
-        Parameter(LAG_TARGET, "120s", "how long the log may grow unarchived before it is an alarm [1s, 7200s]", "TIME"),
-        Parameter(BACKUP_DEST, "", "the destination of log backups: file:///absolute/path"),
-        Parameter(
-            LOG_ARCHIVE_OPTION,
-            "OPTIONAL COMPRESSION=ENABLE",
-            "mode (MANDATORY, OPTIONAL) and COMPRESSION (enable, disable, lz4_1.0, zstd_1.3.8) of log backups",
-        ),
-        Parameter(AUTO_RESTART, "False", "whether a new round begins by itself after INTERRUPTED", "BOOL"),
-        Parameter(
-            SPOOL_LIMIT, "4G", "how much log of a tenant may wait to be archived [64M, size of the disk]", "CAPACITY"
-        ),
-        Parameter(
-            SYNC_COMMIT, "False", "whether a commit is acknowledged only when it is in the archive (MANDATORY)", "BOOL"
-        ),
-        Parameter(SYNC_FALLBACK, "False", "whether commits are acknowledged unarchived after the time-out", "BOOL"),
-        Parameter(SYNC_TIMEOUT, "10s", "how long a commit waits to be in the archive [100ms, 1h]", "TIME"),
-    )
-}
-"""The parameters by name."""
-
-_TIME_RANGES = {LAG_TARGET: (1.0, 7200.0), SYNC_TIMEOUT: (0.1, 3600.0)}
-"""In seconds."""
+_EFFECTIVE_INTERVAL = "_effective_piece_switch_interval"
+_DEFER = "DEFER"
+_NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 
 
 class Parameters:
@@ -74,21 +46,24 @@ class Parameters:
         self._disk_size = disk_size
         self._values: dict[str, str] = {}
         self._option = LogArchiveOption.DEFAULT
+        self._dest_option = BackupDestOption()
         self._changing = threading.Lock()
 
     def load(self) -> None:
         """Take over what the catalog has. Blocks."""
         kept = self._catalog.parameters()
         effective = kept.pop(_EFFECTIVE_OPTION, None)
+        kept.pop(_EFFECTIVE_INTERVAL, None)  # for the views; it is the option's
         self._values = kept
         self._option = LogArchiveOption.DEFAULT
         if effective is not None:
             self._option = self._option.changed_by(parse_option(effective))
+        self._dest_option = parse_dest_option(self.value(BACKUP_DEST_OPTION), short_intervals=True)
 
     @property
     def backup_dest(self) -> str:
         """The backup destination, empty while none is set."""
-        return self._values.get(BACKUP_DEST, "")
+        return self.value(BACKUP_DEST)
 
     @property
     def log_archive_option(self) -> LogArchiveOption:
@@ -101,9 +76,37 @@ class Parameters:
         return self._option.mode is Mode.MANDATORY
 
     @property
+    def is_deferred(self) -> bool:
+        """Whether log_archive_dest_state keeps a round from beginning."""
+        return self._values.get(LOG_ARCHIVE_DEST_STATE) == _DEFER
+
+    @property
     def piece_switch_interval(self) -> float:
         """Seconds after which a round goes on in a new piece, 0 if it never does."""
-        return 0.0
+        return self._dest_option.piece_switch_interval or 0.0
+
+    @property
+    def checkpoint_interval(self) -> float:
+        """Seconds after which a segment is sealed, however small it is."""
+        interval = self._dest_option.checkpoint_interval
+        return self.seconds(CHECKPOINT_INTERVAL) if interval is None else interval
+
+    @property
+    def recovery_window(self) -> float:
+        """Seconds back from now to which it must be possible to restore, 0: as far as there is anything."""
+        window = self._dest_option.recovery_window
+        return self.seconds(RECOVERY_WINDOW) if window is None else window
+
+    @property
+    def auto_delete(self) -> bool:
+        """Whether what the recovery window does not need is deleted by itself."""
+        wished = self._dest_option.auto_delete_obsolete_backup
+        return self.is_on(AUTO_DELETE) if wished is None else wished
+
+    @property
+    def concurrency(self) -> int:
+        """How many threads encode log, 0 if that is to be found out."""
+        return int(self.value(CONCURRENCY))
 
     def value(self, name: str) -> str:
         """The value of a parameter as typed, its default if it was never set."""
@@ -121,16 +124,41 @@ class Parameters:
         """The value of a parameter that is True or False."""
         return parse_bool(self.value(name))
 
+    @property
+    def allows_short_intervals(self) -> bool:
+        """Whether intervals below OceanBase's least may be set."""
+        return self.is_on(ALLOW_SHORT_INTERVALS)
+
+    def check_one(self, name: str, text: str) -> None:
+        """See that a value is one that its parameter may ever have. Raises SqlError 4147, 1210 and 1235."""
+        if name == BACKUP_DEST_OPTION:
+            parse_dest_option(text, short_intervals=True)
+        elif name == LOG_ARCHIVE_OPTION:
+            parse_option(text)
+        else:
+            self._check_one(PARAMETERS[name], text, {ALLOW_SHORT_INTERVALS: "True"})
+
+    def dest_option_of(self, values: dict[str, str]) -> BackupDestOption:
+        """What `backup_dest_option` says after a change. Raises SqlError 1210 and 1235."""
+        short = parse_bool(values.get(ALLOW_SHORT_INTERVALS, self.value(ALLOW_SHORT_INTERVALS)))
+        return parse_dest_option(values.get(BACKUP_DEST_OPTION, self.value(BACKUP_DEST_OPTION)), short_intervals=short)
+
     def check(self, values: dict[str, str]) -> None:
-        """See that every value is one that its parameter may have, together with the others. Raises SqlError 4147."""
+        """See that every value is one that its parameter may have, together with the others and those that stay.
+
+        Raises SqlError 4147, for backup_dest_option also 1210 and 1235.
+        """
         for name, text in values.items():
-            kind = PARAMETERS[name].data_type
-            if kind == "TIME":
-                _check_time(name, text)
-            elif kind == "CAPACITY":
-                self._check_size(name, text)
-            elif kind == "BOOL":
-                parse_bool(text)
+            if name in PARAMETERS:
+                self._check_one(PARAMETERS[name], text, values)
+        if self.dest_option_of(values).auto_update_reserved_backup_timestamp:
+            raise not_supported(
+                "auto_update_reserved_backup_timestamp",
+                "a file has no time up to which it is kept; delete with auto_delete_obsolete_backup",
+            )
+        if ALLOW_SHORT_INTERVALS in values:  # what stays must be long enough from now on
+            interval = values.get(CHECKPOINT_INTERVAL, self.value(CHECKPOINT_INTERVAL))
+            self._check_one(PARAMETERS[CHECKPOINT_INTERVAL], interval, values)
         option = self._option
         if LOG_ARCHIVE_OPTION in values:
             option = option.changed_by(parse_option(values[LOG_ARCHIVE_OPTION]))
@@ -144,19 +172,33 @@ class Parameters:
         """Keep values that have been checked, all or none, and put them into effect. Blocks."""
         with self._changing:  # each option is a change of the one before
             option = self._option
-            kept = dict(values)
+            kept = {name: _normal(name, text) for name, text in values.items()}
+            derived = {}
             if LOG_ARCHIVE_OPTION in values:
                 option = option.changed_by(parse_option(values[LOG_ARCHIVE_OPTION]))
-                kept[_EFFECTIVE_OPTION] = as_text(option)
-            self._catalog.set_parameters(kept)
-            self._values |= values
+                derived[_EFFECTIVE_OPTION] = as_text(option)
+            dest_option = parse_dest_option(
+                values.get(BACKUP_DEST_OPTION, self.value(BACKUP_DEST_OPTION)), short_intervals=True
+            )
+            if BACKUP_DEST_OPTION in values:
+                derived[_EFFECTIVE_INTERVAL] = f"{dest_option.piece_switch_interval or 0:g}"
+            self._catalog.set_parameters(kept | derived)
+            self._values |= kept
             self._option = option
+            self._dest_option = dest_option
 
-    def rows_sql(self, columns: list[str], quote: Callable[[str], str]) -> str:
-        """A SELECT that gives the parameters as rows of `SHOW PARAMETERS`, with these columns of the engine's."""
+    def rows_sql(
+        self, columns: list[str], quote: Callable[[str], str], now: dict[str, str], named: Iterable[str] = ()
+    ) -> str:
+        """A SELECT that gives the parameters as rows of `SHOW PARAMETERS`, with these columns of the engine's.
+
+        `now` are the values of parameters that are not set but come about. A hidden one is there if it is `named`.
+        """
         selects = []
         for parameter in PARAMETERS.values():
-            value = self.value(parameter.name)
+            if parameter.is_hidden and parameter.name not in named:
+                continue
+            value = now.get(parameter.name, self.value(parameter.name))
             shown = {
                 "svr_type": "observer",
                 "name": parameter.name,
@@ -174,13 +216,35 @@ class Parameters:
             selects.append(f"SELECT {', '.join(fields)}")
         return " UNION ALL ".join(selects)
 
+    def _check_one(self, parameter: Parameter, text: str, values: dict[str, str]) -> None:
+        if parameter.data_type == "TIME":
+            if parameter.is_interval and parse_bool(
+                values.get(ALLOW_SHORT_INTERVALS, self.value(ALLOW_SHORT_INTERVALS))
+            ):
+                parameter = replace(parameter, least=SHORTEST)
+            _check_range(parameter, parse_time(text), "s")
+        elif parameter.data_type == "INT":
+            if _NUMBER.fullmatch(text.strip()) is None:
+                raise invalid_config(f"'{text[:40]}' is not a whole number")
+            _check_range(parameter, int(text), "")
+        elif parameter.data_type == "CAPACITY":
+            self._check_size(parameter.name, text)
+        elif parameter.data_type == "BOOL":
+            parse_bool(text)
+
     def _check_size(self, name: str, text: str) -> None:
         disk = self._disk_size()
         if not MIN_LIMIT <= parse_capacity(text) <= disk:
             raise invalid_config(f"{name} is out of range [{capacity_text(MIN_LIMIT)}, {disk // 1024**2}M], the disk")
 
 
-def _check_time(name: str, text: str) -> None:
-    least, most = _TIME_RANGES[name]
-    if not least <= parse_time(text) <= most:
-        raise invalid_config(f"{name} is out of range [{least:g}s, {most:g}s]")
+def _check_range(parameter: Parameter, value: float, unit: str) -> None:
+    if not parameter.least <= value <= parameter.most:
+        raise invalid_config(f"{parameter.name} is out of range [{parameter.least:g}{unit}, {parameter.most:g}{unit}]")
+
+
+def _normal(name: str, text: str) -> str:
+    """A value as it is kept and shown: as typed, but a truth value as OceanBase writes it."""
+    if name in PARAMETERS and PARAMETERS[name].data_type == "BOOL":
+        return str(parse_bool(text))
+    return text.upper() if name == LOG_ARCHIVE_DEST_STATE else text

@@ -9,7 +9,8 @@ import structlog
 
 from redoubt.catalog.session import CatalogError
 from redoubt.control.archiving import Archiving
-from redoubt.control.parameters import AUTO_RESTART, Parameters
+from redoubt.control.parameter_list import AUTO_RESTART
+from redoubt.control.parameters import Parameters
 from redoubt.model.rounds import RoundStatus
 from redoubt.sql.errors import SqlError
 

@@ -1,36 +1,186 @@
-"""The cluster's tenants: which there are, and the statements that make and drop them."""
+"""The cluster's tenants: which there are, and the statements that make and drop them.
+
+A crash anywhere leaves nothing half: what is CREATING in the catalog is removed at the next start of the service, what
+is DROPPING is dropped to its end.
+"""
 
 from __future__ import annotations
 
-from redoubt.control.cluster import Tenant
-from redoubt.sql.answers import Rows
-from redoubt.sql.errors import not_supported
+import asyncio
+from contextlib import suppress
+from datetime import datetime
+
+import structlog
+
+from redoubt.catalog.session import CatalogError
+from redoubt.catalog.tenants import TenantStatus
+from redoubt.control.archiving import Archiving
+from redoubt.control.background import Background
+from redoubt.control.chronicle import Chronicle
+from redoubt.control.cluster import SYS_TENANT, SYS_TENANT_ID, EngineRefusedError, Engines, Tenant
+from redoubt.control.register import Entry, Register
+from redoubt.control.tenant_names import checked_name, is_like
+from redoubt.control.valve import Valve
+from redoubt.sql.answers import Column, ColumnType, Ok, Rows
+from redoubt.sql.errors import SqlError, not_allowed, tenant_exists, unknown_tenant
 from redoubt.sql.statements import CreateTenant, DropTenant, ShowTenants
+
+_COLUMNS = (
+    Column("TENANT_ID", ColumnType.LONGLONG, 20),
+    Column("TENANT_NAME", length=128),
+    Column("STATUS", length=64),
+    Column("KIND", length=64),
+    Column("CREATED", length=26),
+)
+_NOTED = Ok(warnings=1)
+_RETRY_PAUSE = 1.0
+_log = structlog.get_logger("redoubt.control.tenants")
 
 
 class Tenants:
     """For the event loop. User tenants only: sys is none of them."""
 
-    def __init__(self, tenants: list[Tenant]) -> None:
-        self._tenants = {tenant.name: tenant for tenant in tenants}
+    def __init__(
+        self,
+        register: Register,
+        engines: Engines,
+        archiving: Archiving,
+        valve: Valve,
+        chronicle: Chronicle,
+        background: Background,
+    ) -> None:
+        self._register = register
+        self._engines = engines
+        self._archiving = archiving
+        self._valve = valve
+        self._chronicle = chronicle
+        self._background = background
+        self._watches: dict[int, asyncio.Task[None]] = {}
+        self._statement = asyncio.Lock()
 
     @property
     def all(self) -> list[Tenant]:
         """The user tenants, in the order of their ids."""
-        return list(self._tenants.values())
+        return self._register.all
 
     def named(self, name: str) -> Tenant | None:
         """The tenant of a name, in any case; None if there is none."""
-        return self._tenants.get(name.lower())
+        return self._register.named(name)
 
-    async def create(self, statement: CreateTenant) -> None:
-        """`CREATE TENANT`: returns when the tenant can be logged in to. Raises SqlError."""
-        raise not_supported(f"CREATE TENANT {statement.name}")
+    async def start(self) -> None:
+        """Look after the tenants that the register has, and go on with what the last service did not end."""
+        for entry in self._register.entries:
+            self._watch(entry.tenant)
+            if entry.record.status is TenantStatus.DROPPING:
+                self._background.start(self._drop_to_the_end(entry))
+            else:
+                await self._archiving.add_tenant(
+                    entry.tenant
+                )  # it may have been made just before the last service died
 
-    async def drop(self, statement: DropTenant) -> None:
-        """`DROP TENANT`: returns when the tenant is gone. Raises SqlError."""
-        raise not_supported(f"DROP TENANT {statement.name}")
+    async def create(self, statement: CreateTenant) -> Ok:
+        """`CREATE TENANT`: returns when the tenant can be logged in to. Raises SqlError, CatalogError."""
+        name = checked_name(statement.name)
+        async with self._statement:
+            if name == SYS_TENANT or self._register.entry(name) is not None:
+                if statement.if_not_exists:
+                    return _NOTED
+                raise tenant_exists(name)
+            source = await self._checked(name, statement.source)
+            entry = await self._register.begin(name, source, dict(statement.options))
+            try:
+                await self._engines.start(entry.tenant)
+                entry = await self._register.mark(entry, TenantStatus.NORMAL)
+            except (EngineRefusedError, CatalogError) as error:
+                await self._engines.remove(entry.tenant, force=True)
+                await self._register.mark_gone(entry)
+                if isinstance(error, EngineRefusedError):
+                    raise not_allowed(f"create tenant {name}", str(error)) from error
+                raise
+            await self._join(entry.tenant)
+            _log.info("tenant created", tenant=name, tenant_id=entry.tenant.tenant_id, source=source)
+        return Ok()
+
+    async def drop(self, statement: DropTenant) -> Ok:
+        """`DROP TENANT`: returns when the tenant is gone. Raises SqlError, CatalogError."""
+        name = statement.name.lower()
+        async with self._statement:
+            if name == SYS_TENANT:
+                raise not_allowed("drop tenant sys", "it holds the cluster's catalog")
+            entry = self._register.entry(name)
+            if entry is None:
+                if statement.if_exists:
+                    return _NOTED
+                raise unknown_tenant(name)
+            if entry.record.status is not TenantStatus.DROPPING:
+                entry = await self._register.mark(entry, TenantStatus.DROPPING)
+            try:
+                await self._end(entry, force=statement.force)
+            except EngineRefusedError as error:
+                raise not_allowed(f"drop tenant {name}", f"{error}; do so and repeat it, or add FORCE") from error
+        return Ok()
 
     async def show(self, statement: ShowTenants) -> Rows:
-        """`SHOW TENANTS`."""
-        raise not_supported(f"SHOW TENANTS {statement.like or ''}")
+        """`SHOW TENANTS`: sys as well. CREATED is in the service's time zone."""
+        shown: list[tuple[str | int | None, ...]] = [(SYS_TENANT_ID, SYS_TENANT, str(TenantStatus.NORMAL), "SYS", None)]
+        for entry in self._register.entries:
+            record = entry.record
+            is_away = record.status is TenantStatus.NORMAL and self._engines.trouble(entry.tenant)
+            created = datetime.fromtimestamp(record.created_at / 1e9).astimezone().isoformat(" ", "microseconds")[:26]
+            status = "UNAVAILABLE" if is_away else str(record.status)
+            shown.append((record.tenant_id, record.name, status, str(record.kind), created))
+        return Rows(_COLUMNS, [row for row in shown if statement.like is None or is_like(str(row[1]), statement.like)])
+
+    async def _checked(self, name: str, source: str | None) -> str:
+        """The directory that a new tenant's source stands for, empty without one. Raises SqlError."""
+        try:
+            path = await self._engines.check_new(source)
+        except EngineRefusedError as error:
+            raise not_allowed(f"create tenant {name}", str(error)) from error
+        for entry in self._register.entries:
+            if path and entry.record.base_dir == path:
+                raise not_allowed(f"create tenant {name}", f"{path} is archived already, as tenant {entry.record.name}")
+        return path
+
+    async def _end(self, entry: Entry, *, force: bool) -> None:
+        """End a tenant that is DROPPING; may be called again. Raises EngineRefusedError, SqlError, CatalogError."""
+        tenant = entry.tenant
+        await self._engines.end_sessions(tenant)
+        if any(archive.tenant.tenant_id == tenant.tenant_id for archive in self._archiving.archives):
+            with suppress(OSError):  # of held log, which goes with the directory
+                await self._archiving.drop_tenant(tenant.tenant_id, force=force)
+        if (watch := self._watches.pop(tenant.tenant_id, None)) is not None:
+            watch.cancel()
+            await asyncio.wait([watch])
+        await self._chronicle.forget(tenant.tenant_id)
+        await self._engines.remove(tenant, force=force)
+        await self._register.mark_gone(entry)
+        _log.info("tenant dropped", tenant=tenant.name, tenant_id=tenant.tenant_id)
+
+    async def _drop_to_the_end(self, entry: Entry) -> None:
+        """Go on dropping a tenant, as often as it takes."""
+        _log.warning("a tenant was not dropped to its end, going on", tenant=entry.tenant.name)
+        while True:
+            async with self._statement:
+                if entry not in self._register.entries:
+                    return None  # somebody dropped it again meanwhile
+                try:
+                    return await self._end(entry, force=False)
+                except (EngineRefusedError, SqlError, CatalogError) as error:
+                    _log.warning("tenant not dropped, trying again", tenant=entry.tenant.name, cause=str(error))
+            await asyncio.sleep(_RETRY_PAUSE)
+
+    async def _join(self, tenant: Tenant) -> None:
+        """Have a tenant that can be used archived, if the others are."""
+        while True:
+            try:
+                await self._archiving.add_tenant(tenant)
+                break
+            except CatalogError as error:
+                _log.warning("tenant not archived yet, trying again", tenant=tenant.name, cause=str(error))
+                await asyncio.sleep(_RETRY_PAUSE)
+        self._watch(tenant)
+
+    def _watch(self, tenant: Tenant) -> None:
+        archive = next(each for each in self._archiving.archives if each.tenant.tenant_id == tenant.tenant_id)
+        self._watches[tenant.tenant_id] = self._background.start(self._valve.watch(archive))

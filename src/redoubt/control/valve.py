@@ -16,7 +16,8 @@ from redoubt.catalog.journal import TenantState
 from redoubt.control.archiving import Archiving
 from redoubt.control.chronicle import Chronicle
 from redoubt.control.commits import SyncRule
-from redoubt.control.parameters import LAG_TARGET, SPOOL_LIMIT, SYNC_COMMIT, SYNC_FALLBACK, SYNC_TIMEOUT, Parameters
+from redoubt.control.parameter_list import LAG_TARGET, SPOOL_LIMIT, SYNC_COMMIT, SYNC_FALLBACK, SYNC_TIMEOUT
+from redoubt.control.parameters import Parameters
 from redoubt.control.tenant_archive import TenantArchive
 from redoubt.model import valve
 from redoubt.model.health import Health, Vitals, judge, waiting_since

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from redoubt.sql.tokens import Kind, Token, fold, tokens
+
+NAME = (Kind.WORD, Kind.BACKTICK, Kind.STRING)
+"""What a tenant's name may be."""
+
+_MOST_DIGITS = 18  # fits a BIGINT, and reading it takes no time
 
 
 class NotOurs(Exception):  # noqa: N818 - not an error: the engine answers the statement
@@ -71,6 +78,42 @@ class Cursor:
         if self.token.kind not in kinds:
             raise NotOurs
         return self.advance()
+
+    def expect_words(self, *words: str) -> None:
+        """Read the bare `words`, one after the other."""
+        for word in words:
+            self.expect_word(word)
+
+    def expect_number(self) -> int:
+        """Read a whole number that is written in decimal digits alone and fits a BIGINT."""
+        raw = self.expect(Kind.NUMBER).raw
+        if not (raw.isascii() and raw.isdigit() and len(raw) <= _MOST_DIGITS):
+            raise NotOurs
+        return int(raw)
+
+    def expect_list(self, *kinds: Kind) -> list[Token]:
+        """Read one token or several with commas between them."""
+        found = [self.expect(*kinds)]
+        while self.take_symbol(","):
+            found.append(self.expect(*kinds))
+        return found
+
+    def expect_one_or_list(self, *kinds: Kind) -> list[Token]:
+        """Read one token, or a list in parentheses."""
+        if not self.take_symbol("("):
+            return [self.expect(*kinds)]
+        found = self.expect_list(*kinds)
+        self.expect_symbol(")")
+        return found
+
+    def each_once(self, *words: str) -> Iterator[str]:
+        """Read and yield, in the order typed, those of the bare `words` that come next; a repeated one stays unread."""
+        left = set(words)
+        while self.at_word(*left):
+            word = self.word
+            self.advance()
+            left.remove(word)
+            yield word
 
     def _look_ahead(self) -> None:
         self.token = next(self._rest)

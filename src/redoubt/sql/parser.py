@@ -1,39 +1,40 @@
 """From text to the statements that Redoubt answers itself; everything else is the engine's.
 
-The grammar (keywords in any case, white space and comments anywhere between the words):
-
-    statement  := ALTER SYSTEM (ARCHIVELOG | NOARCHIVELOG | MINOR FREEZE scope* | SET item (',' item)*) | show
-    scope      := TENANT ['='] names | SERVER ['='] strings | ZONE ['='] string | PARTITION_ID ['='] string
-    names      := ALL | name | '(' name (',' name)* ')'              strings alike, without ALL
-    item       := name '=' value clause*
-    value      := string | word | ['-'] number
-    clause     := COMMENT string | SCOPE '=' (MEMORY | SPFILE | BOTH) | SERVER '=' string | ZONE '=' string
-                | TENANT ['='] name
-    show       := SHOW PARAMETERS [LIKE string | WHERE condition]
-
-Scopes and clauses come in any order, each at most once. A text that is anything else, even by one word, is not ours:
-the engine runs it, or answers with its own syntax error.
+Here texts are cut into statements, and a statement goes by its first words to the grammar that knows the rest. Keywords
+are in any case, white space and comments anywhere between the words. A text that is anything else, even by one word, is
+not ours: the engine runs it, or answers with its own syntax error.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
+from typing import Final
 
+from redoubt.sql.backup_grammar import backup, cancel, delete, resume, start, stop, suspend, validate
 from redoubt.sql.cursor import Cursor, NotOurs
-from redoubt.sql.statements import (
-    ALL_TENANTS,
-    ArchiveLog,
-    Assignment,
-    MinorFreeze,
-    NoArchiveLog,
-    SetParameters,
-    ShowParameters,
-    Statement,
-)
-from redoubt.sql.tokens import BLANKS, Kind, fold, token_at
+from redoubt.sql.round_grammar import archive_log, minor_freeze, no_archive_log, set_parameters, show_parameters
+from redoubt.sql.statements import Statement
+from redoubt.sql.tenant_grammar import create_tenant, drop_tenant, show_tenants
+from redoubt.sql.tokens import BLANKS, Kind, token_at
 
-_NAME = (Kind.WORD, Kind.BACKTICK, Kind.STRING)
+_Grammar = Callable[[Cursor], Statement]
+
+_ALTER_SYSTEM: Final[Mapping[str, _Grammar]] = {
+    "archivelog": archive_log,
+    "backup": backup,
+    "cancel": cancel,
+    "delete": delete,
+    "minor": minor_freeze,
+    "noarchivelog": no_archive_log,
+    "resume": resume,
+    "set": set_parameters,
+    "start": start,
+    "stop": stop,
+    "suspend": suspend,
+    "validate": validate,
+}
+_TENANTS: Final[Mapping[str, _Grammar]] = {"create": create_tenant, "drop": drop_tenant, "show": show_tenants}
 
 # Where a statement may end, or something begins in which it cannot.
 _SPLIT_MARK = re.compile(r"[;'\"`#]|--(?![^\x00- ])|/\*")
@@ -45,7 +46,7 @@ _BLOCK_COMMENT = r"/\*(?!!)(?:[^*]++|\*(?!/))*+\*/"
 _LINE_COMMENT = r"(?:--(?=[\x00- ]|\Z)|#)[^\n]*+"
 _GAP = rf"(?:[{BLANKS}]++|{_BLOCK_COMMENT}|{_LINE_COMMENT})*+"
 _EMPTY_STATEMENTS = re.compile(rf"(?:{_BLANK};)*+")
-_MAY_BE_OURS = re.compile(rf"{_GAP}(?:alter|show)", re.IGNORECASE)
+_MAY_BE_OURS = re.compile(rf"{_GAP}(?:alter|show|create|drop)", re.IGNORECASE)
 _MAY_HAVE_BODY = re.compile(rf"{_GAP}(?:create|alter)", re.IGNORECASE)
 
 
@@ -90,127 +91,27 @@ def may_be_ours(text: bytes) -> bool:
     several: our words are bare and in one piece, so they are found whatever stands between them.
     """
     lowered = text.lower()
-    return (b"system" in lowered and b"alter" in lowered) or (b"parameters" in lowered and b"show" in lowered)
+    return (
+        (b"system" in lowered and b"alter" in lowered)
+        or (b"parameters" in lowered and b"show" in lowered)
+        or (b"tenant" in lowered and (b"create" in lowered or b"drop" in lowered or b"show" in lowered))
+    )
 
 
 def _statement(cursor: Cursor) -> Statement:
-    if cursor.at_word("show"):
-        return _show_parameters(cursor)
-    cursor.expect_word("alter")
-    cursor.expect_word("system")
-    if cursor.take_word("archivelog"):
-        return ArchiveLog()
-    if cursor.take_word("noarchivelog"):
-        return NoArchiveLog()
-    if cursor.take_word("minor"):
-        cursor.expect_word("freeze")
-        return _minor_freeze(cursor)
-    cursor.expect_word("set")
-    return _set_parameters(cursor)
-
-
-def _minor_freeze(cursor: Cursor) -> MinorFreeze:
-    tenants: tuple[str, ...] = ()
-    servers: tuple[str, ...] = ()
-    zone = partition_id = None
-    for scope in _each_once(cursor, "tenant", "server", "zone", "partition_id"):
-        cursor.take_symbol("=")
-        if scope == "tenant":
-            tenants = ALL_TENANTS if cursor.take_word("all") else _list(cursor, *_NAME)
-        elif scope == "server":
-            servers = _list(cursor, Kind.STRING)
-        elif scope == "zone":
-            zone = cursor.expect(Kind.STRING).value
-        else:
-            partition_id = cursor.expect(Kind.STRING).value
-    return MinorFreeze(tenants, servers, zone, partition_id)
-
-
-def _set_parameters(cursor: Cursor) -> SetParameters:
-    assignments = [_assignment(cursor)]
-    while cursor.take_symbol(","):
-        assignments.append(_assignment(cursor))
-    return SetParameters(tuple(assignments))
-
-
-def _assignment(cursor: Cursor) -> Assignment:
-    start = cursor.token.start
-    name = fold(cursor.expect(Kind.WORD, Kind.BACKTICK).value)
-    cursor.expect_symbol("=")
-    value = _value(cursor)
-    clauses = []
-    for clause in _each_once(cursor, "comment", "scope", "server", "zone", "tenant"):
-        _rest_of_clause(cursor, clause)
-        clauses.append(clause)
-    return Assignment(name, value, cursor.text[start : cursor.end], tuple(clauses))
-
-
-def _value(cursor: Cursor) -> str:
-    if cursor.take_symbol("-"):
-        return "-" + cursor.expect(Kind.NUMBER).raw
-    return cursor.expect(Kind.STRING, Kind.WORD, Kind.NUMBER).value
-
-
-def _rest_of_clause(cursor: Cursor, clause: str) -> None:
-    """Read what follows the clause's first word; the engine minds what it says."""
-    if clause == "comment":
-        cursor.expect(Kind.STRING)
-    elif clause == "tenant":
-        cursor.take_symbol("=")
-        cursor.expect(*_NAME)
-    else:
-        cursor.expect_symbol("=")
-        if clause == "scope":
-            cursor.expect_word("memory", "spfile", "both")
-        else:
-            cursor.expect(Kind.STRING)
-
-
-def _show_parameters(cursor: Cursor) -> ShowParameters:
-    start = cursor.token.start
-    cursor.expect_word("show")
-    cursor.expect_word("parameters")
-    like = where = None
-    if cursor.take_word("like"):
-        like = cursor.expect(Kind.STRING).value
-    elif cursor.take_word("where"):
-        where = _condition(cursor)
-    return ShowParameters(cursor.text[start : cursor.end], like, where)
-
-
-def _condition(cursor: Cursor) -> str:
-    """Read to the statement's end: at least one token, and nothing whose meaning is not plain from the text."""
-    start = cursor.token.start
-    if cursor.at_end():
-        raise NotOurs
-    while not cursor.at_end():
-        if cursor.at_word("tenant") or cursor.at_symbol("?"):
-            raise NotOurs
-        if cursor.token.kind in (Kind.OPAQUE, Kind.ERROR):
+    opening, start = cursor.word, cursor.token.start
+    cursor.expect_word("alter", "show", "create", "drop")
+    if opening == "alter":
+        cursor.expect_word("system")
+        grammar = _ALTER_SYSTEM.get(cursor.word)
+        if grammar is None:
             raise NotOurs
         cursor.advance()
-    return cursor.text[start : cursor.end]
-
-
-def _each_once(cursor: Cursor, *words: str) -> Iterator[str]:
-    """Read and yield, in the order typed, those of the bare `words` that come next; a repeated one is left unread."""
-    left = set(words)
-    while cursor.at_word(*left):
-        word = cursor.word
-        cursor.advance()
-        left.remove(word)
-        yield word
-
-
-def _list(cursor: Cursor, *kinds: Kind) -> tuple[str, ...]:
-    """Read one value, or several in parentheses with commas between them."""
-    if not cursor.take_symbol("("):
-        return (cursor.expect(*kinds).value,)
-    values = [cursor.expect(*kinds).value]
-    while cursor.take_symbol(","):
-        values.append(cursor.expect(*kinds).value)
-    cursor.expect_symbol(")")
-    return tuple(values)
+        return grammar(cursor)
+    if opening == "show" and cursor.take_word("parameters"):
+        return show_parameters(cursor, start)
+    cursor.expect_word("tenants" if opening == "show" else "tenant")
+    return _TENANTS[opening](cursor)
 
 
 def _separator(text: str, start: int) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import uuid
+from contextlib import suppress
 
+from redoubt.engines.seekdb.account import NAME
 from redoubt.engines.seekdb.files import BaseDir, block_of, kept_line
 from redoubt.engines.seekdb.holding import LogHolder
 from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE
@@ -82,6 +84,17 @@ class SeekdbEngine:
     def has_closed_writes(self) -> bool:
         """See `Engine`."""
         return self.base.read_only_before.exists()
+
+    def run(self, sql: str) -> None:
+        """Run a statement as the service. Raises ConnectionError while the engine does not answer, or refuses."""
+        self._session.run(sql)
+
+    def end_sessions(self) -> None:
+        """End every session but the service's own. Raises OSError while the engine does not answer."""
+        for number, user, *_ in self._session.run("SHOW PROCESSLIST"):
+            if user != NAME:
+                with suppress(ConnectionError):  # it has just ended by itself
+                    self._session.run(f"KILL {int(number)}")
 
     def close(self) -> None:
         """Let the connection to the engine go."""

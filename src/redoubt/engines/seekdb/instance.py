@@ -10,6 +10,7 @@ import fcntl
 import importlib.util
 import os
 import subprocess
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,11 +43,12 @@ def engine_package() -> Path:
 
 
 class Instance:
-    """One embedded engine process."""
+    """One embedded engine process. Any thread may start and stop it: one waits for the other."""
 
     def __init__(self, base: BaseDir, sizes: EngineSizes) -> None:
         self._base = base
         self._sizes = sizes
+        self._turn = threading.RLock()
         self._lock = -1
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -61,6 +63,39 @@ class Instance:
 
     def start(self, timeout: float = 30.0) -> None:
         """Start the process, after an engine that an earlier service left behind has ended. Raises EngineStartError."""
+        with self._turn:
+            self._start(timeout)
+
+    def check_alive(self) -> None:
+        """Raise EngineStartError if the process has ended."""
+        if self._process is None or self._process.poll() is None:
+            return
+        with self._base.output.open("rb") as output:
+            said = output.read()[-_OUTPUT_SHOWN:].decode(errors="replace").strip()
+        raise EngineStartError(
+            f"the engine in {self._base.path} ended with status {self._process.returncode}: "
+            f"{said or 'it said nothing'} (its log is in {self._base.path / 'log'})"
+        )
+
+    def stop(self, timeout: float = 30.0) -> None:
+        """Let the engine end by itself; kill it if it has not after `timeout` seconds: its redo makes that safe."""
+        with self._turn:
+            self._drop_lock()
+            if self._process is not None:
+                try:
+                    self._process.wait(timeout)
+                except subprocess.TimeoutExpired:
+                    self.kill()
+
+    def kill(self) -> None:
+        """End the process at once."""
+        with self._turn:
+            if self._process is not None:
+                self._process.kill()
+                self._process.wait()
+            self._drop_lock()
+
+    def _start(self, timeout: float) -> None:
         if len(os.fsencode(self._base.socket)) > MAX_SOCKET_PATH:
             raise EngineStartError(
                 f"{self._base.socket} is longer than the {MAX_SOCKET_PATH} bytes that a unix socket's path may have; "
@@ -91,33 +126,6 @@ class Instance:
         except OSError as error:
             self._drop_lock()
             raise EngineStartError(f"the engine's program cannot be run: {error}; reinstall pylibseekdb") from error
-
-    def check_alive(self) -> None:
-        """Raise EngineStartError if the process has ended."""
-        if self._process is None or self._process.poll() is None:
-            return
-        with self._base.output.open("rb") as output:
-            said = output.read()[-_OUTPUT_SHOWN:].decode(errors="replace").strip()
-        raise EngineStartError(
-            f"the engine in {self._base.path} ended with status {self._process.returncode}: "
-            f"{said or 'it said nothing'} (its log is in {self._base.path / 'log'})"
-        )
-
-    def stop(self, timeout: float = 30.0) -> None:
-        """Let the engine end by itself; kill it if it has not after `timeout` seconds: its redo makes that safe."""
-        self._drop_lock()
-        if self._process is not None:
-            try:
-                self._process.wait(timeout)
-            except subprocess.TimeoutExpired:
-                self.kill()
-
-    def kill(self) -> None:
-        """End the process at once."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-        self._drop_lock()
 
     def _take_lock(self, deadline: float) -> None:
         """Hold the lock with no engine running under it: one that is ending would neither serve nor make room."""

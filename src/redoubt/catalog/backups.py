@@ -1,0 +1,80 @@
+"""Pieces, data backups and rounds that have ended, as the catalog has them. Reads only; raises CatalogError."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from redoubt.catalog import tables
+from redoubt.catalog.session import CatalogSession
+from redoubt.model.pieces import PieceKey
+from redoubt.model.retention import BackupPiece, BackupSet, FileStatus
+
+_SYS_TENANT_ID = 1
+_PIECE = ("round_id", "backup_piece_id", "create_date", "tenant_id", "status", "file_status", "max_scn", "backup_dest")
+_SET = (
+    *("bs_key", "tenant_id", "backup_type", "status", "file_status"),
+    *("snapshot_scn", "start_replay_scn", "backup_dest"),
+)
+
+
+class Backups:
+    """What there is to restore from. Only originals: copies of a second backup have a copy id, and are not here."""
+
+    def __init__(self, session: CatalogSession) -> None:
+        self._session = session
+
+    def pieces(self) -> list[BackupPiece]:
+        """All pieces in order, those that were deleted included."""
+        rows = self._rows(tables.PIECE_TABLE, _PIECE, "round_id, backup_piece_id, tenant_id")
+        return [_piece(parts) for parts in _grouped(rows, itemgetter("round_id", "backup_piece_id"))]
+
+    def sets(self) -> list[BackupSet]:
+        """All data backups in order, those that were deleted included."""
+        rows = self._rows(tables.SET_TABLE, _SET, "bs_key, tenant_id")
+        return [_set(parts) for parts in _grouped(rows, itemgetter("bs_key"))]
+
+    def stopped_rounds(self) -> set[int]:
+        """The numbers of the rounds that have ended."""
+        with self._session.cursor() as cursor:
+            cursor.execute(f"SELECT DISTINCT log_archive_round FROM {tables.HISTORY_TABLE}")
+            return {row[0] for row in cursor.fetchall()}
+
+    def _rows(self, table: str, columns: tuple[str, ...], order: str) -> list[dict[str, Any]]:
+        with self._session.cursor() as cursor:
+            cursor.execute(f"SELECT {', '.join(columns)} FROM {table} WHERE copy_id = 0 ORDER BY {order}")
+            return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _grouped(rows: Iterable[dict[str, Any]], key: Callable[[dict[str, Any]], Any]) -> Iterable[list[dict[str, Any]]]:
+    return (list(parts) for _, parts in groupby(rows, key))
+
+
+def _piece(parts: list[dict[str, Any]]) -> BackupPiece:
+    """A piece from its tenants' rows; it is only as far as the tenant that is least far."""
+    whole = parts[0]  # the cluster's, if it is there: tenant 1 is the first
+    statuses, number = [part["status"] for part in parts], whole["backup_piece_id"]
+    return BackupPiece(
+        key=PieceKey(whole["round_id"], number, whole["create_date"] if number else 0),
+        status=next((status for status in ("ACTIVE", "FREEZING") if status in statuses), whole["status"]),
+        file_status=FileStatus(whole["file_status"]),
+        max_scn=max(part["max_scn"] for part in parts),
+        destination=whole["backup_dest"],
+        tenants=tuple(part["tenant_id"] for part in parts if part["tenant_id"] != _SYS_TENANT_ID),
+    )
+
+
+def _set(parts: list[dict[str, Any]]) -> BackupSet:
+    """A data backup from its tenants' rows: the last snapshot and the first start of replay, so that no log lacks."""
+    whole = parts[0]
+    return BackupSet(
+        set_id=whole["bs_key"],
+        is_full=whole["backup_type"] == "D",
+        status=whole["status"],
+        file_status=FileStatus(whole["file_status"]),
+        snapshot_scn=max(part["snapshot_scn"] for part in parts),
+        start_replay_scn=min(part["start_replay_scn"] for part in parts),
+        destination=whole["backup_dest"],
+    )

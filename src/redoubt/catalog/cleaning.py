@@ -1,0 +1,128 @@
+"""Jobs that delete backups, as `CDB_OB_BACKUP_CLEAN_HISTORY` shows them, and the FILE_STATUS of what they delete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from redoubt.catalog import tables
+from redoubt.catalog.session import CatalogSession
+from redoubt.model.retention import BackupPiece, FileStatus
+
+if TYPE_CHECKING:
+    from pymysql.cursors import Cursor
+
+_INCARNATION = 1
+_SYS_TENANT_ID = 1
+_TEXT_LENGTH = 4000
+
+
+class CleanType(StrEnum):
+    """OceanBase's words for what a job deletes."""
+
+    OBSOLETE = "DELETE OBSOLETE BACKUP"
+    PIECE = "DELETE BACKUP PIECE"
+    ROUND = "DELETE BACKUP ROUND"
+
+
+class CleanStatus(StrEnum):
+    """OceanBase's words for how far a job is: DOING, and STOP when all is deleted."""
+
+    DOING = "DOING"
+    STOP = "STOP"
+    CANCEL = "CANCEL"
+
+
+@dataclass(frozen=True)
+class CleanJob:
+    """A job. Times in ns since the epoch, `end_time` 0 while it is under way.
+
+    `parameter` is a piece's or a round's number, or the expire point in microseconds since the epoch.
+    """
+
+    job_id: int
+    kind: CleanType
+    parameter: str
+    start_time: int
+    status: CleanStatus = CleanStatus.DOING
+    end_time: int = 0
+    error: str = ""
+    comment: str = ""
+
+
+class Cleaning:
+    """Reads and writes the jobs; each method is one transaction. Raises CatalogError; may be called from any thread."""
+
+    def __init__(self, session: CatalogSession) -> None:
+        self._session = session
+
+    def begin(self, kind: CleanType, parameter: str, comment: str, pieces: list[BackupPiece], now: int) -> CleanJob:
+        """Put a new job on record, and its pieces in DELETING; the job."""
+        with self._session.transaction() as cursor:
+            cursor.execute(f"SELECT MAX(job_id) FROM {tables.CLEAN_TABLE}")
+            row = cursor.fetchone()
+            last = row[0] if row and row[0] else 0
+            job = CleanJob(last + 1, kind, parameter, now, comment=comment)
+            tenants = {_SYS_TENANT_ID}.union(*(piece.tenants for piece in pieces))
+            cursor.executemany(
+                f"INSERT INTO {tables.CLEAN_TABLE} (job_id, tenant_id, incarnation, copy_id, start_time, end_time, "
+                "type, status, parameter, error_msg, comment) VALUES (%s, %s, %s, 0, %s, 0, %s, %s, %s, '', %s)",
+                [
+                    (job.job_id, tenant, _INCARNATION, now, str(kind), str(job.status), parameter, _cut(comment))
+                    for tenant in sorted(tenants)
+                ],
+            )
+            _set_file_status(cursor, FileStatus.DELETING, pieces)
+        return job
+
+    def save(self, job: CleanJob) -> None:
+        """Bring a job's rows up to date."""
+        with self._session.transaction() as cursor:
+            cursor.execute(
+                f"UPDATE {tables.CLEAN_TABLE} SET status = %s, end_time = %s, error_msg = %s WHERE job_id = %s",
+                (str(job.status), job.end_time, _cut(job.error), job.job_id),
+            )
+
+    def deleted(self, piece: BackupPiece) -> None:
+        """Nothing is left of a piece."""
+        with self._session.transaction() as cursor:
+            _set_file_status(cursor, FileStatus.DELETED, [piece])
+
+    def unfinished(self) -> CleanJob | None:
+        """The job that was under way when the service ended, if one was."""
+        with self._session.cursor() as cursor:
+            cursor.execute(
+                f"SELECT job_id, type, parameter, start_time, error_msg, comment FROM {tables.CLEAN_TABLE} "
+                "WHERE tenant_id = %s AND status = %s ORDER BY job_id DESC LIMIT 1",
+                (_SYS_TENANT_ID, str(CleanStatus.DOING)),
+            )
+            row = cursor.fetchone()
+        if row is None:
+            return None
+        job_id, kind, parameter, start_time, error, comment = row
+        return CleanJob(job_id, CleanType(kind), parameter, start_time, error=error, comment=comment)
+
+    def last_end(self, kind: CleanType) -> int:
+        """When the last job of a kind ended that did all it had to, in ns since the epoch; 0 if none ever did."""
+        with self._session.cursor() as cursor:
+            cursor.execute(
+                f"SELECT MAX(end_time) FROM {tables.CLEAN_TABLE} WHERE tenant_id = %s AND type = %s AND status = %s",
+                (_SYS_TENANT_ID, str(kind), str(CleanStatus.STOP)),
+            )
+            row = cursor.fetchone()
+            return row[0] if row and row[0] else 0
+
+
+def _set_file_status(cursor: Cursor, status: FileStatus, pieces: Iterable[BackupPiece]) -> None:
+    cursor.executemany(
+        f"UPDATE {tables.PIECE_TABLE} SET file_status = %s "
+        "WHERE copy_id = 0 AND round_id = %s AND backup_piece_id = %s",
+        [(str(status), piece.key.round, piece.key.piece) for piece in pieces],
+    )
+
+
+def _cut(text: str) -> str:
+    """A text as the column takes it; names of files may hold what is no text."""
+    return text[:_TEXT_LENGTH].encode(errors="replace").decode()

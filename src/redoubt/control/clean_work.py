@@ -1,0 +1,102 @@
+"""The work of a job that deletes backups: destination by destination, for as long as it takes."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+import structlog
+
+from redoubt.archive.deletion import Deletion, delete_some
+from redoubt.archive.layout import ClusterInfo, ClusterPath, PiecePath
+from redoubt.catalog.cleaning import Cleaning, CleanJob, CleanStatus
+from redoubt.catalog.session import CatalogError
+from redoubt.control.asking import DestinationDesk
+from redoubt.control.cluster import Cluster
+from redoubt.destinations.uri import UriError, open_destination
+from redoubt.model.retention import BackupPiece
+from redoubt.model.seams import DestinationError
+from redoubt.sql.errors import SqlError
+
+T = TypeVar("T")
+
+_STEP = 5.0
+"""Seconds of deleting at a time: less than the patience with a destination that does not answer."""
+_PAUSE = 0.5
+_LONGEST_PAUSE = 30.0
+_log = structlog.get_logger("redoubt.control.clean_work")
+
+
+class CleanWork:
+    """For the event loop; what blocks is done in threads, and a destination that hangs holds up nothing else."""
+
+    def __init__(self, cluster: Cluster, cleaning: Cleaning) -> None:
+        self._ours = ClusterInfo(cluster.name, cluster.cluster_id, cluster.identity)
+        self._path = ClusterPath(cluster.name, cluster.cluster_id)
+        self._cleaning = cleaning
+        self._desk = DestinationDesk()
+        self._told = ""
+
+    async def run(self, job: CleanJob, pieces: list[BackupPiece]) -> None:
+        """Delete the pieces, in this order, and put the job on record as done. What fails is tried again."""
+        self._told = job.error
+        for piece in pieces:
+            for tenant_id in piece.tenants:
+                await self._insist(job, partial(self._step, job, piece, tenant_id))
+            await self._insist(job, partial(_on_record, self._cleaning.deleted, piece))
+        done = replace(job, status=CleanStatus.STOP, end_time=time.time_ns(), error="")
+        await self._insist(job, partial(_on_record, self._cleaning.save, done))
+        _log.info("deletion done", job=job.job_id)
+
+    async def _insist(self, job: CleanJob, step: Callable[[], Awaitable[bool]]) -> None:
+        """Repeat a step until it says that it is done; after a failure less and less often."""
+        pause = _PAUSE
+        while True:
+            try:
+                if await step():
+                    return
+                pause = _PAUSE
+            except (SqlError, DestinationError, UriError, CatalogError) as error:
+                await self._tell(job, error.message if isinstance(error, SqlError) else str(error))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _step(self, job: CleanJob, piece: BackupPiece, tenant_id: int) -> bool:
+        """Delete some of a tenant's part of a piece; whether nothing is left of it."""
+        record = Deletion(
+            tenant_id=tenant_id,
+            round=piece.key.round,
+            piece=piece.key.piece,
+            job=job.job_id,
+            statement=job.comment,
+            host=platform.node(),
+            began_at=job.start_time,
+        )
+        folder = self._path.piece(tenant_id, piece.key)
+        return await self._desk.ask(piece.destination, _delete, piece.destination, self._ours, folder, record)
+
+    async def _tell(self, job: CleanJob, cause: str) -> None:
+        """Say what the job waits for, once."""
+        if cause == self._told:
+            return
+        _log.warning("deletion is held up, trying again", job=job.job_id, cause=cause)
+        try:
+            await asyncio.to_thread(self._cleaning.save, replace(job, error=cause))
+            self._told = cause
+        except CatalogError as error:
+            _log.warning("the cause is not in the catalog", cause=str(error))
+
+
+async def _on_record(write: Callable[[T], None], what: T) -> bool:
+    await asyncio.to_thread(write, what)
+    return True
+
+
+def _delete(uri: str, ours: ClusterInfo, folder: PiecePath, record: Deletion) -> bool:
+    until = time.monotonic() + _STEP
+    return delete_some(open_destination(uri), ours, folder, record, lambda: time.monotonic() > until)

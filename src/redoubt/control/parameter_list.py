@@ -1,0 +1,126 @@
+"""The parameters that Redoubt adds to the engine's: which there are, of what kind, in what range."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BACKUP_DEST = "backup_dest"
+BACKUP_DEST_OPTION = "backup_dest_option"
+LOG_ARCHIVE_OPTION = "backup_log_archive_option"
+ENABLE_LOG_ARCHIVE = "enable_log_archive"
+CHECKPOINT_INTERVAL = "log_archive_checkpoint_interval"
+CONCURRENCY = "log_archive_concurrency"
+RECOVERY_WINDOW = "backup_recovery_window"
+AUTO_DELETE = "auto_delete_expired_backup"
+SPOOL_LIMIT = "log_archive_spool_limit"
+LAG_TARGET = "archive_lag_target"
+SYNC_COMMIT = "log_archive_sync_commit"
+SYNC_TIMEOUT = "log_archive_sync_timeout"
+SYNC_FALLBACK = "log_archive_sync_fallback"
+AUTO_RESTART = "log_archive_auto_restart"
+ALLOW_SHORT_INTERVALS = "_allow_short_intervals"
+
+LOG_ARCHIVE_DEST = "log_archive_dest"
+"""What OceanBase 4.x sets destination, mode and piece interval with; no parameter, as there."""
+LOG_ARCHIVE_DEST_STATE = "log_archive_dest_state"
+"""ENABLE or DEFER; no parameter either."""
+
+SHORTEST = 1.0
+"""The shortest interval in seconds while `_allow_short_intervals` is True."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter as `SHOW PARAMETERS` lists it.
+
+    `least` and `most` bound a time (in seconds) or a number; `is_interval`: the least is SHORTEST while short intervals
+    are allowed; a hidden one is listed only if it is named.
+    """
+
+    name: str
+    default: str
+    info: str
+    data_type: str = "STRING"
+    least: float = 0
+    most: float = float("inf")
+    is_interval: bool = False
+    section: str = "OBSERVER"
+    scope: str = "CLUSTER"
+    edit_level: str = "DYNAMIC_EFFECTIVE"
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether it is listed only if it is named."""
+        return self.name.startswith("_")
+
+
+PARAMETERS = {
+    parameter.name: parameter
+    for parameter in (
+        Parameter(
+            LAG_TARGET,
+            "120s",
+            "how long the log may grow unarchived before it is an alarm [1s, 7200s]",
+            "TIME",
+            least=1,
+            most=7200,
+        ),
+        Parameter(BACKUP_DEST, "", "the destination of log backups: file:///absolute/path"),
+        Parameter(
+            BACKUP_DEST_OPTION,
+            "",
+            "key=value joined with &: log_archive_checkpoint_interval, recovery_window, "
+            "log_archive_piece_switch_interval, backup_copies, auto_delete_obsolete_backup, "
+            "auto_update_reserved_backup_timestamp",
+        ),
+        Parameter(
+            LOG_ARCHIVE_OPTION,
+            "OPTIONAL COMPRESSION=ENABLE",
+            "mode (MANDATORY, OPTIONAL) and COMPRESSION (enable, disable, lz4_1.0, zstd_1.3.8) of log backups",
+        ),
+        Parameter(ENABLE_LOG_ARCHIVE, "False", "whether log is archived; set by ARCHIVELOG and NOARCHIVELOG", "BOOL"),
+        Parameter(
+            CHECKPOINT_INTERVAL,
+            "120s",
+            "how old a segment may become before it is archived [5s, 1h]",
+            "TIME",
+            least=5,
+            most=3600,
+            is_interval=True,
+        ),
+        Parameter(
+            CONCURRENCY,
+            "0",
+            "how many threads encode log, 0: one for each processor [0, 100]",
+            "INT",
+            most=100,
+        ),
+        Parameter(
+            RECOVERY_WINDOW, "0", "how far back it must be possible to restore, 0: without end [0,)", "TIME", least=0
+        ),
+        Parameter(AUTO_DELETE, "False", "whether backups that the recovery window does not need are deleted", "BOOL"),
+        Parameter(AUTO_RESTART, "False", "whether a new round begins by itself after INTERRUPTED", "BOOL"),
+        Parameter(
+            SPOOL_LIMIT, "4G", "how much log of a tenant may wait to be archived [64M, size of the disk]", "CAPACITY"
+        ),
+        Parameter(
+            SYNC_COMMIT, "False", "whether a commit is acknowledged only when it is in the archive (MANDATORY)", "BOOL"
+        ),
+        Parameter(SYNC_FALLBACK, "False", "whether commits are acknowledged unarchived after the time-out", "BOOL"),
+        Parameter(
+            SYNC_TIMEOUT,
+            "10s",
+            "how long a commit waits to be in the archive [100ms, 1h]",
+            "TIME",
+            least=0.1,
+            most=3600,
+        ),
+        Parameter(
+            ALLOW_SHORT_INTERVALS,
+            "False",
+            "whether intervals down to 1 s may be set, for tests",
+            "BOOL",
+        ),
+    )
+}
+"""The parameters by name."""

@@ -1,0 +1,154 @@
+"""The engine room: the engines of all tenants, started, kept within reach, their log held, ended and removed."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+
+import structlog
+
+from redoubt.control.background import Background
+from redoubt.control.cluster import MAIN_TENANT_ID, EngineRefusedError, Tenant
+from redoubt.engines.seekdb import external
+from redoubt.engines.seekdb.account import AccountError
+from redoubt.engines.seekdb.external import SourceError
+from redoubt.engines.seekdb.files import BaseDir
+from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError
+from redoubt.engines.seekdb.keeping import EmbeddedKeeper, ExternalKeeper, Keeper
+from redoubt.home import Home
+
+_HOLD_PAUSE = 0.25
+_FIRST_TRY = 60.0
+"""Seconds that the start of the service waits for a tenant's engine."""
+_log = structlog.get_logger("redoubt.engine_room")
+
+
+class EngineRoom:
+    """For the event loop; see `Engines`. `is_exposed`: clients come from other machines, and need passwords."""
+
+    def __init__(self, home: Home, sizes: EngineSizes, background: Background, *, is_exposed: bool) -> None:
+        self._home = home
+        self._sizes = sizes
+        self._background = background
+        self._is_exposed = is_exposed
+        self._sys = EmbeddedKeeper(home.sys, sizes, may_be_new=True, is_exposed=is_exposed)
+        self._keepers: dict[int, Keeper] = {}
+        self._keeping: dict[int, asyncio.Task[None]] = {}
+        self._stopping = threading.Event()
+
+    async def start_sys(self) -> None:
+        """Start the sys engine, and those that lie in the home meanwhile. Raises EngineStartError, AccountError."""
+        is_new = not self._home.sys.log.is_dir()
+        for tenant_id in [MAIN_TENANT_ID] if is_new else self._home.tenant_ids():
+            self._keepers[tenant_id] = self._embedded(tenant_id, is_new=is_new)
+            self._begin_keeping(tenant_id)
+        threading.Thread(target=self._keep_holding, name="hold-log", daemon=True).start()
+        await self._sys.start()
+        self._background.start(self._sys.keep())
+
+    async def settle(self, tenants: list[Tenant]) -> None:
+        """Keep these engines and no others; returns when each has been tried to reach once."""
+        wanted = {tenant.tenant_id for tenant in tenants}
+        for tenant_id in set(self._keepers) - wanted:
+            _log.warning("a directory is no tenant's", directory=str(self._keepers[tenant_id].base.path))
+            await self._let_go(tenant_id)
+            del self._keepers[tenant_id]
+        for tenant_id in wanted - set(self._keeping):
+            self._begin_keeping(tenant_id)
+        tries = [asyncio.ensure_future(self._keepers[key].was_tried.wait()) for key in wanted]
+        if tries:
+            _, late = await asyncio.wait(tries, timeout=_FIRST_TRY)
+            for task in late:
+                task.cancel()
+
+    def is_open_door(self, tenant: Tenant) -> bool:
+        """Whether its engine is out of reach because anybody could log in as root."""
+        return self._keepers[tenant.tenant_id].is_open_door
+
+    async def check_new(self, source: str | None) -> str:
+        """See `Engines`."""
+        if source is None:
+            if self._is_exposed:
+                raise EngineRefusedError(
+                    "root of a new tenant has no password, and the gateway can be reached from other machines: set "
+                    "allow_empty_password, or make it while the service listens on 127.0.0.1 and give root one"
+                )
+            return ""
+        try:
+            base = BaseDir(external.directory_of(source))
+            await asyncio.to_thread(external.check, base, self._home.path)
+        except SourceError as error:
+            raise EngineRefusedError(str(error)) from error
+        return str(base.path)
+
+    def place(self, tenant_id: int, name: str, source: str, *, is_new: bool) -> Tenant:
+        """See `Engines`."""
+        if source:
+            self._keepers[tenant_id] = ExternalKeeper(BaseDir(Path(source)), is_exposed=self._is_exposed)
+        elif tenant_id not in self._keepers:
+            self._keepers[tenant_id] = self._embedded(tenant_id, is_new=is_new)
+        keeper = self._keepers[tenant_id]
+        keeper.may_be_new = keeper.may_be_new or is_new
+        return Tenant(tenant_id, name, keeper.base.path, keeper.engine)
+
+    async def start(self, tenant: Tenant) -> None:
+        """See `Engines`."""
+        try:
+            await self._keepers[tenant.tenant_id].start()
+        except (EngineStartError, AccountError) as error:
+            raise EngineRefusedError(str(error)) from error
+        self._begin_keeping(tenant.tenant_id)
+
+    def trouble(self, tenant: Tenant) -> str:
+        """See `Engines`."""
+        return self._keepers[tenant.tenant_id].trouble
+
+    async def end_sessions(self, tenant: Tenant) -> None:
+        """See `Engines`."""
+        try:
+            await asyncio.to_thread(self._keepers[tenant.tenant_id].engine.end_sessions)
+        except OSError as error:
+            _log.warning("sessions not ended", tenant=tenant.name, cause=str(error))
+
+    async def remove(self, tenant: Tenant, *, force: bool) -> None:
+        """See `Engines`."""
+        keeper = self._keepers[tenant.tenant_id]
+        await self._let_go(tenant.tenant_id)
+        try:
+            if isinstance(keeper, ExternalKeeper):
+                await keeper.leave(force=force)
+            else:
+                await asyncio.to_thread(self._home.remove_tenant, tenant.tenant_id)
+        except OSError as error:
+            if not force:
+                raise EngineRefusedError(str(error)) from error
+            _log.error("not removed, remove it by hand", directory=str(tenant.base_dir), cause=str(error))
+        del self._keepers[tenant.tenant_id]
+
+    async def stop(self) -> None:
+        """End all engines; what keeps them has ended."""
+        self._stopping.set()
+        await asyncio.gather(*(keeper.stop() for keeper in (self._sys, *self._keepers.values())))
+
+    def _embedded(self, tenant_id: int, *, is_new: bool) -> Keeper:
+        return EmbeddedKeeper(self._home.tenant(tenant_id), self._sizes, may_be_new=is_new, is_exposed=self._is_exposed)
+
+    def _begin_keeping(self, tenant_id: int) -> None:
+        self._keeping[tenant_id] = self._background.start(self._keepers[tenant_id].keep())
+
+    async def _let_go(self, tenant_id: int) -> None:
+        """Keep an engine no longer, and let it go."""
+        if (task := self._keeping.pop(tenant_id, None)) is not None:
+            task.cancel()
+            await asyncio.wait([task])
+        await self._keepers[tenant_id].kill()
+
+    def _keep_holding(self) -> None:
+        """Keep linking new redo blocks while log is held; in a thread of its own, so that nothing delays it."""
+        while not self._stopping.wait(_HOLD_PAUSE):
+            for keeper in list(self._keepers.values()):
+                try:
+                    keeper.engine.keep_up()
+                except OSError as error:
+                    _log.error("log cannot be held", directory=str(keeper.base.path), cause=str(error))

@@ -1,0 +1,179 @@
+"""Keeping an engine within reach: started and started again where it is ours, waited for where an application runs it.
+
+A keeper's `trouble` says at any time why its engine cannot be used; it is empty while it can.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from redoubt.engines.seekdb import external
+from redoubt.engines.seekdb.account import AccountError, accepts_empty_root, ensure_account
+from redoubt.engines.seekdb.engine import SeekdbEngine
+from redoubt.engines.seekdb.files import BaseDir
+from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError, Instance
+
+_READY_TIMEOUT = 120.0
+_POLL = 0.05
+_WATCH_PAUSE = 0.2
+_LONGEST_PAUSE = 10.0
+_EXTERNAL_PAUSE = 0.5
+_log = structlog.get_logger("redoubt.engines.keeping")
+
+
+class OpenDoorError(AccountError):
+    """Anybody who reaches the gateway could log in to the engine as root."""
+
+
+class Keeper:
+    """For the event loop; what both kinds have in common. `is_exposed`: the gateway is reached from other machines."""
+
+    def __init__(self, base: BaseDir, *, is_exposed: bool = False) -> None:
+        self.base = base
+        self.engine = SeekdbEngine(base)
+        self.trouble = "it has not been started yet"
+        self.was_tried = asyncio.Event()
+        """Set when it has been tried once to reach the engine, with whatever result."""
+        self.is_open_door = False
+        """Whether it is out of reach because anybody could log in to it as root."""
+        self.may_be_new = False
+        """Whether the directory may be empty: an engine makes itself there then."""
+        self._is_exposed = is_exposed
+
+    async def start(self) -> None:
+        """Have the engine within reach, now. Raises EngineStartError, AccountError."""
+        try:
+            await self._reach()
+            self.is_open_door = self._is_exposed and await asyncio.to_thread(accepts_empty_root, self.base)
+            if self.is_open_door:
+                raise OpenDoorError(
+                    f"root has no password on {self.base.socket}, and the gateway can be reached from other machines: "
+                    "log in on that socket and run ALTER USER root IDENTIFIED BY '…', or set allow_empty_password"
+                )
+        except OSError as error:
+            self._complain(str(error))
+            raise EngineStartError(str(error)) from error
+        except (EngineStartError, AccountError) as error:
+            self._complain(str(error))
+            raise
+        finally:
+            self.was_tried.set()
+        self.trouble = ""
+
+    async def keep(self) -> None:
+        """Have the engine within reach from now on; runs until cancelled."""
+        pause = 0.0
+        while True:
+            await asyncio.sleep(pause)
+            if not self.trouble and await self._is_there():
+                pause = self._pause
+                continue
+            try:
+                await self.start()
+                pause = self._pause
+            except (EngineStartError, AccountError):
+                pause = min(max(pause, self._pause) * 2, self._longest_pause)
+
+    async def stop(self) -> None:
+        """Let the engine go."""
+        await asyncio.to_thread(self.engine.close)
+
+    async def kill(self) -> None:
+        """Let the engine go at once, for good."""
+        await self.stop()
+
+    _pause = _WATCH_PAUSE
+    _longest_pause = _LONGEST_PAUSE
+
+    async def _reach(self) -> None:
+        """Raises OSError, EngineStartError, AccountError."""
+        raise NotImplementedError
+
+    async def _is_there(self) -> bool:
+        """Whether the engine that was reached is there still."""
+        raise NotImplementedError
+
+    def _complain(self, trouble: str) -> None:
+        if trouble != self.trouble:  # once: it may last for days
+            _log.error("engine cannot be reached, trying again", directory=str(self.base.path), cause=trouble)
+        self.trouble = trouble
+
+
+class EmbeddedKeeper(Keeper):
+    """Runs the engine itself. Unless it `may_be_new`, a directory in which nothing is counts as damaged."""
+
+    def __init__(self, base: BaseDir, sizes: EngineSizes, *, may_be_new: bool, is_exposed: bool = False) -> None:
+        super().__init__(base, is_exposed=is_exposed)
+        self._instance = Instance(base, sizes)
+        self.may_be_new = may_be_new
+
+    async def stop(self) -> None:
+        """End the engine."""
+        await super().stop()
+        await asyncio.to_thread(self._instance.stop)
+
+    async def kill(self) -> None:
+        """End the engine at once."""
+        await super().stop()
+        await asyncio.to_thread(self._instance.kill)
+
+    async def _reach(self) -> None:
+        if not self._instance.is_running():
+            await asyncio.to_thread(self._start_process)
+        await self._wait_until_ready()
+        if self.trouble:
+            _log.info("engine started", directory=str(self.base.path), pid=self._instance.pid)
+
+    async def _is_there(self) -> bool:
+        if self._instance.is_running():
+            return True
+        _log.error("engine ended, starting it again", directory=str(self.base.path))
+        self.trouble = "it ended, and is being started again"
+        return False
+
+    def _start_process(self) -> None:
+        if not self.may_be_new and not self.base.log.is_dir():
+            raise EngineStartError(
+                f"the engine's data in {self.base.path} is gone: put the directory back, or drop the tenant"
+            )
+        self._instance.stop()
+        self._instance.start()
+
+    async def _wait_until_ready(self) -> None:
+        """Until the service can log in to it; an engine that never lets it is ended."""
+        deadline = asyncio.get_running_loop().time() + _READY_TIMEOUT
+        while True:
+            self._instance.check_alive()
+            try:
+                await asyncio.to_thread(ensure_account, self.base)
+            except OSError as error:
+                if asyncio.get_running_loop().time() > deadline:
+                    await asyncio.to_thread(self._instance.kill)
+                    raise EngineStartError(f"the engine in {self.base.path} does not answer: {error}") from error
+                await asyncio.sleep(_POLL)
+            else:
+                return
+
+
+class ExternalKeeper(Keeper):
+    """Waits for an engine that an application runs, and never starts or stops it."""
+
+    _pause = _EXTERNAL_PAUSE
+    _longest_pause = _EXTERNAL_PAUSE
+
+    async def leave(self, *, force: bool) -> None:
+        """Leave nothing of ours in the application's directory. Raises OSError, but not with `force`."""
+        await asyncio.to_thread(external.leave, self.engine, force=force)
+
+    async def _reach(self) -> None:
+        await asyncio.to_thread(external.enter, self.base)
+
+    async def _is_there(self) -> bool:
+        try:
+            await asyncio.to_thread(self.engine.end_of_log)
+        except OSError as error:
+            self._complain(external.absence(self.base.path, error))
+            return False
+        return True

@@ -1,0 +1,208 @@
+"""What may be deleted of the backups, and what the recovery window still needs (OceanBase 3.x). Pure.
+
+Invariants, which every function here keeps:
+
+- Nothing that is written to (a piece ACTIVE or FREEZING) is ever deleted.
+- What is obsolete never includes the newest full set at or before the expire point, nor log from the start of its
+  replay on, nor log that any set which stays needs.
+- In the present destination a piece goes only when a full set no longer needs it. Another destination is an old one,
+  whose owner knows best.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+
+from redoubt.model.pieces import PieceKey, PieceStatus
+
+
+class FileStatus(StrEnum):
+    """OceanBase's words for the state of the files of a set or a piece."""
+
+    AVAILABLE = "AVAILABLE"
+    COPYING = "COPYING"
+    INCOMPLETE = "INCOMPLETE"
+    DELETING = "DELETING"
+    EXPIRED = "EXPIRED"
+    BROKEN = "BROKEN"
+    DELETED = "DELETED"
+
+
+class SetStatus(StrEnum):
+    """How a data backup ended, or that it is under way."""
+
+    DOING = "DOING"
+    SUCCESS = "SUCCESS"
+    FAILED = "FAILED"
+
+
+class Refusal(Enum):
+    """Why something may not be deleted."""
+
+    MISSING = "there is none of that number"
+    NOT_FROZEN = "it is written to"
+    DELETED = "nothing of it is left"
+    NEEDED = "a restore may need it"
+
+
+class NotDeletableError(Exception):
+    """Something may not be deleted. The text adds what to do, if there is something; `status` is a piece's."""
+
+    def __init__(self, refusal: Refusal, text: str = "", status: str = "") -> None:
+        super().__init__(text)
+        self.refusal = refusal
+        self.status = status
+
+
+@dataclass(frozen=True)
+class BackupPiece:
+    """A piece over all its tenants. SCNs in ns since the epoch; `max_scn` is the tenants' last.
+
+    `tenants` are the ids of the user tenants that have a folder in it.
+    """
+
+    key: PieceKey
+    status: str
+    file_status: FileStatus
+    max_scn: int
+    destination: str
+    tenants: tuple[int, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing more will be written to it. INACTIVE is a copy of a piece that was ACTIVE."""
+        return self.status in {PieceStatus.FROZEN, "INACTIVE"}
+
+    @property
+    def is_deletable(self) -> bool:
+        """Whether nobody writes to it, and there is something to delete; a deletion may be begun again."""
+        return self.is_whole and self.file_status not in {FileStatus.DELETED, FileStatus.COPYING}
+
+
+@dataclass(frozen=True)
+class BackupSet:
+    """A data backup over all its tenants: the last snapshot among them, and the first start of replay."""
+
+    set_id: int
+    is_full: bool
+    status: str
+    file_status: FileStatus
+    snapshot_scn: int
+    start_replay_scn: int
+    destination: str
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a restore can begin with it."""
+        return self.status == SetStatus.SUCCESS and self.file_status is FileStatus.AVAILABLE
+
+    @property
+    def is_there(self) -> bool:
+        """Whether any of it is left."""
+        return self.file_status is not FileStatus.DELETED
+
+
+@dataclass(frozen=True)
+class Obsolete:
+    """What the window does not need: sets and pieces, the oldest first."""
+
+    sets: tuple[BackupSet, ...] = ()
+    pieces: tuple[BackupPiece, ...] = ()
+
+
+def piece_to_delete(
+    number: int, pieces: Iterable[BackupPiece], sets: Iterable[BackupSet], destination: str
+) -> BackupPiece:
+    """The piece of that number, if it may go; `destination` is the present one. Raises NotDeletableError."""
+    piece = next((each for each in pieces if each.key.piece == number), None) if number > 0 else None
+    if piece is None:
+        raise NotDeletableError(Refusal.MISSING)
+    _check_pieces([piece], sets, destination)
+    return piece
+
+
+def round_to_delete(
+    number: int,
+    stopped: Collection[int],
+    pieces: Iterable[BackupPiece],
+    sets: Iterable[BackupSet],
+    destination: str,
+) -> tuple[BackupPiece, ...]:
+    """The pieces of that round that are there, the oldest first, if all may go; `stopped` are the rounds that ended.
+
+    Raises NotDeletableError.
+    """
+    parts = sorted((each for each in pieces if each.key.round == number), key=_age)
+    if number not in stopped or not parts:
+        raise NotDeletableError(Refusal.MISSING)
+    left = [each for each in parts if each.file_status is not FileStatus.DELETED] or parts
+    _check_pieces(left, sets, destination)
+    return tuple(left)
+
+
+def set_to_delete(number: int, sets: Iterable[BackupSet], destination: str) -> BackupSet:
+    """The set of that number, if it may go. Raises NotDeletableError."""
+    present = [each for each in sets if each.is_there]
+    found = next((each for each in present if each.set_id == number), None)
+    if found is None:
+        raise NotDeletableError(Refusal.MISSING)
+    if found.destination != destination:
+        return found
+    here = [each for each in present if each.destination == destination]
+    if not any(each.is_full and _is_good(each, destination) and each.set_id > number for each in here):
+        raise NotDeletableError(Refusal.NEEDED, f"no newer full set replaces set {number}; back up first")
+    older = [each.set_id for each in here if each.set_id < number]
+    if older:
+        raise NotDeletableError(Refusal.NEEDED, f"set {min(older)} is older; delete it first")
+    return found
+
+
+def obsolete(
+    pieces: Iterable[BackupPiece], sets: Iterable[BackupSet], destination: str, window: int, now: int
+) -> Obsolete:
+    """What no restore to a time within the last `window` ns needs, in the present destination. `now` in ns."""
+    here = sorted((each for each in sets if each.destination == destination), key=lambda each: each.set_id)
+    kept = max(
+        (each for each in here if each.is_full and each.is_usable and each.snapshot_scn <= now - window),
+        key=lambda each: (each.snapshot_scn, each.set_id),
+        default=None,
+    )
+    if kept is None:
+        return Obsolete()
+    old = tuple(each for each in here if each.is_there and _is_before(each, kept))
+    needing = (each for each in here if each not in old and (each.is_usable or each.status == SetStatus.DOING))
+    log_from = min(each.start_replay_scn for each in needing)
+    gone = (each for each in pieces if each.destination == destination and each.is_deletable)
+    return Obsolete(old, tuple(sorted((each for each in gone if each.max_scn <= log_from), key=_age)))
+
+
+def _is_before(each: BackupSet, kept: BackupSet) -> bool:
+    """Whether a set is of no use beside `kept`; one that is under way never is."""
+    is_older = each.set_id < kept.set_id and each.snapshot_scn <= kept.snapshot_scn
+    return is_older and each.status != SetStatus.DOING
+
+
+def _check_pieces(parts: list[BackupPiece], sets: Iterable[BackupSet], destination: str) -> None:
+    """OceanBase's conditions in its order: not written to, not gone already, and not needed."""
+    for each in parts:
+        if not each.is_whole:
+            raise NotDeletableError(Refusal.NOT_FROZEN, status=each.status)
+    for each in parts:
+        if not each.is_deletable:
+            raise NotDeletableError(Refusal.DELETED, status=each.status)
+    last = max(each.max_scn for each in parts)
+    needless = (each.start_replay_scn >= last for each in sets if each.is_full and _is_good(each, destination))
+    if any(each.destination == destination for each in parts) and not any(needless):
+        raise NotDeletableError(
+            Refusal.NEEDED, "no full data backup in the present backup_dest makes this log unnecessary"
+        )
+
+
+def _is_good(each: BackupSet, destination: str) -> bool:
+    return each.is_usable and each.destination == destination
+
+
+def _age(piece: BackupPiece) -> tuple[int, int]:
+    return piece.key.round, piece.key.piece

@@ -1,0 +1,150 @@
+"""Statements of data backups, deletion, validation and the second backup.
+
+What follows ALTER SYSTEM:
+
+    backup     := BACKUP [INCREMENTAL] DATABASE | CANCEL BACKUP | SUSPEND BACKUP | RESUME BACKUP
+                | CANCEL ALL BACKUP FORCE
+    deletion   := DELETE (BACKUPSET | BACKUPPIECE | BACKUPROUND) n [COPY m] | DELETE OBSOLETE BACKUP
+                | DELETE EXPIRED BACKUP [COPY m] | CANCEL DELETE BACKUP
+    validation := VALIDATE DATABASE [COPY m] | VALIDATE BACKUPSET n [COPY m] | CANCEL VALIDATE n [COPY m]
+    second     := BACKUP BACKUPSET which [tenant] [dest] | BACKUP BACKUPPIECE which [WITH ACTIVE [BACKUPPIECE]] [tenant]
+                  [dest] | CANCEL BACKUP (BACKUPSET | BACKUPPIECE) | (START | STOP) BACKUP ARCHIVELOG
+    which      := ALL | ['='] n | ALL NOT BACKED UP n TIMES
+    tenant     := TENANT_ID ['='] n | TENANT ['='] name
+    dest       := BACKUP_BACKUP_DEST ['='] string
+
+Numbers are whole and not negative.
+"""
+
+from __future__ import annotations
+
+from redoubt.sql.cursor import NAME, Cursor
+from redoubt.sql.statements import (
+    BackupDatabase,
+    BackupPart,
+    CancelAllBackup,
+    CancelBackup,
+    CancelDeleteBackup,
+    CancelValidate,
+    DeleteBackup,
+    DeleteExpiredBackup,
+    DeleteObsoleteBackup,
+    ResumeBackup,
+    SecondBackup,
+    SuspendBackup,
+    ValidateBackup,
+)
+from redoubt.sql.tokens import Kind
+
+Cancellation = CancelBackup | CancelAllBackup | CancelDeleteBackup | CancelValidate | SecondBackup
+Deletion = DeleteBackup | DeleteObsoleteBackup | DeleteExpiredBackup
+
+_SET_OR_PIECE = {"backupset": "BACKUPSET", "backuppiece": "BACKUPPIECE"}
+_PARTS = {"backupset": BackupPart.SET, "backuppiece": BackupPart.PIECE, "backupround": BackupPart.ROUND}
+
+
+def backup(cursor: Cursor) -> BackupDatabase | SecondBackup:
+    """Behind BACKUP."""
+    if cursor.at_word(*_SET_OR_PIECE):
+        return _second_backup(cursor)
+    is_incremental = cursor.take_word("incremental")
+    cursor.expect_word("database")
+    return BackupDatabase(is_incremental)
+
+
+def cancel(cursor: Cursor) -> Cancellation:
+    """Behind CANCEL."""
+    if cursor.take_word("backup"):
+        return _cancel_second_backup(cursor) if cursor.at_word(*_SET_OR_PIECE) else CancelBackup()
+    if cursor.take_word("delete"):
+        cursor.expect_word("backup")
+        return CancelDeleteBackup()
+    if cursor.take_word("validate"):
+        return CancelValidate(cursor.expect_number(), _copy_id(cursor))
+    cursor.expect_words("all", "backup", "force")
+    return CancelAllBackup()
+
+
+def suspend(cursor: Cursor) -> SuspendBackup:
+    """Behind SUSPEND."""
+    cursor.expect_word("backup")
+    return SuspendBackup()
+
+
+def resume(cursor: Cursor) -> ResumeBackup:
+    """Behind RESUME."""
+    cursor.expect_word("backup")
+    return ResumeBackup()
+
+
+def delete(cursor: Cursor) -> Deletion:
+    """Behind DELETE."""
+    if cursor.take_word("obsolete"):
+        cursor.expect_word("backup")
+        return DeleteObsoleteBackup()
+    if cursor.take_word("expired"):
+        cursor.expect_word("backup")
+        return DeleteExpiredBackup(_copy_id(cursor))
+    part = cursor.word
+    cursor.expect_word(*_PARTS)
+    return DeleteBackup(_PARTS[part], cursor.expect_number(), _copy_id(cursor))
+
+
+def validate(cursor: Cursor) -> ValidateBackup:
+    """Behind VALIDATE."""
+    if cursor.take_word("database"):
+        return ValidateBackup(BackupPart.DATABASE, copy_id=_copy_id(cursor))
+    cursor.expect_word("backupset")
+    return ValidateBackup(BackupPart.SET, cursor.expect_number(), _copy_id(cursor))
+
+
+def start(cursor: Cursor) -> SecondBackup:
+    """Behind START."""
+    cursor.expect_words("backup", "archivelog")
+    return SecondBackup("START BACKUP ARCHIVELOG")
+
+
+def stop(cursor: Cursor) -> SecondBackup:
+    """Behind STOP."""
+    cursor.expect_words("backup", "archivelog")
+    return SecondBackup("STOP BACKUP ARCHIVELOG")
+
+
+def _copy_id(cursor: Cursor) -> int:
+    return cursor.expect_number() if cursor.take_word("copy") else 0
+
+
+def _cancel_second_backup(cursor: Cursor) -> SecondBackup:
+    part = _SET_OR_PIECE[cursor.word]
+    cursor.advance()
+    return SecondBackup(f"CANCEL BACKUP {part}")
+
+
+def _second_backup(cursor: Cursor) -> SecondBackup:
+    """What it would be limited to is read for its form alone: no edition of ours has it."""
+    part = _SET_OR_PIECE[cursor.word]
+    cursor.advance()
+    _which(cursor)
+    if part == "BACKUPPIECE" and cursor.take_word("with"):
+        cursor.expect_word("active")
+        cursor.take_word("backuppiece")
+    if cursor.take_word("tenant_id"):
+        cursor.take_symbol("=")
+        cursor.expect_number()
+    elif cursor.take_word("tenant"):
+        cursor.take_symbol("=")
+        cursor.expect(*NAME)
+    if cursor.take_word("backup_backup_dest"):
+        cursor.take_symbol("=")
+        cursor.expect(Kind.STRING)
+    return SecondBackup(f"BACKUP {part}")
+
+
+def _which(cursor: Cursor) -> None:
+    if not cursor.take_word("all"):
+        cursor.take_symbol("=")
+        cursor.expect_number()
+    elif cursor.take_word("not"):
+        cursor.expect_words("backed", "up")
+        cursor.expect_number()
+        cursor.expect_word("times")

@@ -1,0 +1,99 @@
+"""Deleting a piece's log from a destination: what stays, in what order the rest goes, and what stops it."""
+
+from __future__ import annotations
+
+import pytest
+
+from redoubt.archive.deletion import Deletion, delete_some
+from redoubt.archive.layout import ClusterInfo, ClusterPath
+from redoubt.archive.record import dump_record, load_record
+from redoubt.model.pieces import PieceKey
+from redoubt.model.seams import DestinationError, LockedError, ObjectMissingError
+from tests.archive.fakes import MemoryDestination
+
+OURS = ClusterInfo("redoubt", 1, "identity")
+PATH = ClusterPath("redoubt", 1)
+FOLDER = PATH.piece(1001, PieceKey(3, 2, 20260921))
+RECORD = Deletion(1001, 3, 2, job=9, statement="ALTER SYSTEM DELETE BACKUPPIECE 2", host="there", began_at=5)
+TOMBSTONE = [FOLDER.hole, FOLDER.interruption, FOLDER.info, FOLDER.manifest]
+SEGMENTS = [FOLDER.segment(f"{start:020}-{start + 10:020}.zst") for start in (0, 10, 20)]
+
+
+def destination() -> MemoryDestination:
+    """With our cluster's name, a piece of three segments, and another piece."""
+    objects = dict.fromkeys([*TOMBSTONE, *SEGMENTS, PATH.piece(1001, PieceKey(4)).segment("x")], b"...")
+    return MemoryDestination(objects | {PATH.info: dump_record(OURS)})
+
+
+def _never() -> bool:
+    return False
+
+
+def test_a_deleted_piece_says_that_it_was_deleted() -> None:
+    """Claim, manifest, hole and interruption stay beside the record; nothing of another piece is touched."""
+    there = destination()
+    others = set(there.objects) - set(SEGMENTS)
+
+    assert not delete_some(there, OURS, FOLDER, RECORD, _never), "the next call sees that nothing is left"
+    assert delete_some(there, OURS, FOLDER, RECORD, _never)
+
+    assert others | {FOLDER.deletion} == set(there.objects)
+    assert load_record(Deletion, there.objects[FOLDER.deletion]) == RECORD
+    assert there.locks == {}
+
+
+def test_the_record_comes_first_and_the_oldest_segment_goes_first() -> None:
+    """So that what is half deleted is seen to be so, with the record and without."""
+    there, did = destination(), []
+    there.failing = lambda operation, name: did.append((operation, name)) if operation in {"put", "delete"} else None
+
+    delete_some(there, OURS, FOLDER, RECORD, _never)
+
+    assert did == [("put", FOLDER.deletion), *(("delete", name) for name in SEGMENTS)]
+
+
+def test_a_deletion_goes_on_where_it_was() -> None:
+    """After each step, and after a crash at each object; the first record stays."""
+    there = destination()
+    times = iter([False, True])
+    assert not delete_some(there, OURS, FOLDER, RECORD, lambda: next(times))
+    assert SEGMENTS[0] not in there.objects
+    assert SEGMENTS[1] in there.objects
+
+    again = Deletion(1001, 3, 2, job=10, statement="again", host="there", began_at=6)
+    assert not delete_some(there, OURS, FOLDER, again, _never)
+    assert delete_some(there, OURS, FOLDER, again, _never)
+    assert load_record(Deletion, there.objects[FOLDER.deletion]) == RECORD
+
+
+def test_a_folder_that_is_not_there_is_deleted() -> None:
+    """And is not made for the record: a tenant that never came to archive anything."""
+    there = destination()
+    assert delete_some(there, OURS, PATH.piece(1002, PieceKey(3)), RECORD, _never)
+    assert not [name for name in there.objects if "/1002/" in name]
+
+
+@pytest.mark.parametrize(
+    ("info", "why"),
+    [(dump_record(ClusterInfo("redoubt", 1, "other")), "another cluster's"), (b"{}", "damaged"), (None, "not there")],
+)
+def test_nothing_is_deleted_where_the_destination_is_not_ours(info: bytes | None, why: str) -> None:
+    """A disk that is not mounted, or another one in its place."""
+    there = destination()
+    del there.objects[PATH.info]
+    if info is not None:
+        there.objects[PATH.info] = info
+    before = dict(there.objects)
+
+    with pytest.raises((DestinationError, ObjectMissingError), match=why):
+        delete_some(there, OURS, FOLDER, RECORD, _never)
+    assert there.objects == before
+
+
+def test_nothing_is_deleted_under_a_writer() -> None:
+    """Whoever writes into the folder holds its lock."""
+    there = destination()
+    there.locks[FOLDER.lock] = "a worker"
+    with pytest.raises(LockedError):
+        delete_some(there, OURS, FOLDER, RECORD, _never)
+    assert set(SEGMENTS) <= set(there.objects)

@@ -1,0 +1,107 @@
+"""Backups and the jobs that delete them, on a real sys engine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from redoubt.catalog import tables
+from redoubt.catalog.backups import Backups
+from redoubt.catalog.catalog import Catalog
+from redoubt.catalog.cleaning import Cleaning, CleanStatus, CleanType
+from redoubt.catalog.session import CatalogSession
+from redoubt.model import rounds
+from redoubt.model.pieces import PieceKey
+from redoubt.model.retention import BackupSet, FileStatus
+from redoubt.model.rounds import Round
+
+DATE, AT, URI = 20260921, 1_790_000_000 * 10**9, "file:///b"
+
+
+@pytest.fixture
+def round_of_two(session: CatalogSession) -> Round:
+    """A stopped round of two pieces and two tenants, in an otherwise empty catalog."""
+    with session.cursor() as cursor:
+        for table in (tables.SET_TABLE, tables.CLEAN_TABLE):
+            cursor.execute(f"DELETE FROM {table}")
+    now = rounds.begin(Round(), tenants=[1001, 1002], start_scn=AT, create_date=DATE, destination=URI, has_pieces=True)
+    for tenant in (1001, 1002):
+        now = rounds.progressed(now, tenant, AT + tenant, 100, 50, 1)
+    now = rounds.switched(now, AT + 2000, DATE + 1)
+    for tenant in (1001, 1002):
+        now = rounds.piece_begun(now, tenant, 2, AT + 2000)
+        now = rounds.piece_frozen(now, tenant, 1)
+        now = rounds.progressed(now, tenant, AT + 2000 + tenant, 100, 50, 2)
+    Catalog(session).save_round(now)
+    return now
+
+
+def _column(session: CatalogSession, table: str, column: str) -> list[Any]:
+    with session.cursor() as cursor:
+        cursor.execute(f"SELECT {column} FROM {table}")
+        return [row[0] for row in cursor.fetchall()]
+
+
+def test_a_piece_is_as_far_as_its_last_tenant(session: CatalogSession, round_of_two: Round) -> None:
+    """And ends with the last of them; the cluster's row says whose folder it is."""
+    first, second = Backups(session).pieces()
+
+    assert (first.key, second.key) == (PieceKey(1, 1, DATE), PieceKey(1, 2, DATE + 1))
+    assert (first.status, first.file_status, first.max_scn) == ("FROZEN", FileStatus.AVAILABLE, AT + 1002)
+    assert (second.status, second.max_scn, second.tenants) == ("ACTIVE", tables.MAX_SCN, (1001, 1002))
+    assert Backups(session).stopped_rounds() == set()
+    stopped = rounds.stopping(round_of_two)
+    for tenant in (1001, 1002):
+        stopped = rounds.tenant_stopped(stopped, tenant)
+    Catalog(session).save_round(stopped)
+    assert Backups(session).stopped_rounds() == {1}
+
+
+def test_a_set_is_as_its_tenants_together(session: CatalogSession, round_of_two: Round) -> None:
+    """The last snapshot, the first start of replay."""
+    with session.cursor() as cursor:
+        for tenant, snapshot, replay in ((1, 90, 80), (1001, 100, 80), (1002, 90, 70)):
+            cursor.execute(
+                f"INSERT INTO {tables.SET_TABLE} VALUES (1, %s, 4, 0, 'D', 'NONE', 'SUCCESS', 'AVAILABLE', 1, 2, "
+                "%s, %s, 0, 0, 1, %s, '')",
+                (tenant, snapshot, replay, URI),
+            )
+
+    expected = BackupSet(4, True, "SUCCESS", FileStatus.AVAILABLE, 100, 70, URI)  # noqa: FBT003 - as the row
+    assert Backups(session).sets() == [expected]
+
+
+def test_a_job_marks_what_it_deletes_and_says_how_far_it_is(session: CatalogSession, round_of_two: Round) -> None:
+    """A row for the cluster and each tenant; numbers go up; what is not done is found again."""
+    cleaning, backups = Cleaning(session), Backups(session)
+    first = backups.pieces()[0]
+    assert (cleaning.unfinished(), cleaning.last_end(CleanType.PIECE)) == (None, 0)
+
+    job = cleaning.begin(CleanType.PIECE, "1", "ALTER SYSTEM DELETE BACKUPPIECE 1", [first], AT)
+    assert backups.pieces()[0].file_status is FileStatus.DELETING
+    assert backups.pieces()[1].file_status is FileStatus.AVAILABLE
+    cleaning.save(replace(job, error="no answer \udcff" + "x" * 5000))
+    found = cleaning.unfinished()
+    assert found is not None
+    assert replace(found, error="") == job
+    assert found.error.startswith("no answer ?x")
+
+    cleaning.deleted(first)
+    cleaning.save(replace(job, status=CleanStatus.STOP, end_time=AT + 5))
+    assert backups.pieces()[0].file_status is FileStatus.DELETED
+    assert (cleaning.unfinished(), cleaning.last_end(CleanType.PIECE)) == (None, AT + 5)
+    assert sorted(_column(session, tables.CLEAN_TABLE, "tenant_id")) == [1, 1001, 1002]
+    assert set(_column(session, tables.CLEAN_TABLE, "status")) == {"STOP"}
+    assert cleaning.begin(CleanType.OBSOLETE, "0", "by itself", [], AT).job_id == job.job_id + 1
+
+
+def test_a_round_that_is_saved_late_brings_no_piece_back(session: CatalogSession, round_of_two: Round) -> None:
+    """Only a deletion changes FILE_STATUS."""
+    first = Backups(session).pieces()[0]
+    Cleaning(session).begin(CleanType.PIECE, "1", "", [first], AT)
+
+    Catalog(session).save_round(round_of_two)
+
+    assert Backups(session).pieces()[0].file_status is FileStatus.DELETING

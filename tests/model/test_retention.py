@@ -1,0 +1,186 @@
+"""What may be deleted: OceanBase's conditions, and that what a restore may need always stays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from redoubt.model.pieces import PieceKey
+from redoubt.model.retention import (
+    BackupPiece,
+    BackupSet,
+    FileStatus,
+    NotDeletableError,
+    Obsolete,
+    Refusal,
+    obsolete,
+    piece_to_delete,
+    round_to_delete,
+    set_to_delete,
+)
+
+HERE, ELSEWHERE = "file:///here", "file:///elsewhere"
+PIECE = BackupPiece(PieceKey(2, 5, 20260921), "FROZEN", FileStatus.AVAILABLE, 100, HERE, (1001,))
+FULL = BackupSet(
+    7, is_full=True, status="SUCCESS", file_status=FileStatus.AVAILABLE, snapshot_scn=150, start_replay_scn=100,
+    destination=HERE,
+)  # fmt: skip
+
+
+def _why(deleting: object) -> Refusal | None:
+    assert callable(deleting)
+    try:
+        deleting()
+    except NotDeletableError as error:
+        return error.refusal
+    return None
+
+
+@pytest.mark.parametrize(
+    ("number", "piece", "sets", "why"),
+    [
+        (5, PIECE, [FULL], None),
+        (5, replace(PIECE, status="INACTIVE"), [FULL], None),
+        (5, replace(PIECE, file_status=FileStatus.DELETING), [FULL], None),
+        (6, PIECE, [FULL], Refusal.MISSING),
+        (0, replace(PIECE, key=PieceKey(2)), [FULL], Refusal.MISSING),
+        (5, replace(PIECE, status="ACTIVE"), [FULL], Refusal.NOT_FROZEN),
+        (5, replace(PIECE, status="FREEZING"), [FULL], Refusal.NOT_FROZEN),
+        (5, replace(PIECE, file_status=FileStatus.DELETED), [FULL], Refusal.DELETED),
+        (5, replace(PIECE, file_status=FileStatus.COPYING), [FULL], Refusal.DELETED),
+        (5, PIECE, [], Refusal.NEEDED),
+        (5, PIECE, [replace(FULL, start_replay_scn=99)], Refusal.NEEDED),
+        (5, PIECE, [replace(FULL, is_full=False)], Refusal.NEEDED),
+        (5, PIECE, [replace(FULL, status="DOING")], Refusal.NEEDED),
+        (5, PIECE, [replace(FULL, file_status=FileStatus.BROKEN)], Refusal.NEEDED),
+        (5, PIECE, [replace(FULL, destination=ELSEWHERE)], Refusal.NEEDED),
+        (5, replace(PIECE, destination=ELSEWHERE), [], None),
+    ],
+)
+def test_a_piece_goes_when_a_full_set_makes_it_needless(
+    number: int, piece: BackupPiece, sets: list[BackupSet], why: Refusal | None
+) -> None:
+    """Or in an old destination; in OceanBase's order of conditions."""
+    assert why == _why(lambda: piece_to_delete(number, [piece], sets, HERE))
+
+
+def test_a_round_goes_as_a_whole_when_it_has_ended() -> None:
+    """Its pieces that are left, the oldest first; each by the piece's conditions."""
+    second = replace(PIECE, key=PieceKey(2, 6, 20260922), max_scn=101)
+    sets = [replace(FULL, start_replay_scn=101)]
+
+    assert round_to_delete(2, {1, 2}, [second, PIECE], sets, HERE) == (PIECE, second)
+    gone = replace(PIECE, file_status=FileStatus.DELETED)
+    assert round_to_delete(2, {2}, [gone, second], sets, HERE) == (second,)
+    assert _why(lambda: round_to_delete(2, {1}, [PIECE], sets, HERE)) is Refusal.MISSING
+    assert _why(lambda: round_to_delete(3, {3}, [PIECE], sets, HERE)) is Refusal.MISSING
+    assert _why(lambda: round_to_delete(2, {2}, [gone], sets, HERE)) is Refusal.DELETED
+    assert _why(lambda: round_to_delete(2, {2}, [PIECE, second], [FULL], HERE)) is Refusal.NEEDED
+    assert _why(lambda: round_to_delete(2, {2}, [replace(PIECE, status="ACTIVE")], sets, HERE)) is Refusal.NOT_FROZEN
+
+
+def test_sets_go_in_the_order_of_their_age_and_never_the_last() -> None:
+    """In the present destination; in an old one its owner knows best."""
+    newer = replace(FULL, set_id=8)
+
+    assert set_to_delete(7, [FULL, newer], HERE) == FULL
+    assert _why(lambda: set_to_delete(9, [FULL, newer], HERE)) is Refusal.MISSING
+    assert _why(lambda: set_to_delete(8, [FULL, newer], HERE)) is Refusal.NEEDED
+    assert _why(lambda: set_to_delete(7, [FULL, replace(newer, is_full=False)], HERE)) is Refusal.NEEDED
+    assert _why(lambda: set_to_delete(8, [FULL, newer, replace(FULL, set_id=9)], HERE)) is Refusal.NEEDED
+    assert _why(lambda: set_to_delete(7, [replace(FULL, file_status=FileStatus.DELETED)], HERE)) is Refusal.MISSING
+    assert set_to_delete(8, [FULL, newer], ELSEWHERE) == newer
+
+
+def test_what_the_window_does_not_need_is_obsolete() -> None:
+    """Log before the replay of the newest full set at the expire point, and older sets."""
+    old = replace(FULL, set_id=6, snapshot_scn=50, start_replay_scn=40)
+    later = replace(PIECE, key=PieceKey(2, 6, 20260922), max_scn=101)
+
+    assert obsolete([later, PIECE], [old, FULL], HERE, window=10, now=160) == Obsolete((old,), (PIECE,))
+    assert obsolete([later, PIECE], [old, FULL], HERE, window=11, now=160) == Obsolete((), ())
+    assert obsolete([PIECE], [], HERE, window=0, now=1000) == Obsolete()
+    under_way = replace(old, set_id=5, status="DOING", start_replay_scn=0)
+    assert obsolete([PIECE], [under_way, FULL], HERE, window=0, now=1000) == Obsolete()
+
+
+SCNS = st.integers(0, 20)
+PLACES = st.sampled_from([HERE, ELSEWHERE])
+PIECES = st.lists(
+    st.builds(
+        BackupPiece,
+        key=st.builds(PieceKey, st.integers(1, 3), st.integers(1, 9), st.just(20260921)),
+        status=st.sampled_from(["ACTIVE", "FREEZING", "FROZEN", "FROZEN"]),
+        file_status=st.sampled_from(FileStatus),
+        max_scn=SCNS,
+        destination=PLACES,
+    ),
+    max_size=8,
+    unique_by=lambda piece: piece.key,
+)
+SETS = st.lists(
+    st.builds(
+        BackupSet,
+        set_id=st.integers(1, 9),
+        is_full=st.booleans(),
+        status=st.sampled_from(["SUCCESS", "SUCCESS", "DOING", "FAILED"]),
+        file_status=st.sampled_from(FileStatus),
+        snapshot_scn=SCNS,
+        start_replay_scn=SCNS,
+        destination=PLACES,
+    ),
+    max_size=6,
+    unique_by=lambda each: each.set_id,
+)
+
+
+@given(PIECES, SETS, st.integers(0, 20), st.integers(0, 25))
+def test_what_a_restore_within_the_window_needs_always_stays(
+    pieces: list[BackupPiece], sets: list[BackupSet], window: int, now: int
+) -> None:
+    """Whatever the rows are."""
+    gone = obsolete(pieces, sets, HERE, window, now)
+
+    bases = [
+        each
+        for each in sets
+        if each.is_full and each.is_usable and each.destination == HERE and each.snapshot_scn <= now - window
+    ]
+    if not bases:
+        assert gone == Obsolete()
+        return
+    base = max(bases, key=lambda each: (each.snapshot_scn, each.set_id))
+    assert base not in gone.sets
+    assert all(each.set_id < base.set_id and each.snapshot_scn <= base.snapshot_scn for each in gone.sets)
+    staying = [each for each in sets if each.is_usable and each.destination == HERE and each not in gone.sets]
+    for piece in gone.pieces:
+        assert (piece.status, piece.destination) == ("FROZEN", HERE)
+        assert all(piece.max_scn <= each.start_replay_scn for each in staying)
+    left = [replace(each, file_status=FileStatus.DELETED) if each in gone.pieces else each for each in pieces]
+    assert obsolete(left, sets, HERE, window, now).pieces == ()
+    assert set(obsolete(pieces, sets, HERE, window + 1, now).pieces) <= set(gone.pieces)
+
+
+@given(PIECES, SETS, st.integers(0, 10), st.integers(0, 20))
+def test_a_statement_never_deletes_what_is_written_to(
+    pieces: list[BackupPiece], sets: list[BackupSet], number: int, stopped: int
+) -> None:
+    """Neither a piece nor a round with such a piece; nor log of the present destination that no set replaces."""
+    chosen: list[BackupPiece] = []
+    for choose in (
+        lambda: [piece_to_delete(number, pieces, sets, HERE)],
+        lambda: list(round_to_delete(number, {stopped}, pieces, sets, HERE)),
+    ):
+        try:
+            chosen += choose()
+        except NotDeletableError:
+            continue
+    for piece in chosen:
+        assert piece.status == "FROZEN"
+        assert piece.file_status not in {FileStatus.DELETED, FileStatus.COPYING}
+        assert piece.destination == ELSEWHERE or any(
+            each.is_full and each.is_usable and each.start_replay_scn >= piece.max_scn for each in sets
+        )
