@@ -44,10 +44,13 @@ def test_a_round_without_pieces_is_one_window(rows: Rows) -> None:
     rows.piece(tenant_id=1)
     rows.piece(round_id=2, status="FROZEN", backup_dest="file:///a")
     rows.piece()
+    rows.status()
     rows.piece(tenant_id=1002, checkpoint_scn=AT - 1)
     rows.piece(tenant_id=1003, start_scn=0, checkpoint_scn=0)
 
     assert _windows(rows) == [(2, 0, 0, 0, 1, "NO"), (3, 0, 0, 0, 1, "YES")]
+    rows.status(status="INTERRUPTED")
+    assert _windows(rows)[1] == (3, 0, 0, 0, 1, "NO")
     window = rows.view("CDB_REDOUBT_RECOVERABLE_WINDOW")[0]
     assert (window["PATH"], window["FILE_STATUS"]) == ("file:///a", "AVAILABLE")
     assert window["END_TIME"] == datetime.fromisoformat("2026-09-21 14:13:21.123456")
@@ -58,6 +61,7 @@ def test_a_piece_that_is_lost_parts_the_window(rows: Rows, lost: str) -> None:
     """Those before it and those after it are unbroken each for itself."""
     _pieces(rows, 3, 4, ["AVAILABLE", "AVAILABLE", lost, "AVAILABLE", lost, "AVAILABLE", "AVAILABLE"])
     _pieces(rows, 2, 1, [lost])
+    rows.status(status="STOPPING")
 
     assert _windows(rows) == [(3, 4, 5, 40, 60, "NO"), (3, 7, 7, 70, 80, "NO"), (3, 9, 10, 90, 110, "YES")]
 
@@ -66,6 +70,7 @@ def test_holes_cut_windows(rows: Rows) -> None:
     """At the end of the round that they come after, and at the beginning of the next; open ones wherever they are."""
     for number in (1, 2, 3):
         _pieces(rows, number, 3 * number, ["AVAILABLE", "AVAILABLE"])
+    rows.status()
     closed = {"end_lsn": 9, "closed_at": AT}
     rows.put(
         tables.HOLE_TABLE,
@@ -75,4 +80,4 @@ def test_holes_cut_windows(rows: Rows) -> None:
         HOLE | closed | {"tenant_id": 1002, "after": 1, "end_scn": AT + 999 * SECOND},
     )
 
-    assert _windows(rows) == [(1, 3, 4, 30, 45, "YES"), (2, 6, 7, 65, 80, "YES"), (3, 9, 10, 90, 95, "YES")]
+    assert _windows(rows) == [(1, 3, 4, 30, 45, "NO"), (2, 6, 7, 65, 80, "NO"), (3, 9, 10, 90, 95, "YES")]

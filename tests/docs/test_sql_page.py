@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import fields
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import get_args
 
@@ -92,7 +92,7 @@ def test_the_procedure_is_ours() -> None:
     assert len(statements) > 5
     assert all(parse(statement) is not None for statement in statements)
     option = next(statement for statement in statements if "backup_dest_option" in statement)
-    assert parse_dest_option(option.split("'")[1], short_intervals=False)
+    assert parse_dest_option(option.split("'")[1], short_intervals=False).recovery_window == 7 * 86400
 
 
 def test_parameters_of_the_page_are_those_of_the_code() -> None:
@@ -125,7 +125,7 @@ def test_keys_of_backup_dest_option_are_described() -> None:
     }
     text = "&".join(f"{key}={values.get(key, '0')}" for key in keys)
     assert len(keys) == len(fields(BackupDestOption))
-    assert parse_dest_option(text, short_intervals=False)
+    assert None not in astuple(parse_dest_option(text, short_intervals=False))
 
 
 def test_views_of_the_page_are_those_of_the_catalog() -> None:

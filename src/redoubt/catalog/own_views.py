@@ -5,7 +5,7 @@ Times are timestamp(6) in the session's time zone, NULL while there is none.
 
 from __future__ import annotations
 
-from redoubt.catalog.tables import EVENT_TABLE, HOLE_TABLE, PIECE_TABLE, STATE_TABLE, TENANT_TABLE
+from redoubt.catalog.tables import EVENT_TABLE, HOLE_TABLE, PIECE_TABLE, STATE_TABLE, STATUS_TABLE, TENANT_TABLE
 from redoubt.catalog.view_terms import NOW, time
 
 _RUNS = f"""SELECT tenant_id, round_id, MIN(backup_piece_id) AS first_piece, MAX(backup_piece_id) AS last_piece,
@@ -52,7 +52,9 @@ OWN_VIEWS = {
     "CDB_REDOUBT_RECOVERABLE_WINDOW": f"""SELECT tenant_id AS TENANT_ID, round_id AS ROUND_ID,
   first_piece AS FIRST_PIECE_ID, last_piece AS LAST_PIECE_ID,
   {time("start_scn")} AS START_TIME, start_scn AS START_SCN, {time("end_scn")} AS END_TIME, end_scn AS END_SCN,
-  CASE WHEN goes_on = 1 THEN 'YES' ELSE 'NO' END AS GROWS, file_status AS FILE_STATUS, backup_dest AS PATH
+  CASE WHEN goes_on = 1 AND EXISTS (SELECT 1 FROM {STATUS_TABLE} s
+    WHERE s.tenant_id = w.tenant_id AND s.log_archive_round = round_id AND s.status NOT IN ('INTERRUPTED', 'STOP'))
+    THEN 'YES' ELSE 'NO' END AS GROWS, file_status AS FILE_STATUS, backup_dest AS PATH
   FROM ({_WINDOWS}) w WHERE end_scn >= start_scn""",
 }
 """SELECT statements, by the name of the view."""
