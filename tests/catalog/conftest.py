@@ -11,6 +11,7 @@ from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.journal import Journal
 from redoubt.catalog.session import CatalogSession
 from redoubt.engines.seekdb.account import connect
+from tests.catalog.rows import Rows
 from tests.seekdb.running import Seekdb, running_seekdb
 
 
@@ -40,3 +41,19 @@ def session(sys_engine: Seekdb) -> Iterator[CatalogSession]:
 def journal(session: CatalogSession) -> Journal:
     """An empty journal."""
     return Journal(session)
+
+
+@pytest.fixture
+def rows(sys_engine: Seekdb, session: CatalogSession) -> Rows:
+    """On empty tables."""
+    with session.cursor() as cursor:
+        for table in (
+            tables.STATUS_TABLE,
+            tables.SET_TABLE,
+            tables.CLEAN_TABLE,
+            tables.SERVER_TABLE,
+            tables.TENANT_TABLE,
+        ):
+            cursor.execute(f"DELETE FROM {table}")
+        cursor.execute(f"DELETE FROM {tables.PARAMETER_TABLE} WHERE name <> '_schema_version'")
+    return Rows(sys_engine, session)

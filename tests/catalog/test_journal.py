@@ -38,6 +38,9 @@ STATE = TenantState(
     waiting_since=0,
     checkpoint_scn=AT + SECOND,
     lag_target_us=120_500_000,
+    compression="zstd_1.3.8",
+    status_since=AT + 2 * SECOND,
+    status_cause="a round was begun",
 )
 EVENT = ArchiveEvent(AT, 1001, 3, "HEALTH", "FINE", "BEHIND", "no room")
 HOLE = Hole(1001, 3, 10, AT, "too much log", opened_at=AT + SECOND)
@@ -74,7 +77,10 @@ def test_the_state_of_a_tenant(sys_engine: Seekdb, journal: Journal) -> None:
         "TENANT_NAME": "main",
         "LOG_ARCHIVE_ROUND": 3,
         "STATUS": "DOING",
+        "STATUS_SINCE": _time(123456).replace(second=22),
+        "STATUS_CAUSE": "a round was begun",
         "MODE": "MANDATORY",
+        "COMPRESSION": "zstd_1.3.8",
         "SYNC_COMMIT": "SYNC",
         "GATE": "OPEN",
         "HEALTH": "FINE",
@@ -88,6 +94,7 @@ def test_the_state_of_a_tenant(sys_engine: Seekdb, journal: Journal) -> None:
     }
     assert (other["SINCE"], other["ARCHIVED_UP_TO"]) == (None, None)
     assert {row["SINCE"] for row in _view(sys_engine, "STATUS", "+08:00")} == {_time(123456, 22), None}
+    assert journal.last_states() == [STATE, replace(STATE, tenant_id=1002, since=0, checkpoint_scn=0)]
 
 
 @pytest.mark.parametrize("zone", ["+00:00", "+08:00", "-11:00"])
@@ -198,9 +205,12 @@ def test_the_life_of_a_hole(sys_engine: Seekdb, journal: Journal) -> None:
 )
 def test_any_cause_can_be_written(sys_engine: Seekdb, journal: Journal, text: str, kept: str) -> None:
     """Cut to what the column takes; a name that is no text with a stand-in."""
-    journal.write([replace(STATE, cause=text)], [replace(EVENT, cause=text)], [replace(HOLE, cause=text)])
+    journal.write(
+        [replace(STATE, cause=text, status_cause=text)], [replace(EVENT, cause=text)], [replace(HOLE, cause=text)]
+    )
 
     assert {row["CAUSE"] for view in ("STATUS", "EVENTS", "HOLES") for row in _view(sys_engine, view)} == {kept}
+    assert _view(sys_engine, "STATUS")[0]["STATUS_CAUSE"] == kept
 
 
 def test_what_is_written_together_is_there_together(sys_engine: Seekdb, journal: Journal) -> None:

@@ -143,6 +143,9 @@ class FakeJournal:
             raise CatalogError("the sys engine does not answer")
         self.kept.pop((tenant_id, after), None)
 
+    def last_states(self) -> list[TenantState]:
+        return list(self.states.values())
+
     def holes(self) -> list[Hole]:
         return list(self.kept.values())
 

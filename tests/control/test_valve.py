@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from redoubt.archiver.messages import Flush, RoundBroken, RoundTrouble
+from redoubt.catalog.journal import Journal
 from redoubt.control import valve as module
+from redoubt.control.chronicle import Chronicle
+from redoubt.control.valve import Valve
 from redoubt.model.health import Health
 from redoubt.model.rounds import Round, RoundStatus, TenantRound
 from redoubt.model.valve import DISK_RESERVE, MIN_LIMIT
@@ -354,7 +358,8 @@ def test_each_change_of_health_is_told_once_with_its_cause(stage: Stage) -> None
     play(scene())
 
     assert stage.told("HEALTH") == [("STOPPED", "FINE"), ("FINE", "BEHIND"), ("BEHIND", "FINE"), ("FINE", "STOPPED")]
-    causes = [event.cause for event in [*stage.journal.events, *stage.chronicle._events]]
+    events = [*stage.journal.events, *stage.chronicle._events]
+    causes = [event.cause for event in events if event.what == "HEALTH"]
     assert causes == ["", "no room", "", ""]
 
 
@@ -431,7 +436,11 @@ def test_the_state_of_a_tenant_is_complete(stage: Stage) -> None:
     """As CDB_REDOUBT_ARCHIVELOG_STATUS shows it."""
 
     async def scene() -> None:
-        await stage.doing(**MANDATORY, log_archive_sync_commit="1")
+        stage.parameters.change({OPTION: "optional compression= disable"})
+        await stage.look()
+        await stage.chronicle.write()
+        assert stage.journal.states[1001].compression == "none"
+        await stage.doing(**{OPTION: "mandatory compression= lz4_1.0", LIMIT: "64M"}, log_archive_sync_commit="1")
         stage.engine.end = 2 * MIN_LIMIT
         await stage.look()
         await stage.chronicle.write()
@@ -446,3 +455,33 @@ def test_the_state_of_a_tenant_is_complete(stage: Stage) -> None:
     assert state.checkpoint_scn == FAR
     assert state.since > 0
     assert "gives no reason" in state.cause
+    assert (state.compression, state.status_cause) == ("lz4_1.0", "the archive has reached the beginning of the round")
+    assert state.status_since > 0
+
+
+def test_each_change_of_status_is_told_with_its_cause(stage: Stage) -> None:
+    """Whatever is known of it; a restart of the service is no change."""
+
+    async def scene() -> None:
+        await stage.look()
+        await stage.doing()
+        await stage.look()
+        await stage.chronicle.write()
+        began = stage.journal.states[1001].status_since
+        restarted = Chronicle(cast("Journal", stage.journal))
+        await restarted.load()
+        valve = Valve(stage.archiving, stage.parameters, restarted)
+        await valve.look(stage.archive)
+        assert restarted.last_state(1001) == stage.journal.states[1001]
+        stage.archiving.interrupt(1001, "no medium")
+        await stage.look()
+        await stage.chronicle.write()
+        assert stage.journal.states[1001].status_cause == "no medium"
+        assert stage.journal.states[1001].status_since > began
+        await stage.stopped()
+        await stage.look()
+        await stage.archiving.close()
+
+    play(scene())
+
+    assert stage.told("STATUS") == [("STOP", "DOING"), ("DOING", "INTERRUPTED"), ("INTERRUPTED", "STOP")]

@@ -51,14 +51,6 @@ def test_every_header_field_is_described() -> None:
         assert f"`{field}`" in text
 
 
-def test_every_error_of_ours_is_described() -> None:
-    """docs/SQL.md has a row for each code that `sql/errors.py` makes."""
-    codes = set(re.findall(r"SqlError\(\s*(\d{4})", (ROOT / "src" / "redoubt" / "sql" / "errors.py").read_text()))
-
-    for code in codes:
-        assert f"| {code} (" in (ROOT / "docs" / "SQL.md").read_text()
-
-
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_lead_somewhere(document: Path) -> None:
     """A relative link names a file that is there."""

@@ -23,6 +23,7 @@ _CAUSE_LENGTH = 4000
 class TenantState:
     """A row of `CDB_REDOUBT_ARCHIVELOG_STATUS`. Sizes in bytes, SCNs and times in ns since the epoch, words as shown.
 
+    `status_since` and `status_cause` are of the last change of `status`; `compression` is the codec now in use;
     `sync_commit` is OFF, SYNC or ASYNC (fallen back); `gate` is OPEN or CLOSED; `since` is when `health` began;
     `waiting_since` is when the oldest log was written that waits to be archived, 0 if none does.
     """
@@ -42,11 +43,14 @@ class TenantState:
     waiting_since: int
     checkpoint_scn: int
     lag_target_us: int
+    compression: str
+    status_since: int
+    status_cause: str
 
 
 @dataclass(frozen=True)
 class ArchiveEvent:
-    """A row of `CDB_REDOUBT_ARCHIVELOG_EVENTS`: `what` (HEALTH, GATE, SYNC_COMMIT) went from one state to another."""
+    """A row of `CDB_REDOUBT_ARCHIVELOG_EVENTS`: `what` (STATUS, HEALTH, …) went from one state to another."""
 
     happened_at: int
     tenant_id: int
@@ -66,7 +70,7 @@ class Journal:
     def write(self, states: list[TenantState], events: list[ArchiveEvent], holes: list[Hole]) -> None:
         """Bring the tenants' states up to date, add events, put in holes or change them."""
         with self._session.transaction() as cursor:
-            _put(cursor, "REPLACE", tables.STATE_TABLE, [vars(state) | _cut(state.cause) for state in states])
+            _put(cursor, "REPLACE", tables.STATE_TABLE, [_row(state) for state in states])
             _put(cursor, "INSERT", tables.EVENT_TABLE, [vars(event) | _cut(event.cause) for event in events])
             _put(cursor, "REPLACE", tables.HOLE_TABLE, [vars(hole) | _cut(hole.cause) for hole in holes])
             if events:
@@ -77,6 +81,13 @@ class Journal:
         with self._session.transaction() as cursor:
             cursor.execute(f"DELETE FROM {tables.HOLE_TABLE} WHERE tenant_id = %s AND `after` = %s", (tenant_id, after))
 
+    def last_states(self) -> list[TenantState]:
+        """The tenants' states as they were written last, whenever that was."""
+        names = list(TenantState.__dataclass_fields__)
+        with self._session.cursor() as cursor:
+            cursor.execute(f"SELECT {', '.join(names)} FROM {tables.STATE_TABLE} ORDER BY tenant_id")
+            return [TenantState(*row) for row in cursor.fetchall()]
+
     def holes(self) -> list[Hole]:
         """The holes on record, in order."""
         names = list(Hole.__dataclass_fields__)
@@ -84,6 +95,10 @@ class Journal:
         with self._session.cursor() as cursor:
             cursor.execute(f"SELECT {columns} FROM {tables.HOLE_TABLE} ORDER BY tenant_id, `after`")
             return [Hole(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+
+
+def _row(state: TenantState) -> dict[str, Any]:
+    return vars(state) | _cut(state.cause) | {"status_cause": _cut(state.status_cause)["cause"]}
 
 
 def _cut(cause: str) -> dict[str, str]:

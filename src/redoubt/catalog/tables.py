@@ -124,7 +124,10 @@ TABLES = (
   spool_limit bigint(20) NOT NULL,
   waiting_since bigint(20) NOT NULL,
   checkpoint_scn bigint(20) NOT NULL,
-  lag_target_us bigint(20) NOT NULL)""",
+  lag_target_us bigint(20) NOT NULL,
+  compression varchar(128) NOT NULL DEFAULT '',
+  status_since bigint(20) NOT NULL DEFAULT 0,
+  status_cause varchar(4096) NOT NULL DEFAULT '')""",
     f"""CREATE TABLE IF NOT EXISTS {EVENT_TABLE} (
   event_id bigint(20) NOT NULL AUTO_INCREMENT PRIMARY KEY,
   happened_at bigint(20) NOT NULL,
@@ -194,5 +197,8 @@ ADDED_COLUMNS = (
     (PIECE_TABLE, "switch_scn", "bigint(20) NOT NULL DEFAULT 0"),
     (PIECE_TABLE, "input_bytes", "bigint(20) NOT NULL DEFAULT 0"),
     (PIECE_TABLE, "output_bytes", "bigint(20) NOT NULL DEFAULT 0"),
+    (STATE_TABLE, "compression", "varchar(128) NOT NULL DEFAULT ''"),
+    (STATE_TABLE, "status_since", "bigint(20) NOT NULL DEFAULT 0"),
+    (STATE_TABLE, "status_cause", "varchar(4096) NOT NULL DEFAULT ''"),
 )
 """Columns that catalogs of earlier versions lack: table, column, definition."""

@@ -31,7 +31,9 @@ class Chronicle:
         self._writing = asyncio.Lock()
 
     async def load(self) -> None:
-        """Take over the holes that the catalog has."""
+        """Take over what the catalog has: holes, and how the tenants were doing when the service ended."""
+        for state in await asyncio.to_thread(self._journal.last_states):
+            self._states[state.tenant_id] = self._written[state.tenant_id] = state
         for hole in await asyncio.to_thread(self._journal.holes):
             self._holes[hole.tenant_id, hole.after] = hole
 
@@ -43,6 +45,10 @@ class Chronicle:
     def state(self, state: TenantState) -> None:
         """How a tenant is doing now."""
         self._states[state.tenant_id] = state
+
+    def last_state(self, tenant_id: int) -> TenantState | None:
+        """How a tenant was doing when it was last said, maybe before a restart; None if it never was."""
+        return self._states.get(tenant_id)
 
     async def forget(self, tenant_id: int) -> None:
         """A tenant is gone: how it is doing is not written any more."""

@@ -24,10 +24,19 @@ from redoubt.model.health import Health, Vitals, judge, waiting_since
 from redoubt.model.rounds import Round, RoundStatus
 from redoubt.model.valve import Act, Situation, decide
 from redoubt.sql.errors import commit_interrupted
+from redoubt.sql.log_archive_option import Compression
 
 _PAUSE = 0.25
 _WRITE_PAUSE = 0.5
 _ALARMS = frozenset({Health.STALE, Health.GATED, Health.BROKEN})
+_WHY = {
+    RoundStatus.STOP: "no round is archiving",
+    RoundStatus.BEGINNING: "a round was begun",
+    RoundStatus.DOING: "the archive has reached the beginning of the round",
+    RoundStatus.STOPPING: "the round is to stop",
+    RoundStatus.INTERRUPTED: "the round was interrupted",
+}
+"""Causes of a STATUS that nothing else is known of."""
 _log = structlog.get_logger("redoubt.control.valve")
 
 
@@ -150,6 +159,7 @@ class Valve:
     def _judge(self, archive: TenantArchive) -> None:
         """Say how the tenant is doing, and put a change of that on record."""
         now, lag_target = self._archiving.round, self._parameters.seconds(LAG_TARGET)
+        option = self._parameters.log_archive_option
         vitals = Vitals(
             now.status,
             archive.backlog,
@@ -168,12 +178,14 @@ class Valve:
                 _log.error("alarm", tenant=archive.tenant.name, health=health, cause=archive.cause)
             archive.health, archive.health_since = health, time.time_ns()
         tenant = now.tenants.get(archive.tenant.tenant_id)
+        status = tenant.status if tenant else now.status
+        status_since, status_cause = self._last_change(archive, now, status)
         state = TenantState(
             tenant_id=archive.tenant.tenant_id,
             tenant_name=archive.tenant.name,
             log_archive_round=now.round_id,
-            status=tenant.status if tenant else now.status,
-            mode=self._parameters.log_archive_option.mode,
+            status=status,
+            mode=option.mode,
             sync_commit=archive.commits.state,
             gate="CLOSED" if archive.gate.is_closed else "OPEN",
             health=health,
@@ -184,8 +196,22 @@ class Valve:
             waiting_since=archive.waiting_since,
             checkpoint_scn=tenant.checkpoint_scn if tenant else now.checkpoint_scn,
             lag_target_us=int(lag_target * 1e6),
+            compression="none" if option.compression is Compression.OFF else option.compression,
+            status_since=status_since,
+            status_cause=status_cause,
         )
         self._chronicle.state(state)
+
+    def _last_change(self, archive: TenantArchive, now: Round, status: RoundStatus) -> tuple[int, str]:
+        """When and why the tenant's STATUS last changed; a change is put on record, a restart is none."""
+        last = self._chronicle.last_state(archive.tenant.tenant_id)
+        if last is not None and (last.log_archive_round, last.status) == (now.round_id, status):
+            return last.status_since, last.status_cause
+        part = now.tenants.get(archive.tenant.tenant_id)
+        cause = (part.comment if part else "") or now.comment or _WHY[status]
+        if last is not None:
+            archive.tell("STATUS", last.status, status, cause)
+        return time.time_ns(), cause
 
 
 def _sure_backlog(archive: TenantArchive) -> int:

@@ -1,0 +1,62 @@
+"""OceanBase 3.1's views of log backup (`CDB_OB_BACKUP_…`), with its columns, types and texts.
+
+Rows of tenant 1 are the cluster. Times are text in the session's time zone where OceanBase has text, empty while there
+is none. The one incarnation is named for the engine's sake, whose keys begin with it.
+"""
+
+from __future__ import annotations
+
+from redoubt.catalog.tables import CLEAN_TABLE, HISTORY_TABLE, PIECE_TABLE, SERVER_TABLE, SET_TABLE, STATUS_TABLE
+from redoubt.catalog.view_terms import ratio, size_text, time, time_text
+
+
+def _archivelog(table: str, status: str, where: str = "1 = 1") -> str:
+    return f"""SELECT incarnation AS INCARNATION, log_archive_round AS LOG_ARCHIVE_ROUND, tenant_id AS TENANT_ID,
+  {status} AS STATUS, start_piece_id AS START_PIECE_ID, backup_piece_id AS BACKUP_PIECE_ID,
+  {time_text("start_scn")} AS MIN_FIRST_TIME, {time_text("checkpoint_scn")} AS MAX_NEXT_TIME,
+  input_bytes AS INPUT_BYTES, output_bytes AS OUTPUT_BYTES, {ratio("output_bytes", "input_bytes")} AS COMPRESSION_RATIO,
+  {size_text("input_bytes")} AS INPUT_BYTES_DISPLAY, {size_text("output_bytes")} AS OUTPUT_BYTES_DISPLAY
+  FROM {table} WHERE incarnation = 1 AND {where}"""
+
+
+_SECONDS = "((completion_time - start_time) / 1000000000)"
+_RATE = f"(output_bytes / {_SECONDS})"
+_GB, _MB = 1024**3, 1024**2
+
+BACKUP_VIEWS = {
+    "CDB_OB_BACKUP_ARCHIVELOG": _archivelog(STATUS_TABLE, "status"),
+    "CDB_OB_BACKUP_ARCHIVELOG_SUMMARY": (
+        _archivelog(HISTORY_TABLE, "CAST('STOP' AS CHAR(64))")
+        + " UNION ALL "
+        + _archivelog(STATUS_TABLE, "status", "status <> 'STOP'")
+    ),
+    "CDB_OB_BACKUP_ARCHIVELOG_PROGRESS": f"""SELECT incarnation AS INCARNATION, tenant_id AS TENANT_ID,
+  log_archive_round AS LOG_ARCHIVE_ROUND, backup_piece_id AS CUR_PIECE_ID, svr_ip AS SVR_IP, svr_port AS SVR_PORT,
+  table_id AS TABLE_ID, partition_id AS PARTITION_ID,
+  {time("start_scn")} AS MIN_FIRST_TIME, {time("checkpoint_scn")} AS MAX_NEXT_TIME,
+  CAST(status AS CHAR(11)) AS STATUS
+  FROM {STATUS_TABLE}, {SERVER_TABLE} WHERE tenant_id <> 1""",
+    "CDB_OB_BACKUP_PIECE_FILES": f"""SELECT incarnation AS INCARNATION, tenant_id AS TENANT_ID, round_id AS ROUND_ID,
+  backup_piece_id AS BACKUP_PIECE_ID, copy_id AS COPY_ID, create_date AS CREATE_DATE,
+  {time_text("start_scn")} AS START_TS, {time_text("checkpoint_scn")} AS CHECKPOINT_TS,
+  {time_text("max_scn")} AS MAX_TS,
+  status AS STATUS, file_status AS FILE_STATUS, compatible AS COMPATIBLE, start_piece_id AS START_PIECE_ID
+  FROM {PIECE_TABLE} WHERE incarnation = 1""",
+    "CDB_OB_BACKUP_SET_FILES": f"""SELECT incarnation AS INCARNATION, tenant_id AS TENANT_ID, bs_key AS BS_KEY,
+  copy_id AS COPY_ID, backup_type AS BACKUP_TYPE, encryption_mode AS ENCRYPTION_MODE, status AS STATUS,
+  file_status AS FILE_STATUS, {time("start_time")} AS START_TIME, {time("completion_time")} AS COMPLETION_TIME,
+  CAST(CASE WHEN completion_time > 0 THEN ROUND({_SECONDS}, 0) END AS DECIMAL(22,0)) AS ELAPSED_SECONDES,
+  'NO' AS KEEP, '' AS KEEP_UNTIL, 'NO' AS COMPRESSED, output_bytes AS OUTPUT_BYTES,
+  CAST(CASE WHEN completion_time > 0 THEN {_RATE} END AS DECIMAL(28,4)) AS OUTPUT_RATE_BYTES,
+  {ratio("output_bytes", "input_bytes")} AS COMPRESSION_RATIO, {size_text("output_bytes")} AS OUTPUT_BYTES_DISPLAY,
+  CAST(CASE WHEN completion_time = 0 THEN NULL
+    WHEN {_RATE} < {_GB} THEN CONCAT(ROUND({_RATE} / {_MB}, 2), 'MB/S')
+    ELSE CONCAT(ROUND({_RATE} / {_GB}, 2), 'GB/S') END AS CHAR(33)) AS OUTPUT_RATE_BYTES_DISPLAY,
+  TIMEDIFF({time("completion_time")}, {time("start_time")}) AS TIME_TAKEN_DISPLAY
+  FROM {SET_TABLE}""",
+    "CDB_OB_BACKUP_CLEAN_HISTORY": f"""SELECT tenant_id AS TENANT_ID, job_id AS BS_KEY, copy_id AS COPY_ID,
+  {time("start_time")} AS START_TIME, {time("end_time")} AS END_TIME, incarnation AS INCARNATION, type AS TYPE,
+  status AS STATUS, parameter AS PARAMETER, CAST(LEFT(error_msg, 512) AS CHAR(512)) AS ERROR_MSG, comment AS COMMENT
+  FROM {CLEAN_TABLE}""",
+}
+"""SELECT statements, by the name of the view."""

@@ -1,0 +1,43 @@
+"""Terms that several views are made of, as SQL. Columns hold SCNs and times in ns since the epoch, sizes in bytes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from redoubt.catalog.tables import MAX_SCN
+
+NOW: Final = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', utc_timestamp(6))"
+"""In microseconds since the epoch. The engine keeps a view's now(6) as now(), which is up to a second ago."""
+
+
+def time(scn: str) -> str:
+    """An SCN as timestamp(6), NULL for 0."""
+    return f"CASE WHEN {scn} = 0 THEN NULL ELSE usec_to_time({scn} DIV 1000) END"
+
+
+def time_text(scn: str) -> str:
+    """An SCN as OceanBase's text of 26 characters: empty for 0, MAX for no end."""
+    return (
+        f"CAST(CASE WHEN {scn} = 0 THEN '' WHEN {scn} = {MAX_SCN} THEN 'MAX' "
+        f"ELSE usec_to_time({scn} DIV 1000) END AS CHAR(26))"
+    )
+
+
+def scn_display(scn: str) -> str:
+    """An SCN as datetime(6), as 4.x shows it: NULL for 0 and for no end."""
+    return f"CAST(CASE WHEN {scn} IN (0, {MAX_SCN}) THEN NULL ELSE usec_to_time({scn} DIV 1000) END AS DATETIME(6))"
+
+
+def size_text(size: str, width: int = 27) -> str:
+    """A size as OceanBase shows it: at least MB, up to PB, by 1024, two decimals."""
+    units = ("MB", "GB", "TB", "PB")
+    whens = "".join(
+        f" WHEN {size} < {1024 ** (power + 3)} THEN CONCAT(ROUND({size} / {1024 ** (power + 2)}, 2), '{unit}')"
+        for power, unit in enumerate(units[:-1])
+    )
+    return f"CAST(CASE{whens} ELSE CONCAT(ROUND({size} / {1024**5}, 2), 'PB') END AS CHAR({width}))"
+
+
+def ratio(output: str, whole: str) -> str:
+    """`output` in relation to `whole`; NULL for 0/0."""
+    return f"CAST(ROUND({output} / {whole}, 2) AS DECIMAL(23,2))"

@@ -1,0 +1,87 @@
+"""The views' columns, checked against what a real sys engine says of them."""
+
+from __future__ import annotations
+
+from redoubt.catalog.views import VIEWS
+from redoubt.engines.seekdb.account import connect
+from tests.seekdb.running import Seekdb
+
+BIGINT, TIME, SCN, SIZE, RATIO = "bigint(20)", "varchar(26)", "bigint(20) unsigned", "varchar(27)", "decimal(23,2)"
+STAMP, DISPLAY = "timestamp(6)", "datetime(6)"
+
+ARCHIVELOG = f"""INCARNATION {BIGINT}, LOG_ARCHIVE_ROUND {BIGINT}, TENANT_ID {BIGINT}, STATUS varchar(64),
+  START_PIECE_ID {BIGINT}, BACKUP_PIECE_ID {BIGINT}, MIN_FIRST_TIME {TIME}, MAX_NEXT_TIME {TIME}, INPUT_BYTES {BIGINT},
+  OUTPUT_BYTES {BIGINT}, COMPRESSION_RATIO {RATIO}, INPUT_BYTES_DISPLAY {SIZE}, OUTPUT_BYTES_DISPLAY {SIZE}"""
+ROUND_OF_4 = f"""TENANT_ID {BIGINT}, DEST_ID {BIGINT}, ROUND_ID {BIGINT}, INCARNATION {BIGINT}, DEST_NO {BIGINT},
+  STATUS varchar(64), START_SCN {SCN}, START_SCN_DISPLAY {DISPLAY}, CHECKPOINT_SCN {SCN},
+  CHECKPOINT_SCN_DISPLAY {DISPLAY}, COMPATIBLE {BIGINT}, BASE_PIECE_ID {BIGINT}, USED_PIECE_ID {BIGINT},
+  PIECE_SWITCH_INTERVAL {BIGINT}, UNIT_SIZE {BIGINT}, COMPRESSION varchar(128)"""
+DELETED = f"""DELETED_INPUT_BYTES {BIGINT}, DELETED_INPUT_BYTES_DISPLAY {SIZE}, DELETED_OUTPUT_BYTES {BIGINT},
+  DELETED_OUTPUT_BYTES_DISPLAY {SIZE}"""
+COLUMNS = {
+    "CDB_OB_BACKUP_ARCHIVELOG": ARCHIVELOG,
+    "CDB_OB_BACKUP_ARCHIVELOG_SUMMARY": ARCHIVELOG,
+    "CDB_OB_BACKUP_ARCHIVELOG_PROGRESS": f"""INCARNATION {BIGINT}, TENANT_ID {BIGINT}, LOG_ARCHIVE_ROUND {BIGINT},
+  CUR_PIECE_ID {BIGINT}, SVR_IP varchar(32), SVR_PORT {BIGINT}, TABLE_ID {BIGINT}, PARTITION_ID {BIGINT},
+  MIN_FIRST_TIME {STAMP}, MAX_NEXT_TIME {STAMP}, STATUS varchar(11)""",
+    "CDB_OB_BACKUP_PIECE_FILES": f"""INCARNATION {BIGINT}, TENANT_ID {BIGINT}, ROUND_ID {BIGINT},
+  BACKUP_PIECE_ID {BIGINT}, COPY_ID {BIGINT}, CREATE_DATE {BIGINT}, START_TS {TIME}, CHECKPOINT_TS {TIME},
+  MAX_TS {TIME}, STATUS varchar(64), FILE_STATUS varchar(64), COMPATIBLE {BIGINT}, START_PIECE_ID {BIGINT}""",
+    "CDB_OB_BACKUP_SET_FILES": f"""INCARNATION {BIGINT}, TENANT_ID {BIGINT}, BS_KEY {BIGINT}, COPY_ID {BIGINT},
+  BACKUP_TYPE varchar(1), ENCRYPTION_MODE varchar(64), STATUS varchar(64), FILE_STATUS varchar(64), START_TIME {STAMP},
+  COMPLETION_TIME {STAMP}, ELAPSED_SECONDES decimal(22,0), KEEP varchar(2), KEEP_UNTIL varchar(0),
+  COMPRESSED varchar(2), OUTPUT_BYTES {BIGINT}, OUTPUT_RATE_BYTES decimal(28,4), COMPRESSION_RATIO {RATIO},
+  OUTPUT_BYTES_DISPLAY {SIZE}, OUTPUT_RATE_BYTES_DISPLAY varchar(33), TIME_TAKEN_DISPLAY time(6)""",
+    "CDB_OB_BACKUP_CLEAN_HISTORY": f"""TENANT_ID {BIGINT}, BS_KEY {BIGINT}, COPY_ID {BIGINT}, START_TIME {STAMP},
+  END_TIME {STAMP}, INCARNATION {BIGINT}, TYPE varchar(64), STATUS varchar(64), PARAMETER varchar(256),
+  ERROR_MSG varchar(512), COMMENT varchar(4096)""",
+    "CDB_OB_ARCHIVELOG": f"""{ROUND_OF_4}, INPUT_BYTES bigint(21), INPUT_BYTES_DISPLAY varchar(28),
+  OUTPUT_BYTES bigint(21), OUTPUT_BYTES_DISPLAY varchar(28), COMPRESSION_RATIO decimal(24,2), {DELETED},
+  COMMENT varchar(4096), PATH varchar(2048)""",
+    "CDB_OB_ARCHIVELOG_SUMMARY": f"""{ROUND_OF_4}, INPUT_BYTES {BIGINT}, INPUT_BYTES_DISPLAY {SIZE},
+  OUTPUT_BYTES {BIGINT}, OUTPUT_BYTES_DISPLAY {SIZE}, COMPRESSION_RATIO {RATIO}, {DELETED},
+  PATH varchar(2048), COMMENT varchar(4096)""",
+    "CDB_OB_ARCHIVELOG_PIECE_FILES": f"""TENANT_ID {BIGINT}, DEST_ID {BIGINT}, ROUND_ID {BIGINT}, PIECE_ID {BIGINT},
+  INCARNATION {BIGINT}, DEST_NO {BIGINT}, STATUS varchar(64), START_SCN {SCN}, START_SCN_DISPLAY {DISPLAY},
+  CHECKPOINT_SCN {SCN}, CHECKPOINT_SCN_DISPLAY {DISPLAY}, MAX_SCN {SCN}, END_SCN {SCN}, END_SCN_DISPLAY {DISPLAY},
+  COMPATIBLE {BIGINT}, UNIT_SIZE {BIGINT}, COMPRESSION varchar(128), INPUT_BYTES {BIGINT}, INPUT_BYTES_DISPLAY {SIZE},
+  OUTPUT_BYTES {BIGINT}, OUTPUT_BYTES_DISPLAY {SIZE}, COMPRESSION_RATIO {RATIO}, FILE_STATUS varchar(64),
+  PATH varchar(2048)""",
+    "CDB_OB_ARCHIVE_DEST": f"TENANT_ID {BIGINT}, DEST_NO {BIGINT}, NAME varchar(1024), VALUE varchar(4096)",
+    "CDB_REDOUBT_ARCHIVELOG_STATUS": f"""TENANT_ID {BIGINT}, TENANT_NAME varchar(128), LOG_ARCHIVE_ROUND {BIGINT},
+  STATUS varchar(64), STATUS_SINCE {STAMP}, STATUS_CAUSE varchar(4096), MODE varchar(64), COMPRESSION varchar(128),
+  SYNC_COMMIT varchar(64), GATE varchar(64), HEALTH varchar(64), SINCE {STAMP}, CAUSE varchar(4096),
+  BACKLOG_BYTES {BIGINT}, SPOOL_LIMIT {BIGINT}, ARCHIVED_UP_TO {STAMP}, LAG_SECONDS decimal(20,3),
+  LAG_TARGET_SECONDS decimal(20,3)""",
+    "CDB_REDOUBT_ARCHIVELOG_EVENTS": f"""EVENT_ID {BIGINT}, HAPPENED_AT {STAMP}, TENANT_ID {BIGINT},
+  LOG_ARCHIVE_ROUND {BIGINT}, WHAT varchar(64), STATE_BEFORE varchar(64), STATE_AFTER varchar(64),
+  CAUSE varchar(4096)""",
+    "CDB_REDOUBT_ARCHIVELOG_HOLES": f"""TENANT_ID {BIGINT}, AFTER_ROUND {BIGINT}, STATUS varchar(6), START_LSN {BIGINT},
+  START_TIME {STAMP}, START_SCN {BIGINT}, END_LSN {BIGINT}, END_TIME {STAMP}, END_SCN {BIGINT}, OPENED_AT {STAMP},
+  CLOSED_AT {STAMP}, CAUSE varchar(4096)""",
+    "CDB_REDOUBT_RECOVERABLE_WINDOW": f"""TENANT_ID {BIGINT}, ROUND_ID {BIGINT}, FIRST_PIECE_ID {BIGINT},
+  LAST_PIECE_ID {BIGINT}, START_TIME {STAMP}, START_SCN {BIGINT}, END_TIME {STAMP}, END_SCN {BIGINT},
+  GROWS varchar(3), FILE_STATUS varchar(64), PATH varchar(2048)""",
+}
+"""The views' columns in order. `COMMENT` of 4.x's is as wide as our tables have it."""
+ELSEWHERE = {"DBA_OB_TENANTS", "CDB_REDOUBT_TENANTS"}
+"""Views with tests of their own."""
+
+
+def _squeezed(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_columns_and_types_are_oceanbases(sys_engine: Seekdb) -> None:
+    """Of every view, in order, as the engine itself tells them."""
+    with connect(sys_engine.base) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT table_name, column_name, column_type FROM information_schema.columns "
+            "WHERE table_schema = 'oceanbase' ORDER BY table_name, ordinal_position"
+        )
+        rows = cursor.fetchall()
+    found = {
+        view: ", ".join(f"{column} {kind}" for table, column, kind in rows if table == view.lower())
+        for view in VIEWS.keys() - ELSEWHERE
+    }
+    assert found == {view: _squeezed(columns) for view, columns in COLUMNS.items()}
