@@ -22,7 +22,7 @@ from redoubt.archiver.freezing import Freezer
 from redoubt.archiver.job import RoundJob
 from redoubt.archiver.merger import Merged
 from redoubt.archiver.merging import Part
-from redoubt.archiver.messages import ArchiveRound
+from redoubt.archiver.messages import ArchiveRound, Flush
 from redoubt.archiver.opening import Opened, Tenure
 from redoubt.archiver.shipper import Shipped, Shipper
 from redoubt.archiver.watched import Watched
@@ -247,6 +247,11 @@ def _archive_one_piece(self: worker.Worker, command: ArchiveRound) -> None:
 _ARCHIVE = worker.Worker._archive
 
 
+def _flush_the_oldest(self: worker.Worker, command: Flush) -> None:
+    for job_of_piece in self._of(command.tenant_id, command.round)[:1]:
+        job_of_piece.flush(command.number)
+
+
 DEFECTS: dict[str, Defect] = {
     "none": Defect("the product as it is"),
     "no folder fsync": Defect("a folder is never fsynced", ((file, "_fsync_folder", _nothing),)),
@@ -280,6 +285,9 @@ DEFECTS: dict[str, Defect] = {
     "cut late": Defect("a piece is cut a group after the switch", ((Archiver, "cut_at", _cut_a_group_late),)),
     "flushed when cut": Defect(
         "a flush is answered by the piece that was cut", ((Archiver, "step", _step_and_answer),)
+    ),
+    "flush in the old piece": Defect(
+        "a flush is told to the oldest piece", ((worker.Worker, "_flush", _flush_the_oldest),)
     ),
     "broken before the cut": Defect(
         "an interruption is recorded in a piece that another one follows", ((job, "open_round", _open_and_record),)

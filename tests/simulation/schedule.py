@@ -40,6 +40,8 @@ _CALM = Calm()
 _PROMISES = (RoundProgress, RoundStopped, Flushed, HoleOpened, HoleClosed, PieceCut, PieceFrozen)
 _TO_THE_END = 3000
 """Turns that a schedule may take at most to come to its end when nothing goes wrong any more."""
+_TO_BE_FLUSHED = 1000
+"""Turns after which a flush must have been answered."""
 
 
 class Schedule:
@@ -343,7 +345,7 @@ class Schedule:
         """The round is stopped; soon at the latest everything goes well, and it must come to its end."""
         self.faults.weather = self.faults.calls_to_crash = None
         self.engine.is_silent = False
-        heals_at = self.rng.choice((0, 60))
+        heals_at, patience = self.rng.choice((0, 60)), self.rng.choice((30, 30, _TO_BE_FLUSHED))
         if self.rng.random() < 0.2:
             self._do(self._crash_service)
         calm: list[Callable[[], None]] = [self._step, self._encode, self._thread, self._tick]
@@ -355,8 +357,10 @@ class Schedule:
                 break
             if self.service.wants_launch:
                 self._do(self.service.launch)
-            elif now.status is not RoundStatus.STOPPING and (turn > 30 or not self.service.flushes):
+            elif now.status is not RoundStatus.STOPPING and (turn > patience or not self.service.flushes):
                 if now.is_archiving:
+                    if patience == _TO_BE_FLUSHED and self.service.flushes:
+                        raise ViolationError(f"a flush in round {now.round_id} is never answered")
                     self.counts["stopped in order"] += 1
                 self._do(self.service.stop)
             for action in calm if turn % 3 == 0 else calm[:3]:
