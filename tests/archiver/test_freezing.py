@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -45,9 +46,9 @@ class Freezing:
             lambda done, total: self.told.append((done, total)),
         )
 
-    def freeze(self) -> Manifest:
+    def freeze(self, info: RoundInfo = INFO) -> Manifest:
         """The manifest, which is also the one that lies there."""
-        manifest = self.freezer.freeze(INFO)
+        manifest = self.freezer.freeze(info)
         assert manifest == frozen(self.store)
         return manifest
 
@@ -196,6 +197,14 @@ def test_a_round_without_log_is_frozen_as_well() -> None:
     piece = Freezing(destination).freeze().piece
 
     assert (piece.start_lsn, piece.end_lsn, piece.end_scn, piece.chain_after) == (0, 0, 0, None)
+
+
+def test_a_piece_without_log_ends_as_the_one_that_it_continues() -> None:
+    """So that the piece after it knows where to go on."""
+    piece = Freezing(MemoryDestination()).freeze(replace(INFO, start_lsn=80, start_scn=400, start_chain=7)).piece
+
+    assert (piece.start_lsn, piece.end_lsn, piece.end_scn) == (80, 80, 400)
+    assert (piece.chain_before, piece.chain_after) == (7, 7)
 
 
 def test_a_manifest_says_what_interrupted_the_round() -> None:

@@ -12,7 +12,15 @@ from redoubt.archive.store import PieceStore
 from redoubt.archiver.freezing import frozen
 from redoubt.archiver.holes import Hole
 from redoubt.archiver.job import RoundJob
-from redoubt.archiver.messages import Event, HoleClosed, HoleOpened, RoundProgress, RoundStopped, RoundTrouble
+from redoubt.archiver.messages import (
+    Event,
+    HoleClosed,
+    HoleOpened,
+    RoundBroken,
+    RoundProgress,
+    RoundStopped,
+    RoundTrouble,
+)
 from redoubt.model.pieces import PieceKey
 from tests.archive.fakes import OF, PATH, TASK, CrashError, MemoryDestination, MemoryLog, random_log, small_means
 
@@ -91,6 +99,18 @@ def test_an_interruption_is_put_on_record(destination: MemoryDestination) -> Non
     assert (manifest.piece.end_lsn, manifest.piece.broken_by) == (80, CAUSE)
     job = RoundJob(broken, log, destination, small_means())
     assert opened in run(job)
+
+
+def test_a_round_does_not_go_on_after_its_interruption(destination: MemoryDestination) -> None:
+    """Also if the service was killed before its catalog knew; it is told the cause that is on record."""
+    log = grown(MemoryLog())
+    for task in (TASK, replace(TASK, broken_by=CAUSE, broken_at=77)):
+        job = RoundJob(task, log, destination, small_means())
+        run(job)
+        job.abandon()
+    job = RoundJob(TASK, grown(log), destination, small_means())
+
+    assert run(job) == [RoundBroken(1001, 3, CAUSE)]
 
 
 def test_a_broken_round_that_is_damaged_waits_with_its_trouble(destination: MemoryDestination) -> None:

@@ -8,55 +8,62 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import struct
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
-
-import google_crc32c
-import lz4.frame
-import zstandard
 
 from .disk import Disk
 from .engine import History
-from .service import ROOT, TENANT, Promises
+from .promises import Key, Promises
+from .segments import NAME, Segment, ViolationError, decode, joined
+from .service import TENANT
+from .worker import ROOT
 
 CLOG = f"{ROOT}/c/1/incarnation_1/{TENANT}/clog"
-_NAME = re.compile(r"([0-9]{20})-([0-9]{20})(\.merged)?\.(zst|lz4|redo)")
-
-
-class ViolationError(AssertionError):
-    """The archive is not what it must be."""
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A segment as decoded here."""
-
-    name: str
-    start: int
-    end: int
-    is_merged: bool
-    header: dict[str, Any]
-    log: bytes
+_FOLDER = re.compile(r"([0-9]+)(?:_([0-9]+)_([0-9]{8}))?")
 
 
 @dataclass
-class Round:
-    """A round as found."""
+class Piece:
+    """A piece as found."""
 
+    key: Key
+    folder: str
     start: int
     log: bytes
     end_scn: int
+    chain: int | None
+    """The log's checksum where it ends."""
+    chain_before: int | None
+    """The log's checksum where its first segment begins."""
     objects: dict[str, bytes]
     """The objects that hold it, without those that a merged one covers."""
-    history: History
-    records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    records: dict[str, dict[str, Any]]
 
     @property
     def end(self) -> int:
         """LSN at which it ends."""
         return self.start + len(self.log)
+
+
+@dataclass
+class Round:
+    """A round as found: its claimed pieces, each of which continues the one before."""
+
+    pieces: list[Piece]
+    log: bytes
+    history: History
+
+    @property
+    def start(self) -> int:
+        """LSN at which it begins."""
+        return self.pieces[0].start
+
+    @property
+    def end(self) -> int:
+        """LSN at which it ends."""
+        return self.pieces[-1].end
 
 
 class Checker:
@@ -69,79 +76,147 @@ class Checker:
 
     def check(self, disk: Disk, histories: list[History]) -> dict[int, Round]:
         """The rounds of a disk, all found to be right. Raises ViolationError."""
-        rounds = {}
-        for name in disk.folders(CLOG):
-            found = self.round(int(name), disk.files(f"{CLOG}/{name}"), histories)
-            if found is not None:
-                rounds[int(name)] = found
+        pieces: dict[int, list[Piece]] = {}
+        for piece in self._pieces(disk):
+            pieces.setdefault(piece.key[0], []).append(piece)
+        rounds = {number: self._round(number, of_round, histories) for number, of_round in pieces.items()}
         for number, lsn in self._promises.durable.items():
             end = rounds[number].end if number in rounds else 0
             if end < lsn:
                 raise ViolationError(f"round {number} was reported durable up to {lsn}, and ends at {end}")
         for number, found in rounds.items():
             self._check_interruption(number, found)
-            self._check_manifest(number, found)
+            for piece in found.pieces:
+                self._check_manifest(piece)
             self._check_hole(number, found, rounds.get(number - 1))
         return rounds
 
-    def round(self, number: int, files: dict[str, bytes], histories: list[History]) -> Round | None:
-        """One round, from the files in its folder; None if it has not been claimed yet."""
-        segments = [self._segment(name, data, number) for name, data in files.items() if _NAME.fullmatch(name)]
+    def _pieces(self, disk: Disk) -> list[Piece]:
+        """The claimed pieces in order. Only what was ordered is there, and under the name that was ordered."""
+        found = []
+        for name in disk.folders(CLOG):
+            match = _FOLDER.fullmatch(name)
+            if match is None:
+                raise ViolationError(f"what is the folder {name}?")
+            key = (int(match[1]), int(match[2] or 0))
+            ordered = self._promises.pieces.get(key)
+            if ordered is None or (key[1] and ordered != int(match[3])):
+                raise ViolationError(f"the folder {name} belongs to no piece that was ordered")
+            piece = self._piece(key, name, disk.files(f"{CLOG}/{name}"))
+            if piece is not None:
+                found.append(piece)
+        return sorted(found, key=lambda each: each.key)
+
+    def _piece(self, key: Key, folder: str, files: dict[str, bytes]) -> Piece | None:
+        """One piece, from the files in its folder; None if it has not been claimed yet."""
+        segments = [self._segment(name, data, key) for name, data in files.items() if NAME.fullmatch(name)]
         records = {
             name: _record(name, data)
             for name, data in files.items()
-            if not name.startswith(".") and not _NAME.fullmatch(name)
+            if not name.startswith(".") and not NAME.fullmatch(name)
         }
         if "round_info" not in records:
             if segments:
-                raise ViolationError(f"round {number} has segments and no round_info")
+                raise ViolationError(f"{folder} has segments and no round_info")
             return None
-        start = records["round_info"]["start_lsn"]
-        reported = self._promises.starts.get(number, start)
+        info = records["round_info"]
+        if (info["round"], info["piece"]) != key:
+            raise ViolationError(f"{folder} is claimed for {info}")
+        start, chain = info["start_lsn"], info["start_chain"]
+        reported = self._promises.starts.get(key, start)
         if reported != start:
-            raise ViolationError(f"round {number} was reported to begin at {reported}, and begins at {start}")
-        log, objects = _joined(number, start, segments)
+            raise ViolationError(f"{folder} was reported to begin at {reported}, and begins at {start}")
+        log, objects = joined(folder, start, chain, segments)
+        scn, before = info["start_scn"] if chain is not None else 0, chain
+        if objects:
+            before = objects[0].header["chain_before"]
+            scn, chain = objects[-1].header["max_scn"], objects[-1].header["chain_after"]
+        present = {each.name: files[each.name] for each in objects}
+        return Piece(key, folder, start, log, scn, chain, before, present, records)
+
+    def _round(self, number: int, pieces: list[Piece], histories: list[History]) -> Round:
+        """The pieces of a round that have been claimed, joined: none is missing, and together they are one log."""
+        ordered = [piece for of_round, piece in self._promises.pieces if of_round == number]
+        claimed = [piece.key[1] for piece in pieces]
+        if claimed != ordered[: len(claimed)]:
+            raise ViolationError(f"round {number} was to have the pieces {ordered}, and {claimed} are there")
+        for piece in pieces:
+            self._check_cut(piece)
+        for before, piece in pairwise(pieces):
+            self._check_seam(before, piece)
+        start, log = pieces[0].start, b"".join(piece.log for piece in pieces)
         history = next((history for history in histories if history.holds(start, log)), None)
         if history is None:
             raise ViolationError(f"round {number}: what it holds from {start} on is no log that the engine ever had")
-        scn = objects[-1].header["max_scn"] if objects else 0
-        return Round(start, log, scn, {each.name: files[each.name] for each in objects}, history, records)
+        return Round(pieces, log, history)
+
+    def _check_cut(self, piece: Piece) -> None:
+        """A piece that was cut ends where that was said, and no piece goes further than it may."""
+        promises, key = self._promises, piece.key
+        if piece.log and piece.end > promises.reach.get(key, 0):
+            raise ViolationError(
+                f"{piece.folder} ends at {piece.end}, and was to be cut at {promises.reach.get(key)} at the latest"
+            )
+        end, cut = (piece.end, piece.end_scn), promises.cuts.get(key)
+        if cut is None:
+            return
+        if cut != end:
+            raise ViolationError(f"{piece.folder} was said to be cut at {cut}, and ends at {end}")
+        if cut[1] < promises.switches[key]:
+            raise ViolationError(f"{piece.folder} was cut at {cut}, before the switch at {promises.switches[key]}")
+
+    def _check_seam(self, before: Piece, piece: Piece) -> None:
+        """A piece begins where the one before it ends, which is not before the switch."""
+        switch_scn, info = self._promises.switches[before.key], piece.records["round_info"]
+        if before.end_scn < switch_scn:
+            raise ViolationError(f"{piece.folder} follows one that ends at {before.end_scn}, before {switch_scn}")
+        end = (before.end, before.end_scn, before.chain)
+        start = (info["start_lsn"], info["start_scn"], info["start_chain"])
+        if start != end:
+            raise ViolationError(f"{piece.folder} begins at {start}, and the one before it ends at {end}")
+        if "hole_info" in piece.records:
+            raise ViolationError(f"{piece.folder} has a hole on record, and continues {before.folder}")
 
     def _check_interruption(self, number: int, found: Round) -> None:
-        """What broke a round is on record, with the place at which it ends; and only then."""
-        record, promises = found.records.get("interruption"), self._promises
+        """What broke a round is on record, with the place at which it ends, in its last piece; and only then."""
+        last, opened = found.pieces[-1], self._promises.opened.get(number)
+        for piece in found.pieces[:-1]:
+            if "interruption" in piece.records:
+                raise ViolationError(f"{piece.folder} has its interruption on record, and {last.folder} follows")
+        end, record = (last.end, last.end_scn), last.records.get("interruption")
+        if opened is not None and (record is None or opened != (last.key[1], *end)):
+            raise ViolationError(f"round {number} ends at {end}, reported was {opened}, and on record is {record}")
         if record is None:
-            if number in promises.opened:
-                raise ViolationError(f"round {number}: its interruption was said to be on record, and is not")
             return
-        if (record["end_lsn"], record["end_scn"]) != (found.end, found.end_scn):
-            raise ViolationError(f"round {number} ends at {found.end}, {found.end_scn}, and on record is {record}")
-        if record["cause"] != promises.broken.get(number):
-            raise ViolationError(f"round {number} was broken by {promises.broken.get(number)!r}, on record is {record}")
-        if promises.opened.get(number, (found.end, found.end_scn)) != (found.end, found.end_scn):
-            raise ViolationError(f"round {number} ends at {found.end}, and reported was {promises.opened[number]}")
+        if (record["end_lsn"], record["end_scn"]) != end:
+            raise ViolationError(f"round {number} ends at {end}, and on record is {record}")
+        causes = self._promises.broken.get(number, set())
+        if record["cause"] not in causes:
+            raise ViolationError(f"round {number} was broken by {causes}, on record is {record}")
 
-    def _check_manifest(self, number: int, found: Round) -> None:
-        """A round that was stopped in order has a manifest, and one with a manifest is exactly what that says."""
-        manifest, promises = found.records.get("single_piece_info"), self._promises
+    def _check_manifest(self, piece: Piece) -> None:
+        """A piece that was frozen has a manifest, and one with a manifest is exactly what that says."""
+        manifest = piece.records.get("single_piece_info")
         if manifest is None:
-            if promises.stopped.get(number) == "":
-                raise ViolationError(f"round {number} was said to be stopped, and has no manifest")
+            if piece.key in self._promises.frozen:
+                raise ViolationError(f"{piece.folder} was said to be frozen, and has no manifest")
             return
         listed = {each["name"]: (each["size"], each["sha256"]) for each in manifest["segments"]}
-        present = {name: (len(data), hashlib.sha256(data).hexdigest()) for name, data in found.objects.items()}
+        present = {name: (len(data), hashlib.sha256(data).hexdigest()) for name, data in piece.objects.items()}
         if listed != present or list(listed) != list(present):
-            raise ViolationError(f"round {number} consists of {list(present)}, and its manifest lists {list(listed)}")
-        if (manifest["start_lsn"], manifest["end_lsn"], manifest["end_scn"]) != (found.start, found.end, found.end_scn):
-            raise ViolationError(f"round {number} is from {found.start} to {found.end}, and not as its manifest says")
-        if manifest["broken_by"] != found.records.get("interruption", {"cause": ""})["cause"]:
-            raise ViolationError(f"round {number}: its manifest says that {manifest['broken_by']!r} broke it")
+            raise ViolationError(f"{piece.folder} consists of {list(present)}, and its manifest lists {list(listed)}")
+        said = tuple(manifest[name] for name in ("start_lsn", "end_lsn", "end_scn", "chain_before", "chain_after"))
+        found = (piece.start, piece.end, piece.end_scn, piece.chain_before, piece.chain)
+        if said != found:
+            raise ViolationError(f"{piece.folder} is {found}, and its manifest says {said}")
+        if manifest["broken_by"] != piece.records.get("interruption", {"cause": ""})["cause"]:
+            raise ViolationError(f"{piece.folder}: its manifest says that {manifest['broken_by']!r} broke it")
 
     def _check_hole(self, number: int, found: Round, before: Round | None) -> None:
         """What is missing between two rounds is on record, as far as that was said; and nothing else is."""
-        record, reported = found.records.get("hole_info"), self._promises.closed.get(number)
+        record, reported = found.pieces[0].records.get("hole_info"), self._promises.closed.get(number)
         if record is None and reported is None:
-            if before is not None and found.log and self._promises.stopped.get(number) == "":
+            if before is not None and found.log and found.pieces[0].key in self._promises.frozen:
                 raise ViolationError(f"round {number} was stopped, and nobody has said what is missing before it")
             return
         if before is None:
@@ -161,84 +236,15 @@ class Checker:
         ):
             raise ViolationError(f"the hole before round {number} is {start} to {found.start}, on record is {record}")
 
-    def _segment(self, name: str, data: bytes, number: int) -> Segment:
+    def _segment(self, name: str, data: bytes, of: Key) -> Segment:
         key = (name, data)
         if key not in self._decoded:
             self._decoded[key] = decode(name, data)
             self.counts["merged object" if self._decoded[key].is_merged else "segment"] += 1
         segment = self._decoded[key]
-        if segment.header["round"] != number:
-            raise ViolationError(f"{name} in round {number} says that it is of round {segment.header['round']}")
+        if (segment.header["round"], segment.header["piece"]) != of:
+            raise ViolationError(f"{name} in piece {of} says otherwise: {segment.header}")
         return segment
-
-
-def decode(name: str, data: bytes) -> Segment:
-    """A segment, from its bytes. Raises ViolationError."""
-    match = _NAME.fullmatch(name)
-    assert match is not None
-    try:
-        if match[4] == "redo":
-            mark, length, crc = struct.unpack("<8sII", data[-16:])
-            text, stored = data[-16 - length : -16], data[: -16 - length]
-            log = stored
-        else:
-            magic, frame, mark, length, crc = struct.unpack("<II8sII", data[:24])
-            text, stored = data[24 : 24 + length], data[24 + length :]
-            assert (magic, frame) == (0x184D2A50, 16 + length), "skippable frame"
-            log = _unpacked_lz4(stored) if match[4] == "lz4" else _unpacked_zstd(stored)
-        assert mark == b"REDOUBT\x01", "mark"
-        assert google_crc32c.value(text) == crc, "CRC of the header"
-        header = json.loads(text)
-        start, end = int(match[1]), int(match[2])
-        assert (header["start_lsn"], header["end_lsn"], len(log)) == (start, end, end - start), "range"
-        assert header["log_crc"] == google_crc32c.value(log), "CRC of the log"
-        assert header["stored_crc"] == google_crc32c.value(stored), "CRC as stored"
-        if header["chain_before"] is not None:
-            assert google_crc32c.extend(header["chain_before"], log) == header["chain_after"], "chain"
-    except (AssertionError, struct.error, ValueError, KeyError, RuntimeError, zstandard.ZstdError) as error:
-        raise ViolationError(f"{name} ({len(data)} bytes) is damaged: {error!r}") from error
-    return Segment(name, start, end, match[3] is not None, header, log)
-
-
-def _unpacked_lz4(stored: bytes) -> bytes:
-    """All frames, one after another."""
-    logs = []
-    while stored:
-        log, read = lz4.frame.decompress(stored, return_bytes_read=True)
-        logs.append(log)
-        stored = stored[read:]
-    return b"".join(logs)
-
-
-def _unpacked_zstd(stored: bytes) -> bytes:
-    """All frames, one after another."""
-    logs = []
-    while stored:
-        frame = zstandard.ZstdDecompressor().decompressobj()
-        logs.append(frame.decompress(stored))
-        assert frame.eof, "the end of a zstd frame"
-        stored = frame.unused_data
-    return b"".join(logs)
-
-
-def _joined(number: int, start: int, segments: list[Segment]) -> tuple[bytes, list[Segment]]:
-    """The log that segments hold from `start` on, and those that hold it: parts of merged ones are passed over."""
-    at, chain = start, None
-    objects: list[Segment] = []
-    covering: Segment | None = None
-    for segment in sorted(segments, key=lambda each: (each.start, -each.end, not each.is_merged)):
-        if covering is not None and covering.is_merged and segment.end <= covering.end:
-            if covering.log[segment.start - covering.start : segment.end - covering.start] != segment.log:
-                raise ViolationError(f"round {number}: {segment.name} holds other log than {covering.name}")
-            continue
-        if segment.start != at:
-            raise ViolationError(f"round {number}: after {at} comes {segment.name}: a hole or a double")
-        if at != start and segment.header["chain_before"] != chain:
-            raise ViolationError(f"round {number}: {segment.name} does not continue the chain")
-        at, chain = segment.end, segment.header["chain_after"]
-        covering = segment
-        objects.append(segment)
-    return b"".join(each.log for each in objects), objects
 
 
 def _record(name: str, data: bytes) -> dict[str, Any]:

@@ -10,20 +10,34 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from redoubt import worker
 from redoubt.archive.layout import RoundInfo
 from redoubt.archive.listing import Listing
+from redoubt.archive.manifest import Manifest
 from redoubt.archive.segment import SegmentHeader
 from redoubt.archive.store import ArchiveEnd, PieceStore
-from redoubt.archiver import freezing, merger
+from redoubt.archiver import freezing, job, merger, opening
 from redoubt.archiver.archiver import Archiver
+from redoubt.archiver.freezing import Freezer
+from redoubt.archiver.job import RoundJob
 from redoubt.archiver.merger import Merged
 from redoubt.archiver.merging import Part
-from redoubt.archiver.opening import Tenure
+from redoubt.archiver.messages import ArchiveRound, Flush
+from redoubt.archiver.opening import Opened, Tenure
 from redoubt.archiver.shipper import Shipped, Shipper
 from redoubt.archiver.watched import Watched
+from redoubt.control import hearing
+from redoubt.control.tenant_archive import TenantArchive
 from redoubt.destinations import file
 from redoubt.destinations.file import FileDestination
+from redoubt.model import pieces
+from redoubt.model.log import LogPosition
+from redoubt.model.pieces import Piece, TenantPiece
+from redoubt.model.rounds import Round
 from redoubt.model.seams import ObjectExistsError
+
+from .engine import GROUP_SCN
+from .service import TENANT, Service
 
 
 @dataclass(frozen=True)
@@ -139,6 +153,105 @@ def _merge_and_remove_first(store: PieceStore, parts: Sequence[Part]) -> Merged:
 _MERGE = merger.merge
 
 
+def _drained_when_read(self: Archiver) -> bool:
+    if self._is_read_out and self._cut_scn is not None and self._read_to.scn >= self._cut_scn:
+        self.end = replace(self.end, position=self._read_to)
+        return not self._gathered
+    return _IS_DRAINED(self)
+
+
+_IS_DRAINED = Archiver.is_drained
+
+
+def _cut_a_group_early(self: Archiver, scn: int) -> None:
+    _CUT_AT(self, scn - GROUP_SCN)
+
+
+def _cut_a_group_late(self: Archiver, scn: int) -> None:
+    _CUT_AT(self, scn + GROUP_SCN)
+
+
+_CUT_AT = Archiver.cut_at
+
+
+def _is_cut_early(self: RoundJob) -> bool:
+    return self._end is not None and 0 < self._switch_scn <= self._end.position.scn + GROUP_SCN
+
+
+def _step_and_answer(self: Archiver, *, draining: bool = False) -> bool:
+    more = _STEP(self, draining=draining)
+    if self._cut_scn is not None and self._read_to.scn >= self._cut_scn:
+        self._mark_flush()
+    return more
+
+
+def _open_and_record(store: PieceStore, task: ArchiveRound, tenure: Tenure) -> Opened:
+    return _OPEN(store, replace(task, switch_scn=0) if task.broken_by else task, tenure)
+
+
+_OPEN = opening.open_round
+
+
+def _info_without_chain(task: ArchiveRound, start: LogPosition) -> RoundInfo:
+    return _INFO(task, replace(start, chain=None))
+
+
+_INFO = opening._round_info
+
+
+def _followed_at_once(now: Piece, create_date: int, tenants: list[int]) -> Piece:
+    parts = {tenant_id: TenantPiece(tenant_id, now.switch_scn) for tenant_id in tenants}
+    return Piece(now.piece_id + 1, create_date, now.switch_scn, tenants=parts)
+
+
+def _tell_all(self: Service) -> None:
+    self.wants_launch = True
+
+
+def _piece_without_start(self: Freezer, info: RoundInfo, listing: Listing) -> Any:
+    return _PIECE(self, replace(info, start_chain=None), listing)
+
+
+_PIECE = Freezer._piece
+
+
+def _freeze_in_mind(self: Freezer, info: RoundInfo) -> Manifest:
+    return Manifest(self._piece(info, self._store.listing()), ())
+
+
+def _start_too_early(store: PieceStore, task: ArchiveRound) -> LogPosition:
+    if task.previous is not None:
+        previous = opening._previous_store(store, task)
+        if freezing.frozen(previous) is None:
+            info, listing = previous.claimed(task.identity, task.source), previous.listing()
+            return previous.resume(info, Listing(listing.objects[:-1] or listing.objects, ())).position
+    return _START(store, task)
+
+
+_START = opening._start
+
+
+def _stopped_without_complaint(now: Round, archive: TenantArchive, piece_id: int, text: str) -> Round:
+    return _STOPPED(now, archive, piece_id, text if len(now.open_pieces(TENANT)) == 1 else "")
+
+
+_STOPPED = hearing._stopped
+
+
+def _archive_one_piece(self: worker.Worker, command: ArchiveRound) -> None:
+    for key in [key for key in self._jobs if key[0] == command.tenant_id and key[1] < command.piece]:
+        self._jobs.pop(key).abandon()
+    _ARCHIVE(self, command)
+
+
+_ARCHIVE = worker.Worker._archive
+
+
+def _flush_the_oldest(self: worker.Worker, command: Flush) -> None:
+    for job_of_piece in self._of(command.tenant_id, command.round)[:1]:
+        job_of_piece.flush(command.number)
+
+
 DEFECTS: dict[str, Defect] = {
     "none": Defect("the product as it is"),
     "no folder fsync": Defect("a folder is never fsynced", ((file, "_fsync_folder", _nothing),)),
@@ -161,6 +274,47 @@ DEFECTS: dict[str, Defect] = {
     "parts removed first": Defect(
         "what is merged is removed before",
         ((merger, "merge", _merge_and_remove_first), (freezing, "merge", _merge_and_remove_first)),
+    ),
+    "cut when read": Defect(
+        "a piece is said to be cut whose end is not durable", ((Archiver, "is_drained", _drained_when_read),)
+    ),
+    "cut early": Defect(
+        "a piece is cut a group before the switch",
+        ((Archiver, "cut_at", _cut_a_group_early), (RoundJob, "_is_cut", _is_cut_early)),
+    ),
+    "cut late": Defect("a piece is cut a group after the switch", ((Archiver, "cut_at", _cut_a_group_late),)),
+    "flushed when cut": Defect(
+        "a flush is answered by the piece that was cut", ((Archiver, "step", _step_and_answer),)
+    ),
+    "flush in the old piece": Defect(
+        "a flush is told to the oldest piece", ((worker.Worker, "_flush", _flush_the_oldest),)
+    ),
+    "broken before the cut": Defect(
+        "an interruption is recorded in a piece that another one follows", ((job, "open_round", _open_and_record),)
+    ),
+    "chain not carried over": Defect(
+        "a piece does not know the chain that it continues", ((opening, "_round_info", _info_without_chain),)
+    ),
+    "end of nothing": Defect(
+        "a piece without log forgets where it begins", ((Freezer, "_piece", _piece_without_start),)
+    ),
+    "followed at once": Defect(
+        "a piece is begun though the one before is not cut",
+        ((pieces, "following", _followed_at_once), (Service, "tell_switch", _tell_all)),
+    ),
+    "begun too early": Defect(
+        "a piece is begun before the last segment of the one before it", ((opening, "_start", _start_too_early),)
+    ),
+    "on after an interruption": Defect(
+        "a round goes on behind the place where it was interrupted", ((opening, "_refuse_interrupted", _nothing),)
+    ),
+    "complaint forgotten": Defect(
+        "what kept one piece from being archived is forgotten when the other one stops",
+        ((hearing, "_stopped", _stopped_without_complaint),),
+    ),
+    "frozen in mind": Defect("a manifest is made and not stored", ((Freezer, "freeze", _freeze_in_mind),)),
+    "one piece at a time": Defect(
+        "the job for a piece ends when the next one begins", ((worker.Worker, "_archive", _archive_one_piece),)
     ),
     "no writer's lock": Defect("two jobs write one round", ((Tenure, "take", _nothing),)),
 }

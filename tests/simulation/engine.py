@@ -11,6 +11,8 @@ from redoubt.model.log import LogBatch, LogDamagedError, LogGoneError, LogPositi
 
 BLOCK = 96
 """Bytes of a block: log is recycled in whole blocks."""
+GROUP_SCN = 7
+"""By how much the SCN grows from group to group."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class SimEngine:
     def append(self, data: bytes) -> None:
         """Write a group."""
         start = self.end
-        self._scn += 7
+        self._scn += GROUP_SCN
         end = LogPosition(start.lsn + len(data), self._scn, int(google_crc32c.extend(start.chain or 0, data)))
         self.groups.append(LogBatch(data, start, end, self._scn))
         self.starts.append(start.lsn)

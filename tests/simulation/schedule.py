@@ -6,46 +6,42 @@ import errno
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from unittest import mock
+from contextlib import contextmanager
 
-from redoubt.archive.layout import ClusterPath
-from redoubt.archive.reading import walk
-from redoubt.archive.store import ArchiveError, PieceStore
-from redoubt.archiver import job, merger, merging, opening
 from redoubt.archiver.archiver import SealRule
 from redoubt.archiver.messages import (
-    ArchiveRound,
-    Event,
-    Flush,
+    Command,
     Flushed,
     HoleClosed,
     HoleOpened,
+    PieceCut,
+    PieceFrozen,
     RoundProgress,
     RoundStopped,
-    StopRound,
 )
-from redoubt.destinations import file, file_lock
-from redoubt.destinations.file import FileDestination
-from redoubt.model.pieces import PieceKey
-from redoubt.model.seams import DestinationError
+from redoubt.model import rounds
+from redoubt.model.rounds import RoundStatus
 
-from . import fibers
-from .checker import Checker, Round, ViolationError
+from .checker import Checker, Round
 from .disk import Disk
+from .doubles import in_place
 from .engine import SimEngine
 from .faults import WEAK, WEATHERS, Faults, Odds
 from .fibers import CrashError, Turns
-from .service import ROOT, TENANT, Catalog, Promises, Service, Worker
+from .promises import Promises
+from .reading import compare, reading
+from .segments import ViolationError
+from .service import Catalog, Service
 from .system import Calm, System
+from .worker import ROOT, Worker
 
 _CODECS = ("none", "none", "lz4_1.0", "zstd_1.3.8")
 _CALM = Calm()
-_PROMISES = (RoundProgress, RoundStopped, Flushed, HoleOpened, HoleClosed)
+_PROMISES = (RoundProgress, RoundStopped, Flushed, HoleOpened, HoleClosed, PieceCut, PieceFrozen)
 _TO_THE_END = 3000
 """Turns that a schedule may take at most to come to its end when nothing goes wrong any more."""
+_TO_BE_FLUSHED = 1000
+"""Turns after which a flush must have been answered."""
 
 
 class Schedule:
@@ -83,16 +79,17 @@ class Schedule:
         self.doubt = rng.choice((0.1, 0.5))
         self.clearing = rng.choice((0.02, 0.2))
         self.group = rng.choice((12, 50))
+        self.pieces = rng.choice((0.0, 0.0, 0.9))
+        self.hearing = rng.choice((1.0, 0.3))
         self._reader: Iterator[None] | None = None
-        self._events: list[Event] = []
         self._actions, self._weights = self._odds_of_actions()
         self._begin_life()
 
     def run(self) -> Counter[str]:
         """Play it: what happened, counted. Raises ViolationError."""
-        with self._in_place():
+        with in_place(self.system, self.turns, self.merging):
             try:
-                for _ in range(self.rng.choice((30, 100, 250))):
+                for _ in range(self.rng.choice((100, 300) if self.pieces else (30, 100, 250))):
                     self._turn()
                 self._to_the_end()
             finally:
@@ -100,35 +97,19 @@ class Schedule:
                 self.worker.kill()
         return self.counts
 
-    @contextmanager
-    def _in_place(self) -> Iterator[None]:
-        """Put the simulated system where the product has the real one."""
-        fibers.Event.turns = fibers.Lock.turns = self.turns
-        threads = SimpleNamespace(Event=fibers.Event, Lock=fibers.Lock)
-        doubles: list[tuple[ModuleType, str, object]] = [
-            (file, "os", self.system),
-            (file_lock, "os", self.system),
-            (file_lock, "fcntl", self.system),
-        ]
-        doubles += [(module, "threading", threads) for module in (job, opening)]
-        doubles += [(module, name, self.merging[name]) for module in (merging, merger) for name in self.merging]
-        with ExitStack() as stack:
-            for module, name, double in doubles:
-                stack.enter_context(mock.patch.object(module, name, double))
-            yield
-
     def _odds_of_actions(self) -> tuple[list[Callable[[], None]], list[int]]:
-        """What may happen, and how likely; each seed leaves some things out."""
-        rng = self.rng
+        """What may happen, and how likely; each seed leaves some things out. Where pieces are to end, more is done."""
+        rng, speed = self.rng, 3 if self.pieces else 1
         usual: dict[Callable[[], None], int] = {
             self._write: rng.choice((10, 30)),
-            self._step: 40,
-            self._encode: 15,
-            self._thread: rng.choice((40, 120)),
+            self._step: 40 * speed,
+            self._encode: 15 * speed,
+            self._thread: rng.choice((40, 120)) * speed,
             self._tick: 15,
             self._command: rng.choice((1, 3, 10)),
             self._recycle: 6,
             self._save: 5,
+            self._switch: rng.choice((10, 40)) if self.pieces else 0,
         }
         seldom: dict[Callable[[], None], int] = {
             self._jump: 1,
@@ -138,6 +119,7 @@ class Schedule:
             self._plan_crash: 3,
             self._crash_worker: 1,
             self._crash_service: 1,
+            self._cancel: 1,
             self._probe: 3,
             self._read_on: 5,
         }
@@ -146,8 +128,8 @@ class Schedule:
         return list(weights), list(weights.values())
 
     def _turn(self) -> None:
-        if self.catalog.round == 0:
-            self.service.start()
+        if self.service.round.round_id == 0:
+            self._start()
         if self.rng.random() < self.clearing:  # trouble passes
             self.faults.weather, self.engine.is_silent = None, False
         if self.service.wants_launch and self.rng.random() < 0.5:
@@ -159,7 +141,8 @@ class Schedule:
         self.trace(f"{self.turns.now:.1f} {action.__name__.lstrip('_')}")
         try:
             action()
-            self._hear()
+            if self.rng.random() < self.hearing:
+                self._hear()
         except CrashError:
             self.faults.is_dead = True
         if self.faults.is_dead:
@@ -168,16 +151,20 @@ class Schedule:
     def _begin_life(self) -> None:
         """A new service with a new worker."""
         self.faults.is_dead = False
-        self.worker = Worker(self.turns, self.rng, self.seal, self.engine)
-        self.worker.codec = self.rng.choice(_CODECS)
+        self.born_scn = self.engine.end.scn  # clocks may differ, but by less than it takes to start
+        self._begin_worker()
         self.service = Service(self.catalog, self.promises, self.engine, self._tell, self.counts)
 
-    def _tell(self, command: ArchiveRound | Flush | StopRound) -> None:
+    def _begin_worker(self) -> None:
+        codec = self.rng.choice(_CODECS)
+        self.worker = Worker(self.turns, self.rng, self.seal, self.engine, self.promises, codec)
+
+    def _tell(self, command: Command) -> None:
         self.trace(f"  -> {command}")
-        self.worker.tell(command, self._events)
+        self.worker.tell(command)
 
     def _hear(self) -> None:
-        events, self._events = self._events, []
+        events, self.worker.said = self.worker.said, []
         for event in events:
             self.trace(f"  <- {event}")
             self.service.hear(event, self.turns.now)
@@ -191,7 +178,7 @@ class Schedule:
             self.engine.append(self.rng.choice((b"log", b"\0\xff", b"redo-")) * self.rng.randint(1, self.group // 4))
 
     def _step(self) -> None:
-        self._events += self.worker.step()
+        self.worker.step()
 
     def _encode(self) -> None:
         if waiting := self.worker.encoders.waiting:
@@ -211,6 +198,10 @@ class Schedule:
         self.turns.now += 10_000
 
     def _save(self) -> None:
+        if self.service.hole is not self.catalog.hole and self.rng.random() < 0.2:
+            self.counts["service killed when only the hole was saved"] += 1
+            self.catalog.hole = self.service.hole
+            raise CrashError
         self.service.save()
 
     def _recycle(self) -> None:
@@ -218,9 +209,9 @@ class Schedule:
 
     def _command(self) -> None:
         """Somebody, or the service by itself, asks for something."""
-        service, status = self.service, self.catalog.status
-        if status == "DOING":
-            backlog = self.engine.end.lsn - max(self.promises.durable.get(self.catalog.round, 0), self.engine.first_lsn)
+        service, now = self.service, self.service.round
+        if now.is_archiving:
+            backlog = self.engine.end.lsn - max(self.promises.durable.get(now.round_id, 0), self.engine.first_lsn)
             if backlog > self.limit:
                 self.counts["broken by the valve"] += 1
                 service.interrupt(f"{backlog} bytes of log waited", self.turns.now)
@@ -230,11 +221,25 @@ class Schedule:
                 self.engine.minor_freeze()
             else:
                 service.flush()
-        elif status == "INTERRUPTED" and self.rng.random() < 0.5:
+        elif now.status is RoundStatus.INTERRUPTED and self.rng.random() < 0.5:
             service.stop()
-        elif status == "STOP":
+        elif now.status is RoundStatus.STOP:
             self.engine.minor_freeze()
-            service.start()
+            self._start()
+
+    def _start(self) -> None:
+        self.service.start(has_pieces=self.rng.random() < self.pieces)
+
+    def _switch(self) -> None:
+        """The time of a piece is over, whether or not the log has come so far."""
+        if not rounds.may_switch(self.service.round):
+            return
+        self.counts["switched"] += 1
+        self.service.switch(max(self.born_scn + 1, self.engine.end.scn + self.rng.choice((-30, -5, 0, 1, 8, 40))))
+        if self.rng.random() < 0.1:
+            self.counts["service killed before it told of a switch"] += 1
+            raise CrashError
+        self.service.tell_switch()
 
     def _set_back(self) -> None:
         """The engine is restored to an earlier state, and goes on differently."""
@@ -258,8 +263,15 @@ class Schedule:
         """The worker alone dies; the service lives, and tells the next one."""
         self.counts["worker killed"] += 1
         self._end_worker()
-        self.worker = Worker(self.turns, self.rng, self.seal, self.engine)
-        self.service.wants_launch = self.catalog.status != "STOP"
+        self._begin_worker()
+        self.service.worker_started()
+
+    def _cancel(self) -> None:
+        """CANCEL ALL BACKUP FORCE ends the round and the worker with it."""
+        if self.service.round.status is not RoundStatus.STOP:
+            self.counts["cancelled"] += 1
+            self._crash_worker()
+            self.service.cancel()
 
     def _crash_service(self) -> None:
         self.counts["service killed"] += 1
@@ -270,7 +282,6 @@ class Schedule:
         self.worker.kill()
         self.system.end_processes()
         self.faults.is_dead = False
-        self._events.clear()
 
     def _after_crash(self) -> None:
         self._end_worker()
@@ -281,7 +292,20 @@ class Schedule:
             self.system.disk = self.system.disk.after_power_loss(self.rng)
             self._reader = None
         self._begin_life()
-        self._check(self.system.disk)
+        for found in self._check(self.system.disk).values():
+            self._count_state(found)
+
+    def _count_state(self, found: Round) -> None:
+        """How far the last switch of a round had come."""
+        last, promises = found.pieces[-1], self.promises
+        switch_scn = promises.switches.get(last.key)
+        if switch_scn is not None and last.end_scn >= switch_scn and "single_piece_info" not in last.records:
+            self.counts["life ended between cut and next claim"] += 1
+        if len(found.pieces) > 1 and "single_piece_info" not in found.pieces[-2].records:
+            what = "log" if last.log else "claim"
+            self.counts[f"life ended between next {what} and manifest"] += 1
+        if "single_piece_info" in last.records and last.key in promises.switches:
+            self.counts["life ended between manifest and next claim"] += 1
 
     # the verdict
 
@@ -295,19 +319,9 @@ class Schedule:
         self.counts["checks"] += 1
         if self.rng.random() < 0.2:
             for number, each in found.items():
-                self._compare(disk, number, each)
+                with self._as_reader(disk):
+                    compare(number, each.log)
         return found
-
-    def _compare(self, disk: Disk, number: int, found: Round) -> None:
-        """The product's own reading must come to the same."""
-        with self._as_reader(disk):
-            store = PieceStore(FileDestination(Path(ROOT)), ClusterPath("c", 1).piece(TENANT, PieceKey(number)))
-            try:
-                log = b"".join(store.read(name)[1] for name, _size in store.segments())
-            except (ArchiveError, DestinationError) as error:
-                raise ViolationError(f"round {number} is right, and not to be read by PieceStore: {error}") from error
-        if log != found.log:
-            raise ViolationError(f"PieceStore reads other log of round {number} than lies there")
 
     @contextmanager
     def _as_reader(self, disk: Disk) -> Iterator[None]:
@@ -321,54 +335,37 @@ class Schedule:
     def _read_on(self) -> None:
         """Somebody else reads the archive, object by object, while it is being written."""
         if self._reader is None:
-            self._reader = self._reading()
+            number = self.rng.randint(1, max(1, self.service.round.round_id))
+            self._reader = reading(number, self.promises, self.engine, self.counts)
         with self._as_reader(self.system.disk):
             if next(self._reader, self) is self:
                 self._reader = None
-
-    def _reading(self) -> Iterator[None]:
-        """A walk through a round from where it was reported to begin; each object is read at a moment of its own."""
-        number = self.rng.randint(1, max(1, self.catalog.round))
-        at_least, start = self.promises.durable.get(number, 0), self.promises.starts.get(number)
-        if start is None:
-            return
-        store = PieceStore(FileDestination(Path(ROOT)), ClusterPath("c", 1).piece(TENANT, PieceKey(number)))
-        log = b""
-        try:
-            for run in walk(store, start):
-                log += b"".join(run.chunks)
-                yield
-        except (ArchiveError, DestinationError) as error:
-            raise ViolationError(f"a reader of round {number} was told: {error}") from error
-        self.counts["read by another"] += 1
-        if start + len(log) < at_least:
-            raise ViolationError(
-                f"a reader of round {number} found {start} to {start + len(log)}, durable is {at_least}"
-            )
-        if not any(history.holds(start, log) for history in self.engine.histories()):
-            raise ViolationError(f"a reader of round {number} found what is no log that the engine ever had")
 
     def _to_the_end(self) -> None:
         """The round is stopped; soon at the latest everything goes well, and it must come to its end."""
         self.faults.weather = self.faults.calls_to_crash = None
         self.engine.is_silent = False
-        heals_at = self.rng.choice((0, 60))
+        heals_at, patience = self.rng.choice((0, 60)), self.rng.choice((30, 30, _TO_BE_FLUSHED))
         if self.rng.random() < 0.2:
             self._do(self._crash_service)
         calm: list[Callable[[], None]] = [self._step, self._encode, self._thread, self._tick]
         for turn in range(_TO_THE_END):
             if turn == heals_at:
                 self.faults.heal()
-            if self.catalog.status == "STOP":
+            now = self.service.round
+            if now.status is RoundStatus.STOP:
                 break
             if self.service.wants_launch:
                 self._do(self.service.launch)
-            elif self.catalog.status in {"DOING", "INTERRUPTED"} and (turn > 30 or not self.service.flushes):
-                if self.catalog.status == "DOING":
+            elif now.status is not RoundStatus.STOPPING and (turn > patience or not self.service.flushes):
+                if now.is_archiving:
+                    if patience == _TO_BE_FLUSHED and self.service.flushes:
+                        raise ViolationError(f"a flush in round {now.round_id} is never answered")
                     self.counts["stopped in order"] += 1
                 self._do(self.service.stop)
             for action in calm if turn % 3 == 0 else calm[:3]:
                 self._do(action)
         else:
-            raise ViolationError(f"round {self.catalog.round} does not come to its end in {self.catalog.status}")
+            now = self.service.round
+            raise ViolationError(f"round {now.round_id} does not come to its end in {now.status}")
         self._check(self.system.disk)

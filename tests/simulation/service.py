@@ -1,131 +1,71 @@
-"""A small service and worker: what control/ and worker.py do with rounds, without SQL, threads and processes."""
+"""A small service: what control/ does with rounds and pieces, without SQL, threads and processes.
+
+What it decides, the product's own pure functions decide: `model.rounds`, `briefing.piece_tasks`, `hearing.hear`.
+"""
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
-from redoubt.archiver.archiver import SealRule
-from redoubt.archiver.job import RoundJob
-from redoubt.archiver.means import Means
 from redoubt.archiver.messages import (
-    ArchiveRound,
+    Command,
     Event,
     Flush,
-    Flushed,
     HoleClosed,
     HoleOpened,
+    PieceCut,
+    PieceFrozen,
     RoundBroken,
-    RoundProgress,
-    RoundStopped,
     StopRound,
+    SwitchPiece,
 )
-from redoubt.destinations.file import FileDestination
+from redoubt.control.briefing import piece_tasks
+from redoubt.control.cluster import Cluster
+from redoubt.control.hearing import hear
+from redoubt.model import rounds
+from redoubt.model.holes import Hole
+from redoubt.model.rounds import Round, RoundStatus
 
 from .engine import SimEngine
-from .fibers import FiberExecutor, LooseExecutor, Turns
+from .promises import Promises
+from .worker import ROOT
 
-ROOT = "/backup"
 TENANT = 1001
+_CLUSTER = Cluster("c", 1, "f00d")
 _PATIENCE = 20.0
+_START_SCN = 50
 
 
 @dataclass
 class Catalog:
     """What survives the service: written at once when a statement changes it, and now and then when the worker does."""
 
-    round: int = 0
-    status: str = "STOP"
-    checkpoint: int = 0
-    cause: str = ""
-    broken_at: int = 0
+    round: Round = field(default_factory=Round)
+    hole: Hole | None = None
+    """What broke the round."""
+
+    def round_before(self, round_id: int, _destination: str) -> int | None:
+        """See `Catalog`."""
+        return round_id - 1 or None
 
 
-@dataclass
-class Promises:
-    """What the product has said, as the checker holds it to it. Kept over every crash."""
+class Archive:
+    """Stands for `TenantArchive`."""
 
-    durable: dict[int, int] = field(default_factory=dict)
-    """For each round the LSN up to which it was reported durable."""
-    starts: dict[int, int] = field(default_factory=dict)
-    """For each round the LSN at which it was reported to begin."""
-    broken: dict[int, str] = field(default_factory=dict)
-    """For each broken round the cause that was to be recorded."""
-    opened: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """For each round of which it was said that its interruption is on record: LSN and SCN of its end."""
-    closed: dict[int, tuple[int, int, int, int]] = field(default_factory=dict)
-    """For each round whose begin was reported: the round before, and start and end of the hole."""
-    stopped: dict[int, str] = field(default_factory=dict)
-    """For each round that said so: that it stopped, and what was left undone."""
-
-
-class Worker:
-    """One life of the worker's process."""
-
-    def __init__(self, turns: Turns, rng: random.Random, seal: SealRule, engine: SimEngine) -> None:
-        self.turns = turns
-        self.engine = engine
-        self.encoders = LooseExecutor()
-        self.threads: list[FiberExecutor] = []
-        self.job: RoundJob | None = None
-        self.codec = "none"
-        self._rng = rng
-        self._seal = seal
-
-    def tell(self, command: ArchiveRound | Flush | StopRound, events: list[Event]) -> None:
-        """As `Worker._obey` does."""
-        match command:
-            case ArchiveRound():
-                if self.job is not None and (command.broken_by or self.job.task.round != command.round):
-                    self.job.abandon()
-                    self.job = None
-                if self.job is None:
-                    self.job = self._begin(command)
-            case StopRound() if self.job is not None:
-                self.job.stop(command.patience)
-            case StopRound():
-                events.append(RoundStopped(command.tenant_id, command.round, ""))
-            case Flush() if self.job is not None and self.job.task.round == command.round:
-                self.job.flush(command.number)
-
-    def step(self) -> list[Event]:
-        """As `Worker._step` does."""
-        if self.job is None:
-            return []
-        job = self.job
-        _, events = job.step()
-        if job.ended:
-            self.job = None
-        return events
-
-    def kill(self) -> None:
-        """The process is gone."""
-        for thread in self.threads:
-            thread.kill()
-        self.threads.clear()
-
-    def _thread(self, name: str) -> FiberExecutor:
-        self.threads.append(FiberExecutor(self.turns, name))
-        return self.threads[-1]
-
-    def _begin(self, task: ArchiveRound) -> RoundJob:
-        self.threads = [thread for thread in self.threads if not thread.is_idle]
-        means = Means(
-            encoders=self.encoders,
-            storer=self._thread(f"store {task.round}"),
-            merger=self._thread(f"merge {task.round}"),
-            clock=self.turns.clock,
-            now=lambda: int(self.turns.now * 1e9),
-            notify=lambda: None,
-            codec=lambda: self.codec,
-            seal=self._seal,
-            holder="worker 1 on host-a",
-            small=self._rng.choice((0, 1000)),
-        )
-        return RoundJob(task, self.engine, FileDestination(Path(ROOT)), means)
+    def __init__(self, engine: SimEngine, flushed: Callable[[int], None]) -> None:
+        source = SimpleNamespace(source_id=lambda: "engine-a", start_point=engine.start_point)
+        self.tenant = SimpleNamespace(tenant_id=TENANT, name="main", base_dir="/nowhere", engine=source)
+        self.told: set[int] = set()
+        self.troubles: dict[int, str] = {}
+        self.durable_lsn: int | None = None
+        self.is_leaving = False
+        self.gone = None
+        self.trouble = ""
+        self.commits = SimpleNamespace(flushed=flushed)
 
 
 class Service:
@@ -136,7 +76,7 @@ class Service:
         catalog: Catalog,
         promises: Promises,
         engine: SimEngine,
-        send: Callable[[ArchiveRound | Flush | StopRound], None],
+        send: Callable[[Command], None],
         counts: Counter[str],
     ) -> None:
         self.catalog = catalog
@@ -144,135 +84,178 @@ class Service:
         self.engine = engine
         self.send = send
         self.counts = counts
-        self.checkpoint = catalog.checkpoint
-        self.wants_launch = catalog.status != "STOP"
+        self.round, self.hole = catalog.round, catalog.hole
+        self.wants_launch = self.round.status is not RoundStatus.STOP
         self.flushes: dict[int, int] = {}
         """Flushes that are waited for: by number, where the log ended when it was asked for."""
         self.stop_lsn = 0
         """Where the log ended when the stop was asked for."""
         self._flush_number = 0
+        self._archive = Archive(engine, self._flushed)
+        self._chronicle = SimpleNamespace(begin_hole_at=_nothing, close_hole=_nothing)
+        if self.round.is_archiving and self.hole is not None:
+            self.interrupt(self.hole.cause, 0)  # it was, and only the hole had been written
 
-    @property
-    def is_archiving(self) -> bool:
-        """Whether the round takes log."""
-        return self.catalog.status == "DOING"
-
-    def start(self) -> None:
+    def start(self, *, has_pieces: bool) -> None:
         """ARCHIVELOG."""
-        self.catalog.round += 1
-        self.catalog.status, self.catalog.checkpoint, self.catalog.cause = "DOING", 0, ""
-        self.checkpoint = 0
+        self._change(
+            rounds.begin(
+                self.round,
+                tenants=[TENANT],
+                start_scn=_START_SCN,
+                create_date=_day(self.round),
+                destination=f"file://{ROOT}",
+                has_pieces=has_pieces,
+            )
+        )
+        self.catalog.hole = self.hole = None
+        self.promises.pieces[self.round.round_id, self.round.start_piece_id] = self.round.create_date
+        self._archive.told.clear()
+        self._archive.durable_lsn = None
         self.flushes.clear()
         self.wants_launch = True
 
     def stop(self) -> None:
         """NOARCHIVELOG."""
-        self.catalog.status = "STOPPING"
+        self._change(rounds.stopping(self.round))
         self.stop_lsn = self.engine.end.lsn
-        if not self.wants_launch:  # a worker that does not know the round would say at once that it has stopped
-            self.send(StopRound(TENANT, self.catalog.round, _PATIENCE))
+        self._tell_stop()
+
+    def cancel(self) -> None:
+        """CANCEL ALL BACKUP FORCE; the worker is gone."""
+        now = self.round if self.round.status is RoundStatus.STOPPING else rounds.stopping(self.round)
+        self._change(rounds.all_stopped(now, "cancelled"))
+        self.wants_launch = False
+        self.engine.release_all_log()
+
+    def switch(self, scn: int) -> None:
+        """The time of a piece is over: only the catalog knows so far."""
+        self._change(rounds.switched(self.round, scn, _day(self.round)))
+        old, new = self.round.pieces[-2:]
+        self.promises.switches[self.round.round_id, old.piece_id] = scn
+        self.promises.pieces[self.round.round_id, new.piece_id] = new.create_date
+
+    def tell_switch(self) -> None:
+        """As `Orders.switch` does."""
+        old, new = self.round.pieces[-2:]
+        if old.piece_id in self._archive.told:
+            round_id, scn = self.round.round_id, old.switch_scn
+            self.send(SwitchPiece(TENANT, round_id, old.piece_id, new.piece_id, new.create_date, scn))
 
     def flush(self) -> None:
         """A synchronous commit asks for its log."""
         self._flush_number += 1
         self.flushes[self._flush_number] = self.engine.end.lsn
-        self.send(Flush(TENANT, self.catalog.round, self._flush_number))
+        self.send(Flush(TENANT, self.round.round_id, self._flush_number))
 
     def interrupt(self, cause: str, now: float) -> None:
-        """The round cannot go on, or its log was let go of."""
-        self.catalog.status, self.catalog.cause, self.catalog.broken_at = "INTERRUPTED", cause, int(now * 1e9)
-        self.promises.broken[self.catalog.round] = cause
+        """The round cannot go on, or its log was let go of: as `Archiving.interrupt` does."""
+        was_archiving = self.round.is_archiving
+        self.round = rounds.interrupted(self.round, TENANT, cause)
+        if not was_archiving:
+            return
+        self.hole = self.hole or Hole(TENANT, self.round.round_id, 0, 0, cause, int(now * 1e9))
+        self.promises.broken.setdefault(self.round.round_id, set()).add(cause)
+        self._archive.told.clear()
         self.engine.release_all_log()
         self.wants_launch = True
 
     def launch(self) -> None:
-        """Tell the worker of the round; tried again later while the engine does not answer."""
-        catalog = self.catalog
+        """Tell the worker of the open pieces, as `Orders._tell` does; later if the engine does not answer."""
+        archive: Any = self._archive
+        catalog: Any = self.catalog
         try:
-            if self.is_archiving:
+            if self.round.is_archiving:
                 self.engine.hold_log()
-            start = self.engine.start_point().lsn if not catalog.checkpoint else None
+            tasks = piece_tasks(_CLUSTER, archive.tenant, self.round, self.hole, catalog)
         except OSError:
             return
         self.wants_launch = False
-        self.send(
-            ArchiveRound(
-                tenant_id=TENANT,
-                tenant="main",
-                base_dir="/nowhere",
-                source="engine-a",
-                destination="file:///backup",
-                cluster="c",
-                cluster_id=1,
-                identity="f00d",
-                round=catalog.round,
-                piece=0,
-                start_scn=50,
-                start_lsn=start,
-                after=catalog.round - 1 or None,
-                broken_by=catalog.cause,
-                broken_at=catalog.broken_at if catalog.cause else 0,
-            )
-        )
+        for task in tasks:
+            self.send(task)
+            archive.told.add(task.piece)
         for number in self.flushes:
-            self.send(Flush(TENANT, catalog.round, number))
-        if catalog.status == "STOPPING":
-            self.send(StopRound(TENANT, catalog.round, _PATIENCE))
+            self.send(Flush(TENANT, self.round.round_id, number))
+        if self.round.status is RoundStatus.STOPPING:
+            self._tell_stop()
+
+    def worker_started(self) -> None:
+        """As `Archiving.worker_started` does."""
+        self._archive.told.clear()
+        self.wants_launch = self.round.status is not RoundStatus.STOP
 
     def save(self) -> None:
         """The catalog follows."""
-        self.catalog.checkpoint = self.checkpoint
+        self.catalog.round, self.catalog.hole = self.round, self.hole
 
     def hear(self, event: Event, now: float) -> None:
         """As `Archiving.worker_says` does."""
-        promises, catalog = self.promises, self.catalog
-        if isinstance(event, RoundProgress):
-            promises.durable[event.round] = max(promises.durable.get(event.round, 0), event.lsn)
-            promises.starts.setdefault(event.round, event.lsn - event.input_bytes)
-        if event.round != catalog.round:
+        self.promises.take(event)
+        before = self.round.status
+        if event.round != self.round.round_id or before is RoundStatus.STOP:
             return
-        match event:
-            case RoundProgress():
-                self.checkpoint = max(self.checkpoint, event.scn)
-                if event.segments:
-                    self.engine.release_log(event.lsn)
-            case Flushed():
-                self._flushed(event)
-            case HoleOpened():
-                self.counts["hole opened"] += 1
-                promises.opened[event.round] = (event.lsn, event.scn)
-            case HoleClosed():
-                self.counts["hole closed" if event.end_lsn > event.start_lsn else "no hole between rounds"] += 1
-                promises.closed[event.round] = (event.after, event.start_lsn, event.end_lsn, event.end_scn)
-            case RoundBroken() | RoundStopped():
-                self._ended(event, now)
-
-    def _ended(self, event: RoundBroken | RoundStopped, now: float) -> None:
-        status = self.catalog.status
-        if isinstance(event, RoundBroken) and status == "DOING":
-            self.counts["round broken by the worker"] += 1
-            self.interrupt(event.text, now)
-        elif status == "STOPPING":
-            if isinstance(event, RoundStopped):
-                self.counts["stopped late" if event.text else "stopped"] += 1
-                self._stopped(event)
-            self.catalog.status = "STOP"
-            self.engine.release_all_log()
-
-    def _stopped(self, event: RoundStopped) -> None:
-        """A stop without a text says that all is archived that there was when it was asked for."""
-        promises = self.promises
-        promises.stopped[event.round] = event.text
-        if not event.text and event.round not in promises.broken:
-            promises.durable[event.round] = max(promises.durable.get(event.round, 0), self.stop_lsn)
+        archive: Any = self._archive
+        chronicle: Any = self._chronicle
+        self.round, then = hear(event, self.round, archive, chronicle)
+        self._count(event, before)
+        if archive.durable_lsn is not None and self.round.is_archiving:
+            self.engine.release_log(archive.durable_lsn)
+        if then.broken_by:
+            self.interrupt(then.broken_by, now)
+        if then.has_new_piece:
+            self.wants_launch = True
+        if self.round.status is RoundStatus.STOP:
+            self._stopped()
 
     def set_back(self, lsn: int) -> None:
         """The engine has lost its log from `lsn` on: nobody can be promised that."""
         self.flushes = {number: min(asked, lsn) for number, asked in self.flushes.items()}
         self.stop_lsn = min(self.stop_lsn, lsn)
 
-    def _flushed(self, event: Flushed) -> None:
-        for number in [number for number in self.flushes if number <= event.number]:
+    def _change(self, then: Round) -> None:
+        """In the catalog first."""
+        self.round = then
+        self.save()
+
+    def _tell_stop(self) -> None:
+        """As `Orders.stop` does: a worker that does not know the round would say at once that it has stopped."""
+        if self._archive.told:
+            self.send(StopRound(TENANT, self.round.round_id, _PATIENCE))
+
+    def _stopped(self) -> None:
+        """A stop of which nothing is said says that all is archived that there was when it was asked for."""
+        number, comment = self.round.round_id, self.round.comment
+        self.counts["stopped late" if comment and number not in self.promises.broken else "stopped"] += 1
+        if not comment:
+            self.promises.is_durable(number, self.stop_lsn)
+        self.wants_launch = False
+        self.engine.release_all_log()
+
+    def _flushed(self, number: int) -> None:
+        for known in [known for known in self.flushes if known <= number]:
             self.counts["flushed"] += 1
-            lsn = self.flushes.pop(number)
-            self.promises.durable[event.round] = max(self.promises.durable.get(event.round, 0), lsn)
+            self.promises.is_durable(self.round.round_id, self.flushes.pop(known))
+
+    def _count(self, event: Event, before: RoundStatus) -> None:
+        match event:
+            case HoleClosed():
+                self.counts["hole closed" if event.end_lsn > event.start_lsn else "no hole between rounds"] += 1
+            case HoleOpened():
+                self.counts["hole opened"] += 1
+            case PieceCut():
+                self.counts["piece cut"] += 1
+            case PieceFrozen():
+                self.counts["piece frozen"] += 1
+            case RoundBroken() if before in {RoundStatus.BEGINNING, RoundStatus.DOING}:
+                self.counts["round broken by the worker"] += 1
+            case _:
+                pass
+
+
+def _nothing(*_arguments: object) -> None:
+    """What goes to the catalog is in the promises."""
+
+
+def _day(last: Round) -> int:
+    """The day on which the piece after the last one begins: another one each time."""
+    return 20260101 + last.last_piece_id % 28

@@ -16,9 +16,9 @@ _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 class Piece:
     """Whose log a round holds, and from where to where. LSNs in bytes, SCNs and times in ns since the epoch.
 
-    `start_lsn` and `start_scn` are the claim's. `end_lsn` and `end_scn` are those of the last group (`end_scn` is 0 in
-    a round without log), the chains those at both ends (null where the log was never read). `broken_by` is what
-    interrupted the round, empty if it was stopped.
+    `start_lsn` and `start_scn` are the claim's. `end_lsn` and `end_scn` are those of the last group, the chains those
+    at both ends (null where the log was never read). A piece without log ends as the one ends that it continues; if it
+    continues none, its `end_scn` is 0. `broken_by` is what interrupted the round, empty if it was stopped.
     """
 
     identity: str

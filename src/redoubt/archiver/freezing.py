@@ -107,9 +107,9 @@ class Freezer:
             start_lsn=info.start_lsn,
             end_lsn=info.start_lsn,
             start_scn=info.start_scn,
-            end_scn=0,
-            chain_before=None,
-            chain_after=None,
+            end_scn=info.start.scn,
+            chain_before=info.start.chain,
+            chain_after=info.start.chain,
             frozen_at=self._now(),
             broken_by="" if broken is None else broken.cause,
         )

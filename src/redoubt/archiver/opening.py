@@ -51,7 +51,8 @@ class Tenure:
 def open_round(store: PieceStore, task: ArchiveRound, tenure: Tenure) -> Opened:
     """Claim the piece, or find it claimed, as its only writer; an interruption that the task tells of is put on record.
 
-    Raises ArchiveError if the piece is not ours or damaged, and DestinationError; either may be asked again.
+    Raises ArchiveError if the piece is not ours or damaged, or if its interruption is on record and the task does not
+    know of it, and DestinationError; either may be asked again.
     """
     info = _claimed(store, task)  # before the lock: a disk that is not mounted gets no folder
     tenure.take()
@@ -60,7 +61,9 @@ def open_round(store: PieceStore, task: ArchiveRound, tenure: Tenure) -> Opened:
     listing = store.listing()
     opened = Opened(info, store.resume(info, listing), listing, frozen(store))
     is_cut = bool(task.switch_scn) and opened.end.position.scn >= task.switch_scn
-    if task.broken_by and opened.manifest is None and not is_cut:
+    if not task.broken_by:
+        _refuse_interrupted(store, opened)
+    elif opened.manifest is None and not is_cut:
         _record_interruption(store, task, opened.end)
     return opened
 
@@ -107,6 +110,13 @@ def _previous_store(store: PieceStore, task: ArchiveRound) -> PieceStore:
     assert task.previous is not None, "the task's piece begins the tenant's part of the round"
     path = ClusterPath(task.cluster, task.cluster_id).piece(task.tenant_id, task.previous)
     return PieceStore(store.destination, path)
+
+
+def _refuse_interrupted(store: PieceStore, opened: Opened) -> None:
+    """A service that was killed before its catalog knew of the interruption learns of it from here, as it was then."""
+    record = None if opened.manifest is not None else store.recorded(Interruption, store.path.interruption)
+    if record is not None:
+        raise ArchiveError(record.cause)
 
 
 def _record_interruption(store: PieceStore, task: ArchiveRound, end: ArchiveEnd) -> None:

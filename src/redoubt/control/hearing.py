@@ -96,6 +96,8 @@ def _stopped(now: Round, archive: TenantArchive, piece_id: int, text: str) -> Ro
             archive.troubles.pop(piece.piece_id, None)
             archive.told.discard(piece.piece_id)
             now = rounds.piece_frozen(now, tenant_id, piece.piece_id)
+    if text and now.status is RoundStatus.STOPPING:
+        now = rounds.interrupted(now, tenant_id, text)  # on record, also if a piece that ends later has no complaint
     if now.open_pieces(tenant_id):
         return now
     if archive.gone is not None and not archive.gone.done():

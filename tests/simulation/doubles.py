@@ -1,0 +1,42 @@
+"""What stands in the product's modules where the real thing would be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from types import ModuleType, SimpleNamespace
+from unittest import mock
+
+from redoubt import worker
+from redoubt.archiver import job, merger, merging, opening
+from redoubt.archiver.messages import Event
+from redoubt.destinations import file, file_lock
+
+from . import fibers
+from .system import System
+
+_SILENT = SimpleNamespace(error=lambda *_, **__: None, warning=lambda *_, **__: None)
+
+
+@contextmanager
+def in_place(system: System, turns: fibers.Turns, rules: Mapping[str, object]) -> Iterator[None]:
+    """While this runs, the product has the simulated system and turns; `rules` say when segments are merged."""
+    fibers.Event.turns = fibers.Lock.turns = turns
+    threads = SimpleNamespace(Event=fibers.Event, Lock=fibers.Lock)
+    doubles: list[tuple[ModuleType, str, object]] = [
+        (file, "os", system),
+        (file_lock, "os", system),
+        (file_lock, "fcntl", system),
+        (worker, "_log", _SILENT),
+        (worker, "to_line", _as_it_is),
+    ]
+    doubles += [(module, "threading", threads) for module in (job, opening)]
+    doubles += [(module, name, rules[name]) for module in (merging, merger) for name in rules]
+    with ExitStack() as stack:
+        for module, name, double in doubles:
+            stack.enter_context(mock.patch.object(module, name, double))
+        yield
+
+
+def _as_it_is(event: Event) -> Event:
+    return event

@@ -1,0 +1,111 @@
+"""The worker as it is, but for its threads, its engine and its pipe."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+from redoubt import worker
+from redoubt.archiver.archiver import SealRule
+from redoubt.archiver.job import RoundJob
+from redoubt.archiver.means import Means
+from redoubt.archiver.messages import ArchiveRound, Event, SetCodec, SwitchPiece
+from redoubt.destinations.file import FileDestination
+from redoubt.model.log import LogBatch, LogPosition
+
+from .engine import SimEngine
+from .fibers import FiberExecutor, LooseExecutor, Turns
+from .promises import Key, Promises
+
+ROOT = "/backup"
+HOLDER = "worker 1 on host-a"
+
+
+class PieceReader:
+    """The log as one piece's job reads it; notes how far the piece may reach.
+
+    That is where a batch ends which begins before the switch, or which was read before the switch was told.
+    """
+
+    def __init__(self, engine: SimEngine, key: Key, switch_scn: int, promises: Promises) -> None:
+        self.switch_scn = switch_scn
+        self._engine = engine
+        self._key = key
+        self._reach = promises.reach
+
+    def read(self, position: LogPosition, limit: int) -> LogBatch | None:
+        """See `LogReader`."""
+        batch = self._engine.read(position, limit)
+        if batch is not None and (not self.switch_scn or position.scn < self.switch_scn):
+            self._reach[self._key] = max(self._reach.get(self._key, 0), batch.end.lsn)
+        return batch
+
+    def close(self) -> None:
+        """See `LogReader`."""
+
+
+class Worker(worker.Worker):
+    """One life of the worker's process. What it says is in `said`; commands are obeyed when it steps.
+
+    Messages go through the pipe as they are, without `to_line` and `from_line`.
+    """
+
+    def __init__(
+        self, turns: Turns, rng: random.Random, seal: SealRule, engine: SimEngine, promises: Promises, codec: str
+    ) -> None:
+        self.said: list[Event] = []
+        pipe: Any = self  # what it writes goes to `write`
+        super().__init__(pipe, seal, HOLDER)
+        self.encoders = LooseExecutor()
+        self.threads: list[FiberExecutor] = []
+        self._turns = turns
+        self._rng = rng
+        self._engine = engine
+        self._promises = promises
+        self._readers: dict[Key, PieceReader] = {}
+        self.tell(SetCodec(codec))
+
+    def write(self, event: Event) -> None:
+        """An event goes into the pipe."""
+        self.said.append(event)
+
+    def step(self) -> None:
+        """As `run` does again and again."""
+        self._obey()
+        for job in list(self._jobs.values()):
+            self._step(job)
+
+    def kill(self) -> None:
+        """The process is gone."""
+        for thread in self.threads:
+            thread.kill()
+        self.threads.clear()
+        self.said.clear()
+
+    def _switch(self, command: SwitchPiece) -> None:
+        super()._switch(command)
+        if (reader := self._readers.get((command.round, command.piece))) is not None:
+            reader.switch_scn = command.switch_scn
+
+    def _job(self, task: ArchiveRound) -> RoundJob:
+        self.threads = [thread for thread in self.threads if not thread.is_idle]
+        means = Means(
+            encoders=self.encoders,
+            storer=self._thread(f"store {task.key}"),
+            merger=self._thread(f"merge {task.key}"),
+            clock=self._turns.clock,
+            now=lambda: int(self._turns.now * 1e9),
+            notify=lambda: None,
+            codec=lambda: self._codec,
+            seal=self._seal,
+            holder=self._holder,
+            small=self._rng.choice((0, 1000)),
+        )
+        key = (task.round, task.piece)
+        reader = self._readers[key] = PieceReader(self._engine, key, task.switch_scn, self._promises)
+        return RoundJob(task, reader, FileDestination(Path(ROOT)), means)
+
+    def _thread(self, name: str) -> FiberExecutor:
+        self.threads.append(FiberExecutor(self._turns, name))
+        return self.threads[-1]
