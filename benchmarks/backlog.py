@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from benchmarks.load import make_table, write_for
-from redoubt.archiver.messages import ArchiveRound, RoundBroken, RoundProgress, SetCodec, from_line, to_line
+from redoubt.archiver.messages import ArchiveRound, RoundBroken, RoundProgress, Configure, from_line, to_line
 from redoubt.cli.demo_cluster import DemoCluster
 from redoubt.engines.seekdb.files import BaseDir, block_ids
 from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE
@@ -79,7 +79,7 @@ def _archive(base: BaseDir, folder: Path, codec: str, size: int) -> float:
         time.sleep(0.01)
     task = ArchiveRound(1001, "main", str(base.path), "s", f"file://{destination}", "b", 1, "i", 1, 0, 1, 0)
     began = time.perf_counter()
-    worker.stdin.write(to_line(SetCodec(codec)) + to_line(task))
+    worker.stdin.write(to_line(Configure(codec)) + to_line(task))
     worker.stdin.flush()
     reached = 0
     for line in worker.stdout:

@@ -14,9 +14,10 @@ import socket
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, ParamSpec, TypeVar
 
 import structlog
 
@@ -27,11 +28,11 @@ from redoubt.archiver.messages import (
     ALL_PIECES,
     ArchiveRound,
     Command,
+    Configure,
     Flush,
     RoundBroken,
     RoundStopped,
     RoundTrouble,
-    SetCodec,
     StopRound,
     SwitchPiece,
     from_line,
@@ -47,8 +48,31 @@ _POLL = 0.1
 _ENCODERS = 2
 _SWITCH = 0.0001
 """Seconds that a thread may keep the interpreter while another wants it: merging must not hold up a flush."""
+P = ParamSpec("P")
+T = TypeVar("T")
 UNKNOWN_ROUND = "the worker knew nothing of the round; the end of its log may not be archived"
 _log = structlog.get_logger("redoubt.worker")
+
+
+class Encoders(Executor):
+    """Threads for compressing, of which there can be more or fewer from one moment to the next."""
+
+    def __init__(self, size: int) -> None:
+        self._size, self._threads = size, _encoding_threads(size)
+
+    def resize(self, size: int) -> None:
+        """Go on with so many threads; what was submitted is done by those that there were."""
+        if size != self._size:
+            self._threads.shutdown(wait=False)
+            self._size, self._threads = size, _encoding_threads(size)
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """See `Executor`."""
+        return self._threads.submit(fn, *args, **kwargs)
+
+
+def _encoding_threads(size: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(size, thread_name_prefix="encode")
 
 
 class Worker:
@@ -60,8 +84,8 @@ class Worker:
         self._holder = holder
         self._commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
         self._wake = threading.Event()
-        self._encoders = ThreadPoolExecutor(_ENCODERS, thread_name_prefix="encode")
-        self._codec = "lz4_1.0"
+        self._encoders = Encoders(_ENCODERS)
+        self._configured = Configure("lz4_1.0")
         self._jobs: dict[tuple[int, int], RoundJob] = {}
         """By tenant and piece, the older piece of a tenant first."""
 
@@ -86,8 +110,9 @@ class Worker:
             command = self._commands.get()
             if command is None:
                 return False
-            if isinstance(command, SetCodec):
-                self._codec = command.codec
+            if isinstance(command, Configure):
+                self._configured = command
+                self._encoders.resize(command.concurrency or _ENCODERS)
             elif isinstance(command, Flush):
                 self._flush(command)
             elif isinstance(command, StopRound):
@@ -146,8 +171,9 @@ class Worker:
             clock=time.monotonic,
             now=time.time_ns,
             notify=self._wake.set,
-            codec=lambda: self._codec,
+            codec=lambda: self._configured.codec,
             seal=self._seal,
+            longest_age=lambda: self._configured.checkpoint_interval,
             holder=self._holder,
             close=lambda: _shut_down(storer, merger),
         )

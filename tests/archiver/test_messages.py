@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from redoubt.archiver.messages import (
     ArchiveRound,
     Command,
+    Configure,
     Event,
     Flush,
     Flushed,
@@ -19,7 +20,6 @@ from redoubt.archiver.messages import (
     RoundProgress,
     RoundStopped,
     RoundTrouble,
-    SetCodec,
     StopRound,
     from_line,
     to_line,
@@ -27,7 +27,7 @@ from redoubt.archiver.messages import (
 
 MESSAGES = st.one_of(
     st.builds(ArchiveRound),
-    st.builds(SetCodec),
+    st.builds(Configure),
     st.builds(StopRound, patience=st.floats(0, 1e6)),
     st.builds(RoundProgress),
     st.builds(RoundTrouble),
@@ -59,7 +59,7 @@ def test_a_path_that_is_no_text_survives_the_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"", b"{}\n", b"[]\n", b'{"kind":"Other"}\n', b'{"kind":"SetCodec"}\n', b'{"kind":"SetCodec","a":1}\n']
+    "line", [b"", b"{}\n", b"[]\n", b'{"kind":"Other"}\n', b'{"kind":"Configure"}\n', b'{"kind":"Configure","a":1}\n']
 )
 def test_a_line_that_is_no_message_is_not_taken_for_one(line: bytes) -> None:
     """Both ends are of the same version, so that it is a mistake of ours."""

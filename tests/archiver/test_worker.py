@@ -16,6 +16,7 @@ from redoubt.archiver.archiver import SealRule
 from redoubt.archiver.messages import (
     ALL_PIECES,
     Command,
+    Configure,
     Event,
     Flush,
     Flushed,
@@ -24,7 +25,6 @@ from redoubt.archiver.messages import (
     PieceFrozen,
     RoundProgress,
     RoundStopped,
-    SetCodec,
     StopRound,
     SwitchPiece,
     from_line,
@@ -83,7 +83,7 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running
 def test_a_round_is_archived_flushed_and_stopped(running: Running) -> None:
     """What a worker is for; and what has been told is in the destination."""
     running.log.append(random_log(100))
-    running.worker.tell(SetCodec("zstd_1.3.8"))
+    running.worker.tell(Configure("zstd_1.3.8"))
     running.worker.tell(running.task)
     running.worker.tell(Flush(1001, 3, 1))
     running.tells(Flushed(1001, 3, 1))

@@ -10,6 +10,7 @@ import pytest
 
 from redoubt.archiver.messages import (
     ArchiveRound,
+    Configure,
     Flush,
     Flushed,
     HoleClosed,
@@ -19,7 +20,6 @@ from redoubt.archiver.messages import (
     RoundProgress,
     RoundStopped,
     RoundTrouble,
-    SetCodec,
     StopRound,
 )
 from redoubt.control import archiving as module
@@ -331,7 +331,7 @@ def test_a_new_worker_is_told_of_a_broken_round(stage: Stage) -> None:
     play(scene())
 
     kinds = [type(command) for command in stage.worker.commands]
-    assert kinds == [SetCodec, ArchiveRound, StopRound]
+    assert kinds == [Configure, ArchiveRound, StopRound]
     assert [task.broken_by for task in _tasks(stage)] == ["too much log"]
 
 
@@ -481,7 +481,7 @@ def test_a_flush_that_is_done_lets_a_commit_go(stage: Stage) -> None:
         stage.worker.commands.clear()
         stage.archiving.worker_started()
         await stage.until(lambda: stage.sent(Flush) == 1)
-        assert [type(command) for command in stage.worker.commands] == [SetCodec, ArchiveRound, Flush]
+        assert [type(command) for command in stage.worker.commands] == [Configure, ArchiveRound, Flush]
         stage.archiving.worker_says(Flushed(1001, 1, 1))
         await waiting
         await stage.archiving.close()
@@ -554,7 +554,7 @@ def test_changed_parameters_are_told_to_the_worker(stage: Stage) -> None:
         stage.parameters.change({"backup_log_archive_option": option})
         stage.archiving.parameters_changed()
 
-    assert stage.worker.commands == [SetCodec("none"), SetCodec("zstd_1.3.8")]
+    assert stage.worker.commands == [Configure("none", 120.0), Configure("zstd_1.3.8", 120.0)]
     assert stage.archive.kicked.is_set()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from redoubt.archiver.messages import SetCodec
+from redoubt.archiver.messages import Configure
 from redoubt.control import worker as module
 from redoubt.control.worker import WorkerProcess
 
@@ -16,7 +16,7 @@ from redoubt.control.worker import WorkerProcess
 def test_without_a_worker_nothing_is_sent_killed_or_stopped(tmp_path: Path) -> None:
     """A new worker is told everything, so nothing is lost."""
     process = WorkerProcess(tmp_path, 65536, 1.0)
-    process.send(SetCodec("none"))
+    process.send(Configure("none"))
     process.kill()
     asyncio.run(process.stop())
 

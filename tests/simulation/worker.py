@@ -10,7 +10,7 @@ from redoubt import worker
 from redoubt.archiver.archiver import SealRule
 from redoubt.archiver.job import RoundJob
 from redoubt.archiver.means import Means
-from redoubt.archiver.messages import ArchiveRound, Event, SetCodec, SwitchPiece
+from redoubt.archiver.messages import ArchiveRound, Configure, Event, SwitchPiece
 from redoubt.destinations.file import FileDestination
 from redoubt.model.log import LogBatch, LogPosition
 
@@ -64,7 +64,7 @@ class Worker(worker.Worker):
         self._engine = engine
         self._promises = promises
         self._readers: dict[Key, PieceReader] = {}
-        self.tell(SetCodec(codec))
+        self.tell(Configure(codec))
 
     def write(self, event: Event) -> None:
         """An event goes into the pipe."""
@@ -97,7 +97,7 @@ class Worker(worker.Worker):
             clock=self._turns.clock,
             now=lambda: int(self._turns.now * 1e9),
             notify=lambda: None,
-            codec=lambda: self._codec,
+            codec=lambda: self._configured.codec,
             seal=self._seal,
             holder=self._holder,
             small=self._rng.choice((0, 1000)),

@@ -48,7 +48,7 @@ class Archival:
         self._is_hole_known = task.after is None
         self._merger = Merger(tending, chores, opened.listing, means.clock)
         self._archiver = Archiver(
-            of, reader, shipper, opened.end, means.codec, means.seal, means.clock, self._when_durable
+            of, reader, shipper, opened.end, means.codec, means.seal, means.clock, self._when_durable, means.longest_age
         )
 
     @property

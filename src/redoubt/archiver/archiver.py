@@ -7,6 +7,7 @@ when its oldest log is old enough, when a flush asks for it, and when the round 
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -43,6 +44,7 @@ class Archiver:
     """One tenant's archiver.
 
     `codec()` is asked at each seal; `clock()` gives seconds that never go back; `when_durable` hears of each segment.
+    `longest_age()`, in seconds, bounds the rule's.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Archiver:
         seal: SealRule,
         clock: Callable[[], float],
         when_durable: Callable[[Shipped], None] = lambda _: None,
+        longest_age: Callable[[], float] = lambda: math.inf,
     ) -> None:
         self._of = of
         self._reader = reader
@@ -63,6 +66,7 @@ class Archiver:
         self._seal = seal
         self._clock = clock
         self._when_durable = when_durable
+        self._longest_age = longest_age
         self._read_to = resumed.position
         self._gathered: list[LogBatch] = []
         self._gathered_bytes = 0
@@ -157,7 +161,7 @@ class Archiver:
         return self._gathered_bytes >= self._seal.size
 
     def _is_old(self) -> bool:
-        return self._clock() - self._gathered_since >= self._seal.age
+        return self._clock() - self._gathered_since >= min(self._seal.age, self._longest_age())
 
     def _ship(self) -> None:
         first, last = self._gathered[0], self._gathered[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ class Means:
 
     `clock` gives seconds that never go back, `now` ns since the epoch. `notify` is called when waiting work is done,
     `close` when the job has let go of the destination. `holder` tells others who writes. `small`: see `Shipper`.
+    `longest_age()`: see `Archiver`.
     """
 
     encoders: Executor
@@ -28,4 +30,5 @@ class Means:
     seal: SealRule
     holder: str
     small: int = SMALL
+    longest_age: Callable[[], float] = lambda: math.inf
     close: Callable[[], None] = lambda: None

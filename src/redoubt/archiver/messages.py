@@ -84,10 +84,15 @@ class Flush:
 
 
 @dataclass(frozen=True)
-class SetCodec:
-    """Command: compress with this codec from the next segment on."""
+class Configure:
+    """Command: from the next segment on, compress with this codec, in so many threads (0: as the worker likes).
+
+    `checkpoint_interval` is in seconds: a segment is sealed at this age at the latest.
+    """
 
     codec: str
+    checkpoint_interval: float = 3600.0
+    concurrency: int = 0
 
 
 @dataclass(frozen=True)
@@ -210,7 +215,7 @@ class RoundBroken:
     piece: int = 0
 
 
-Command = ArchiveRound | Flush | SetCodec | SwitchPiece | StopRound
+Command = ArchiveRound | Flush | Configure | SwitchPiece | StopRound
 Event = (
     RoundProgress
     | RoundTrouble

@@ -14,7 +14,7 @@ from datetime import datetime
 
 import structlog
 
-from redoubt.archiver.messages import Event, SetCodec
+from redoubt.archiver.messages import Configure, Event
 from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.session import CatalogError
 from redoubt.control.asking import DestinationDesk
@@ -225,7 +225,7 @@ class Archiving:
 
     def worker_started(self) -> None:
         """See `Listener`: tell the new worker everything."""
-        self._set_codec()
+        self._configure()
         for archive in self.archives:
             archive.troubles.clear()  # a new worker tells its own
             archive.told.clear()
@@ -280,7 +280,7 @@ class Archiving:
 
     def parameters_changed(self) -> None:
         """Put into effect what was set: the codec from the next segment on, mode and limits at once."""
-        self._set_codec()
+        self._configure()
         self._kick()
 
     async def close(self) -> None:
@@ -317,9 +317,10 @@ class Archiving:
         for archive in self.archives:
             archive.kicked.set()
 
-    def _set_codec(self) -> None:
+    def _configure(self) -> None:
         compression = self._parameters.log_archive_option.compression
-        self._worker.send(SetCodec("none" if compression is Compression.OFF else str(compression)))
+        codec = "none" if compression is Compression.OFF else str(compression)
+        self._worker.send(Configure(codec, self._parameters.checkpoint_interval, self._parameters.concurrency))
 
     async def _force_stop(self, round_id: int) -> None:
         """End a stopping round whose worker does not: the medium may hang so that nothing comes back from it."""
