@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from benchmarks.load import make_table, write_for
-from redoubt.archiver.messages import ArchiveRound, RoundBroken, RoundProgress, Configure, from_line, to_line
+from redoubt.archiver.messages import ArchiveRound, Configure, RoundBroken, RoundProgress, from_line, to_line
 from redoubt.cli.demo_cluster import DemoCluster
 from redoubt.engines.seekdb.files import BaseDir, block_ids
 from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE

@@ -92,11 +92,6 @@ def backup_can_not_start(status: str) -> SqlError:
     )
 
 
-def cancel_backup_not_allowed(hint: str = "") -> SqlError:
-    """CANCEL BACKUP of a data backup that cannot be cancelled."""
-    return SqlError(9041, "HY000", _with_hint("cancel backup do not allow", hint))
-
-
 def delete_in_progress(hint: str = "") -> SqlError:
     """A deletion while another one is under way."""
     return SqlError(9044, "HY000", _with_hint("delete backup data is in progress", hint))
@@ -112,34 +107,9 @@ def backup_already_stopped(hint: str = "") -> SqlError:
     return SqlError(9049, "HY000", _with_hint("backup status is stopped, can not cancel", hint))
 
 
-def backup_mount_file_not_valid(why: str = "") -> SqlError:
-    """The file that shows the destination to be mounted is missing or not the round's."""
-    return SqlError(9051, "HY000", _with_hint("backup mount file is not valid", why))
-
-
-def clean_info_not_match(hint: str = "") -> SqlError:
-    """A deletion is not the one that was begun."""
-    return SqlError(9052, "HY000", _with_hint("backup clean info not match", hint))
-
-
 def cancel_delete_not_allowed(hint: str = "") -> SqlError:
     """CANCEL DELETE BACKUP while nothing is deleted, or too late."""
     return SqlError(9053, "HY000", _with_hint("cancel delete backup do not allow", hint))
-
-
-def clean_info_not_exists(hint: str = "") -> SqlError:
-    """No deletion is known of that number."""
-    return SqlError(9054, "HY000", _with_hint("backup clean info not exists", hint))
-
-
-def backup_region_not_set(why: str) -> SqlError:
-    """OB_CANNOT_SET_BACKUP_REGION."""
-    return SqlError(9057, "HY000", f"can not set backup region, because {why}")
-
-
-def backup_zone_not_set(why: str) -> SqlError:
-    """OB_CANNOT_SET_BACKUP_ZONE."""
-    return SqlError(9058, "HY000", f"can not set backup zone, because {why}")
 
 
 def delete_piece_not_allowed(hint: str = "") -> SqlError:
