@@ -162,6 +162,19 @@ def test_show_warnings_tells_of_our_statement(cursor: Any) -> None:
     assert rows(cursor, "show warnings") == []
 
 
+def test_show_warnings_tells_of_a_note(cursor: Any, handler: Handler) -> None:
+    """A statement that found nothing to do says so, and that is no error."""
+
+    async def note(_statement: NoArchiveLog, _session: EngineSession) -> Answer:
+        return Ok.noted(log_archive_already_disabled())
+
+    handler.answers[NoArchiveLog] = note
+    cursor.execute("alter system noarchivelog")
+    assert rows(cursor, "show warnings") == [("Note", *LEFT[1:])]
+    assert rows(cursor, "show errors") == []
+    assert rows(cursor, "show count(*) warnings") == [(1,)]
+
+
 def test_show_warnings_tells_of_our_prepared_statement(cursor: Any) -> None:
     """The mistake is the statement's, however it came; a long text of the engine's ends that as any other does."""
     cursor.execute("prepare s from 'alter system noarchivelog'")

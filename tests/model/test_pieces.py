@@ -130,6 +130,15 @@ def test_a_tenant_joins() -> None:
     assert rounds.ticked(now, 9 * START) == now
 
 
+def test_a_tenant_that_left_stays_complete() -> None:
+    """Whatever becomes of the round."""
+    now = rounds.left(doing(1001, 1002), 1002)
+    now = rounds.tenant_stopped(rounds.stopping(now), 1001)
+
+    assert {part.status for part in now.pieces[0].tenants.values()} == {PieceStatus.FROZEN}
+    assert (now.status, now.pieces[0].status) == (RoundStatus.STOP, PieceStatus.FROZEN)
+
+
 def test_a_tenant_leaves() -> None:
     """Its pieces are complete; a stopping round stops without it, a beginning one is DOING without it."""
     slow = rounds.progressed(begun(1001, 1002), 1001, START, 1, 1, 1)
@@ -194,6 +203,20 @@ class Walk(RuleBasedStateMachine):
         elif data.draw(st.booleans()):
             self.move(rounds.piece_frozen(self.now, tenant_id, piece.piece_id))
 
+    @precondition(lambda self: self.now.is_archiving and 1003 not in self.now.tenants)
+    @rule(odds=st.integers(0, 3))
+    def join(self, odds: int) -> None:
+        """CREATE TENANT, once."""
+        if odds == 0 and not any(1003 in piece.tenants for piece in self.now.pieces):
+            self.move(rounds.joined(self.now, 1003, self.tick()))
+
+    @precondition(lambda self: len(self.now.tenants) > 1 and self.now.status is not RoundStatus.STOP)
+    @rule(odds=st.integers(0, 9), tenant_id=st.sampled_from([1001, 1002, 1003]))
+    def leave(self, odds: int, tenant_id: int) -> None:
+        """DROP TENANT."""
+        if odds == 0 and tenant_id in self.now.tenants:
+            self.move(rounds.left(self.now, tenant_id))
+
     @precondition(lambda self: self.now.is_archiving)
     @rule(odds=st.integers(0, 9))
     def stop(self, odds: int) -> None:
@@ -202,10 +225,11 @@ class Walk(RuleBasedStateMachine):
             self.move(rounds.stopping(self.now))
 
     @precondition(lambda self: self.now.status is RoundStatus.STOPPING)
-    @rule(tenant_id=st.sampled_from([1001, 1002]))
+    @rule(tenant_id=st.sampled_from([1001, 1002, 1003]))
     def tenant_stops(self, tenant_id: int) -> None:
         """A tenant has been archived to its end."""
-        self.move(rounds.tenant_stopped(self.now, tenant_id))
+        if tenant_id in self.now.tenants:
+            self.move(rounds.tenant_stopped(self.now, tenant_id))
 
     @invariant()
     def the_pieces_make_sense(self) -> None:

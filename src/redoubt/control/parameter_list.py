@@ -91,7 +91,7 @@ PARAMETERS = {
         Parameter(
             CONCURRENCY,
             "0",
-            "how many threads encode log, 0: one for each processor [0, 100]",
+            "how many threads compress log, 0: two [0, 100]",
             "INT",
             most=100,
         ),

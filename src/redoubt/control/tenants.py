@@ -32,7 +32,6 @@ _COLUMNS = (
     Column("KIND", length=64),
     Column("CREATED", length=26),
 )
-_NOTED = Ok(warnings=1)
 _RETRY_PAUSE = 1.0
 _log = structlog.get_logger("redoubt.control.tenants")
 
@@ -85,7 +84,7 @@ class Tenants:
         async with self._statement:
             if name == SYS_TENANT or self._register.entry(name) is not None:
                 if statement.if_not_exists:
-                    return _NOTED
+                    return Ok.noted(tenant_exists(name))
                 raise tenant_exists(name)
             source = await self._checked(name, statement.source)
             entry = await self._register.begin(name, source, dict(statement.options))
@@ -111,7 +110,7 @@ class Tenants:
             entry = self._register.entry(name)
             if entry is None:
                 if statement.if_exists:
-                    return _NOTED
+                    return Ok.noted(unknown_tenant(name))
                 raise unknown_tenant(name)
             if entry.record.status is not TenantStatus.DROPPING:
                 entry = await self._register.mark(entry, TenantStatus.DROPPING)

@@ -277,7 +277,7 @@ class Conversation:
             self._texts.forget_diagnostics()
             return await self.link.query(prepared.text)
         if answer:
-            self._texts.leave()
+            self._texts.leave(*(answer.notes if isinstance(answer, Ok) else ()), level="Note")
         return answer
 
     async def _send_answer(self, answer: PacketBuilder) -> None:

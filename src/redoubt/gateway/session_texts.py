@@ -27,11 +27,11 @@ class SessionTexts:
         self.concerned = False
         self._link = link
         self._names: dict[str, PreparedStatement] = {}
-        self._left: tuple[SqlError, ...] | None = None
+        self._left: tuple[tuple[str, SqlError], ...] | None = None
 
-    def leave(self, *errors: SqlError) -> None:
-        """Note that a statement of ours has run, and what went wrong."""
-        self._left = errors
+    def leave(self, *errors: SqlError, level: str = "Error") -> None:
+        """Note that a statement of ours has run, and what went wrong, or is to be noted about it."""
+        self._left = tuple((level, error) for error in errors)
         self.concerned = True
 
     def forget_diagnostics(self) -> None:
@@ -87,8 +87,9 @@ class SessionTexts:
     def _show(self, statement: ShowDiagnostics) -> Rows | None:
         if self._left is None:
             return None
+        left = [each for each in self._left if statement.what == "warnings" or each[0] == "Error"]
         if statement.count:
             name = f"@@session.{statement.what[:-1]}_count"
-            return Rows((Column(name, ColumnType.LONGLONG, 20),), [(len(self._left),)])
+            return Rows((Column(name, ColumnType.LONGLONG, 20),), [(len(left),)])
         end = None if statement.limit is None else statement.offset + statement.limit
-        return Rows(_COLUMNS, [("Error", error.code, error.message) for error in self._left[statement.offset : end]])
+        return Rows(_COLUMNS, [(level, error.code, error.message) for level, error in left[statement.offset : end]])

@@ -127,7 +127,10 @@ def freezing(now: Piece, switch_scn: int = 0) -> Piece:
     """Nothing is to be added to the piece, but for what is before `switch_scn`."""
     if now.status is not PieceStatus.ACTIVE:
         return now
-    parts = {key: replace(part, status=PieceStatus.FREEZING) for key, part in now.tenants.items()}
+    parts = {
+        key: replace(part, status=PieceStatus.FREEZING) if part.status is PieceStatus.ACTIVE else part
+        for key, part in now.tenants.items()
+    }
     return _settled(replace(now, status=PieceStatus.FREEZING, switch_scn=switch_scn, tenants=parts))
 
 

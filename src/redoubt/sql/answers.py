@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from redoubt.sql.errors import SqlError
+
 
 class ColumnType(IntEnum):
     """The MySQL column types that Redoubt's own answers use (protocol numbers)."""
@@ -24,10 +26,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Ok:
-    """A statement without rows succeeded."""
+    """A statement without rows succeeded; `notes` are those of the warnings whose texts are known."""
 
     affected_rows: int = 0
     warnings: int = 0
+    notes: tuple[SqlError, ...] = ()
+
+    @classmethod
+    def noted(cls, note: SqlError) -> Ok:
+        """It succeeded, but for what would be an error without IF EXISTS or IF NOT EXISTS."""
+        return cls(warnings=1, notes=(note,))
 
 
 @dataclass(frozen=True)
