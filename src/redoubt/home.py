@@ -6,13 +6,20 @@ import fcntl
 import json
 import os
 import shutil
+import signal
+import time
 import uuid
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from redoubt.engines.seekdb.files import BaseDir
 
 _DROPPED = ".dropped"
+
+
+_POLL = 0.05
+_SIGKILL_BIT = 1 << (signal.SIGKILL - 1)
 
 
 class HomeError(Exception):
@@ -90,6 +97,26 @@ class Home:
             ) from None
         return descriptor
 
+    def worker_lock(self) -> int:
+        """Be the only archive worker here: the descriptor that holds the lock. Waits for one that is ending.
+
+        Not for one that was killed and that the system holds in a call to a medium which gives no answer: that one does
+        nothing any more but end, and what it has under way in the destination is locked there.
+        """
+        path = self.path / "run" / "archive_worker.lock"
+        while True:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            with suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _is_same(descriptor, path):
+                    os.truncate(descriptor, 0)
+                    os.write(descriptor, f"{os.getpid()}\n".encode())
+                    return descriptor
+            if _is_doomed(os.pread(descriptor, 20, 0)):
+                path.unlink(missing_ok=True)
+            os.close(descriptor)
+            time.sleep(_POLL)
+
     def identity(self) -> str:
         """The cluster's identity, made up at the first call."""
         path = self.path / "identity"
@@ -123,3 +150,21 @@ class Home:
     @property
     def _announcement(self) -> Path:
         return self.path / "run" / "service.json"
+
+
+def _is_same(descriptor: int, path: Path) -> bool:
+    """Whether a path still names the open file."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _is_doomed(pid: bytes) -> bool:
+    """Whether the process of that number has been killed, and only a call that does not return keeps it."""
+    try:
+        lines = Path(f"/proc/{int(pid)}/status").read_text().splitlines()
+    except (OSError, ValueError):
+        return False
+    pending = [int(line.split()[1], 16) for line in lines if line.startswith(("SigPnd:", "ShdPnd:"))]
+    return any(mask & _SIGKILL_BIT for mask in pending)

@@ -6,7 +6,6 @@ the service is gone. Only one worker can be at work for a home: it holds a lock,
 
 from __future__ import annotations
 
-import fcntl
 import os
 import queue
 import signal
@@ -41,6 +40,7 @@ from redoubt.archiver.messages import (
 from redoubt.destinations.uri import open_destination
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import BaseDir
+from redoubt.home import Home
 from redoubt.logs import log_to
 
 _POLL = 0.1
@@ -204,10 +204,7 @@ def main() -> None:
     seal = SealRule(size=int(sys.argv[2]), age=float(sys.argv[3]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the service
     log_to(home / "log" / "archive_worker.log")
-    lock = os.open(home / "run" / "archive_worker.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    os.truncate(lock, 0)
-    os.write(lock, f"{os.getpid()}\n".encode())
+    Home(home).worker_lock()  # held until the process has ended
     events = os.fdopen(sys.stdout.fileno(), "wb", buffering=0, closefd=False)
     worker = Worker(events, seal, holder=f"pid {os.getpid()} on {socket.gethostname()}, home {home}")
     sys.setswitchinterval(_SWITCH)

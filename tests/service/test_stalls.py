@@ -64,6 +64,41 @@ def test_statements_are_bounded_when_the_destination_is_silent(
     assert (service.round_folder(2) / "single_piece_info").exists()
 
 
+@pytest.mark.timeout(180)
+def test_a_medium_that_is_gone_is_done_without(
+    service: ServiceUnderTest, stalling_disk: StallingDisk, tmp_path: Path
+) -> None:
+    """CANCEL ALL BACKUP FORCE ends the round at once, and another destination takes over while the first is silent."""
+    service.keep_engine_log()
+    first, service.backup = service.backup, stalling_disk.path
+    service.archive()
+    with stalling_disk.stalled():
+        with WriteLoad(service, connections=1).running() as load:
+            wait_until("something waits to be stored", lambda: load.commits > 50)
+            wait_until("the destination is silent", lambda: _state(service)["HEALTH"] == "BEHIND")
+        worker = service.worker_pid()
+        service.run("ALTER SYSTEM CANCEL ALL BACKUP FORCE")
+        assert service.status() == "STOP"
+        assert service.run("SHOW PARAMETERS LIKE 'backup_dest'")[0]["value"] == ""
+        service.backup = first
+        service.archive()
+        assert _is_held(worker), "the system has let go of it: this test shows nothing"
+    wait_until("the first worker has ended", lambda: not Path(f"/proc/{worker}").exists())
+    service.stop_archiving()
+
+    assert_archive_equals_engine(service, 2)
+    (first_row, _) = service.run(
+        "SELECT comment FROM __all_backup_log_archive_status_history_v2 WHERE tenant_id = 1 ORDER BY log_archive_round"
+    )
+    assert "CANCEL ALL BACKUP FORCE" in first_row["comment"]
+
+
+def _is_held(pid: int) -> bool:
+    """Whether a thread of a process waits in the kernel for what does not come."""
+    stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return any(stat.rpartition(")")[2].split()[0] == "D" for stat in stats)
+
+
 def _begins(service: ServiceUnderTest) -> bool:
     if service.status() != "STOP":
         return True

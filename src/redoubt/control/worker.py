@@ -16,6 +16,7 @@ from redoubt.archiver.messages import Command, Event, from_line, to_line
 
 _RESTART_PAUSE = 0.5
 _STOP_PATIENCE = 5.0
+_KILL_PATIENCE = 2.0
 _log = structlog.get_logger("redoubt.control.worker")
 
 
@@ -35,11 +36,17 @@ class WorkerProcess:
     def __init__(self, home: Path, segment_size: int, segment_age: float) -> None:
         self._arguments = (str(home), str(segment_size), str(segment_age))
         self._process: Process | None = None
+        self._killed = asyncio.Event()
+        self._held: set[asyncio.Task[None]] = set()
         self._ending = False
 
     async def run(self, listener: Listener) -> None:
-        """Keep a worker running until `stop`."""
+        """Keep a worker running until `stop`.
+
+        One that was killed may be held by the system for as long as a medium gives no answer: another takes its place.
+        """
         while not self._ending:
+            self._killed.clear()
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "redoubt.worker", *self._arguments),
                 stdin=PIPE,
@@ -48,10 +55,19 @@ class WorkerProcess:
             )
             _log.info("worker started", pid=self._process.pid)
             listener.worker_started()
-            await self._listen(self._process, listener.worker_says)
-            status = await self._process.wait()
+            attending = asyncio.create_task(self._attend(self._process, listener.worker_says))
+            killing = asyncio.create_task(self._killed.wait())
+            await asyncio.wait({attending, killing}, return_when=asyncio.FIRST_COMPLETED)
+            killing.cancel()
+            if not attending.done():
+                await asyncio.wait({attending}, timeout=_KILL_PATIENCE)
+            if attending.done():
+                await attending
+            else:
+                _log.error("the system holds a worker that was killed, going on without it", pid=self._process.pid)
+                self._held.add(attending)
+                attending.add_done_callback(self._held.discard)
             if not self._ending:
-                _log.warning("worker ended, starting it again", pid=self._process.pid, status=status)
                 await asyncio.sleep(_RESTART_PAUSE)
 
     def send(self, command: Command) -> None:
@@ -65,10 +81,14 @@ class WorkerProcess:
         if self._process is not None:
             with suppress(ProcessLookupError):
                 self._process.kill()
+            self._killed.set()
 
     async def stop(self) -> None:
         """End the worker for good."""
         self._ending = True
+        for task in self._held:
+            task.cancel()
+        await asyncio.gather(*self._held, return_exceptions=True)
         if self._process is None or self._process.stdin is None:
             return
         self._process.stdin.close()
@@ -77,10 +97,14 @@ class WorkerProcess:
         except TimeoutError:
             self.kill()
 
-    @staticmethod
-    async def _listen(process: Process, tell: Callable[[Event], None]) -> None:
+    async def _attend(self, process: Process, tell: Callable[[Event], None]) -> None:
+        """Listen to a worker until it has ended; what one says that has a successor is passed over."""
         assert process.stdout is not None
         async for line in process.stdout:
             event = from_line(line)
             assert isinstance(event, Event)
-            tell(event)
+            if process is self._process:
+                tell(event)
+        status = await process.wait()
+        if not self._ending:
+            _log.warning("worker ended", pid=process.pid, status=status)
