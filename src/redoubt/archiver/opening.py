@@ -12,7 +12,7 @@ from redoubt.archive.store import ArchiveEnd, ArchiveError, PieceStore
 from redoubt.archiver.freezing import frozen
 from redoubt.archiver.messages import ArchiveRound
 from redoubt.model.log import LogPosition
-from redoubt.model.seams import Lock, ObjectMissingError
+from redoubt.model.seams import DestinationError, Lock, ObjectMissingError
 
 
 @dataclass(frozen=True)
@@ -82,14 +82,20 @@ def _claimed(store: PieceStore, task: ArchiveRound) -> RoundInfo | None:
 
 
 def _start(store: PieceStore, task: ArchiveRound) -> LogPosition:
-    """Where a piece begins that is not claimed yet."""
+    """Where a piece begins that is not claimed yet. Raises DestinationError while the end of the one before is unclear.
+
+    `start_scn` of a task whose piece continues another is where that one was cut.
+    """
     if task.start_lsn is not None:
         return LogPosition(task.start_lsn, task.start_scn)
     previous = _previous_store(store, task)
     if (manifest := frozen(previous)) is not None:
         end = manifest.piece
         return LogPosition(end.end_lsn, end.end_scn, end.chain_after)
-    return previous.resume(previous.claimed(task.identity, task.source)).position
+    position = previous.resume(previous.claimed(task.identity, task.source)).position
+    if position.scn < task.start_scn:  # a listing may miss objects at the end while they are merged
+        raise DestinationError(f"{previous.path.folder} ends at SCN {position.scn}, and is to reach {task.start_scn}")
+    return position
 
 
 def _previous_store(store: PieceStore, task: ArchiveRound) -> PieceStore:
