@@ -190,8 +190,8 @@ def test_trouble_with_a_piece_goes_with_it(stage: Stage) -> None:
     play(scene())
 
 
-def test_an_interruption_during_a_switch_is_told_of_the_newest_piece(stage: Stage) -> None:
-    """The older one is whole, or comes to its cut in the destination."""
+def test_an_interruption_during_a_switch_is_told_of_both_pieces(stage: Stage) -> None:
+    """The older one is whole, or is seen to be in the destination."""
 
     async def scene() -> None:
         await doing(stage)
@@ -205,7 +205,7 @@ def test_an_interruption_during_a_switch_is_told_of_the_newest_piece(stage: Stag
 
     play(scene())
 
-    assert [(task.piece, task.broken_by) for task in tasks(stage)] == [(1, ""), (2, "the log is gone")]
+    assert [(task.piece, task.broken_by) for task in tasks(stage)] == [(1, "the log is gone"), (2, "the log is gone")]
 
 
 def test_a_round_that_breaks_while_a_switch_is_written(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

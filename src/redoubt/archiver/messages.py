@@ -18,7 +18,8 @@ class ArchiveRound:
 
     `create_date` is the piece's, 0 in a round without a piece interval, as `piece` is. `start_lsn` is where a piece
     that is not yet claimed begins; None for one that must be there already, or that continues another: `previous_piece`
-    of `previous_date`, 0 if there is none. `next_piece` of `next_date`, if not 0, takes the log from `switch_scn` on.
+    of `previous_date`, 0 if there is none, which was cut at `start_scn`. `next_piece` of `next_date`, if not 0, takes
+    the log from `switch_scn` on.
     `after` is the round before this one in the same destination, if there is one: where it ends tells what is missing
     in between. With a `broken_by`, the round was interrupted for that cause at `broken_at` (ns since the epoch):
     nothing more is archived, but where the round ends and why is recorded in the destination.

@@ -91,9 +91,9 @@ def _start(store: PieceStore, task: ArchiveRound) -> LogPosition:
         return LogPosition(task.start_lsn, task.start_scn)
     end = _end_of_previous(store, task)
     if end.scn < task.start_scn:
-        raise DestinationError(f"{task.previous} ends at SCN {task.start_scn}, of which nothing is to be seen just now")
+        raise DestinationError(f"piece {task.previous} ends at SCN {end.scn}, and is to reach {task.start_scn}")
     if end.scn > task.start_scn:
-        raise ArchiveError(f"{task.previous} goes on beyond SCN {task.start_scn}, where piece {task.key} begins")
+        raise ArchiveError(f"piece {task.previous} goes on beyond SCN {task.start_scn}, where piece {task.key} begins")
     return end
 
 

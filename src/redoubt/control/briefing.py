@@ -25,12 +25,10 @@ class WorkerLink(Protocol):
 def piece_tasks(cluster: Cluster, tenant: Tenant, of: Round, hole: Hole | None, catalog: Catalog) -> list[ArchiveRound]:
     """The worker's tasks for a tenant's open pieces of a round, in order; `hole` is what broke the round, if anything.
 
-    Its log is held. Blocks. Raises OSError while the engine does not answer, CatalogError while the catalog does not.
+    A piece that turns out to be cut is whole, and the next one bears the record of the interruption. The log is held.
+    Blocks. Raises OSError while the engine does not answer, CatalogError while the catalog does not.
     """
-    open_pieces = of.open_pieces(tenant.tenant_id)
-    return [
-        _task(cluster, tenant, of, piece, hole if piece is open_pieces[-1] else None, catalog) for piece in open_pieces
-    ]
+    return [_task(cluster, tenant, of, piece, hole, catalog) for piece in of.open_pieces(tenant.tenant_id)]
 
 
 def _task(

@@ -91,12 +91,13 @@ def _broken(event: RoundBroken, now: Round, archive: TenantArchive) -> tuple[Rou
 def _stopped(now: Round, archive: TenantArchive, piece_id: int, text: str) -> Round:
     """A tenant's piece has ended; the tenant's round with it, if it was to stop and this was its last open piece."""
     tenant_id = archive.tenant.tenant_id
-    for piece in now.open_pieces(tenant_id):
-        if piece_id in {piece.piece_id, ALL_PIECES}:
-            archive.troubles.pop(piece.piece_id, None)
-            archive.told.discard(piece.piece_id)
-            now = rounds.piece_frozen(now, tenant_id, piece.piece_id)
-    if text and now.status is RoundStatus.STOPPING:
+    ended = archive.told if piece_id == ALL_PIECES else {piece_id}  # what it was not told of yet, it will be
+    ended = ended & {piece.piece_id for piece in now.open_pieces(tenant_id)}
+    for each in sorted(ended):
+        archive.troubles.pop(each, None)
+        archive.told.discard(each)
+        now = rounds.piece_frozen(now, tenant_id, each)
+    if ended and text and now.status is RoundStatus.STOPPING:
         now = rounds.interrupted(now, tenant_id, text)  # on record, also if a piece that ends later has no complaint
     if now.open_pieces(tenant_id):
         return now

@@ -225,7 +225,7 @@ def interrupted(now: Round, tenant_id: int, cause: str) -> Round:
 def troubled(now: Round, tenant_id: int, cause: str) -> Round:
     """A tenant's archiving is held up (`cause`), or goes on again (empty); what interrupted a round stays on record."""
     tenant = now.tenants[tenant_id]
-    if tenant.status is RoundStatus.INTERRUPTED:
+    if tenant.status is RoundStatus.INTERRUPTED or (now.comment and not cause):
         return now
     return _with_tenant(now, replace(tenant, comment=cause))
 
