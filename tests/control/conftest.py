@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from redoubt.control import archiving, orders, restart, valve
+from redoubt.control import orders, restart, round_book, valve
 from tests.control.stage import Stage
 
 
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     """A stage with short pauses."""
-    monkeypatch.setattr(archiving, "_SAVE_PAUSE", 0.01)
+    monkeypatch.setattr(round_book, "_SAVE_PAUSE", 0.01)
     monkeypatch.setattr(orders, "_RETRY_PAUSE", 0.01)
     for name in ("_PAUSE", "_WRITE_PAUSE"):
         monkeypatch.setattr(valve, name, 0.01)

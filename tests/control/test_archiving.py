@@ -496,7 +496,7 @@ def test_a_stop_is_not_forced_while_the_worker_freezes_the_round(stage: Stage, m
     loop = TimelessLoop()
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=loop.time))
     tenants = {1001: TenantRound(1001, RoundStatus.STOPPING)}
-    stage.archiving.round = one_piece(Round(1, RoundStatus.STOPPING, tenants=tenants))
+    stage.archiving._book.round = one_piece(Round(1, RoundStatus.STOPPING, tenants=tenants))
     stage.archiving._heard_at = loop.time()
     force = loop.create_task(stage.archiving._force_stop(1))
     for done in range(6):
@@ -566,8 +566,8 @@ def test_what_was_saved_is_not_saved_again(stage: Stage) -> None:
         saving = asyncio.create_task(stage.archiving.save_changes())
         await stage.until(lambda: stage.catalog.round is stage.archiving.round)
         stage.catalog.round = None
-        stage.archiving._changed.set()
-        await stage.until(lambda: not stage.archiving._changed.is_set())
+        stage.archiving._book._changed.set()
+        await stage.until(lambda: not stage.archiving._book._changed.is_set())
         saving.cancel()
         await stage.archiving.close()
 

@@ -374,7 +374,7 @@ def test_an_archive_that_stands_still_is_stale_after_the_lag_target(
     async def scene() -> None:
         nonlocal at
         await stage.doing(archive_lag_target="60s")
-        stage.archiving.round = one_piece(
+        stage.archiving._book.round = one_piece(
             Round(1, RoundStatus.DOING, at, tenants={1001: TenantRound(1001, RoundStatus.DOING, at)})
         )
         stage.engine.end = 500

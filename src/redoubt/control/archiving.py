@@ -1,8 +1,6 @@
 """Rounds as the cluster runs them: started and stopped by statements, driven by what the archive worker tells.
 
-The round's state is in memory, moved by the pure functions of `model.rounds`, and written to the catalog: at once when
-a statement changes it, within half a second when the worker does. The catalog may lag; the destination decides where
-archiving goes on, so nothing hangs on it.
+The round is moved by the pure functions of `model.rounds`, and kept by the `RoundBook`.
 """
 
 from __future__ import annotations
@@ -16,7 +14,6 @@ import structlog
 
 from redoubt.archiver.messages import Configure, Event
 from redoubt.catalog.catalog import Catalog
-from redoubt.catalog.session import CatalogError
 from redoubt.control.asking import DestinationDesk
 from redoubt.control.briefing import WorkerLink
 from redoubt.control.chronicle import Chronicle
@@ -25,6 +22,7 @@ from redoubt.control.cluster import Cluster, Tenant
 from redoubt.control.hearing import hear
 from redoubt.control.orders import STOP_PATIENCE, Orders
 from redoubt.control.parameters import Parameters
+from redoubt.control.round_book import RoundBook
 from redoubt.control.tenant_archive import TenantArchive
 from redoubt.model import rounds
 from redoubt.model.holes import Hole
@@ -37,7 +35,6 @@ from redoubt.sql.errors import (
 )
 from redoubt.sql.log_archive_option import Compression
 
-_SAVE_PAUSE = 0.5
 _WORKER_PATIENCE = 10.0
 _HOLDING_NOTHING = frozenset({RoundStatus.STOP, RoundStatus.INTERRUPTED})
 """Statuses in which log is not held: a round that cannot go on must not fill the engine's disk."""
@@ -62,15 +59,17 @@ class Archiving:
         self._catalog = catalog
         self._parameters = parameters
         self._worker = worker
-        self._statement = asyncio.Lock()
+        self._book = RoundBook(catalog, chronicle)
+        self._statement = self._book.statement
         self._archives = {tenant.tenant_id: self._archive_of(tenant) for tenant in tenants}
         self._orders = Orders(cluster, catalog, worker, chronicle, lambda: self.round, self._statement)
         self._desk = DestinationDesk()
-        self._changed = asyncio.Event()
         self._heard_at = 0.0
-        self.round = Round()
+
+    @property
+    def round(self) -> Round:
         """The present round, or the last one."""
-        self._saved = self.round
+        return self._book.round
 
     @property
     def archives(self) -> list[TenantArchive]:
@@ -84,9 +83,7 @@ class Archiving:
 
     async def load(self) -> None:
         """Take over the round that the catalog has; the worker is told of it when it starts."""
-        loaded = await asyncio.to_thread(self._catalog.load_round)
-        assert loaded is not None, "the catalog has been prepared"
-        self.round = self._saved = loaded
+        loaded = await self._book.load()
         await self._chronicle.load()
         if loaded.status is RoundStatus.INTERRUPTED:
             self._open_holes()
@@ -120,10 +117,7 @@ class Archiving:
             )
             key = begun.pieces[0].key(begun.round_id)
             await self._desk.ask(uri, claim, self._cluster, uri, list(begun.tenants), key)
-            if self.round is not self._saved:  # how the last round ended would be in no history
-                await asyncio.to_thread(self._catalog.save_round, self.round, self._saved)
-            await asyncio.to_thread(self._catalog.save_round, begun)
-            self.round = self._saved = begun
+            await self._book.begin(begun)
             _log.info("round begins", round=begun.round_id, destination=uri)
             for archive in self.archives:
                 archive.begin_round()
@@ -197,8 +191,8 @@ class Archiving:
     def interrupt(self, tenant_id: int, cause: str) -> None:
         """A tenant's log cannot be archived on, or not all of it: the round is broken, and the hole is on record."""
         was_archiving = self.round.is_archiving
-        self.round = rounds.interrupted(self.round, tenant_id, cause)
-        self._changed.set()
+        self._book.round = rounds.interrupted(self.round, tenant_id, cause)
+        self._book.note()
         if not was_archiving:
             return
         _log.error("round interrupted", round=self.round.round_id, tenant_id=tenant_id, cause=cause)
@@ -230,8 +224,8 @@ class Archiving:
             archive.troubles.clear()  # a new worker tells its own
             archive.told.clear()
             if self.round.is_archiving and archive.tenant.tenant_id in self.round.tenants:
-                self.round = rounds.troubled(self.round, archive.tenant.tenant_id, "")
-                self._changed.set()
+                self._book.round = rounds.troubled(self.round, archive.tenant.tenant_id, "")
+                self._book.note()
         if self.round.status is not RoundStatus.STOP:
             for archive in self.archives:
                 self._orders.launch(archive)
@@ -244,7 +238,7 @@ class Archiving:
             return  # an answer that comes too late
         self._heard_at = time.monotonic()
         before = self.round.status
-        self.round, then = hear(event, self.round, archive, self._chronicle)
+        self._book.round, then = hear(event, self.round, archive, self._chronicle)
         if then.broken_by:
             self.interrupt(event.tenant_id, then.broken_by)
         if then.has_new_piece:
@@ -254,29 +248,16 @@ class Archiving:
         if self.round.status is not before:
             _log.info("round status", round=event.round, before=before, now=self.round.status, cause=self.round.comment)
             self._kick()
-        self._changed.set()
+        self._book.note()
 
     async def save_changes(self) -> None:
         """Write to the catalog what the worker changed; runs until cancelled."""
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            if self.round is not self._saved:
-                await self._chronicle.write()  # who reads INTERRUPTED finds the hole
-                async with self._statement:
-                    now = self.round
-                    try:
-                        await asyncio.to_thread(self._catalog.save_round, now, self._saved)
-                        self._saved = now
-                    except CatalogError as error:
-                        _log.warning("catalog not written, trying again", cause=str(error))
-                        self._changed.set()
-            await asyncio.sleep(_SAVE_PAUSE)
+        await self._book.write()
 
     def tick(self) -> None:
         """A moment has passed: in a round without tenants, nothing is missing up to now."""
-        self.round = rounds.ticked(self.round, time.time_ns())
-        self._changed.set()
+        self._book.round = rounds.ticked(self.round, time.time_ns())
+        self._book.note()
 
     def parameters_changed(self) -> None:
         """Put into effect what was set: the codec from the next segment on, mode and limits at once."""
@@ -288,11 +269,7 @@ class Archiving:
         await self._orders.close()
 
     async def _change(self, change: Callable[[Round], Round]) -> None:
-        """Change the round as a statement wants it: in the catalog first. Raises CatalogError."""
-        then = change(self.round)
-        await asyncio.to_thread(self._catalog.save_round, then, self._saved)
-        self.round, self._saved = change(self.round), then  # the worker may have told something since
-        self._changed.set()
+        await self._book.change(change)
         self._kick()
 
     def _end_worker(self) -> None:
@@ -331,9 +308,9 @@ class Archiving:
         if self.round.round_id != round_id or self.round.status is not RoundStatus.STOPPING:
             return
         _log.error("the worker does not stop the round, ending it without", round=round_id)
-        self.round = rounds.all_stopped(self.round, _SILENT)
+        self._book.round = rounds.all_stopped(self.round, _SILENT)
         self._end_worker()
-        self._changed.set()
+        self._book.note()
         self._kick()
 
 
