@@ -100,7 +100,7 @@ async def _asyncmy_text(connection: Any, sql: str) -> list[dict[str, Any]]:
             await cursor.execute(sql)
             more = True
             while more:
-                result = connection._result
+                result = cursor._result
                 results.append(
                     _shown(cursor.description, await cursor.fetchall(), cursor.rowcount, result.warning_count)
                 )

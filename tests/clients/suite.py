@@ -105,9 +105,10 @@ SESSIONS = (
             # Tenants, and the deletion of what is not there.
             text("SELECT TENANT_ID, TENANT_NAME FROM DBA_OB_TENANTS ORDER BY TENANT_ID", TENANTS),
             text("CREATE TENANT main", error(5156, "HY000", "tenant 'main' already exist")),
-            text("CREATE TENANT IF NOT EXISTS main", ok()),
+            text("CREATE TENANT IF NOT EXISTS main", ok(warnings=1)),
+            text("SHOW WARNINGS", rows(WARNED, ("Note", "5156", "tenant 'main' already exist"))),
             prepared("DROP TENANT nobody", error(5157, "HY000", "Unknown tenant 'nobody'")),
-            text("DROP TENANT IF EXISTS nobody", ok()),
+            text("DROP TENANT IF EXISTS nobody", ok(warnings=1)),
             text("ALTER SYSTEM DELETE BACKUPPIECE 7", NO_PIECE),
             prepared("ALTER SYSTEM CANCEL ALL BACKUP FORCE", ok()),
             # Comments before, between and behind the words.

@@ -178,7 +178,8 @@ def test_the_system_tenant_has_no_gate(gate: Gate, door: Door, engines: dict[str
         (["set autocommit = 0", "select * from gated"], False),
         (["set autocommit = 0", "insert into gated values (1, 'x')"], True),
         (["set autocommit = 0", "select writer()"], True),
-        (["set autocommit = 0", "select * from gated for update"], True),
+        # Without a row to lock, the engine leaves a transaction open or does not, as it likes.
+        (["insert into gated values (1, 'x')", "set autocommit = 0", "select * from gated for update"], True),
         (["set autocommit = 0", "insert into gated values (1, 'x')", "rollback", "select 1"], False),
         (["insert into gated values (1, 'x')", "begin", "select 1"], False),
         (["insert into gated values (1, 'x')", "select * from gated"], False),

@@ -35,8 +35,12 @@ def test_a_destination_is_tried_when_it_is_set(
     assert "the file system is mounted read-only" in _refusal(shared_service, f"file://{small_disk}")
     assert "write it as file:///absolute/path" in _refusal(shared_service, "s3://bucket")
     assert "with three slashes" in _refusal(shared_service, "file://relative")
-    assert "no parameters" in _refusal(shared_service, "file:///a?b=c")
-    assert "at most 2048 characters" in _refusal(shared_service, "file:///" + "x" * 2048)
+    assert "is shorter than 2048 bytes" in _refusal(shared_service, "file:///" + "x" * 2048)
+    assert "is shorter than 1024 bytes" in _refusal(shared_service, "file:///" + "x" * 1024)
+    assert shared_service.error("ALTER SYSTEM SET backup_dest = 'file:///a?b=c'") == (
+        1235,
+        "backup device is nfs, additional parameters are not supported",
+    )
     assert shared_service.run("SHOW PARAMETERS LIKE 'backup_dest'")[0]["value"] == ""
 
 
