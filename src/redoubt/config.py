@@ -54,10 +54,14 @@ class EngineSection(_Section):
 
 
 class ArchiveSection(_Section):
-    """`[archive]`: when a segment is sealed: `segment_size` in bytes of log, `segment_age` in seconds."""
+    """`[archive]`: when a segment is sealed: `segment_size` in bytes of log, `segment_age` in seconds.
+
+    `stop_patience`, in seconds: how long NOARCHIVELOG tries to archive the end of the log.
+    """
 
     segment_size: int = Field(default=4 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024)
     segment_age: float = Field(default=1.0, ge=0.05, le=60.0)
+    stop_patience: float = Field(default=20.0, ge=1.0, le=3600.0)
 
 
 class MetricsSection(_Section):

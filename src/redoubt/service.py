@@ -95,7 +95,15 @@ class Service:
         self._refuse_open_doors(present)
         config = self._config
         cluster = Cluster(config.cluster.name, config.cluster.id, self._home.identity())
-        archiving = Archiving(cluster, present, self._catalog, self._parameters, self._worker, self._chronicle)
+        archiving = Archiving(
+            cluster,
+            present,
+            self._catalog,
+            self._parameters,
+            self._worker,
+            self._chronicle,
+            config.archive.stop_patience,
+        )
         ends.push_async_callback(self._chronicle.write)
         ends.push_async_callback(archiving.close)
         ends.push_async_callback(self._background.stop)

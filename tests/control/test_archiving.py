@@ -68,7 +68,7 @@ def test_a_round_stopped_before_its_engine_answers_holds_nothing(stage: Stage) -
 
 def test_a_worker_that_does_not_stop_is_done_without(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """The round ends by itself, the worker is killed, the cause is on record."""
-    monkeypatch.setattr(module, "STOP_PATIENCE", 0.01)
+    stage.archiving._stop_patience = 0.01
     monkeypatch.setattr(module, "_WORKER_PATIENCE", 0.01)
 
     async def scene() -> None:
@@ -85,7 +85,7 @@ def test_a_worker_that_does_not_stop_is_done_without(stage: Stage, monkeypatch: 
 
 def test_a_round_that_stopped_in_time_is_not_forced(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker lives on."""
-    monkeypatch.setattr(module, "STOP_PATIENCE", 0.01)
+    stage.archiving._stop_patience = 0.01
     monkeypatch.setattr(module, "_WORKER_PATIENCE", 0.01)
 
     async def scene() -> None:
@@ -491,7 +491,7 @@ def test_a_flush_that_is_done_lets_a_commit_go(stage: Stage) -> None:
 
 def test_a_stop_is_not_forced_while_the_worker_freezes_the_round(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Merging a long round may take longer than any patience; what counts is that the worker tells something."""
-    monkeypatch.setattr(module, "STOP_PATIENCE", 10.0)
+    stage.archiving._stop_patience = 10.0
     monkeypatch.setattr(module, "_WORKER_PATIENCE", 5.0)
     loop = TimelessLoop()
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=loop.time))
@@ -515,7 +515,7 @@ def test_a_stop_is_not_forced_while_the_worker_freezes_the_round(stage: Stage, m
 
 def test_a_stop_of_the_last_service_is_forced_too(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody would end it if the destination hangs."""
-    monkeypatch.setattr(module, "STOP_PATIENCE", 0.01)
+    stage.archiving._stop_patience = 0.01
     monkeypatch.setattr(module, "_WORKER_PATIENCE", 0.01)
 
     async def scene() -> None:
@@ -618,7 +618,7 @@ def test_a_second_start_is_refused(stage: Stage) -> None:
 
 def test_a_forced_stop_is_for_those_that_have_not_stopped(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tenant that has keeps its comment."""
-    monkeypatch.setattr(module, "STOP_PATIENCE", 0.01)
+    stage.archiving._stop_patience = 0.01
     monkeypatch.setattr(module, "_WORKER_PATIENCE", 0.01)
     tenants = {1001: TenantRound(1001, RoundStatus.STOPPING), 1002: TenantRound(1002, RoundStatus.STOP, comment="mine")}
 

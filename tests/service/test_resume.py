@@ -55,7 +55,7 @@ def test_a_round_survives_kills_under_load(stopped_service: ServiceUnderTest) ->
     service.keep_engine_log()
     service.start()
     service.archive("optional compression= zstd_1.3.8")
-    kills = ["worker"] * 7 + ["service"] * 4 + ["engine"] * 2 + ["sys engine"] * 2
+    kills = ["worker"] * 4 + ["service"] * 2 + ["engine"] * 2 + ["sys engine"] * 1
     dice.shuffle(kills)
 
     with WriteLoad(service).running() as load:

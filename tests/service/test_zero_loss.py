@@ -59,7 +59,7 @@ def test_transfers_survive_kills_in_every_mode(stopped_service: ServiceUnderTest
     service.keep_engine_log()
     service.start()
     _archive_synchronously(service)
-    kills = ["worker"] * 5 + ["service"] * 3 + ["engine"] * 2
+    kills = ["worker"] * 3 + ["service"] * 2 + ["engine"] * 1
     dice.shuffle(kills)
     load = BankLoad(service)
     with load.running():

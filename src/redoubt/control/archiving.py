@@ -20,7 +20,7 @@ from redoubt.control.chronicle import Chronicle
 from redoubt.control.claims import check_new, claim, works
 from redoubt.control.cluster import Cluster, Tenant
 from redoubt.control.hearing import hear
-from redoubt.control.orders import STOP_PATIENCE, Orders
+from redoubt.control.orders import Orders
 from redoubt.control.parameters import Parameters
 from redoubt.control.round_book import RoundBook
 from redoubt.control.tenant_archive import TenantArchive
@@ -35,6 +35,8 @@ from redoubt.sql.errors import (
 )
 from redoubt.sql.log_archive_option import Compression
 
+STOP_PATIENCE = 20.0
+"""Seconds that a stop may take to archive the log's end, if nothing else is said; then it ends with what is durable."""
 _WORKER_PATIENCE = 10.0
 _HOLDING_NOTHING = frozenset({RoundStatus.STOP, RoundStatus.INTERRUPTED})
 """Statuses in which log is not held: a round that cannot go on must not fill the engine's disk."""
@@ -53,8 +55,10 @@ class Archiving:
         parameters: Parameters,
         worker: WorkerLink,
         chronicle: Chronicle,
+        stop_patience: float = STOP_PATIENCE,
     ) -> None:
         self._cluster = cluster
+        self._stop_patience = stop_patience
         self._chronicle = chronicle
         self._catalog = catalog
         self._parameters = parameters
@@ -62,7 +66,7 @@ class Archiving:
         self._book = RoundBook(catalog, chronicle)
         self._statement = self._book.statement
         self._archives = {tenant.tenant_id: self._archive_of(tenant) for tenant in tenants}
-        self._orders = Orders(cluster, catalog, worker, chronicle, lambda: self.round, self._statement)
+        self._orders = Orders(cluster, catalog, worker, chronicle, lambda: self.round, self._statement, stop_patience)
         self._desk = DestinationDesk()
         self._heard_at = 0.0
 
@@ -170,7 +174,7 @@ class Archiving:
     async def drop_tenant(self, tenant_id: int, *, force: bool) -> None:
         """A tenant is dropped: archive its log to the end, unless forced to end at once. Raises CatalogError."""
         archive = self._archives[tenant_id]
-        patience = 0.0 if force else STOP_PATIENCE
+        patience = 0.0 if force else self._stop_patience
         if self.round.status is not RoundStatus.STOP and tenant_id in self.round.tenants:
             archive.gone = asyncio.get_running_loop().create_future()
             self._orders.stop(archive, patience)
@@ -302,8 +306,8 @@ class Archiving:
     async def _force_stop(self, round_id: int) -> None:
         """End a stopping round whose worker does not: the medium may hang so that nothing comes back from it."""
         quiet = 0.0
-        while quiet < STOP_PATIENCE + _WORKER_PATIENCE:
-            await asyncio.sleep(STOP_PATIENCE + _WORKER_PATIENCE - quiet)
+        while quiet < (patience := self._stop_patience + _WORKER_PATIENCE):
+            await asyncio.sleep(patience - quiet)
             quiet = time.monotonic() - self._heard_at
         if self.round.round_id != round_id or self.round.status is not RoundStatus.STOPPING:
             return

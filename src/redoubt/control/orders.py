@@ -20,14 +20,15 @@ from redoubt.control.cluster import Cluster
 from redoubt.control.tenant_archive import TenantArchive
 from redoubt.model.rounds import Round, RoundStatus
 
-STOP_PATIENCE = 20.0
-"""Seconds that a stop may take to archive the log's end; then the round ends with what is durable."""
 _RETRY_PAUSE = 0.5
 _log = structlog.get_logger("redoubt.control.orders")
 
 
 class Orders:
-    """For the event loop. `present()` is the round as it is now; `statement` keeps statements from changing it."""
+    """For the event loop. `present()` is the round as it is now; `statement` keeps statements from changing it.
+
+    `stop_patience` are the seconds that a stop may take to archive the log's end.
+    """
 
     def __init__(
         self,
@@ -37,6 +38,7 @@ class Orders:
         chronicle: Chronicle,
         present: Callable[[], Round],
         statement: asyncio.Lock,
+        stop_patience: float,
     ) -> None:
         self._cluster = cluster
         self._catalog = catalog
@@ -44,6 +46,7 @@ class Orders:
         self._chronicle = chronicle
         self._present = present
         self._statement = statement
+        self._stop_patience = stop_patience
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -55,10 +58,16 @@ class Orders:
         """Have the worker look after a tenant's open pieces, as soon as the engine can say where to begin."""
         self.begin(self._tell(archive, self._present().round_id))
 
-    def stop(self, archive: TenantArchive, patience: float = STOP_PATIENCE) -> None:
+    def stop(self, archive: TenantArchive, patience: float | None = None) -> None:
         """Have a tenant's round stopped; who has not been told of it yet is told both, one after the other."""
         if archive.told:
-            self._worker.send(StopRound(archive.tenant.tenant_id, self._present().round_id, patience))
+            self._worker.send(
+                StopRound(
+                    archive.tenant.tenant_id,
+                    self._present().round_id,
+                    self._stop_patience if patience is None else patience,
+                )
+            )
 
     def switch(self, archive: TenantArchive) -> None:
         """Have a tenant's log go on in the round's last piece."""
