@@ -208,7 +208,7 @@ def test_an_engine_that_another_process_keeps_is_not_started_twice(base: BaseDir
 
 
 @pytest.mark.parametrize(
-    "content", ["", "nonsense", "999999999", str(os.getpid())], ids=["no", "words", "gone", "this"]
+    "content", ["", "nonsense", "999999999", str(os.getpid())], ids=["empty", "nonsense", "gone", "alive"]
 )
 def test_an_old_pid_file_is_in_nobodys_way(base: BaseDir, package: Path, content: str) -> None:
     """Of a process that is gone, or whose number another one has."""

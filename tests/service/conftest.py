@@ -22,6 +22,17 @@ def service(tmp_path: Path) -> Iterator[ServiceUnderTest]:
 
 
 @pytest.fixture
+def hasty_service(tmp_path: Path) -> Iterator[ServiceUnderTest]:
+    """A fresh service that does not wait for long for the end of a round."""
+    config = tmp_path / "hasty.toml"
+    config.write_text("[archive]\nstop_patience = 2.0\n")
+    fresh = ServiceUnderTest(tmp_path)
+    fresh.start("--config", str(config))
+    yield fresh
+    fresh.close()
+
+
+@pytest.fixture
 def stopped_service(tmp_path: Path) -> Iterator[ServiceUnderTest]:
     """A fresh service that has not been started yet."""
     fresh = ServiceUnderTest(tmp_path)

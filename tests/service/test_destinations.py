@@ -99,8 +99,9 @@ def _comment(service: ServiceUnderTest) -> str:
     return str(rows[0]["comment"]) if rows else ""
 
 
-def test_a_round_that_cannot_be_stored_still_stops(service: ServiceUnderTest, small_disk: Path) -> None:
+def test_a_round_that_cannot_be_stored_still_stops(hasty_service: ServiceUnderTest, small_disk: Path) -> None:
     """NOARCHIVELOG is bounded in time when the disk stays full; the round ends with what is durable, and says why."""
+    service = hasty_service
     service.keep_engine_log()
     service.backup = small_disk
     subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)

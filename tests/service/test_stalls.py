@@ -44,9 +44,10 @@ def test_an_answer_that_never_comes_is_named_and_waited_out(
 
 @pytest.mark.timeout(240)
 def test_statements_are_bounded_when_the_destination_is_silent(
-    service: ServiceUnderTest, stalling_disk: StallingDisk
+    hasty_service: ServiceUnderTest, stalling_disk: StallingDisk
 ) -> None:
     """NOARCHIVELOG ends the round without it, ARCHIVELOG says that nothing answers; afterwards all is well again."""
+    service = hasty_service
     service.keep_engine_log()
     service.backup = stalling_disk.path
     service.archive()

@@ -61,13 +61,8 @@ class Orders:
     def stop(self, archive: TenantArchive, patience: float | None = None) -> None:
         """Have a tenant's round stopped; who has not been told of it yet is told both, one after the other."""
         if archive.told:
-            self._worker.send(
-                StopRound(
-                    archive.tenant.tenant_id,
-                    self._present().round_id,
-                    self._stop_patience if patience is None else patience,
-                )
-            )
+            seconds = self._stop_patience if patience is None else patience
+            self._worker.send(StopRound(archive.tenant.tenant_id, self._present().round_id, seconds))
 
     def switch(self, archive: TenantArchive) -> None:
         """Have a tenant's log go on in the round's last piece."""
