@@ -4,8 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# Tests that start whole services have the machine for themselves: they measure times.
-WITH_SERVICES := tests/service tests/cli tests/clients
+# Services under load and kills have the machine for themselves: these tests measure times.
+ALONE := tests/service
 
 .PHONY: help demo install test test-tools lint types layers unit simulate bench fuzz clean
 
@@ -49,8 +49,8 @@ layers: $(VENV)/.installed-tests
 
 unit: $(VENV)/.installed-tests test-tools
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest --numprocesses 2 --dist loadfile $(addprefix --ignore=,$(WITH_SERVICES))
-	$(BIN)/coverage run -m pytest $(WITH_SERVICES)
+	$(BIN)/coverage run -m pytest --numprocesses 2 --dist loadfile --ignore $(ALONE)
+	$(BIN)/coverage run -m pytest $(ALONE)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
