@@ -29,10 +29,20 @@ def sys_engine() -> Iterator[Seekdb]:
 def session(sys_engine: Seekdb) -> Iterator[CatalogSession]:
     """A session on it, with nothing in the journal and the catalog."""
     session = CatalogSession(lambda: connect(sys_engine.base))
-    emptied = (tables.STATE_TABLE, tables.EVENT_TABLE, tables.HOLE_TABLE, tables.HISTORY_TABLE, tables.PIECE_TABLE)
+    emptied = (
+        tables.STATE_TABLE,
+        tables.EVENT_TABLE,
+        tables.HOLE_TABLE,
+        tables.HISTORY_TABLE,
+        tables.PIECE_TABLE,
+        tables.TENANT_TABLE,
+        tables.SET_TABLE,
+        tables.CLEAN_TABLE,
+    )
     with session.cursor() as cursor:
         for table in emptied:
             cursor.execute(f"DELETE FROM {table}")
+        cursor.execute(f"DELETE FROM {tables.STATUS_TABLE} WHERE tenant_id <> %s", (tables.SYS_TENANT_ID,))
     yield session
     session.close()
 

@@ -381,6 +381,25 @@ def test_a_tenant_that_breaks_while_it_leaves_breaks_no_round(stage: Stage) -> N
     assert stage.archiving.round.status is RoundStatus.DOING
 
 
+def test_a_tenant_that_has_stopped_is_dropped_at_once(stage: Stage) -> None:
+    """While the others are being stopped still: nothing more will be told of it, and the worker goes on."""
+
+    async def scene() -> None:
+        await doing(stage)
+        await stage.archiving.add_tenant(OTHER)
+        await stage.until(lambda: other(stage).told == {1})
+        await stage.archiving.stop()
+        stage.archiving.worker_says(RoundStopped(1002, 1, "", 1))
+        async with asyncio.timeout(5):
+            await stage.archiving.drop_tenant(1002, force=False)
+        await stage.archiving.close()
+
+    play(scene())
+
+    assert stage.worker.kills == 0
+    assert stage.archiving.round.status is RoundStatus.STOPPING
+
+
 def test_a_forced_drop_waits_for_nobody(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that does not even let go is ended; without a round there is nothing to wait for."""
     monkeypatch.setattr(module, "_WORKER_PATIENCE", 0.01)

@@ -12,7 +12,6 @@ from redoubt.catalog.session import CatalogSession
 from redoubt.model.pieces import PieceKey
 from redoubt.model.retention import BackupPiece, BackupSet, FileStatus
 
-_SYS_TENANT_ID = 1
 _PIECE = ("round_id", "backup_piece_id", "create_date", "tenant_id", "status", "file_status", "max_scn", "backup_dest")
 _SET = (
     *("bs_key", "tenant_id", "backup_type", "status", "file_status"),
@@ -62,7 +61,7 @@ def _piece(parts: list[dict[str, Any]]) -> BackupPiece:
         file_status=FileStatus(whole["file_status"]),
         max_scn=max(part["max_scn"] for part in parts),
         destination=whole["backup_dest"],
-        tenants=tuple(part["tenant_id"] for part in parts if part["tenant_id"] != _SYS_TENANT_ID),
+        tenants=tuple(part["tenant_id"] for part in parts if part["tenant_id"] != tables.SYS_TENANT_ID),
     )
 
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pymysql.cursors import Cursor
 
 INCARNATION = 1
-SYS_TENANT_ID = 1
 _COMPATIBLE = 1
 _COMMENT_LENGTH = 4000
 _OF_DELETION = "file_status"
@@ -67,7 +66,7 @@ class Catalog:
         """The present or last round, None in a catalog that is new."""
         with self._session.cursor() as cursor:
             rows = _rows(cursor, tables.STATUS_TABLE, tables.STATUS_COLUMNS)
-            whole = next((row for row in rows if row["tenant_id"] == SYS_TENANT_ID), None)
+            whole = next((row for row in rows if row["tenant_id"] == tables.SYS_TENANT_ID), None)
             if whole is None:
                 return None
             number = whole["log_archive_round"]
@@ -94,14 +93,20 @@ class Catalog:
         """
         cause = now.comment or next((part.comment for part in now.tenants.values() if part.comment), "")
         sums = TenantRound(
-            SYS_TENANT_ID, now.status, now.checkpoint_scn, now.input_bytes, now.output_bytes, cause, now.start_scn
+            tables.SYS_TENANT_ID,
+            now.status,
+            now.checkpoint_scn,
+            now.input_bytes,
+            now.output_bytes,
+            cause,
+            now.start_scn,
         )
         rows = [_status_row(now, part) for part in (sums, *now.tenants.values())]
         stopped = now.status is RoundStatus.STOP and now.round_id > 0
         known = before.pieces if before is not None and before.round_id == now.round_id else ()
         pieces = [row for piece in now.pieces if piece not in known for row in _piece_rows(now, piece)]
         with self._session.transaction() as cursor:
-            cursor.execute(f"DELETE FROM {tables.STATUS_TABLE} WHERE tenant_id <> %s", (SYS_TENANT_ID,))
+            cursor.execute(f"DELETE FROM {tables.STATUS_TABLE} WHERE tenant_id <> %s", (tables.SYS_TENANT_ID,))
             _replace(cursor, tables.STATUS_TABLE, tables.STATUS_COLUMNS, rows[:1] if stopped else rows)
             _replace(cursor, tables.PIECE_TABLE, tables.PIECE_COLUMNS, pieces)
             if stopped:
@@ -150,7 +155,7 @@ def _pieces(rows: list[dict[str, Any]]) -> tuple[Piece, ...]:
     """The pieces of a round from their rows, in order."""
     found = {}
     for row in sorted(rows, key=lambda row: (row["backup_piece_id"], row["tenant_id"])):
-        if row["tenant_id"] == SYS_TENANT_ID:
+        if row["tenant_id"] == tables.SYS_TENANT_ID:
             found[row["backup_piece_id"]] = Piece(
                 piece_id=row["backup_piece_id"],
                 create_date=row["create_date"],
@@ -193,7 +198,7 @@ def _status_row(now: Round, part: TenantRound) -> dict[str, Any]:
 def _piece_rows(now: Round, piece: Piece) -> list[dict[str, Any]]:
     """A row for the cluster, and one for each tenant."""
     whole = TenantPiece(
-        SYS_TENANT_ID, piece.start_scn, piece.status, piece.checkpoint_scn, piece.input_bytes, piece.output_bytes
+        tables.SYS_TENANT_ID, piece.start_scn, piece.status, piece.checkpoint_scn, piece.input_bytes, piece.output_bytes
     )
     return [_piece_row(now, piece, part) for part in (whole, *piece.tenants.values())]
 

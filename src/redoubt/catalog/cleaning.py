@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from pymysql.cursors import Cursor
 
 _INCARNATION = 1
-_SYS_TENANT_ID = 1
 _TEXT_LENGTH = 4000
 
 
@@ -65,7 +64,7 @@ class Cleaning:
             row = cursor.fetchone()
             last = row[0] if row and row[0] else 0
             job = CleanJob(last + 1, kind, parameter, now, comment=comment)
-            tenants = {_SYS_TENANT_ID}.union(*(piece.tenants for piece in pieces))
+            tenants = {tables.SYS_TENANT_ID}.union(*(piece.tenants for piece in pieces))
             cursor.executemany(
                 f"INSERT INTO {tables.CLEAN_TABLE} (job_id, tenant_id, incarnation, copy_id, start_time, end_time, "
                 "type, status, parameter, error_msg, comment) VALUES (%s, %s, %s, 0, %s, 0, %s, %s, %s, '', %s)",
@@ -96,7 +95,7 @@ class Cleaning:
             cursor.execute(
                 f"SELECT job_id, type, parameter, start_time, error_msg, comment FROM {tables.CLEAN_TABLE} "
                 "WHERE tenant_id = %s AND status = %s ORDER BY job_id DESC LIMIT 1",
-                (_SYS_TENANT_ID, str(CleanStatus.DOING)),
+                (tables.SYS_TENANT_ID, str(CleanStatus.DOING)),
             )
             row = cursor.fetchone()
         if row is None:
@@ -109,7 +108,7 @@ class Cleaning:
         with self._session.cursor() as cursor:
             cursor.execute(
                 f"SELECT MAX(end_time) FROM {tables.CLEAN_TABLE} WHERE tenant_id = %s AND type = %s AND status = %s",
-                (_SYS_TENANT_ID, str(kind), str(CleanStatus.STOP)),
+                (tables.SYS_TENANT_ID, str(kind), str(CleanStatus.STOP)),
             )
             row = cursor.fetchone()
             return row[0] if row and row[0] else 0

@@ -175,7 +175,7 @@ class Archiving:
         """A tenant is dropped: archive its log to the end, unless forced to end at once. Raises CatalogError."""
         archive = self._archives[tenant_id]
         patience = 0.0 if force else self._stop_patience
-        if self.round.status is not RoundStatus.STOP and tenant_id in self.round.tenants:
+        if self.round.open_pieces(tenant_id):
             archive.gone = asyncio.get_running_loop().create_future()
             self._orders.stop(archive, patience)
             try:

@@ -49,11 +49,6 @@ class Orders:
         self._stop_patience = stop_patience
         self._tasks: set[asyncio.Task[None]] = set()
 
-    @property
-    def pending(self) -> int:
-        """How many things are being done in the background."""
-        return len(self._tasks)
-
     def launch(self, archive: TenantArchive) -> None:
         """Have the worker look after a tenant's open pieces, as soon as the engine can say where to begin."""
         self.begin(self._tell(archive, self._present().round_id))

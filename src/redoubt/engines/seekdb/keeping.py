@@ -6,6 +6,7 @@ A keeper's `trouble` says at any time why its engine cannot be used; it is empty
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 
 import structlog
 
@@ -27,7 +28,7 @@ class OpenDoorError(AccountError):
     """Anybody who reaches the gateway could log in to the engine as root."""
 
 
-class Keeper:
+class Keeper(ABC):
     """For the event loop; what both kinds have in common. `is_exposed`: the gateway is reached from other machines."""
 
     def __init__(self, base: BaseDir, *, is_exposed: bool = False) -> None:
@@ -87,13 +88,13 @@ class Keeper:
     _pause = _WATCH_PAUSE
     _longest_pause = _LONGEST_PAUSE
 
+    @abstractmethod
     async def _reach(self) -> None:
         """Raises OSError, EngineStartError, AccountError."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _is_there(self) -> bool:
         """Whether the engine that was reached is there still."""
-        raise NotImplementedError
 
     def _complain(self, trouble: str) -> None:
         if trouble != self.trouble:  # once: it may last for days
