@@ -9,21 +9,16 @@ log and then the header as a trailer. `docs/FORMAT.md` has the bytes. Every byte
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import google_crc32c
 
 from redoubt.archive.codec import CodecError, codec_named
+from redoubt.archive.framing import FrameError, head_first, head_last, split_head_first, split_head_last
 from redoubt.archive.record import FORMAT, RecordError, dump_record, load_record
 from redoubt.model.log import LogPosition
 
-_MAGIC = b"REDOUBT\x01"
-_SKIPPABLE_MAGIC = 0x184D2A50
-_FRAME = struct.Struct("<II")  # magic and length of a skippable frame, as zstd and lz4 define it
-_HEAD = struct.Struct("<8sII")  # our magic, length and CRC-32C of the header text
 _NAME = re.compile(r"(?P<start>[0-9]{20})-(?P<end>[0-9]{20})(?P<merged>\.merged)?(?P<suffix>\.zst|\.lz4|\.redo)\Z")
 
 
@@ -93,10 +88,7 @@ def encode_segment(header: SegmentHeader, log: bytes) -> bytes:
 def assemble_segment(header: SegmentHeader, stored: bytes) -> bytes:
     """The object for log that is encoded already; `stored_crc` is filled in here, `log_crc` must be right."""
     text = dump_record(replace(header, stored_crc=google_crc32c.value(stored)))
-    head = _HEAD.pack(_MAGIC, len(text), google_crc32c.value(text))
-    if header.codec == "none":
-        return b"".join((stored, text, head))
-    return b"".join((_FRAME.pack(_SKIPPABLE_MAGIC, _HEAD.size + len(text)), head, text, stored))
+    return head_last(text, stored) if header.codec == "none" else head_first(text, stored)
 
 
 def decode_header(name: SegmentName, data: bytes) -> SegmentHeader:
@@ -140,25 +132,12 @@ def decode_segment(name: SegmentName, data: bytes) -> tuple[SegmentHeader, bytes
 
 def _split(name: SegmentName, data: bytes) -> tuple[SegmentHeader, bytes]:
     """The parsed header and the bytes that hold the log."""
-    if name.suffix == ".redo":
-        head_at = len(data) - _HEAD.size
-        length = _head_length(data, head_at)
-        text_at = head_at - length
-        text, stored = data[max(text_at, 0) : head_at], data[: max(text_at, 0)]
-    else:
-        magic, frame_length = _unpack(_FRAME, data, 0)
-        length = _head_length(data, _FRAME.size)
-        if magic != _SKIPPABLE_MAGIC or frame_length != _HEAD.size + length:
-            raise SegmentError("the header frame is damaged")
-        text_at = _FRAME.size + _HEAD.size
-        text, stored = data[text_at : text_at + length], data[text_at + length :]
-        head_at = _FRAME.size
-    _, _, crc = _unpack(_HEAD, data, head_at)
-    if len(text) != length or google_crc32c.value(text) != crc:
-        raise SegmentError("the header's checksum does not match")
     try:
+        text, stored = split_head_last(data) if name.suffix == ".redo" else split_head_first(data)
         header = load_record(SegmentHeader, text)
         codec = codec_named(header.codec)
+    except FrameError as error:
+        raise SegmentError(str(error)) from error
     except (RecordError, CodecError) as error:
         raise SegmentError(f"its header is not to be read: {error}") from error
     if (header.start_lsn, header.end_lsn) != (name.start_lsn, name.end_lsn):
@@ -166,16 +145,3 @@ def _split(name: SegmentName, data: bytes) -> tuple[SegmentHeader, bytes]:
     if codec.suffix != name.suffix:
         raise SegmentError(f"its header says that it is {header.codec}")
     return header, stored
-
-
-def _head_length(data: bytes, at: int) -> int:
-    magic, length, _ = _unpack(_HEAD, data, at)
-    if magic != _MAGIC:
-        raise SegmentError("it does not bear the mark of a segment")
-    return int(length)
-
-
-def _unpack(layout: struct.Struct, data: bytes, at: int) -> tuple[Any, ...]:
-    if not 0 <= at <= len(data) - layout.size:
-        raise SegmentError(f"{len(data)} bytes are too few")
-    return layout.unpack_from(data, at)

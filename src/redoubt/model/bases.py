@@ -1,0 +1,167 @@
+"""Data backups: their keys, where in the log they stand, and the seams through which an engine gives and takes them.
+
+A base is a copy of an engine's files as a loss of power would have left them at one instant, without its log. The log
+is taken from the archive: it is laid over the base from `Base.start_lsn` on, at least to `Base.snapshot_lsn`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from redoubt.model.log import LogPosition
+
+_KEY = re.compile(r"backup_set_(?P<set>[1-9][0-9]*)_full_(?P<date>[0-9]{8})\Z", re.ASCII)
+
+
+@dataclass(frozen=True, order=True)
+class SetKey:
+    """Which data backup; `create_date` is the local day on which it began, as the number YYYYMMDD."""
+
+    set_id: int
+    create_date: int
+
+    def __str__(self) -> str:
+        """The folder's name, OceanBase's."""
+        return f"backup_set_{self.set_id}_full_{self.create_date}"
+
+    @classmethod
+    def parse(cls, name: str) -> SetKey | None:
+        """The key of a folder's name, None if it is not one."""
+        match = _KEY.match(name)
+        return None if match is None else cls(int(match["set"]), int(match["date"]))
+
+
+@dataclass(frozen=True)
+class Base:
+    """A data backup of one tenant that is complete. LSNs in bytes, SCNs in ns since the epoch.
+
+    Restoring begins with it for every moment from `snapshot_scn` on; the log is needed from `start_lsn` on. `source` is
+    the engine whose log goes with it.
+    """
+
+    key: SetKey
+    source: str
+    start_lsn: int
+    snapshot_lsn: int
+    snapshot_scn: int
+
+
+@dataclass(frozen=True)
+class BaseFile:
+    """A file of a base, by its path relative to the engine's directory; `size` in bytes, holes included.
+
+    `changed_at` (ns since the epoch) and `node` tell one state of a file from another: see `BaseSource.files`.
+    """
+
+    path: str
+    size: int
+    mode: int
+    changed_at: int
+    node: int
+
+
+class PauseOverError(Exception):
+    """The engine's process could not be kept stopped, or was not stopped in time: nothing read since can be relied on."""
+
+
+class Pause(Protocol):
+    """The time for which an engine's process stands still."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it has stood still, until now or in all."""
+        ...
+
+    def check(self) -> None:
+        """Raise PauseOverError if it has stood still for as long as it may, or does not any more."""
+        ...
+
+
+class BaseSource(Protocol):
+    """An engine whose files can be copied while it runs. Methods block."""
+
+    def source_id(self) -> str:
+        """See `Engine`."""
+        ...
+
+    def version(self) -> str:
+        """The engine's kind and version, for whoever wants to start the copy."""
+        ...
+
+    def checkpoint(self) -> LogPosition:
+        """The place from which the engine would replay its log if it were to recover now. Raises OSError."""
+        ...
+
+    def end_of_log(self) -> LogPosition:
+        """LSN and SCN up to which it has finished writing. Raises OSError."""
+        ...
+
+    def files(self) -> list[BaseFile]:
+        """The files that make a base now, in order of their paths; of the log, what must be there beside its bytes.
+
+        A file whose `changed_at`, `node` and `size` are as they were has the same content, if at that time
+        `changed_at` was `settling` seconds ago.
+        """
+        ...
+
+    @property
+    def settling(self) -> float:
+        """Seconds after which a write that was begun has certainly ended."""
+        ...
+
+    def open(self, path: str) -> int:
+        """A descriptor to read one of the files. Raises FileNotFoundError if it is gone."""
+        ...
+
+    def pause(self, limit: float) -> AbstractContextManager[Pause]:
+        """Have the engine's process stand still, for `limit` seconds at most.
+
+        It goes on when the context is left, when the time is over, and when this process dies, however that happens.
+        Entering it raises PauseOverError where the process cannot be stopped.
+        """
+        ...
+
+    def clone(self) -> AbstractContextManager[Path | None]:
+        """A directory with instant copies of the files, to be taken in a pause; None where the disk has none to give."""
+        ...
+
+
+class LogLayer(Protocol):
+    """Writes log into a directory that an engine is to open."""
+
+    def lay(self, lsn: int, log: bytes, scn_before: int) -> int:
+        """Write whole groups of verified log that begin at `lsn`; the SCN of the last one.
+
+        `scn_before` is the SCN of the last group before, 0 if unknown. Writing the same again does no harm.
+        """
+        ...
+
+    def sync(self) -> None:
+        """Make what was laid survive a loss of power."""
+        ...
+
+    def finish(self, end: LogPosition) -> None:
+        """The log ends there: nothing that lies behind it stays. Durable when this returns."""
+        ...
+
+
+class LogCutter(Protocol):
+    """Finds places in an engine's log. Pure."""
+
+    def cut(self, log: bytes, start: LogPosition, scn: int) -> LogPosition:
+        """The place behind the last group in `log` whose SCN is at most `scn`; every group before it is verified.
+
+        `log` begins at `start`; `start` itself if no group is that old. Raises LogDamagedError.
+        """
+        ...
+
+
+Progress = Callable[[int, int], None]
+"""Called with the bytes that are done and the bytes that there are, as far as that is known."""
+
+Chunks = Iterator[bytes]
