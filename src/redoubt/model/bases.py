@@ -55,18 +55,20 @@ class Base:
 class BaseFile:
     """A file of a base, by its path relative to the engine's directory; `size` in bytes, holes included.
 
-    `changed_at` (ns since the epoch) and `node` tell one state of a file from another: see `BaseSource.files`.
+    Of its content only the first `content` bytes matter; what lies behind them is zero in the base. `changed_at` (ns
+    since the epoch) and `node` tell one state of a file from another: see `BaseSource.files`.
     """
 
     path: str
     size: int
+    content: int
     mode: int
     changed_at: int
     node: int
 
 
 class PauseOverError(Exception):
-    """The engine's process could not be kept stopped, or was not stopped in time: nothing read since can be relied on."""
+    """The engine's process was not stopped, or not for long enough: nothing read meanwhile can be relied on."""
 
 
 class Pause(Protocol):
@@ -94,7 +96,7 @@ class BaseSource(Protocol):
         ...
 
     def checkpoint(self) -> LogPosition:
-        """The place from which the engine would replay its log if it were to recover now. Raises OSError."""
+        """The place from which its log must be there for it to recover from what its files hold now. Raises OSError."""
         ...
 
     def end_of_log(self) -> LogPosition:
@@ -107,6 +109,10 @@ class BaseSource(Protocol):
         A file whose `changed_at`, `node` and `size` are as they were has the same content, if at that time
         `changed_at` was `settling` seconds ago.
         """
+        ...
+
+    def files_in(self, clone: Path) -> list[BaseFile]:
+        """The files of a clone, as `files`."""
         ...
 
     @property
@@ -127,15 +133,15 @@ class BaseSource(Protocol):
         ...
 
     def clone(self) -> AbstractContextManager[Path | None]:
-        """A directory with instant copies of the files, to be taken in a pause; None where the disk has none to give."""
+        """A directory with instant copies of the files, taken on entering, in a pause; None where the disk has none."""
         ...
 
 
 class LogLayer(Protocol):
     """Writes log into a directory that an engine is to open."""
 
-    def lay(self, lsn: int, log: bytes, scn_before: int) -> int:
-        """Write whole groups of verified log that begin at `lsn`; the SCN of the last one.
+    def lay(self, lsn: int, log: bytes, scn_before: int) -> None:
+        """Write whole groups of verified log that begin at `lsn`.
 
         `scn_before` is the SCN of the last group before, 0 if unknown. Writing the same again does no harm.
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import uuid
 from contextlib import suppress
+from typing import Any
 
 from redoubt.engines.seekdb.account import NAME
 from redoubt.engines.seekdb.files import BaseDir, block_of, kept_line
@@ -29,12 +30,12 @@ class SeekdbEngine:
 
     def start_point(self) -> LogPosition:
         """See `Engine`."""
-        checkpoint = self._ask("SELECT checkpoint_lsn FROM oceanbase.__all_virtual_ls_info")
-        return LogPosition(block_of(checkpoint) * BLOCK_LOG_SIZE)
+        (checkpoint,) = self.ask("SELECT checkpoint_lsn FROM oceanbase.__all_virtual_ls_info")
+        return LogPosition(block_of(int(checkpoint)) * BLOCK_LOG_SIZE)
 
     def end_of_log(self) -> int:
         """See `Engine`."""
-        return self._ask("SELECT END_LSN FROM oceanbase.V$OB_LOG_STAT")
+        return int(self.ask("SELECT END_LSN FROM oceanbase.V$OB_LOG_STAT")[0])
 
     def reader(self) -> SeekdbLogReader:
         """See `Engine`."""
@@ -71,7 +72,7 @@ class SeekdbEngine:
 
     def close_writes(self) -> None:
         """See `Engine`. What `read_only` was is kept in a file first, so that it can be put right after a crash."""
-        kept_line(self.base.read_only_before, lambda: str(self._ask("SELECT @@global.read_only")))
+        kept_line(self.base.read_only_before, lambda: str(self.ask("SELECT @@global.read_only")[0]))
         self._session.run("SET GLOBAL read_only = 1")
 
     def open_writes(self) -> None:
@@ -100,8 +101,9 @@ class SeekdbEngine:
         """Let the connection to the engine go."""
         self._session.close()
 
-    def _ask(self, sql: str) -> int:
+    def ask(self, sql: str) -> tuple[Any, ...]:
+        """The first row of a query. Raises ConnectionError while the engine does not answer, or has none yet."""
         rows = self._session.run(sql)
         if not rows:
             raise ConnectionError(f"the engine in {self.base.path} is not ready yet")
-        return int(rows[0][0])
+        return rows[0]

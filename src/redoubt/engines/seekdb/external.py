@@ -16,6 +16,7 @@ import structlog
 from redoubt.engines.seekdb.account import NAME, ensure_account
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import MAX_SOCKET_PATH, BaseDir, block_ids
+from redoubt.engines.seekdb.pausing import resume_stopped
 
 _SCHEME = "seekdb://"
 _log = structlog.get_logger("redoubt.engines.external")
@@ -65,6 +66,7 @@ def check(base: BaseDir, home: Path) -> None:
 def enter(base: BaseDir) -> None:
     """Have the service's account on the engine. Raises OSError while it does not answer, AccountError."""
     base.ours.mkdir(mode=0o700, exist_ok=True)
+    resume_stopped(base)
     try:
         ensure_account(base)
     except OSError as error:

@@ -67,6 +67,11 @@ class BaseDir:
         return self.ours / "read_only_before"
 
     @property
+    def pausing(self) -> Path:
+        """The mark that the engine's process is, or was left, stopped by us."""
+        return self.ours / "pausing"
+
+    @property
     def output(self) -> Path:
         """What the engine's process prints."""
         return self.ours / "engine.out"

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from redoubt.engines.seekdb.files import MAX_SOCKET_PATH, BaseDir
+from redoubt.engines.seekdb.pausing import pid_of, resume_stopped
 
 _POLL = 0.05
 _OUTPUT_SHOWN = 2000
@@ -129,11 +130,12 @@ class Instance:
 
     def _take_lock(self, deadline: float) -> None:
         """Hold the lock with no engine running under it: one that is ending would neither serve nor make room."""
+        resume_stopped(self._base)
         while True:
             self._lock = os.open(self._base.clients, os.O_RDWR | os.O_CREAT, 0o600)
             with suppress(BlockingIOError):
                 fcntl.flock(self._lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                if not _runs_in(self._base):
+                if pid_of(self._base) is None:
                     return
             self._drop_lock()
             if time.monotonic() > deadline:
@@ -144,12 +146,3 @@ class Instance:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
-
-
-def _runs_in(base: BaseDir) -> bool:
-    """Whether the process that the engine's pid file names is alive and works in that directory."""
-    try:
-        pid = int(base.pid.read_text())
-        return Path(f"/proc/{pid}/cwd").samefile(base.path)
-    except (OSError, ValueError):
-        return False

@@ -32,6 +32,7 @@ _GROUP_VERSION = 3
 _ENTRY_MAGIC = 0x4C48
 _INFO_MAGIC = 0x4942
 _PADDING_FLAG = 1 << 62
+_NO_MAX_SCN = 2**64 - 1
 _CHECKSUM_BITS = 0xFFFF
 _PADDING_COVERED = 16
 
@@ -177,3 +178,9 @@ def parse_block_info(data: bytes) -> BlockInfo | None:
     if min_lsn != block_id * BLOCK_LOG_SIZE:
         raise BadLogError(f"block {block_id} says that it begins at LSN {min_lsn}")
     return BlockInfo(block_id, min_scn)
+
+
+def block_info(block_id: int, min_scn: int) -> bytes:
+    """The info of a block that the engine writes to; what `parse_block_info` reads."""
+    fields = (_INFO_MAGIC, 1, 0, block_id * BLOCK_LOG_SIZE, min_scn, _NO_MAX_SCN, block_id)
+    return _INFO.pack(*fields, crc(_INFO_LE.pack(*fields)))

@@ -1,0 +1,75 @@
+"""Where a data backup lies in a destination, and the object that claims it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from redoubt.archive.layout import ClusterPath
+from redoubt.archive.record import FORMAT
+from redoubt.model.bases import SetKey
+
+
+@dataclass(frozen=True)
+class SetPath:
+    """`<tenant_id>/data/backup_set_<id>_full_<date>`: claim, parts and manifest of one tenant's data backup."""
+
+    folder: str
+
+    @property
+    def info(self) -> str:
+        """Name of the object that claims the set."""
+        return f"{self.folder}/backup_set_info"
+
+    @property
+    def lock(self) -> str:
+        """Name of the lock that whoever writes into the folder holds."""
+        return f"{self.folder}/writer"
+
+    @property
+    def manifest(self) -> str:
+        """Name of the object that lists a set that is complete."""
+        return f"{self.folder}/single_backup_set_info"
+
+    @property
+    def deletion(self) -> str:
+        """Name of the object that says who deleted the set, and when."""
+        return f"{self.folder}/deletion"
+
+    def part(self, number: int) -> str:
+        """Name of a part's object."""
+        return f"{self.folder}/{part_name(number)}"
+
+
+def part_name(number: int) -> str:
+    """The name, such that names sort as numbers do."""
+    return f"part_{number:08d}.zst"
+
+
+def data_folder(cluster: ClusterPath, tenant_id: int) -> str:
+    """The folder of one tenant's data backups."""
+    return f"{cluster}/{tenant_id}/data"
+
+
+def set_path(cluster: ClusterPath, tenant_id: int, key: SetKey) -> SetPath:
+    """The folder of one data backup of one tenant."""
+    return SetPath(f"{data_folder(cluster, tenant_id)}/{key}")
+
+
+@dataclass(frozen=True)
+class SetInfo:
+    """`backup_set_info`: claims a data backup for one cluster and one engine. `began_at` in ns since the epoch.
+
+    `rolled_from` is the set from which it was made on the backup side, 0 if it was taken from the engine itself.
+    """
+
+    identity: str
+    cluster: str
+    cluster_id: int
+    tenant_id: int
+    tenant: str
+    source: str
+    set_id: int
+    create_date: int
+    began_at: int
+    rolled_from: int = 0
+    format: int = FORMAT
