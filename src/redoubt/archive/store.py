@@ -14,7 +14,7 @@ from typing import TypeVar
 from redoubt.archive.layout import ClusterPath, PiecePath, RoundInfo
 from redoubt.archive.listing import HoleError, Listing, arrange
 from redoubt.archive.record import Record, RecordError, dump_record, load_record
-from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_segment
+from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_header, decode_segment
 from redoubt.model.log import LogPosition
 from redoubt.model.pieces import PieceKey
 from redoubt.model.seams import Destination, ObjectExistsError, ObjectMissingError
@@ -121,6 +121,13 @@ class PieceStore:
         """Header and log of a segment, every check made. Raises ArchiveError."""
         try:
             return decode_segment(name, self.get(name))
+        except SegmentError as error:
+            raise ArchiveError(f"{self.path.segment(name)} is damaged: {error}") from error
+
+    def header(self, name: SegmentName) -> SegmentHeader:
+        """What a segment says of itself; its log is not looked at. Raises ArchiveError, ObjectMissingError."""
+        try:
+            return decode_header(name, self.get(name))
         except SegmentError as error:
             raise ArchiveError(f"{self.path.segment(name)} is damaged: {error}") from error
 

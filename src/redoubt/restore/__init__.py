@@ -1,0 +1,1 @@
+"""The way back: from a destination to a directory that an engine opens."""
