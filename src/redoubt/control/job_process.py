@@ -1,0 +1,47 @@
+"""A job in a process of its own, from the event loop: the service itself neither compresses nor lays log."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+
+from redoubt.jobs.messages import Failed, Message, Outcome, Progress, Request, from_line, to_line
+
+_log = structlog.get_logger("redoubt.control.job")
+
+
+async def run_job(request: Request, progress: Callable[[int, int], None]) -> Outcome:
+    """Carry out a request; `progress` is told of bytes done and bytes in all. Cancelling the task ends the job at once.
+
+    What goes wrong in the job, its process being killed included, is the outcome `Failed`.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "redoubt.job"), stdin=PIPE, stdout=PIPE, start_new_session=True
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    _log.info("job begins", job=type(request).__name__, pid=process.pid)
+    outcome: Message | None = None
+    try:
+        process.stdin.write(to_line(request))
+        with suppress(ConnectionError):  # it has just been killed: its status says so
+            await process.stdin.drain()
+        async for line in process.stdout:
+            message = from_line(line)
+            if isinstance(message, Progress):
+                progress(message.done, message.total)
+            else:
+                outcome = message
+        status = await process.wait()
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+    if isinstance(outcome, Outcome):
+        return outcome
+    return Failed(f"the job's process ended with status {status}")

@@ -1,0 +1,143 @@
+"""A job's process: reads one request on standard input, carries it out, and tells how it goes on standard output.
+
+Composition root of the jobs, as `service.py` is of the service. It ends when its standard input does: then whoever
+asked is gone, or does not want it any more.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from redoubt.archive.layout import ClusterPath
+from redoubt.archive.set_layout import SetInfo, set_path
+from redoubt.archive.set_store import SetStore
+from redoubt.archive.store import ArchiveError
+from redoubt.backup.taking import BackupFailedError, Taking, Terms
+from redoubt.destinations.uri import UriError, open_destination
+from redoubt.engines.seekdb.base_source import SeekdbBaseSource
+from redoubt.engines.seekdb.engine import SeekdbEngine
+from redoubt.engines.seekdb.files import BaseDir
+from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
+from redoubt.jobs.messages import (
+    BaseTaken,
+    Failed,
+    Message,
+    Outcome,
+    Progress,
+    RestoreTenant,
+    TakeBase,
+    TenantRestored,
+    from_line,
+    to_line,
+)
+from redoubt.model.bases import SetKey
+from redoubt.model.recovery import NotRecoverableError
+from redoubt.model.seams import DestinationError
+from redoubt.restore.planning import UnknownTenantError, find_tenant, make_plan
+from redoubt.restore.restoring import Restoration, RestoreError
+
+_TELL_EVERY = 0.25
+_FAILURES = (
+    ArchiveError,
+    BackupFailedError,
+    DestinationError,
+    NotRecoverableError,
+    OSError,
+    RestoreError,
+    UnknownTenantError,
+    UriError,
+)
+
+
+class Job:
+    """One request, carried out in this process."""
+
+    def __init__(self, reports: BinaryIO) -> None:
+        self._reports = reports
+        self._told_at = 0.0
+
+    def run(self, request: Message) -> Outcome:
+        """Do it, whatever comes of it."""
+        try:
+            match request:
+                case TakeBase():
+                    return self._take_base(request)
+                case RestoreTenant():
+                    return self._restore(request)
+                case _:
+                    return Failed(f"{type(request).__name__} is no request")
+        except _FAILURES as error:
+            return Failed(str(error))
+
+    def tell(self, message: Message) -> None:
+        """Report."""
+        self._reports.write(to_line(message))
+
+    def _take_base(self, request: TakeBase) -> BaseTaken:
+        source = SeekdbBaseSource(SeekdbEngine(BaseDir(Path(request.base_dir))))
+        info = SetInfo(
+            identity=request.identity,
+            cluster=request.cluster,
+            cluster_id=request.cluster_id,
+            tenant_id=request.tenant_id,
+            tenant=request.tenant,
+            source=source.source_id(),
+            set_id=request.set_id,
+            create_date=request.create_date,
+            began_at=request.began_at,
+        )
+        key = SetKey(request.set_id, request.create_date)
+        path = set_path(ClusterPath(request.cluster, request.cluster_id), request.tenant_id, key)
+        destination = open_destination(request.destination)
+        lock = destination.lock(path.lock, f"pid {os.getpid()} on {socket.gethostname()}")
+        try:
+            store = SetStore(destination, path)
+            taking = Taking(source, store, info, Terms(request.pause_limit), self._progress, time.sleep)
+            summary = taking.run().summary
+        finally:
+            lock.release()
+        fields = BaseTaken.__dataclass_fields__
+        return BaseTaken(**{name: getattr(summary, name) for name in fields})
+
+    def _restore(self, request: RestoreTenant) -> TenantRestored:
+        destination = open_destination(request.destination)
+        tenant = find_tenant(destination, request.tenant, request.cluster, request.cluster_id)
+        plan = make_plan(destination, tenant, request.scn, SeekdbLogCutter())
+        directory = Path(request.directory)
+        layer: Callable[[int], SeekdbLogLayer] = lambda lsn: SeekdbLogLayer(BaseDir(directory), lsn)  # noqa: E731
+        done = Restoration(plan, directory, layer, SeekdbLogCutter(), self._progress).run()
+        return TenantRestored(done.source, done.set_id, done.end_lsn, done.end_scn)
+
+    def _progress(self, done: int, total: int) -> None:
+        if done == total or time.monotonic() - self._told_at >= _TELL_EVERY:
+            self._told_at = time.monotonic()
+            self.tell(Progress(done, total))
+
+
+def main() -> None:
+    """`python -m redoubt.job`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the service
+    job = Job(os.fdopen(sys.stdout.fileno(), "wb", buffering=0, closefd=False))
+    request = from_line(sys.stdin.buffer.readline())
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    job.tell(job.run(request))
+    os._exit(0)
+
+
+def _end_with_input() -> None:
+    """End at once when nobody wants the job any more: an engine that stands still is let go by its guard."""
+    while sys.stdin.buffer.readline():
+        pass
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

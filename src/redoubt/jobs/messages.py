@@ -1,0 +1,96 @@
+"""What a job is asked, and what it tells: one JSON object a line. A request down, reports up, an outcome last."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, get_args
+
+
+@dataclass(frozen=True)
+class TakeBase:
+    """Request: take a data backup of one tenant. `pause_limit` in seconds; `began_at` in ns since the epoch."""
+
+    tenant_id: int
+    tenant: str
+    base_dir: str
+    destination: str
+    cluster: str
+    cluster_id: int
+    identity: str
+    set_id: int
+    create_date: int
+    began_at: int
+    pause_limit: float
+
+
+@dataclass(frozen=True)
+class RestoreTenant:
+    """Request: restore a tenant to `scn` (ns since the epoch; None: to the newest moment) into a directory.
+
+    `tenant` is a name or an id; `cluster` and `cluster_id` are needed where several have archived there.
+    """
+
+    destination: str
+    tenant: str
+    directory: str
+    scn: int | None
+    cluster: str | None = None
+    cluster_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Report: so many bytes of so many are done."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class BaseTaken:
+    """Outcome: the data backup is complete. Fields as in its manifest (`archive.set_manifest.SetSummary`)."""
+
+    start_lsn: int
+    start_scn: int
+    snapshot_lsn: int
+    snapshot_scn: int
+    pause_us: int
+    passes: int
+    method: str
+    input_bytes: int
+    output_bytes: int
+
+
+@dataclass(frozen=True)
+class TenantRestored:
+    """Outcome: the directory is ready for its engine, made of that set and of that engine's log up to `end_scn`."""
+
+    source: str
+    set_id: int
+    end_lsn: int
+    end_scn: int
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Outcome: it could not be done, because of `text`."""
+
+    text: str
+
+
+Request = TakeBase | RestoreTenant
+Outcome = BaseTaken | TenantRestored | Failed
+Message = Request | Progress | Outcome
+_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in (*get_args(Request), Progress, *get_args(Outcome))}
+
+
+def to_line(message: Message) -> bytes:
+    """The message as a line, line end included."""
+    return json.dumps({"kind": type(message).__name__} | asdict(message)).encode() + b"\n"
+
+
+def from_line(line: bytes) -> Message:
+    """The message on a line."""
+    fields: dict[str, Any] = json.loads(line)
+    return _KINDS[fields.pop("kind")](**fields)
