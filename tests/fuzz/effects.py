@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from redoubt.sql.effects import Effect, effect_of
 from redoubt.sql.parser import parse, split
-from redoubt.sql.statements import ShowParameters, ShowTenants
+from redoubt.sql.statements import ShowParameters, ShowRestorePreview, ShowTenants
 from redoubt.sql.tokens import Kind, fold, tokens
 
 from .target import Target
@@ -63,7 +63,7 @@ def check_effect(data: bytes) -> str:
 def _check_statement(piece: str, effect: Effect) -> None:
     """What one statement of a text shows plainly, the whole text's effect takes into account."""
     first = fold(next(tokens(piece)).raw)
-    if not isinstance(parse(piece), ShowParameters | ShowTenants | None):
+    if not isinstance(parse(piece), ShowParameters | ShowTenants | ShowRestorePreview | None):
         assert effect is Effect.WRITE
     if _is_dml(first):
         assert effect >= Effect.DML

@@ -44,6 +44,11 @@ STATEMENTS = (
     ),
     "drop tenant if exists 't' force;",
     "show tenants like 't%'",
+    "alter system restore t from `s` at 'file:///a;b' until '2026-11-23' with 'pool_list=p&locality=x' preview;",
+    "alter system restore `a`.b, c for t from s until 'u' with 'o'",
+    "alter system add restore source 'file:///a;b';",
+    "alter system clear restore source",
+    "show restore preview;",
 )
 OTHERS = (
     "select 1; select ';' -- ;\n; # ;\n; /* ; */ ; `;`; \"';\"",

@@ -7,6 +7,7 @@ import re
 from hypothesis import strategies as st
 
 from redoubt.sql.statements import (
+    AddRestoreSource,
     ArchiveLog,
     Assignment,
     BackupDatabase,
@@ -15,6 +16,7 @@ from redoubt.sql.statements import (
     CancelBackup,
     CancelDeleteBackup,
     CancelValidate,
+    ClearRestoreSource,
     CreateTenant,
     DeleteBackup,
     DeleteExpiredBackup,
@@ -22,10 +24,13 @@ from redoubt.sql.statements import (
     DropTenant,
     MinorFreeze,
     NoArchiveLog,
+    RestoreTables,
+    RestoreTenant,
     ResumeBackup,
     SecondBackup,
     SetParameters,
     ShowParameters,
+    ShowRestorePreview,
     ShowTenants,
     Statement,
     SuspendBackup,
@@ -176,6 +181,8 @@ FIXED: dict[str, Statement] = {
     "alter system cancel backup backuppiece": SecondBackup("CANCEL BACKUP BACKUPPIECE"),
     "alter system start backup archivelog": SecondBackup("START BACKUP ARCHIVELOG"),
     "alter system stop backup archivelog": SecondBackup("STOP BACKUP ARCHIVELOG"),
+    "alter system clear restore source": ClearRestoreSource(),
+    "show restore preview": ShowRestorePreview(),
     "show tenants": ShowTenants(),
 }
 """Statements that have nothing but words, each with one gap between them."""
@@ -253,8 +260,44 @@ def tenants(draw: st.DrawFn) -> Written:
     return written, DropTenant(tenant, if_exists, force)
 
 
+BARE_OR_BACKTICKED = st.sampled_from(["{}", "`{}`"])
+
+
+@st.composite
+def restores(draw: st.DrawFn) -> Written:
+    """RESTORE of a tenant or of tables, and ADD RESTORE SOURCE."""
+    form = draw(st.sampled_from(["tenant", "tables", "source"]))
+    if form == "source":
+        uri = draw(TEXTS)
+        return draw(keywords("alter system add restore source")) + draw(PADDING) + draw(string(uri)), AddRestoreSource(
+            uri
+        )
+    tenant, source = draw(PLAIN_NAMES), draw(PLAIN_NAMES)
+    at, until, options = draw(st.none() | TEXTS), draw(TEXTS), draw(TEXTS)
+    tables = draw(st.lists(st.tuples(st.just("") | PLAIN_NAMES, PLAIN_NAMES), min_size=1, max_size=3))
+
+    def bare(value: str) -> str:
+        return draw(BARE_OR_BACKTICKED).format(value)
+
+    words = [draw(keywords("alter system restore"))]
+    if form == "tables":
+        dot, comma = (f"{draw(PADDING)}{sign}{draw(PADDING)}" for sign in ".,")
+        listed = [bare(database) + dot + bare(table) if database else bare(table) for database, table in tables]
+        words += [comma.join(listed), draw(keyword("for"))]
+    words += [bare(tenant), draw(keyword("from")), bare(source)]
+    for word, value in (("at", at), ("until", until), ("with", options)):
+        words += [] if value is None else [draw(keyword(word)) + draw(PADDING) + draw(string(value))]
+    written = words[0] + "".join(draw(MANDATORY_GAP) + word for word in words[1:])
+    if form == "tables":
+        return written, RestoreTables(tuple(tables), tenant, source, until, options, at)
+    is_preview = draw(st.booleans())
+    if is_preview:
+        written += draw(PADDING) + draw(keyword("preview"))
+    return written, RestoreTenant(tenant, source, until, options, at, is_preview)
+
+
 CORES = st.one_of(
-    archive_switches(), minor_freezes(), sets(), shows(), fixed(), numbered(), created_tenants(), tenants()
+    archive_switches(), minor_freezes(), sets(), shows(), fixed(), numbered(), restores(), created_tenants(), tenants()
 )
 
 
@@ -268,6 +311,7 @@ def statements(draw: st.DrawFn) -> Written:
 WORDS = (
     *("alter", "system", "set", "show", "parameters", "minor", "freeze", "archivelog", "tenant", "like", "where"),
     *("backup", "cancel", "delete", "backupset", "copy", "drop", "if", "exists", "charset", "all", "force", "tenants"),
+    *("restore", "source", "from", "for", "at", "until", "with", "preview", "."),
     *("create", "procedure", "definer", "event", "a", "é", "1", "120s", "'x'", "`y`", "'", '"', "`", "\\", ";"),
     *("=", ",", "(", ")", "?", "@", "|", "-", "--", "#", "/*", "/*!", "/*+", "*/", "\n", " "),
 )

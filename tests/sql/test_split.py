@@ -118,7 +118,7 @@ def test_nothing_is_lost(text: str) -> None:
             "create tenant t charset=a,",
             "alter system archivelog tenant a,",
         ),
-        *("alter system backup backupset all;", "a,"),
+        *("alter system backup backupset all;", "a,", "alter system restore a,", "show restore x;"),
     ],
 )
 def test_a_long_text_takes_no_longer_than_it_is(repeated: str) -> None:
@@ -154,6 +154,8 @@ def test_pieces_are_the_statements(written: list[Written]) -> None:
         (b"DROP/**/TENANT t", True),
         (b"show Tenants", True),
         (b"drop -- x\n tenant t", True),
+        (b"show/**/Restore Preview", True),
+        (b"SELECT preview, restored_at FROM t", False),
         (b"SELECT tenant_id, created_at, shown, dropped FROM t", False),
         (b"INSERT INTO t (tenant) VALUES ('create or drop or show')", False),
         (b"CREATE TABLE t (a int)", False),

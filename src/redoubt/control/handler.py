@@ -29,11 +29,13 @@ from redoubt.sql.errors import (
 )
 from redoubt.sql.statements import (
     ALL_TENANTS,
+    AddRestoreSource,
     ArchiveLog,
     BackupDatabase,
     CancelAllBackup,
     CancelBackup,
     CancelValidate,
+    ClearRestoreSource,
     CreateTenant,
     DeleteBackup,
     DeleteExpiredBackup,
@@ -41,10 +43,13 @@ from redoubt.sql.statements import (
     DropTenant,
     MinorFreeze,
     NoArchiveLog,
+    RestoreTables,
+    RestoreTenant,
     ResumeBackup,
     SecondBackup,
     SetParameters,
     ShowParameters,
+    ShowRestorePreview,
     ShowTenants,
     Statement,
     SuspendBackup,
@@ -61,6 +66,11 @@ _REFUSALS: dict[type[Statement], Callable[[], SqlError]] = {
     ValidateBackup: lambda: not_supported_feature("this version validates no backups"),
     CancelValidate: lambda: not_supported_feature("this version validates no backups"),
     SecondBackup: lambda: not_supported_feature("second backups are the Enterprise Edition's; copy the destination"),
+    RestoreTenant: lambda: not_supported_feature("this version restores nothing"),
+    RestoreTables: lambda: not_supported_feature("this version restores nothing"),
+    AddRestoreSource: lambda: not_supported_feature("this version restores nothing"),
+    ClearRestoreSource: lambda: not_supported_feature("this version restores nothing"),
+    ShowRestorePreview: lambda: not_supported_feature("this version restores nothing"),
 }
 """What OceanBase knows the words of, and answers with an error, always or here."""
 

@@ -2,7 +2,8 @@
 
 `SqlError` is the only exception that a statement's handler may let out; the gateway turns it into an error packet. The
 functions below it are the errors that OceanBase's log backup knows, number, SQLSTATE and text as in its `ob_errno.def`
-of 3.1.5. A `hint`, or a `why`, stands behind OceanBase's text and a colon: what to do next.
+of 3.1.5; those of restore are in `restore_errors.py`. A `hint`, or a `why`, stands behind OceanBase's text and a colon:
+what to do next.
 """
 
 from __future__ import annotations
@@ -35,32 +36,32 @@ def no_privilege() -> SqlError:
 
 def invalid_argument(to: str, hint: str = "") -> SqlError:
     """OB_INVALID_ARGUMENT (4002 inside): what is said to `to`, a parameter or a statement, cannot be read."""
-    return SqlError(1210, "HY000", _with_hint(f"Incorrect arguments to {to}", hint))
+    return SqlError(1210, "HY000", with_hint(f"Incorrect arguments to {to}", hint))
 
 
 def not_supported(what: str, hint: str = "") -> SqlError:
     """OB_NOT_SUPPORTED (4007 inside): the state of the cluster does not allow `what`."""
-    return SqlError(1235, "0A000", _with_hint(f"{what} is not supported", hint))
+    return SqlError(1235, "0A000", with_hint(f"{what} is not supported", hint))
 
 
 def not_supported_text(text: str, hint: str = "") -> SqlError:
     """OB_NOT_SUPPORTED, where OceanBase's `text` stands before "not supported" without "is"."""
-    return SqlError(1235, "0A000", _with_hint(f"{text} not supported", hint))
+    return SqlError(1235, "0A000", with_hint(f"{text} not supported", hint))
 
 
 def not_supported_feature(hint: str = "") -> SqlError:
     """OB_NOT_SUPPORTED as OceanBase says it when it says no more: of what it knows the words and nothing else."""
-    return SqlError(1235, "0A000", _with_hint("Not supported feature or function", hint))
+    return SqlError(1235, "0A000", with_hint("Not supported feature or function", hint))
 
 
 def not_allowed(what: str, hint: str = "") -> SqlError:
     """OB_OP_NOT_ALLOW: `what` cannot be done now, or not at all."""
-    return SqlError(4179, "HY000", _with_hint(f"{what} not allowed", hint))
+    return SqlError(4179, "HY000", with_hint(f"{what} not allowed", hint))
 
 
 def invalid_config(hint: str = "") -> SqlError:
     """OB_INVALID_CONFIG: a parameter's value is not one that it can have."""
-    return SqlError(4147, "HY000", _with_hint("Invalid config", hint))
+    return SqlError(4147, "HY000", with_hint("Invalid config", hint))
 
 
 def unknown_config() -> SqlError:
@@ -94,27 +95,27 @@ def backup_can_not_start(status: str) -> SqlError:
 
 def delete_in_progress(hint: str = "") -> SqlError:
     """A deletion while another one is under way."""
-    return SqlError(9044, "HY000", _with_hint("delete backup data is in progress", hint))
+    return SqlError(9044, "HY000", with_hint("delete backup data is in progress", hint))
 
 
 def delete_backup_set_not_allowed(hint: str = "") -> SqlError:
     """DELETE BACKUPSET of a set that is the last one, or needed."""
-    return SqlError(9045, "HY000", _with_hint("delete backup set do not allow", hint))
+    return SqlError(9045, "HY000", with_hint("delete backup set do not allow", hint))
 
 
 def backup_already_stopped(hint: str = "") -> SqlError:
     """CANCEL BACKUP while no data backup runs."""
-    return SqlError(9049, "HY000", _with_hint("backup status is stopped, can not cancel", hint))
+    return SqlError(9049, "HY000", with_hint("backup status is stopped, can not cancel", hint))
 
 
 def cancel_delete_not_allowed(hint: str = "") -> SqlError:
     """CANCEL DELETE BACKUP while nothing is deleted, or too late."""
-    return SqlError(9053, "HY000", _with_hint("cancel delete backup do not allow", hint))
+    return SqlError(9053, "HY000", with_hint("cancel delete backup do not allow", hint))
 
 
 def delete_piece_not_allowed(hint: str = "") -> SqlError:
     """DELETE BACKUPPIECE or BACKUPROUND of log that no full data backup makes needless."""
-    return SqlError(9069, "HY000", _with_hint("deleting backup piece is not allowed", hint))
+    return SqlError(9069, "HY000", with_hint("deleting backup piece is not allowed", hint))
 
 
 def no_backup_set(number: int, copy_id: int = 0) -> SqlError:
@@ -212,5 +213,6 @@ def commit_interrupted(cause: str) -> SqlError:
     )
 
 
-def _with_hint(text: str, hint: str) -> str:
+def with_hint(text: str, hint: str) -> str:
+    """OceanBase's text, and the hint, if there is one, behind a colon."""
     return f"{text}: {hint}" if hint else text

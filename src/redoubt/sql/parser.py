@@ -13,6 +13,7 @@ from typing import Final
 
 from redoubt.sql.backup_grammar import backup, cancel, delete, resume, start, stop, suspend, validate
 from redoubt.sql.cursor import Cursor, NotOurs
+from redoubt.sql.restore_grammar import add_restore_source, clear_restore_source, restore, show_restore_preview
 from redoubt.sql.round_grammar import archive_log, minor_freeze, no_archive_log, set_parameters, show_parameters
 from redoubt.sql.statements import Statement
 from redoubt.sql.tenant_grammar import create_tenant, drop_tenant, show_tenants
@@ -21,12 +22,15 @@ from redoubt.sql.tokens import BLANKS, Kind, token_at
 _Grammar = Callable[[Cursor], Statement]
 
 _ALTER_SYSTEM: Final[Mapping[str, _Grammar]] = {
+    "add": add_restore_source,
     "archivelog": archive_log,
     "backup": backup,
     "cancel": cancel,
+    "clear": clear_restore_source,
     "delete": delete,
     "minor": minor_freeze,
     "noarchivelog": no_archive_log,
+    "restore": restore,
     "resume": resume,
     "set": set_parameters,
     "start": start,
@@ -99,6 +103,7 @@ def may_be_ours(text: bytes) -> bool:
     return (
         (b"system" in lowered and b"alter" in lowered)
         or (b"parameters" in lowered and b"show" in lowered)
+        or (b"preview" in lowered and b"restore" in lowered and b"show" in lowered)
         or (b"tenant" in lowered and any(opening.search(lowered) for opening in _TENANT_OPENINGS))
     )
 
@@ -115,6 +120,8 @@ def _statement(cursor: Cursor) -> Statement:
         return grammar(cursor)
     if opening == "show" and cursor.take_word("parameters"):
         return show_parameters(cursor, start)
+    if opening == "show" and cursor.take_word("restore"):
+        return show_restore_preview(cursor)
     cursor.expect_word("tenants" if opening == "show" else "tenant")
     return _TENANTS[opening](cursor)
 

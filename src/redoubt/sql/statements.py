@@ -154,6 +154,54 @@ class SecondBackup:
 
 
 @dataclass(frozen=True)
+class RestoreTenant:
+    """`ALTER SYSTEM RESTORE name FROM source [AT 'at'] UNTIL 'until' WITH 'options' [PREVIEW]`.
+
+    `until`, a time, and `options`, for `parse_restore_option`, are as typed: nobody has judged them. Without AT, `at`
+    is None, and the sources are those that AddRestoreSource named.
+    """
+
+    name: str
+    source: str
+    until: str
+    options: str
+    at: str | None = None
+    is_preview: bool = False
+
+
+@dataclass(frozen=True)
+class RestoreTables:
+    """`ALTER SYSTEM RESTORE tables FOR name FROM source [AT 'at'] UNTIL 'until' WITH 'options'`.
+
+    A table is (database, table), the database empty if none was typed; the others are as in RestoreTenant.
+    """
+
+    tables: tuple[tuple[str, str], ...]
+    name: str
+    source: str
+    until: str
+    options: str
+    at: str | None = None
+
+
+@dataclass(frozen=True)
+class AddRestoreSource:
+    """`ALTER SYSTEM ADD RESTORE SOURCE 'uri'`: one more for this session's next restore."""
+
+    uri: str
+
+
+@dataclass(frozen=True)
+class ClearRestoreSource:
+    """`ALTER SYSTEM CLEAR RESTORE SOURCE`: forget this session's sources."""
+
+
+@dataclass(frozen=True)
+class ShowRestorePreview:
+    """`SHOW RESTORE PREVIEW`: what this session's last RestoreTenant with PREVIEW would read."""
+
+
+@dataclass(frozen=True)
 class CreateTenant:
     """`CREATE TENANT [IF NOT EXISTS] name [options]`.
 
@@ -201,6 +249,11 @@ Statement = (
     | ValidateBackup
     | CancelValidate
     | SecondBackup
+    | RestoreTenant
+    | RestoreTables
+    | AddRestoreSource
+    | ClearRestoreSource
+    | ShowRestorePreview
     | CreateTenant
     | DropTenant
     | ShowTenants

@@ -1,0 +1,108 @@
+"""The errors of restore, with OceanBase's codes, SQLSTATEs and texts, as those in `errors.py`.
+
+The texts, and which of them a refusal has, are those of OceanBase 3.1.5, spelling and all.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from redoubt.sql.errors import SqlError, invalid_argument, not_allowed, not_supported_text, with_hint
+
+_LONGEST_SHOWN = 200  # characters of a wrong value in an error's text
+
+
+class RestoreFault(StrEnum):
+    """Why the backup sets and pieces that were found cannot be restored from; OceanBase looks in this order."""
+
+    NOTHING = "restore backup set list or backup piece list"
+    """No set, or no piece."""
+    DUPLICATE_SET = "duplicate backup set id"
+    INCOMPLETE_SETS = "incomplete backup set list"
+    """No full backup, or an incremental one without the one before it."""
+    OTHER_ROUND = "not same round backup piece"
+    DUPLICATE_PIECE = "duplicate backup piece id"
+    NOT_FROZEN = "non frozen backup piece"
+    """A piece before the last one has no end yet."""
+    INCOMPLETE_PIECES = "incomplete backup piece list"
+    """A piece between two others is missing."""
+    BEFORE_SET = "backup set list, restore timestamp smaller than largest snapshot version"
+    AFTER_PIECES = "backup piece list, restore timestamp larger than largest checkpoint ts"
+    PIECES_AFTER_SET = "backup set list, backup set start replay log ts less then piece start ts"
+    """The log between the set and the first piece is missing."""
+
+
+def invalid_restore_list(fault: RestoreFault, hint: str = "") -> SqlError:
+    """OB_INVALID_ARGUMENT: the backup sets and pieces that were found are not what a restore needs."""
+    return invalid_argument(fault, hint)
+
+
+def invalid_restore_option(why: str) -> SqlError:
+    """OB_INVALID_ARGUMENT: the text behind WITH cannot be read; OceanBase says no more than the first two words."""
+    return SqlError(1210, "HY000", f"Invalid argument: the restore option behind WITH: {why}")
+
+
+def wrong_restore_timestamp(until: str) -> SqlError:
+    """OB_ERR_WRONG_VALUE (5241 inside): the text behind UNTIL is no time."""
+    hint = "write it as UNTIL '2026-11-23 10:00:00.000000', in the session's time zone"
+    return SqlError(1525, "HY000", with_hint(f"Incorrect TIMESTAMP value: '{until[:_LONGEST_SHOWN]}'", hint))
+
+
+def restore_sources_twice() -> SqlError:
+    """OB_NOT_SUPPORTED: RESTORE … AT in a session with ADD RESTORE SOURCE."""
+    return not_supported_text(
+        "should not have backup_dest and restore_source at the same time",
+        "leave AT out, or run ALTER SYSTEM CLEAR RESTORE SOURCE first",
+    )
+
+
+def restore_timestamp_too_new(hint: str = "") -> SqlError:
+    """OB_OP_NOT_ALLOW: UNTIL is less than 10 s ago, or to come."""
+    return not_allowed("need retry later, restore timestamp is too new", hint)
+
+
+def restore_tenant_exists(hint: str = "choose another name, or DROP TENANT first") -> SqlError:
+    """OB_OP_NOT_ALLOW: there is a tenant of the name to restore to."""
+    return not_allowed("restore tenant with existed tenant name is", hint)
+
+
+def restore_without_concurrency() -> SqlError:
+    """OB_OP_NOT_ALLOW: the parameter restore_concurrency turns restores off."""
+    return not_allowed(
+        "restore tenant when restore_concurrency is 0", "run ALTER SYSTEM SET restore_concurrency = 10 first"
+    )
+
+
+def uri_error(hint: str = "") -> SqlError:
+    """OB_URI_ERROR: what is behind AT or ADD RESTORE SOURCE is no destination."""
+    return SqlError(9001, "HY000", with_hint("URI error", hint))
+
+
+def backup_file_not_exist(hint: str = "") -> SqlError:
+    """OB_BACKUP_FILE_NOT_EXIST: a file of the backup is not where it should be."""
+    return SqlError(9011, "HY000", with_hint("cannot find backup file", hint))
+
+
+def restore_in_progress(hint: str = "") -> SqlError:
+    """OB_RESTORE_IN_PROGRESS: a job restores to a tenant of this name."""
+    return SqlError(9014, "HY000", with_hint("Another restore is in progress", hint))
+
+
+def log_archive_backup_info_not_exist(hint: str = "") -> SqlError:
+    """OB_LOG_ARCHIVE_BACKUP_INFO_NOT_EXIST: UNTIL lies in no round of the log archive."""
+    return SqlError(9025, "HY000", with_hint("log archive backup info not exists", hint))
+
+
+def cancel_backup_not_allowed(hint: str = "") -> SqlError:
+    """OB_CANCEL_BACKUP_NOT_ALLOWED: CANCEL BACKUP of a data backup that cannot be ended as things are."""
+    return SqlError(9041, "HY000", with_hint("cancel backup do not allow", hint))
+
+
+def isolated_backup_set(hint: str = "") -> SqlError:
+    """OB_ISOLATED_BACKUP_SET: between a data backup and what follows it, another round began."""
+    return SqlError(9048, "HY000", with_hint("backup set is isolated by two log archive round", hint))
+
+
+def archive_log_not_continuous(hint: str = "") -> SqlError:
+    """OB_ARCHIVE_LOG_NOT_CONTINUES_WITH_DATA: the round's log begins after the data backup's, or has a hole."""
+    return SqlError(9064, "HY000", with_hint("the archive log and backup data are not continuous", hint))

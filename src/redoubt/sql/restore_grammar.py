@@ -1,0 +1,84 @@
+"""Statements of restore.
+
+What follows ALTER SYSTEM:
+
+    tenant  := RESTORE name FROM name [AT string] UNTIL string WITH string [PREVIEW]
+    tables  := RESTORE table (',' table)* FOR name FROM name [AT string] UNTIL string WITH string
+    sources := ADD RESTORE SOURCE string | CLEAR RESTORE SOURCE
+    table   := [name '.'] name
+
+What follows SHOW:
+
+    preview := RESTORE PREVIEW
+
+A name is a bare word or in backticks, as in OceanBase, and no string: `RESTORE name FROM string` was its logical
+restore before 3.0.
+"""
+
+from __future__ import annotations
+
+from redoubt.sql.cursor import Cursor
+from redoubt.sql.statements import (
+    AddRestoreSource,
+    ClearRestoreSource,
+    RestoreTables,
+    RestoreTenant,
+    ShowRestorePreview,
+)
+from redoubt.sql.tokens import Kind
+
+_NAME = (Kind.WORD, Kind.BACKTICK)
+
+
+def restore(cursor: Cursor) -> RestoreTenant | RestoreTables:
+    """Behind RESTORE."""
+    tables = _tables(cursor)
+    database, name = tables[0]
+    if len(tables) == 1 and not database and cursor.take_word("from"):
+        source, at, until, options = _whence(cursor)
+        return RestoreTenant(name, source, until, options, at, cursor.take_word("preview"))
+    cursor.expect_word("for")
+    name = cursor.expect(*_NAME).value
+    cursor.expect_word("from")
+    source, at, until, options = _whence(cursor)
+    return RestoreTables(tables, name, source, until, options, at)
+
+
+def add_restore_source(cursor: Cursor) -> AddRestoreSource:
+    """Behind ADD."""
+    cursor.expect_words("restore", "source")
+    return AddRestoreSource(cursor.expect(Kind.STRING).value)
+
+
+def clear_restore_source(cursor: Cursor) -> ClearRestoreSource:
+    """Behind CLEAR."""
+    cursor.expect_words("restore", "source")
+    return ClearRestoreSource()
+
+
+def show_restore_preview(cursor: Cursor) -> ShowRestorePreview:
+    """Behind SHOW RESTORE."""
+    cursor.expect_word("preview")
+    return ShowRestorePreview()
+
+
+def _tables(cursor: Cursor) -> tuple[tuple[str, str], ...]:
+    tables = [_table(cursor)]
+    while cursor.take_symbol(","):
+        tables.append(_table(cursor))
+    return tuple(tables)
+
+
+def _table(cursor: Cursor) -> tuple[str, str]:
+    first = cursor.expect(*_NAME).value
+    return (first, cursor.expect(*_NAME).value) if cursor.take_symbol(".") else ("", first)
+
+
+def _whence(cursor: Cursor) -> tuple[str, str | None, str, str]:
+    """Read what both forms end with, behind FROM: source, AT, UNTIL and WITH."""
+    source = cursor.expect(*_NAME).value
+    at = cursor.expect(Kind.STRING).value if cursor.take_word("at") else None
+    cursor.expect_word("until")
+    until = cursor.expect(Kind.STRING).value
+    cursor.expect_word("with")
+    return source, at, until, cursor.expect(Kind.STRING).value

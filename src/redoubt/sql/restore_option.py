@@ -1,0 +1,80 @@
+"""The text behind WITH of ALTER SYSTEM RESTORE: from which cluster, and into which resources, a tenant is restored.
+
+The grammar is OceanBase's: `key=value` joined with `&`, in printable ASCII without spaces, keys in any case, neither
+key nor value empty, the last of several counts, keys that are not known are passed over. One `&` may stand in front,
+none at the end.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from redoubt.sql.restore_errors import invalid_restore_option
+from redoubt.sql.tokens import fold
+
+_LONGEST = 2047
+_LONGEST_SHOWN = 40  # characters of a wrong item in an error's text
+_NOT_PRINTABLE = re.compile(r"[^!-~]")
+_ITEM = re.compile(r"([^=&]++)=([^=&]++)")
+_BIGINT = re.compile(r"[+-]?[0-9]{1,18}")
+
+_TEXTS: Final = {
+    "backup_cluster_name": "cluster_name",
+    "pool_list": "pool_list",
+    "locality": "locality",
+    "primary_zone": "primary_zone",
+    "kms_encrypt": "kms_encrypt",
+}
+_NUMBERS: Final = {"backup_cluster_id": "cluster_id", "restore_job_id": "restore_job_id"}
+
+
+@dataclass(frozen=True)
+class RestoreOption:
+    """What the text says, None where it does not name the key; `cluster_name` and `cluster_id` are the backup's.
+
+    OceanBase refuses a text without `cluster_name`, `cluster_id` or `pool_list`; here that is for the reader to judge.
+    """
+
+    cluster_name: str | None = None
+    cluster_id: int | None = None
+    pool_list: str | None = None
+    locality: str | None = None
+    primary_zone: str | None = None
+    restore_job_id: int | None = None
+    kms_encrypt: str | None = None
+
+
+def parse_restore_option(text: str) -> RestoreOption:
+    """Return what `text` says. Raises `SqlError` 1210 if it cannot be read or is longer than 2047 characters."""
+    if len(text) > _LONGEST:
+        raise invalid_restore_option(f"it is longer than {_LONGEST} characters")
+    if _NOT_PRINTABLE.search(text):
+        raise invalid_restore_option("write it as key=value&key=value, in printable ASCII without spaces")
+    values: dict[str, str | int] = {}
+    for item in text.removeprefix("&").split("&"):
+        key, value = _item(item)
+        if key in _TEXTS:
+            values[_TEXTS[key]] = value
+        elif key in _NUMBERS:
+            values[_NUMBERS[key]] = _number(key, value)
+    return RestoreOption(**values)  # type: ignore[arg-type]  # each field is in the table of its kind
+
+
+def _item(item: str) -> tuple[str, str]:
+    """Read one `key=value`, the key in lower case."""
+    match = _ITEM.fullmatch(item)
+    if match is None:
+        raise invalid_restore_option(f"{_shown(item)} is not key=value")
+    return fold(match[1]), match[2]
+
+
+def _number(key: str, value: str) -> int:
+    if _BIGINT.fullmatch(value) is None:
+        raise invalid_restore_option(f"{key}: {_shown(value)} is not a whole number")
+    return int(value)
+
+
+def _shown(item: str) -> str:
+    return repr(item if len(item) <= _LONGEST_SHOWN else item[:_LONGEST_SHOWN] + "…")
