@@ -96,7 +96,10 @@ class BaseSource(Protocol):
         ...
 
     def checkpoint(self) -> LogPosition:
-        """The place from which its log must be there for it to recover from what its files hold now. Raises OSError."""
+        """The place from which its log must be there for it to recover from what its files hold now. Raises OSError.
+
+        Its SCN is that of the last group before it: log up to that SCN is not needed.
+        """
         ...
 
     def end_of_log(self) -> LogPosition:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import BaseDir, block_of
-from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE, INFO_SIZE
+from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE, INFO_SIZE, parse_block_info
 from redoubt.engines.seekdb.pausing import EnginePause, pause
 from redoubt.model.bases import BaseFile
 from redoubt.model.log import LogPosition
@@ -49,8 +49,13 @@ class SeekdbBaseSource:
 
     def checkpoint(self) -> LogPosition:
         """See `BaseSource`."""
-        lsn, scn = self._engine.ask("SELECT checkpoint_lsn, checkpoint_scn FROM oceanbase.__all_virtual_ls_info")
-        return LogPosition(block_of(int(lsn)) * BLOCK_LOG_SIZE, int(scn))  # the engine looks at whole blocks
+        (lsn,) = self._engine.ask("SELECT checkpoint_lsn FROM oceanbase.__all_virtual_ls_info")
+        block = block_of(int(lsn))  # the engine looks at whole blocks
+        with (self._base.log / str(block)).open("rb") as file:
+            info = parse_block_info(file.read(INFO_SIZE))
+        if info is None:
+            raise OSError(f"{self._base.log / str(block)}: its first bytes say nothing of the log in it")
+        return LogPosition(block * BLOCK_LOG_SIZE, info.min_scn - 1)
 
     def end_of_log(self) -> LogPosition:
         """See `BaseSource`."""
