@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from redoubt.archive.deletion import Deletion, delete_some
+from redoubt.archive.deletion import Deletion, SetDeletion, delete_some
 from redoubt.archive.layout import ClusterInfo, ClusterPath
 from redoubt.archive.record import dump_record, load_record
+from redoubt.archive.set_layout import set_path
+from redoubt.model.bases import SetKey
 from redoubt.model.pieces import PieceKey
 from redoubt.model.seams import DestinationError, LockedError, ObjectMissingError
 from tests.archive.fakes import MemoryDestination
@@ -50,6 +52,24 @@ def test_the_record_comes_first_and_the_oldest_segment_goes_first() -> None:
     delete_some(there, OURS, FOLDER, RECORD, _never)
 
     assert did == [("put", FOLDER.deletion), *(("delete", name) for name in SEGMENTS)]
+
+
+def test_the_manifest_of_a_data_backup_goes_first() -> None:
+    """So that nobody takes for whole what is half deleted; the claim stays, and so its number is taken for ever."""
+    there, did = destination(), []
+    folder = set_path(PATH, 1001, SetKey(7, 20260921))
+    record = SetDeletion(1001, 7, job=9, statement="ALTER SYSTEM DELETE BACKUPSET 7", host="there", began_at=5)
+    for name in (folder.info, folder.part(1), folder.part(2), folder.manifest):
+        there.objects[name] = b"..."
+    there.failing = lambda operation, name: did.append((operation, name)) if operation in {"put", "delete"} else None
+
+    assert not delete_some(there, OURS, folder, record, _never)
+    assert delete_some(there, OURS, folder, record, _never)
+
+    gone = [("delete", folder.manifest), ("delete", folder.part(1)), ("delete", folder.part(2))]
+    assert did == [("put", folder.deletion), *gone, ("put", folder.deletion)]
+    assert load_record(SetDeletion, there.objects[folder.deletion]) == record
+    assert folder.info in there.objects
 
 
 def test_a_deletion_goes_on_where_it_was() -> None:

@@ -12,7 +12,9 @@ from redoubt.catalog.backups import Backups
 from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.cleaning import Cleaning, CleanStatus, CleanType
 from redoubt.catalog.session import CatalogSession
-from redoubt.model import rounds
+from redoubt.catalog.set_table import SetTable
+from redoubt.model import data_backups, rounds
+from redoubt.model.bases import SetKey
 from redoubt.model.pieces import PieceKey
 from redoubt.model.retention import BackupSet, FileStatus
 from redoubt.model.rounds import Round
@@ -65,12 +67,35 @@ def test_a_set_is_as_its_tenants_together(session: CatalogSession, round_of_two:
         for tenant, snapshot, replay in ((1, 90, 80), (1001, 100, 80), (1002, 90, 70)):
             cursor.execute(
                 f"INSERT INTO {tables.SET_TABLE} VALUES (1, %s, 4, 0, 'D', 'NONE', 'SUCCESS', 'AVAILABLE', 1, 2, "
-                "%s, %s, 0, 0, 1, %s, '')",
+                f"%s, %s, 0, 0, 1, %s, '', {DATE}, 0, 0, 0, 0, 0, 'hot')",
                 (tenant, snapshot, replay, URI),
             )
 
-    expected = BackupSet(4, True, "SUCCESS", FileStatus.AVAILABLE, 100, 70, URI)  # noqa: FBT003 - as the row
+    expected = BackupSet(4, True, "SUCCESS", FileStatus.AVAILABLE, 100, 70, URI, DATE, (1001, 1002))  # noqa: FBT003
     assert Backups(session).sets() == [expected]
+    with session.cursor() as cursor:  # dropped meanwhile
+        cursor.execute(f"UPDATE {tables.SET_TABLE} SET status = 'FAILED', start_replay_scn = 0 WHERE tenant_id = 1002")
+    assert Backups(session).sets() == [replace(expected, start_replay_scn=80)]
+
+
+def test_a_set_is_marked_with_what_it_consists_of(session: CatalogSession, round_of_two: Round) -> None:
+    """DELETING, then DELETED, in all its rows; another set is not touched."""
+    table, cleaning = SetTable(session), Cleaning(session)
+    for number in (4, 5):
+        taken = data_backups.begin(SetKey(number, DATE), 1, URI, [1001, 1002], AT)
+        for tenant in (1001, 1002):
+            part = replace(taken.tenants[tenant], snapshot_lsn=9, snapshot_scn=AT + 5)
+            taken = data_backups.archived(data_backups.changed(taken, part), tenant, AT + 7)
+        table.save(data_backups.succeeded(taken, AT + 8))
+    first = Backups(session).sets()[0]
+
+    job = cleaning.begin(CleanType.SET, "4", "ALTER SYSTEM DELETE BACKUPSET 4", [first], AT)
+    assert [each.file_status for each in Backups(session).sets()] == ["DELETING", "AVAILABLE"]
+    assert len(_column(session, tables.CLEAN_TABLE, "tenant_id")) == 3
+    cleaning.deleted(first)
+    assert cleaning.unfinished() == job
+    assert sorted(_column(session, tables.SET_TABLE, "file_status")) == ["AVAILABLE"] * 3 + ["DELETED"] * 3
+    assert (table.last_id(), table.last_snapshot()) == (5, AT + 5)
 
 
 def test_a_job_marks_what_it_deletes_and_says_how_far_it_is(session: CatalogSession, round_of_two: Round) -> None:

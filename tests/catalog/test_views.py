@@ -339,7 +339,7 @@ def test_sets_and_what_was_deleted_are_shown(rows: Rows, size: int, rate: str) -
         10,
         "NO",
         "",
-        "NO",
+        "YES",
         Decimal("0.5"),
     ]
     assert (done["OUTPUT_RATE_BYTES"], done["OUTPUT_RATE_BYTES_DISPLAY"]) == (size // 10, rate)

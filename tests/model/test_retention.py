@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from redoubt.model.bases import Base, SetKey
 from redoubt.model.pieces import PieceKey
+from redoubt.model.recovery import LogRun, windows
 from redoubt.model.retention import (
     BackupPiece,
     BackupSet,
@@ -94,6 +97,16 @@ def test_sets_go_in_the_order_of_their_age_and_never_the_last() -> None:
     assert _why(lambda: set_to_delete(8, [FULL, newer, replace(FULL, set_id=9)], HERE)) is Refusal.NEEDED
     assert _why(lambda: set_to_delete(7, [replace(FULL, file_status=FileStatus.DELETED)], HERE)) is Refusal.MISSING
     assert set_to_delete(8, [FULL, newer], ELSEWHERE) == newer
+
+
+def test_what_failed_may_go_and_what_is_under_way_may_not() -> None:
+    """Whatever else there is; and a set that failed is in nobody's way."""
+    newer, broken = replace(FULL, set_id=8), replace(FULL, status="FAILED", file_status=FileStatus.BROKEN)
+
+    assert set_to_delete(7, [broken], HERE) == broken
+    assert set_to_delete(8, [broken, newer, replace(newer, set_id=9)], HERE) == newer
+    assert _why(lambda: set_to_delete(8, [replace(newer, status="DOING")], HERE)) is Refusal.NEEDED
+    assert _why(lambda: set_to_delete(8, [replace(newer, status="DOING")], ELSEWHERE)) is Refusal.NEEDED
 
 
 def test_what_the_window_does_not_need_is_obsolete() -> None:
@@ -181,3 +194,52 @@ def test_a_statement_never_deletes_what_is_written_to(
         assert piece.destination == ELSEWHERE or any(
             each.is_full and each.is_usable and each.start_replay_scn >= piece.max_scn for each in sets
         )
+
+
+GROUP, BLOCK = 10, 4
+"""Bytes of a group of log, and groups in a block; the SCN of a group is its number."""
+
+
+def _base(number: int, checkpoint: int, snapshot: int) -> Base:
+    """A base that needs the log from the block of a group on, up to another one."""
+    start = checkpoint // BLOCK * BLOCK
+    return Base(SetKey(number, 20260921), "engine", start * GROUP, (snapshot + 1) * GROUP, snapshot)
+
+
+def _reach(bases: list[Base], runs: list[LogRun], first: int, last: int) -> set[int]:
+    found = windows(bases, runs)
+    return {scn for scn in range(first, last + 1) if any(each.start_scn <= scn <= each.end_scn for each in found)}
+
+
+@given(
+    st.lists(st.integers(1, 59), max_size=8, unique=True).map(sorted),
+    st.lists(st.tuples(st.integers(0, 59), st.integers(0, 20)), min_size=1, max_size=4).map(sorted),
+    st.integers(0, 60),
+    st.integers(0, 70),
+)
+def test_every_moment_of_the_window_that_could_be_restored_still_can(
+    cuts: list[int], taken: list[tuple[int, int]], window: int, now: int
+) -> None:
+    """With bases as engines give them: they need whole blocks, so more log than from their checkpoint on."""
+    ends = [0, *cuts, 60]
+    runs = [
+        LogRun(PieceKey(1, number, 20260921), "engine", start * GROUP, end * GROUP, start - 1, end - 1)
+        for number, (start, end) in enumerate(pairwise(ends), 1)
+    ]
+    pieces = [BackupPiece(run.key, "FROZEN", FileStatus.AVAILABLE, run.end_scn, HERE) for run in runs]
+    bases, snapshot = list[Base](), 0
+    for number, (checkpoint, more) in enumerate(taken, 1):
+        snapshot = min(59, max(snapshot, checkpoint + more))
+        bases.append(_base(number, checkpoint, snapshot))
+    sets = [
+        replace(FULL, set_id=each.key.set_id, snapshot_scn=each.snapshot_scn, start_replay_scn=each.start_lsn // 10 - 1)
+        for each in bases
+    ]
+
+    gone = obsolete(pieces, sets, HERE, window, now)
+
+    kept = [each for each in bases if each.key.set_id not in {one.set_id for one in gone.sets}]
+    left = [run for run in runs if run.key not in {one.key for one in gone.pieces}]
+    first = max(now - window, 0)
+    assert _reach(bases, runs, first, 59) == _reach(kept, left, first, 59)
+    assert len(kept) >= 1

@@ -1,4 +1,4 @@
-"""Deleting a piece's log from a destination, so that whoever reads there sees that it was deleted and not lost.
+"""Deleting a piece's log or a data backup, so that whoever reads the destination sees that it is deleted and not lost.
 
 The record of the deletion is stored before anything goes. Then the segments go, the oldest first: what is left does not
 begin where the claim says, so that a half-deleted piece is taken for damaged also by who does not know the record, and
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from redoubt.archive.layout import ClusterInfo, ClusterPath, PiecePath
 from redoubt.archive.record import FORMAT, RecordError, dump_record, load_record
+from redoubt.archive.set_layout import SetPath
 from redoubt.model.seams import Destination, DestinationError, ObjectExistsError
 
 
@@ -33,8 +34,25 @@ class Deletion:
     format: int = FORMAT
 
 
+@dataclass(frozen=True)
+class SetDeletion:
+    """`deletion` of a data backup, as `Deletion`; `job` is 0 where it failed, and what it left was removed."""
+
+    tenant_id: int
+    set_id: int
+    job: int
+    statement: str
+    host: str
+    began_at: int
+    format: int = FORMAT
+
+
 def delete_some(
-    destination: Destination, ours: ClusterInfo, folder: PiecePath, record: Deletion, is_enough: Callable[[], bool]
+    destination: Destination,
+    ours: ClusterInfo,
+    folder: PiecePath | SetPath,
+    record: Deletion | SetDeletion,
+    is_enough: Callable[[], bool],
 ) -> bool:
     """Delete until `is_enough()` says so; True when there was nothing left to delete: to be called until then.
 
@@ -45,17 +63,26 @@ def delete_some(
     names = [info.name for info in destination.list(folder.folder)]
     if not names:
         return True
-    kept = {folder.info, folder.manifest, folder.interruption, folder.hole, folder.deletion}
     lock = destination.lock(folder.lock, f"a deletion on {record.host}")
     try:
         _put(destination, folder, record)
-        for name in (left := [name for name in names if name not in kept]):
+        for name in (left := _doomed(folder, names)):
             if is_enough():
                 break
             destination.delete(name)
     finally:
         lock.release()
     return not left
+
+
+def _doomed(folder: PiecePath | SetPath, names: list[str]) -> list[str]:
+    """What goes, in this order."""
+    if isinstance(folder, SetPath):
+        names = sorted(names, key=lambda name: (name != folder.manifest, name))
+        kept = {folder.info, folder.deletion}
+    else:
+        kept = {folder.info, folder.manifest, folder.interruption, folder.hole, folder.deletion}
+    return [name for name in names if name not in kept]
 
 
 def _check_owner(destination: Destination, ours: ClusterInfo) -> None:
@@ -68,7 +95,7 @@ def _check_owner(destination: Destination, ours: ClusterInfo) -> None:
         raise DestinationError(f"{name} is another cluster's; nothing is deleted there")
 
 
-def _put(destination: Destination, folder: PiecePath, record: Deletion) -> None:
+def _put(destination: Destination, folder: PiecePath | SetPath, record: Deletion | SetDeletion) -> None:
     try:
         destination.put_if_absent(folder.deletion, dump_record(record, indent=2))
     except ObjectExistsError:

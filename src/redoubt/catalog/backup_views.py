@@ -6,7 +6,7 @@ is none. The one incarnation is named for the engine's sake, whose keys begin wi
 
 from __future__ import annotations
 
-from redoubt.catalog.tables import CLEAN_TABLE, HISTORY_TABLE, PIECE_TABLE, SERVER_TABLE, SET_TABLE, STATUS_TABLE
+from redoubt.catalog.tables import CLEAN_TABLE, HISTORY_TABLE, PIECE_TABLE, SERVER_TABLE, STATUS_TABLE
 from redoubt.catalog.view_terms import ratio, size_text, time, time_text
 
 
@@ -18,10 +18,6 @@ def _archivelog(table: str, status: str, where: str = "1 = 1") -> str:
   {size_text("input_bytes")} AS INPUT_BYTES_DISPLAY, {size_text("output_bytes")} AS OUTPUT_BYTES_DISPLAY
   FROM {table} WHERE incarnation = 1 AND {where}"""
 
-
-_SECONDS = "((completion_time - start_time) / 1000000000)"
-_RATE = f"(output_bytes / {_SECONDS})"
-_GB, _MB = 1024**3, 1024**2
 
 BACKUP_VIEWS = {
     "CDB_OB_BACKUP_ARCHIVELOG": _archivelog(STATUS_TABLE, "status"),
@@ -42,18 +38,6 @@ BACKUP_VIEWS = {
   {time_text("max_scn")} AS MAX_TS,
   status AS STATUS, file_status AS FILE_STATUS, compatible AS COMPATIBLE, start_piece_id AS START_PIECE_ID
   FROM {PIECE_TABLE} WHERE incarnation = 1""",
-    "CDB_OB_BACKUP_SET_FILES": f"""SELECT incarnation AS INCARNATION, tenant_id AS TENANT_ID, bs_key AS BS_KEY,
-  copy_id AS COPY_ID, backup_type AS BACKUP_TYPE, encryption_mode AS ENCRYPTION_MODE, status AS STATUS,
-  file_status AS FILE_STATUS, {time("start_time")} AS START_TIME, {time("completion_time")} AS COMPLETION_TIME,
-  CAST(CASE WHEN completion_time > 0 THEN ROUND({_SECONDS}, 0) END AS DECIMAL(22,0)) AS ELAPSED_SECONDES,
-  'NO' AS KEEP, '' AS KEEP_UNTIL, 'NO' AS COMPRESSED, output_bytes AS OUTPUT_BYTES,
-  CAST(CASE WHEN completion_time > 0 THEN {_RATE} END AS DECIMAL(28,4)) AS OUTPUT_RATE_BYTES,
-  {ratio("output_bytes", "input_bytes")} AS COMPRESSION_RATIO, {size_text("output_bytes")} AS OUTPUT_BYTES_DISPLAY,
-  CAST(CASE WHEN completion_time = 0 THEN NULL
-    WHEN {_RATE} < {_GB} THEN CONCAT(ROUND({_RATE} / {_MB}, 2), 'MB/S')
-    ELSE CONCAT(ROUND({_RATE} / {_GB}, 2), 'GB/S') END AS CHAR(33)) AS OUTPUT_RATE_BYTES_DISPLAY,
-  TIMEDIFF({time("completion_time")}, {time("start_time")}) AS TIME_TAKEN_DISPLAY
-  FROM {SET_TABLE}""",
     "CDB_OB_BACKUP_CLEAN_HISTORY": f"""SELECT tenant_id AS TENANT_ID, job_id AS BS_KEY, copy_id AS COPY_ID,
   {time("start_time")} AS START_TIME, {time("end_time")} AS END_TIME, incarnation AS INCARNATION, type AS TYPE,
   status AS STATUS, parameter AS PARAMETER, CAST(LEFT(error_msg, 512) AS CHAR(512)) AS ERROR_MSG, comment AS COMMENT

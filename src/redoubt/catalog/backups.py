@@ -10,12 +10,12 @@ from typing import Any
 from redoubt.catalog import tables
 from redoubt.catalog.session import CatalogSession
 from redoubt.model.pieces import PieceKey
-from redoubt.model.retention import BackupPiece, BackupSet, FileStatus
+from redoubt.model.retention import BackupPiece, BackupSet, FileStatus, SetStatus
 
 _PIECE = ("round_id", "backup_piece_id", "create_date", "tenant_id", "status", "file_status", "max_scn", "backup_dest")
 _SET = (
     *("bs_key", "tenant_id", "backup_type", "status", "file_status"),
-    *("snapshot_scn", "start_replay_scn", "backup_dest"),
+    *("snapshot_scn", "start_replay_scn", "backup_dest", "create_date"),
 )
 
 
@@ -66,14 +66,20 @@ def _piece(parts: list[dict[str, Any]]) -> BackupPiece:
 
 
 def _set(parts: list[dict[str, Any]]) -> BackupSet:
-    """A data backup from its tenants' rows: the last snapshot and the first start of replay, so that no log lacks."""
+    """A data backup from its tenants' rows: the last snapshot and the first start of replay, so that no log lacks.
+
+    What was dropped while it was backed up is FAILED in a set that is none the worse for it, and has no say.
+    """
     whole = parts[0]
+    counting = [part for part in parts if part["status"] != SetStatus.FAILED] or parts
     return BackupSet(
         set_id=whole["bs_key"],
         is_full=whole["backup_type"] == "D",
         status=whole["status"],
         file_status=FileStatus(whole["file_status"]),
-        snapshot_scn=max(part["snapshot_scn"] for part in parts),
-        start_replay_scn=min(part["start_replay_scn"] for part in parts),
+        snapshot_scn=max(part["snapshot_scn"] for part in counting),
+        start_replay_scn=min(part["start_replay_scn"] for part in counting),
         destination=whole["backup_dest"],
+        create_date=whole["create_date"],
+        tenants=tuple(part["tenant_id"] for part in parts if part["tenant_id"] != tables.SYS_TENANT_ID),
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from redoubt.catalog import tables
 from redoubt.catalog.session import CatalogSession
-from redoubt.model.retention import BackupPiece, FileStatus
+from redoubt.model.retention import Backup, BackupSet, FileStatus
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -22,6 +22,7 @@ class CleanType(StrEnum):
     """OceanBase's words for what a job deletes."""
 
     OBSOLETE = "DELETE OBSOLETE BACKUP"
+    SET = "DELETE BACKUP SET"
     PIECE = "DELETE BACKUP PIECE"
     ROUND = "DELETE BACKUP ROUND"
 
@@ -38,7 +39,7 @@ class CleanStatus(StrEnum):
 class CleanJob:
     """A job. Times in ns since the epoch, `end_time` 0 while it is under way.
 
-    `parameter` is a piece's or a round's number, or the expire point in microseconds since the epoch.
+    `parameter` is a set's, a piece's or a round's number, or the expire point in microseconds since the epoch.
     """
 
     job_id: int
@@ -57,23 +58,23 @@ class Cleaning:
     def __init__(self, session: CatalogSession) -> None:
         self._session = session
 
-    def begin(self, kind: CleanType, parameter: str, comment: str, pieces: list[BackupPiece], now: int) -> CleanJob:
-        """Put a new job on record, and its pieces in DELETING; the job."""
+    def begin(self, kind: CleanType, parameter: str, comment: str, doomed: list[Backup], now: int) -> CleanJob:
+        """Put a new job on record, and what it is to delete in DELETING; the job."""
         with self._session.transaction() as cursor:
             cursor.execute(f"SELECT MAX(job_id) FROM {tables.CLEAN_TABLE}")
             row = cursor.fetchone()
             last = row[0] if row and row[0] else 0
             job = CleanJob(last + 1, kind, parameter, now, comment=comment)
-            tenants = {tables.SYS_TENANT_ID}.union(*(piece.tenants for piece in pieces))
+            tenants = {tables.SYS_TENANT_ID}.union(*(each.tenants for each in doomed))
             cursor.executemany(
                 f"INSERT INTO {tables.CLEAN_TABLE} (job_id, tenant_id, incarnation, copy_id, start_time, end_time, "
                 "type, status, parameter, error_msg, comment) VALUES (%s, %s, %s, 0, %s, 0, %s, %s, %s, '', %s)",
                 [
-                    (job.job_id, tenant, _INCARNATION, now, str(kind), str(job.status), parameter, _cut(comment))
+                    (job.job_id, tenant, _INCARNATION, now, str(kind), str(job.status), parameter, as_text(comment))
                     for tenant in sorted(tenants)
                 ],
             )
-            _set_file_status(cursor, FileStatus.DELETING, pieces)
+            _set_file_status(cursor, FileStatus.DELETING, doomed)
         return job
 
     def save(self, job: CleanJob) -> None:
@@ -81,13 +82,13 @@ class Cleaning:
         with self._session.transaction() as cursor:
             cursor.execute(
                 f"UPDATE {tables.CLEAN_TABLE} SET status = %s, end_time = %s, error_msg = %s WHERE job_id = %s",
-                (str(job.status), job.end_time, _cut(job.error), job.job_id),
+                (str(job.status), job.end_time, as_text(job.error), job.job_id),
             )
 
-    def deleted(self, piece: BackupPiece) -> None:
-        """Nothing is left of a piece."""
+    def deleted(self, backup: Backup) -> None:
+        """Nothing is left of a set or a piece."""
         with self._session.transaction() as cursor:
-            _set_file_status(cursor, FileStatus.DELETED, [piece])
+            _set_file_status(cursor, FileStatus.DELETED, [backup])
 
     def unfinished(self) -> CleanJob | None:
         """The job that was under way when the service ended, if one was."""
@@ -114,14 +115,21 @@ class Cleaning:
             return row[0] if row and row[0] else 0
 
 
-def _set_file_status(cursor: Cursor, status: FileStatus, pieces: Iterable[BackupPiece]) -> None:
-    cursor.executemany(
-        f"UPDATE {tables.PIECE_TABLE} SET file_status = %s "
-        "WHERE copy_id = 0 AND round_id = %s AND backup_piece_id = %s",
-        [(str(status), piece.key.round, piece.key.piece) for piece in pieces],
-    )
-
-
-def _cut(text: str) -> str:
-    """A text as the column takes it; names of files may hold what is no text."""
+def as_text(text: str) -> str:
+    """A text as a column of 4096 takes it; names of files may hold what is no text."""
     return text[:_TEXT_LENGTH].encode(errors="replace").decode()
+
+
+def _set_file_status(cursor: Cursor, status: FileStatus, backups: Iterable[Backup]) -> None:
+    for each in backups:
+        if isinstance(each, BackupSet):
+            cursor.execute(
+                f"UPDATE {tables.SET_TABLE} SET file_status = %s WHERE copy_id = 0 AND bs_key = %s",
+                (str(status), each.set_id),
+            )
+        else:
+            cursor.execute(
+                f"UPDATE {tables.PIECE_TABLE} SET file_status = %s "
+                "WHERE copy_id = 0 AND round_id = %s AND backup_piece_id = %s",
+                (str(status), each.key.round, each.key.piece),
+            )

@@ -9,6 +9,7 @@ from redoubt.catalog.tables import EVENT_TABLE, HOLE_TABLE, PIECE_TABLE, STATE_T
 from redoubt.catalog.view_terms import NOW, time
 
 _RUNS = f"""SELECT tenant_id, round_id, MIN(backup_piece_id) AS first_piece, MAX(backup_piece_id) AS last_piece,
+  MIN(start_piece_id) AS start_piece,
   MIN(start_scn) AS start_scn, MAX(checkpoint_scn) AS end_scn, backup_dest, file_status,
   MAX(CASE WHEN status = 'FROZEN' THEN 0 ELSE 1 END) AS goes_on
   FROM (SELECT p.*,
@@ -19,7 +20,7 @@ _RUNS = f"""SELECT tenant_id, round_id, MIN(backup_piece_id) AS first_piece, MAX
   GROUP BY tenant_id, round_id, run, backup_dest, file_status"""
 """Pieces of a round that follow one another, none missing: their numbers do."""
 
-_WINDOWS = f"""SELECT r.tenant_id, r.round_id, first_piece, last_piece, goes_on, backup_dest, file_status,
+WINDOWS = f"""SELECT r.tenant_id, r.round_id, first_piece, last_piece, start_piece, goes_on, backup_dest, file_status,
   GREATEST(r.start_scn, COALESCE((SELECT h.end_scn FROM {HOLE_TABLE} h
     WHERE h.tenant_id = r.tenant_id AND h.`after` < r.round_id AND h.closed_at > 0
     ORDER BY h.`after` DESC LIMIT 1), 0)) AS start_scn,
@@ -55,6 +56,6 @@ OWN_VIEWS = {
   CASE WHEN goes_on = 1 AND EXISTS (SELECT 1 FROM {STATUS_TABLE} s
     WHERE s.tenant_id = w.tenant_id AND s.log_archive_round = round_id AND s.status NOT IN ('INTERRUPTED', 'STOP'))
     THEN 'YES' ELSE 'NO' END AS GROWS, file_status AS FILE_STATUS, backup_dest AS PATH
-  FROM ({_WINDOWS}) w WHERE end_scn >= start_scn""",
+  FROM ({WINDOWS}) w WHERE end_scn >= start_scn""",
 }
 """SELECT statements, by the name of the view."""

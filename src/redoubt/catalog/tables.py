@@ -177,6 +177,13 @@ TABLES = (
   log_archive_round bigint(20) NOT NULL,
   backup_dest varchar(2048) NOT NULL,
   comment varchar(4096) NOT NULL,
+  create_date bigint(20) NOT NULL DEFAULT 0,
+  total_bytes bigint(20) NOT NULL DEFAULT 0,
+  start_lsn bigint(20) NOT NULL DEFAULT 0,
+  snapshot_lsn bigint(20) NOT NULL DEFAULT 0,
+  pause_us bigint(20) NOT NULL DEFAULT 0,
+  passes bigint(20) NOT NULL DEFAULT 0,
+  method varchar(64) NOT NULL DEFAULT '',
   PRIMARY KEY (incarnation, tenant_id, bs_key, copy_id))""",
     f"""CREATE TABLE IF NOT EXISTS {CLEAN_TABLE} (
   job_id bigint(20) NOT NULL,
@@ -200,5 +207,10 @@ ADDED_COLUMNS = (
     (STATE_TABLE, "compression", "varchar(128) NOT NULL DEFAULT ''"),
     (STATE_TABLE, "status_since", "bigint(20) NOT NULL DEFAULT 0"),
     (STATE_TABLE, "status_cause", "varchar(4096) NOT NULL DEFAULT ''"),
+    *(
+        (SET_TABLE, column, "bigint(20) NOT NULL DEFAULT 0")
+        for column in ("create_date", "total_bytes", "start_lsn", "snapshot_lsn", "pause_us", "passes")
+    ),
+    (SET_TABLE, "method", "varchar(64) NOT NULL DEFAULT ''"),
 )
 """Columns that catalogs of earlier versions lack: table, column, definition."""

@@ -41,3 +41,12 @@ def size_text(size: str, width: int = 27) -> str:
 def ratio(output: str, whole: str) -> str:
     """`output` in relation to `whole`; NULL for 0/0."""
     return f"CAST(ROUND({output} / {whole}, 2) AS DECIMAL(23,2))"
+
+
+def rate_text(rate: str) -> str:
+    """A rate in bytes a second as OceanBase shows it: MB/S or GB/S, two decimals."""
+    mb, gb = 1024**2, 1024**3
+    return (
+        f"CAST(CASE WHEN {rate} < {gb} THEN CONCAT(ROUND({rate} / {mb}, 2), 'MB/S') "
+        f"WHEN {rate} >= {gb} THEN CONCAT(ROUND({rate} / {gb}, 2), 'GB/S') END AS CHAR(33))"
+    )

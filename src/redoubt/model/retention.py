@@ -2,7 +2,7 @@
 
 Invariants, which every function here keeps:
 
-- Nothing that is written to (a piece ACTIVE or FREEZING) is ever deleted.
+- Nothing that is written to (a piece ACTIVE or FREEZING, a set in DOING) is ever deleted.
 - What is obsolete never includes the newest full set at or before the expire point, nor log from the start of its
   replay on, nor log that any set which stays needs.
 - In the present destination a piece goes only when a full set no longer needs it. Another destination is an old one,
@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
+from redoubt.model.bases import SetKey
 from redoubt.model.pieces import PieceKey, PieceStatus
 
 
@@ -83,7 +84,10 @@ class BackupPiece:
 
 @dataclass(frozen=True)
 class BackupSet:
-    """A data backup over all its tenants: the last snapshot among them, and the first start of replay."""
+    """A data backup over all its tenants: the last snapshot among them, and the first start of replay.
+
+    `tenants` are the ids of the user tenants that have a folder in it, `create_date` as in `SetKey`.
+    """
 
     set_id: int
     is_full: bool
@@ -92,6 +96,13 @@ class BackupSet:
     snapshot_scn: int
     start_replay_scn: int
     destination: str
+    create_date: int = 0
+    tenants: tuple[int, ...] = ()
+
+    @property
+    def key(self) -> SetKey:
+        """What its folders are named by."""
+        return SetKey(self.set_id, self.create_date)
 
     @property
     def is_usable(self) -> bool:
@@ -102,6 +113,10 @@ class BackupSet:
     def is_there(self) -> bool:
         """Whether any of it is left."""
         return self.file_status is not FileStatus.DELETED
+
+
+Backup = BackupSet | BackupPiece
+"""What may be deleted."""
 
 
 @dataclass(frozen=True)
@@ -143,17 +158,19 @@ def round_to_delete(
 
 
 def set_to_delete(number: int, sets: Iterable[BackupSet], destination: str) -> BackupSet:
-    """The set of that number, if it may go. Raises NotDeletableError."""
+    """The set of that number, if it may go. One that is FAILED may always. Raises NotDeletableError."""
     present = [each for each in sets if each.is_there]
     found = next((each for each in present if each.set_id == number), None)
     if found is None:
         raise NotDeletableError(Refusal.MISSING)
-    if found.destination != destination:
+    if found.status == SetStatus.DOING:
+        raise NotDeletableError(Refusal.NEEDED, f"set {number} is under way; ALTER SYSTEM CANCEL BACKUP ends it")
+    if found.destination != destination or found.status == SetStatus.FAILED:
         return found
     here = [each for each in present if each.destination == destination]
     if not any(each.is_full and _is_good(each, destination) and each.set_id > number for each in here):
         raise NotDeletableError(Refusal.NEEDED, f"no newer full set replaces set {number}; back up first")
-    older = [each.set_id for each in here if each.set_id < number]
+    older = [each.set_id for each in here if each.set_id < number and each.status != SetStatus.FAILED]
     if older:
         raise NotDeletableError(Refusal.NEEDED, f"set {min(older)} is older; delete it first")
     return found
