@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from redoubt.control.archiving import Archiving
 from redoubt.control.commits import SyncState
+from redoubt.control.data_backups import DataBackups
 from redoubt.control.tenant_archive import TenantArchive
 from redoubt.model.health import Health
 from redoubt.model.rounds import RoundStatus
@@ -33,8 +34,9 @@ _ROUND_GAUGES = {
 class ArchiveCollector(Collector):
     """Reads the figures when it is scraped."""
 
-    def __init__(self, archiving: Archiving) -> None:
+    def __init__(self, archiving: Archiving, backups: DataBackups) -> None:
         self._archiving = archiving
+        self._backups = backups
 
     def collect(self) -> Iterator[Metric]:
         """One family a figure, one sample a tenant."""
@@ -51,6 +53,15 @@ class ArchiveCollector(Collector):
                 family.add_metric([archive.tenant.name], getattr(tenant, field) / divisor if tenant else 0)
             yield family
         yield GaugeMetricFamily("redoubt_log_archive_round", "The number of the present round.", value=now.round_id)
+        for name, text, value in (
+            ("redoubt_data_backup_running", "1 while a data backup is under way.", self._backups.is_running),
+            (
+                "redoubt_data_backup_snapshot_timestamp_seconds",
+                "The snapshot of the last data backup that succeeded, 0 for none.",
+                self._backups.last_snapshot / 1e9,
+            ),
+        ):
+            yield GaugeMetricFamily(name, text, value=value)
         status = StateSetMetricFamily("redoubt_log_archive_status", "STATUS of the round.")
         status.add_metric([], {str(each): each is now.status for each in RoundStatus})
         health = StateSetMetricFamily(
@@ -66,9 +77,9 @@ class ArchiveCollector(Collector):
 class MetricsServer:
     """Serves `/metrics` from a thread of its own."""
 
-    def __init__(self, archiving: Archiving) -> None:
+    def __init__(self, archiving: Archiving, backups: DataBackups) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(ArchiveCollector(archiving))
+        self._registry.register(ArchiveCollector(archiving, backups))
         self._stop: Callable[[], None] = lambda: None
 
     def start(self, host: str, port: int) -> int:

@@ -17,14 +17,18 @@ from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.cleaning import Cleaning
 from redoubt.catalog.journal import Journal
 from redoubt.catalog.session import CatalogError, CatalogSession
+from redoubt.catalog.set_table import SetTable
 from redoubt.catalog.tenants import TenantTable
 from redoubt.config import Config, GatewaySection
 from redoubt.control.archiving import Archiving
 from redoubt.control.background import Background
 from redoubt.control.chronicle import Chronicle
+from redoubt.control.clean_work import CleanWork
 from redoubt.control.cluster import SYS_TENANT, Cluster, Tenant
+from redoubt.control.data_backups import DataBackups
 from redoubt.control.deletion import Deletion
 from redoubt.control.handler import Handler
+from redoubt.control.job_process import run_job
 from redoubt.control.parameters import Parameters
 from redoubt.control.register import Register
 from redoubt.control.restart import AutoRestart
@@ -111,8 +115,13 @@ class Service:
         backups, cleaning = Backups(self._session), Cleaning(self._session)
         deletion = Deletion(cluster, archiving, self._parameters, backups, cleaning)
         ends.push_async_callback(deletion.close)
+        data_backups = DataBackups(
+            cluster, archiving, self._parameters, SetTable(self._session), CleanWork(cluster, cleaning), run_job
+        )
+        ends.push_async_callback(data_backups.close)
         await self._ask_catalog(archiving.load)
         await self._ask_catalog(deletion.load)
+        await self._ask_catalog(data_backups.load)
         valve = Valve(archiving, self._parameters, self._chronicle)
         await valve.recover()
         tenants = Tenants(self._register, self._room, archiving, valve, self._chronicle, self._background)
@@ -123,15 +132,17 @@ class Service:
             AutoRestart(archiving, self._parameters).run(),
             PieceSwitch(archiving, self._parameters).run(),
             deletion.run(),
+            data_backups.run(),
             self._register.write(),
         ):
             self._background.start(work)
         await tenants.start()
-        metrics = MetricsServer(archiving)
+        metrics = MetricsServer(archiving, data_backups)
         ends.push_async_callback(asyncio.to_thread, metrics.stop)
         self._serve_metrics(metrics)
         directory = Directory(config.cluster.name, self._home.sys, tenants, archiving, self._room.is_open_door)
-        handler = Handler(tenants, archiving, Settings(tenants, archiving, self._parameters), deletion)
+        settings = Settings(tenants, archiving, self._parameters)
+        handler = Handler(tenants, archiving, settings, deletion, data_backups)
         gateway = Gateway(directory, handler, tls=self._tls)
         ends.push_async_callback(gateway.stop)
         self._room.gateway_ids = gateway.engine_ids

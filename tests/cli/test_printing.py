@@ -34,6 +34,7 @@ NOTHING: dict[str, Any] = {
     "pieces": [],
     "health": [],
     "holes": [],
+    "last_backup_set": None,
 }
 HEALTH = {
     "tenant_id": 1001,
@@ -65,6 +66,31 @@ def test_a_status_without_rounds_or_with_trouble(capsys: pytest.CaptureFixture[s
 
     assert capsys.readouterr().out.splitlines() == ["round 0: STOP", "round 0: STOP", "disk full"]
     assert status._utc(0) is None
+
+
+def test_the_last_data_backup_is_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With why it failed, if it did."""
+    monkeypatch.setenv("COLUMNS", "200")
+    row = {
+        "bs_key": 3,
+        "status": "FAILED",
+        "file_status": "BROKEN",
+        "start_time": 10**9,
+        "completion_time": 2 * 10**9,
+        "snapshot_scn": 0,
+        "input_bytes": 0,
+        "output_bytes": 5,
+        "pause_us": 18000,
+        "backup_dest": "file:///b",
+        "comment": "no disk",
+    }
+    status._print(NOTHING | {"last_backup_set": status._set(row)})
+
+    assert capsys.readouterr().out.splitlines() == [
+        "round 0: STOP",
+        "data backup 3: FAILED, files BROKEN, begun 1970-01-01T00:00:01.000000Z, 5 bytes, pause 0.018 s",
+        "  no disk",
+    ]
 
 
 def test_health_and_holes_are_shown_in_words(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +11,15 @@ from redoubt.archiver.messages import Command
 from redoubt.catalog.cleaning import CleanJob, CleanStatus, CleanType
 from redoubt.catalog.journal import ArchiveEvent, TenantState
 from redoubt.catalog.session import CatalogError
+from redoubt.catalog.set_table import Remains
 from redoubt.catalog.tenants import TenantRecord
 from redoubt.control.cluster import MAIN_TENANT_ID, EngineRefusedError, Tenant
+from redoubt.jobs.messages import Outcome, Request, TakeBase
 from redoubt.model import pieces
+from redoubt.model.data_backups import DataBackup
 from redoubt.model.holes import Hole
 from redoubt.model.log import LogPosition
-from redoubt.model.retention import BackupPiece, BackupSet, FileStatus
+from redoubt.model.retention import Backup, BackupPiece, BackupSet, FileStatus
 from redoubt.model.rounds import Round, RoundStatus, TenantRound
 from redoubt.model.seams import LogReader
 from redoubt.sql.answers import Ok, Rows
@@ -83,20 +87,20 @@ class FakeCleaning:
     def stopped_rounds(self) -> set[int]:
         return set(self.rounds)
 
-    def begin(self, kind: CleanType, parameter: str, comment: str, pieces: list[BackupPiece], now: int) -> CleanJob:
+    def begin(self, kind: CleanType, parameter: str, comment: str, doomed: list[Backup], now: int) -> CleanJob:
         self._fail()
         self.jobs.append(CleanJob(len(self.jobs) + 1, kind, parameter, now, comment=comment))
-        for piece in pieces:
-            self._set(piece, FileStatus.DELETING)
+        for backup in doomed:
+            self._set(backup, FileStatus.DELETING)
         return self.jobs[-1]
 
     def save(self, job: CleanJob) -> None:
         self._fail()
         self.jobs[job.job_id - 1] = job
 
-    def deleted(self, piece: BackupPiece) -> None:
+    def deleted(self, backup: Backup) -> None:
         self._fail()
-        self._set(piece, FileStatus.DELETED)
+        self._set(backup, FileStatus.DELETED)
 
     def unfinished(self) -> CleanJob | None:
         return next((job for job in self.jobs if job.status is CleanStatus.DOING), None)
@@ -106,13 +110,88 @@ class FakeCleaning:
         ended = (job.end_time for job in self.jobs if job.kind is kind and job.status is CleanStatus.STOP)
         return max(ended, default=0)
 
-    def _set(self, piece: BackupPiece, status: FileStatus) -> None:
-        self.kept = [replace(each, file_status=status) if each.key == piece.key else each for each in self.kept]
+    def _set(self, backup: Backup, status: FileStatus) -> None:
+        self.kept = [replace(each, file_status=status) if each.key == backup.key else each for each in self.kept]
+        self.backup_sets = [
+            replace(each, file_status=status) if each.key == backup.key else each for each in self.backup_sets
+        ]
 
     def _fail(self) -> None:
         if self.failures:
             self.failures -= 1
             raise CatalogError("the sys engine does not answer")
+
+
+class FakeSetTable:
+    """Data backups as they were saved, each state of them; fails as often as `failures` says."""
+
+    def __init__(self) -> None:
+        self.saved: list[DataBackup] = []
+        self.left: list[Remains] = []
+        self.unfinished: list[int] = []
+        self.failures = 0
+
+    @property
+    def last(self) -> DataBackup:
+        return self.saved[-1]
+
+    def last_id(self) -> int:
+        return max((each.key.set_id for each in self.saved), default=0)
+
+    def last_snapshot(self) -> int:
+        self._fail()
+        return 7
+
+    def save(self, backup: DataBackup) -> None:
+        self._fail()
+        self.saved.append(backup)
+
+    def fail_unfinished(self, cause: str, now: int) -> list[int]:
+        self._fail()
+        failed, self.unfinished = self.unfinished, []
+        return failed
+
+    def remains(self) -> list[Remains]:
+        self._fail()
+        return list(self.left)
+
+    def removed(self, remains: Remains) -> None:
+        self._fail()
+        self.left.remove(remains)
+
+    def _fail(self) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise CatalogError("the sys engine does not answer")
+
+
+class FakeJobs:
+    """Takes bases: each request waits until it is told its outcome, or has it at once from `outcomes`."""
+
+    def __init__(self) -> None:
+        self.asked: list[TakeBase] = []
+        self.outcomes: dict[int, Outcome] = {}
+        self.ended: list[int] = []
+        self.progress: Callable[[int, int], None] = lambda done, total: None
+        self._waiting: dict[int, asyncio.Future[Outcome]] = {}
+
+    async def run(self, request: Request, progress: Callable[[int, int], None]) -> Outcome:
+        assert isinstance(request, TakeBase)
+        self.asked.append(request)
+        self.progress = progress
+        if (outcome := self.outcomes.get(request.tenant_id)) is not None:
+            return outcome
+        self._waiting[request.tenant_id] = asyncio.get_running_loop().create_future()
+        try:
+            return await self._waiting[request.tenant_id]
+        finally:
+            self.ended.append(request.tenant_id)
+
+    def tell(self, tenant_id: int, outcome: Outcome) -> None:
+        self._waiting[tenant_id].set_result(outcome)
+
+    def break_down(self, tenant_id: int, error: Exception) -> None:
+        self._waiting[tenant_id].set_exception(error)
 
 
 class FakeJournal:

@@ -13,11 +13,14 @@ from redoubt.catalog.backups import Backups
 from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.cleaning import Cleaning
 from redoubt.catalog.journal import Journal
+from redoubt.catalog.set_table import SetTable
 from redoubt.catalog.tenants import TenantStatus, TenantTable
 from redoubt.control.archiving import Archiving
 from redoubt.control.background import Background
 from redoubt.control.chronicle import Chronicle
+from redoubt.control.clean_work import CleanWork
 from redoubt.control.cluster import MAIN_TENANT, MAIN_TENANT_ID, Cluster
+from redoubt.control.data_backups import DataBackups
 from redoubt.control.deletion import Deletion
 from redoubt.control.handler import Handler
 from redoubt.control.parameters import Parameters
@@ -31,7 +34,9 @@ from tests.control.fakes import (
     FakeCleaning,
     FakeEngine,
     FakeEngines,
+    FakeJobs,
     FakeJournal,
+    FakeSetTable,
     FakeTenantTable,
     FakeWorker,
     tenant_with,
@@ -63,7 +68,10 @@ class Stage:
         backups, cleaning = cast("Backups", self.clean), cast("Cleaning", self.clean)
         self.deletion = Deletion(cluster, self.archiving, self.parameters, backups, cleaning)
         settings = Settings(self.tenants, self.archiving, self.parameters)
-        self.handler = Handler(self.tenants, self.archiving, settings, self.deletion)
+        self.set_table, self.jobs = FakeSetTable(), FakeJobs()
+        table, remover = cast("SetTable", self.set_table), CleanWork(cluster, cleaning)
+        self.backups = DataBackups(cluster, self.archiving, self.parameters, table, remover, self.jobs.run)
+        self.handler = Handler(self.tenants, self.archiving, settings, self.deletion, self.backups)
 
     @property
     def archive(self) -> TenantArchive:

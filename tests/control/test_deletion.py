@@ -13,13 +13,16 @@ from typing import Any
 import pytest
 
 from redoubt.archive.deletion import Deletion as DeletionRecord
+from redoubt.archive.deletion import SetDeletion
 from redoubt.archive.layout import ClusterInfo, ClusterPath
 from redoubt.archive.record import dump_record, load_record
+from redoubt.archive.set_layout import set_path
 from redoubt.catalog.cleaning import CleanStatus, CleanType
 from redoubt.catalog.session import CatalogError
 from redoubt.control import asking, clean_work, deletion
 from redoubt.control.parameter_list import AUTO_DELETE, BACKUP_DEST, BACKUP_DEST_OPTION, RECOVERY_WINDOW
 from redoubt.destinations.file import FileDestination
+from redoubt.model.bases import SetKey
 from redoubt.model.pieces import PieceKey
 from redoubt.model.retention import BackupPiece, BackupSet, FileStatus
 from redoubt.sql.errors import SqlError
@@ -165,15 +168,61 @@ def test_what_may_not_be_deleted_is_refused(
     assert (stage.clean.kept, stage.clean.jobs) == (before, [])
 
 
-def test_a_set_that_might_go_is_left_to_a_version_that_makes_sets(stage: Stage) -> None:
-    """1235, and what a set makes needless goes."""
-    _full_set(stage, 99)
-    _full_set(stage, 100)
+def _stored_set(stage: Stage, folder: Path, scn: int) -> BackupSet:
+    """A full set of one part, in a folder and in the catalog."""
+    there, number = FileDestination(folder), len(stage.clean.backup_sets) + 1
+    if not (folder / PATH.info).exists():
+        there.put_if_absent(PATH.info, dump_record(ClusterInfo("c", 1, "identity")))
+    stored = replace(_full_set(stage, scn), create_date=DATE, tenants=(1001,), destination=f"file://{folder}")
+    stage.clean.backup_sets[-1] = stored
+    names = set_path(PATH, 1001, SetKey(number, DATE))
+    for name in (names.info, names.part(1), names.manifest):
+        there.put_if_absent(name, b"...")
+    return stored
+
+
+def _left_of_set(folder: Path, number: int) -> list[str]:
+    names = set_path(PATH, 1001, SetKey(number, DATE))
+    return [path.name for path in sorted((folder / names.folder).iterdir()) if not path.name.startswith(".")]
+
+
+def test_a_set_is_deleted_when_a_newer_one_replaces_it(stage: Stage, tmp_path: Path) -> None:
+    """Its claim stays, with the record of who deleted it."""
+    first, second = _stored_set(stage, tmp_path, 99), _stored_set(stage, tmp_path, 100)
 
     async def scene() -> None:
-        assert await _refused(lambda: stage.deletion.delete(DeleteBackup(BackupPart.SET, 1))) == 1235
+        await stage.deletion.delete(DeleteBackup(BackupPart.SET, 1))
+        assert stage.clean.backup_sets == [replace(first, file_status=FileStatus.DELETING), second]
+        await _done(stage)
 
     play(scene())
+
+    assert stage.clean.backup_sets == [replace(first, file_status=FileStatus.DELETED), second]
+    assert _left_of_set(tmp_path, 1) == ["backup_set_info", "deletion"]
+    assert len(_left_of_set(tmp_path, 2)) == 3
+    text = FileDestination(tmp_path).get(set_path(PATH, 1001, first.key).deletion)
+    record = load_record(SetDeletion, text)
+    assert (record.set_id, record.job, record.statement) == (1, 1, "ALTER SYSTEM DELETE BACKUPSET 1")
+    assert stage.clean.jobs[0].kind is CleanType.SET
+
+
+def test_obsolete_sets_go_with_the_log_that_only_they_need(stage: Stage, tmp_path: Path) -> None:
+    """The sets first; a deletion that was under way goes on with both."""
+    first, _ = _stored_set(stage, tmp_path, 99), _stored_set(stage, tmp_path, 100)
+    piece = _piece(stage, tmp_path, 1)
+    stage.clean.backup_sets[0] = replace(first, file_status=FileStatus.DELETING)
+    stage.clean.kept[0] = replace(piece, file_status=FileStatus.DELETING)
+    stage.clean.begin(CleanType.OBSOLETE, "1", "ALTER SYSTEM DELETE OBSOLETE BACKUP", [first, piece], 5)
+
+    async def scene() -> None:
+        await stage.deletion.load()
+        await _done(stage)
+
+    play(scene())
+
+    assert [each.file_status for each in stage.clean.backup_sets] == [FileStatus.DELETED, FileStatus.AVAILABLE]
+    assert stage.clean.kept[0].file_status is FileStatus.DELETED
+    assert _left_of_set(tmp_path, 1) == ["backup_set_info", "deletion"]
 
 
 def test_obsolete_log_goes_when_there_is_a_window(stage: Stage, tmp_path: Path) -> None:

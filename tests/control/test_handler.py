@@ -205,19 +205,6 @@ def test_what_cannot_be_done_is_refused_with_oceanbases_code(
     play(scene())
 
 
-def test_a_data_backup_is_not_built_yet(stage: Stage) -> None:
-    """Said so where OceanBase would begin one."""
-
-    async def scene() -> None:
-        await stage.doing()
-        with pytest.raises(SqlError, match="this version backs up log only") as refused:
-            await stage.handler.handle(BackupDatabase(), FakeSession())
-        assert refused.value.code == 1235
-        await stage.archiving.close()
-
-    play(scene())
-
-
 def test_all_tenants_by_name_are_the_cluster(stage: Stage) -> None:
     """As no clause, and as ALL."""
 

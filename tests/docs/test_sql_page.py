@@ -32,10 +32,12 @@ TEXT = (ROOT / "docs" / "SQL.md").read_text()
 MAKERS = [SOURCES / "sql" / name for name in ("errors.py", "restore_errors.py")]
 """Where errors are made."""
 REFUSED = (
-    *(BackupDatabase, ValidateBackup, CancelValidate),
+    *(ValidateBackup, CancelValidate),
     *(RestoreTenant, RestoreTables, AddRestoreSource, ClearRestoreSource, ShowRestorePreview),
 )
 """Statements of which the words are known and nothing else is here."""
+INCREMENTAL = BackupDatabase(is_incremental=True)
+"""So is this form of one that is here."""
 
 OCEANBASE_PARAMETERS = """backup_dest backup_dest_option backup_backup_dest backup_backup_dest_option
 backup_log_archive_option enable_log_archive log_archive_checkpoint_interval log_archive_batch_buffer_limit
@@ -92,9 +94,10 @@ def test_statements_of_the_page_are_those_of_the_code() -> None:
 
     for statement, mark, example in parsed:
         if mark.startswith(ELSEWHERE):
-            assert statement is None or isinstance(statement, REFUSED), example
+            assert statement in {None, INCREMENTAL} or isinstance(statement, REFUSED), example
         else:
             assert statement is not None, example
+            assert statement != INCREMENTAL, example
             assert not isinstance(statement, REFUSED), example
     assert {type(statement) for statement, _, _ in parsed if statement is not None} == set(get_args(Statement))
 

@@ -43,6 +43,7 @@ def test_metrics_follow_a_round(stopped_service: ServiceUnderTest, tmp_path: Pat
     assert before["redoubt_log_archive_status", "STOP"] == 1
     assert now["redoubt_log_archive_status", "DOING"] == 1
     assert now["redoubt_log_archive_round", ""] == 1
+    assert now["redoubt_data_backup_running", ""] == now["redoubt_data_backup_snapshot_timestamp_seconds", ""] == 0
     assert now["redoubt_write_gate_closed", "main"] == 0
     assert now["redoubt_archive_spool_limit_bytes", "main"] > 0
     assert now["redoubt_archived_up_to_timestamp_seconds", "main"] > 1.7e9

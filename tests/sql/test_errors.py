@@ -35,7 +35,7 @@ from redoubt.sql import errors
         (errors.log_archive_already_disabled(), 9024, "HY000", "log archive backup is already disabled"),
         (errors.backup_dest_not_valid("it is empty"), 9026, "HY000", "backup destination is not valid: it is empty"),
         (
-            errors.backup_in_progress(),
+            errors.backup_in_progress("run ALTER SYSTEM NOARCHIVELOG first and wait for STATUS = 'STOP'"),
             9036,
             "HY000",
             "Backup is in progress: run ALTER SYSTEM NOARCHIVELOG first and wait for STATUS = 'STOP'",

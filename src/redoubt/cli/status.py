@@ -11,7 +11,7 @@ from typing import Any
 
 import pymysql
 
-from redoubt.catalog.tables import HOLE_TABLE, MAX_SCN, PIECE_TABLE, STATE_TABLE, STATUS_TABLE
+from redoubt.catalog.tables import HOLE_TABLE, MAX_SCN, PIECE_TABLE, SET_TABLE, STATE_TABLE, STATUS_TABLE
 from redoubt.cli.connecting import NoServiceError, connect_as_service
 from redoubt.cli.printing import complain, console, print_rows
 from redoubt.home import Home
@@ -55,6 +55,8 @@ def _status(home: Path) -> dict[str, Any]:
         health = [_health(row) for row in cursor.fetchall()]
         cursor.execute(f"SELECT * FROM {HOLE_TABLE} ORDER BY tenant_id, start_scn")
         holes = [_hole(row) for row in cursor.fetchall()]
+        cursor.execute(f"SELECT * FROM {SET_TABLE} WHERE tenant_id = 1 ORDER BY bs_key DESC LIMIT 1")
+        sets = [_set(row) for row in cursor.fetchall()]
     running = Home(home).running()
     return {
         "service": asdict(running) if running else None,
@@ -63,6 +65,7 @@ def _status(home: Path) -> dict[str, Any]:
         "pieces": pieces,
         "health": health,
         "holes": holes,
+        "last_backup_set": sets[0] if sets else None,
     }
 
 
@@ -125,6 +128,22 @@ def _hole(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _set(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "set_id": row["bs_key"],
+        "status": row["status"],
+        "file_status": row["file_status"],
+        "start_time": _utc(row["start_time"]),
+        "completion_time": _utc(row["completion_time"]),
+        "snapshot_time": _utc(row["snapshot_scn"]),
+        "input_bytes": row["input_bytes"],
+        "output_bytes": row["output_bytes"],
+        "pause_seconds": row["pause_us"] / 1e6,
+        "backup_dest": row["backup_dest"],
+        "comment": row["comment"],
+    }
+
+
 def _utc(scn: int) -> str | None:
     """An SCN as text of microseconds in UTC, None for none yet."""
     if not scn:
@@ -154,6 +173,15 @@ def _print(status: dict[str, Any]) -> None:
     names = ["tenant_id", "round_id", "piece_id", "status", "file_status", "start_time", "checkpoint_time"]
     if status["pieces"]:
         print_rows(out, names, [tuple(entry[name] for name in names) for entry in status["pieces"]])
+    if (last := status["last_backup_set"]) is not None:
+        snapshot = f", snapshot {last['snapshot_time']}" if last["snapshot_time"] else ""
+        out.print(
+            f"data backup {last['set_id']}: {last['status']}, files {last['file_status']}, begun "
+            f"{last['start_time']}{snapshot}, {last['output_bytes']} bytes, pause {last['pause_seconds']:.3f} s",
+            markup=False,
+        )
+        if last["comment"]:
+            out.print(f"  {last['comment']}", markup=False, style="red")
     for hole in status["holes"]:
         end = f"LSN {hole['end_lsn']} ({hole['end_time']})" if hole["status"] == "CLOSED" else "where it goes on"
         out.print(

@@ -12,14 +12,16 @@ from typing import TypeVar
 
 import structlog
 
-from redoubt.archive.deletion import Deletion, delete_some
+from redoubt.archive.deletion import Deletion, SetDeletion, delete_some
 from redoubt.archive.layout import ClusterInfo, ClusterPath, PiecePath
+from redoubt.archive.set_layout import SetPath, set_path
 from redoubt.catalog.cleaning import Cleaning, CleanJob, CleanStatus
 from redoubt.catalog.session import CatalogError
+from redoubt.catalog.set_table import Remains
 from redoubt.control.asking import DestinationDesk
 from redoubt.control.cluster import Cluster
 from redoubt.destinations.uri import UriError, open_destination
-from redoubt.model.retention import BackupPiece
+from redoubt.model.retention import Backup, BackupSet
 from redoubt.model.seams import DestinationError
 from redoubt.sql.errors import SqlError
 
@@ -42,13 +44,13 @@ class CleanWork:
         self._desk = DestinationDesk()
         self._told = ""
 
-    async def run(self, job: CleanJob, pieces: list[BackupPiece]) -> None:
-        """Delete the pieces, in this order, and put the job on record as done. What fails is tried again."""
+    async def run(self, job: CleanJob, doomed: list[Backup]) -> None:
+        """Delete sets and pieces, in this order, and put the job on record as done. What fails is tried again."""
         self._told = job.error
-        for piece in pieces:
-            for tenant_id in piece.tenants:
-                await self._insist(job, partial(self._step, job, piece, tenant_id))
-            await self._insist(job, partial(_on_record, self._cleaning.deleted, piece))
+        for backup in doomed:
+            for tenant_id in backup.tenants:
+                await self._insist(job, partial(self._step, job, backup, tenant_id))
+            await self._insist(job, partial(_on_record, self._cleaning.deleted, backup))
         done = replace(job, status=CleanStatus.STOP, end_time=time.time_ns(), error="")
         await self._insist(job, partial(_on_record, self._cleaning.save, done))
         _log.info("deletion done", job=job.job_id)
@@ -66,19 +68,44 @@ class CleanWork:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
-    async def _step(self, job: CleanJob, piece: BackupPiece, tenant_id: int) -> bool:
-        """Delete some of a tenant's part of a piece; whether nothing is left of it."""
-        record = Deletion(
+    async def remove(self, remains: Remains) -> bool:
+        """Remove some of what a data backup that failed has left; whether nothing is left. Raises SqlError and more.
+
+        The rest is DestinationError and UriError.
+        """
+        record = SetDeletion(
+            tenant_id=remains.tenant_id,
+            set_id=remains.key.set_id,
+            job=0,
+            statement=f"the data backup failed: {remains.cause}",
+            host=platform.node(),
+            began_at=remains.began_at,
+        )
+        folder = set_path(self._path, remains.tenant_id, remains.key)
+        return await self._desk.ask(remains.destination, _delete, remains.destination, self._ours, folder, record)
+
+    async def _step(self, job: CleanJob, backup: Backup, tenant_id: int) -> bool:
+        """Delete some of a tenant's part of a set or a piece; whether nothing is left of it."""
+        folder, record = self._target(job, backup, tenant_id)
+        return await self._desk.ask(backup.destination, _delete, backup.destination, self._ours, folder, record)
+
+    def _target(
+        self, job: CleanJob, backup: Backup, tenant_id: int
+    ) -> tuple[SetPath, SetDeletion] | tuple[PiecePath, Deletion]:
+        """The folder that a tenant has in a set or a piece, and the record of its deletion."""
+        host = platform.node()
+        if isinstance(backup, BackupSet):
+            folder = set_path(self._path, tenant_id, backup.key)
+            return folder, SetDeletion(tenant_id, backup.set_id, job.job_id, job.comment, host, job.start_time)
+        return self._path.piece(tenant_id, backup.key), Deletion(
             tenant_id=tenant_id,
-            round=piece.key.round,
-            piece=piece.key.piece,
+            round=backup.key.round,
+            piece=backup.key.piece,
             job=job.job_id,
             statement=job.comment,
-            host=platform.node(),
+            host=host,
             began_at=job.start_time,
         )
-        folder = self._path.piece(tenant_id, piece.key)
-        return await self._desk.ask(piece.destination, _delete, piece.destination, self._ours, folder, record)
 
     async def _tell(self, job: CleanJob, cause: str) -> None:
         """Say what the job waits for, once."""
@@ -97,6 +124,6 @@ async def _on_record(write: Callable[[T], None], what: T) -> bool:
     return True
 
 
-def _delete(uri: str, ours: ClusterInfo, folder: PiecePath, record: Deletion) -> bool:
+def _delete(uri: str, ours: ClusterInfo, folder: PiecePath | SetPath, record: Deletion | SetDeletion) -> bool:
     until = time.monotonic() + _STEP
     return delete_some(open_destination(uri), ours, folder, record, lambda: time.monotonic() > until)

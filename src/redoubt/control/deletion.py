@@ -20,7 +20,7 @@ from redoubt.control.clean_work import CleanWork
 from redoubt.control.cluster import Cluster
 from redoubt.control.parameters import Parameters
 from redoubt.model import retention
-from redoubt.model.retention import BackupPiece, FileStatus, NotDeletableError, Obsolete, Refusal
+from redoubt.model.retention import Backup, FileStatus, NotDeletableError, Obsolete, Refusal
 from redoubt.sql.errors import (
     SqlError,
     backup_piece_deleted,
@@ -32,7 +32,6 @@ from redoubt.sql.errors import (
     no_backup_piece,
     no_backup_round,
     no_backup_set,
-    not_supported,
     not_supported_text,
 )
 from redoubt.sql.statements import BackupPart, DeleteBackup
@@ -40,6 +39,7 @@ from redoubt.sql.statements import BackupPart, DeleteBackup
 _NS = 10**9
 _LOOK_PAUSE = 10.0
 _LONGEST_INTERVAL = 86400.0
+_KINDS = {BackupPart.SET: CleanType.SET, BackupPart.PIECE: CleanType.PIECE, BackupPart.ROUND: CleanType.ROUND}
 _BY_ITSELF = "by itself (auto_delete)"
 _log = structlog.get_logger("redoubt.control.deletion")
 
@@ -68,9 +68,9 @@ class Deletion:
         """Go on with the job that was under way when the service ended. Raises CatalogError."""
         job = await asyncio.to_thread(self._cleaning.unfinished)
         if job is not None and not self.is_running:
-            pieces = await asyncio.to_thread(self._backups.pieces)
+            doomed = await asyncio.to_thread(self._doomed)
             _log.info("deletion goes on", job=job.job_id)
-            self._launch(job, [piece for piece in pieces if piece.file_status is FileStatus.DELETING])
+            self._launch(job, doomed)
 
     async def delete(self, statement: DeleteBackup) -> None:
         """`DELETE BACKUPSET|BACKUPPIECE|BACKUPROUND`: returns when the job has begun. Raises SqlError, CatalogError."""
@@ -78,11 +78,10 @@ class Deletion:
         async with self._archiving.statement:
             self._check_idle()
             try:
-                pieces = await asyncio.to_thread(self._chosen, statement)
+                doomed = await asyncio.to_thread(self._chosen, statement)
             except NotDeletableError as error:
                 raise _refused(statement, error) from error
-            kind = CleanType.PIECE if statement.part is BackupPart.PIECE else CleanType.ROUND
-            await self._begin(kind, str(statement.number), text, pieces)
+            await self._begin(_KINDS[statement.part], str(statement.number), text, doomed)
 
     async def delete_obsolete(self) -> None:
         """`DELETE OBSOLETE BACKUP`: returns when the job has begun. Raises SqlError, CatalogError."""
@@ -135,7 +134,7 @@ class Deletion:
             if self.is_running:
                 return  # a statement was first
             found = await asyncio.to_thread(self._obsolete, now)
-            if found.pieces:  # or else there would be a row a day that says nothing
+            if found != Obsolete():  # or else there would be a row a day that says nothing
                 await self._begin_obsolete(found, now, _BY_ITSELF)
             self._looked_at = now
 
@@ -149,8 +148,13 @@ class Deletion:
         if self.is_running:
             raise delete_in_progress("wait until CDB_OB_BACKUP_CLEAN_HISTORY says STOP, or CANCEL DELETE BACKUP")
 
-    def _chosen(self, statement: DeleteBackup) -> list[BackupPiece]:
-        """The pieces that a statement may delete. Blocks. Raises NotDeletableError, SqlError for sets."""
+    def _doomed(self) -> list[Backup]:
+        """What is being deleted. Blocks."""
+        everything: list[Backup] = [*self._backups.sets(), *self._backups.pieces()]
+        return [each for each in everything if each.file_status is FileStatus.DELETING]
+
+    def _chosen(self, statement: DeleteBackup) -> list[Backup]:
+        """What a statement may delete. Blocks. Raises NotDeletableError."""
         number, destination = statement.number, self._parameters.backup_dest
         if statement.copy_id:
             raise NotDeletableError(Refusal.MISSING)  # copies are made by a second backup, which is not here
@@ -160,8 +164,7 @@ class Deletion:
         if statement.part is BackupPart.ROUND:
             stopped = self._backups.stopped_rounds()
             return list(retention.round_to_delete(number, stopped, pieces, sets, destination))
-        retention.set_to_delete(number, sets, destination)
-        raise not_supported("delete backupset", "this version makes no data backups, and deletes none")
+        return [retention.set_to_delete(number, sets, destination)]
 
     def _obsolete(self, now: int) -> Obsolete:
         window = round(self._parameters.recovery_window * _NS)
@@ -170,16 +173,16 @@ class Deletion:
 
     async def _begin_obsolete(self, found: Obsolete, now: int, statement: str) -> None:
         expire_point = now // 1000 - round(self._parameters.recovery_window * 10**6)
-        await self._begin(CleanType.OBSOLETE, str(expire_point), statement, list(found.pieces))
+        await self._begin(CleanType.OBSOLETE, str(expire_point), statement, [*found.sets, *found.pieces])
 
-    async def _begin(self, kind: CleanType, parameter: str, statement: str, pieces: list[BackupPiece]) -> None:
-        job = await asyncio.to_thread(self._cleaning.begin, kind, parameter, statement, pieces, time.time_ns())
-        _log.info("deletion begins", job=job.job_id, statement=statement, pieces=[str(each.key) for each in pieces])
-        self._launch(job, pieces)
+    async def _begin(self, kind: CleanType, parameter: str, statement: str, doomed: list[Backup]) -> None:
+        job = await asyncio.to_thread(self._cleaning.begin, kind, parameter, statement, doomed, time.time_ns())
+        _log.info("deletion begins", job=job.job_id, statement=statement, backups=[str(each.key) for each in doomed])
+        self._launch(job, doomed)
 
-    def _launch(self, job: CleanJob, pieces: list[BackupPiece]) -> None:
+    def _launch(self, job: CleanJob, doomed: list[Backup]) -> None:
         self._job = job
-        self._task = asyncio.create_task(self._work.run(job, pieces))
+        self._task = asyncio.create_task(self._work.run(job, doomed))
         self._task.add_done_callback(_report)
 
 

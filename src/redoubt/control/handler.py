@@ -8,21 +8,18 @@ from collections.abc import Callable
 from redoubt.catalog.session import CatalogError
 from redoubt.control.archiving import Archiving
 from redoubt.control.cluster import SYS_TENANT
+from redoubt.control.data_backups import DataBackups
 from redoubt.control.deletion import Deletion
 from redoubt.control.privileges import Session, check_privilege
 from redoubt.control.settings import OURS, Settings
 from redoubt.control.tenant_clause import check_whole_cluster
 from redoubt.control.tenants import Tenants
-from redoubt.model.rounds import RoundStatus
 from redoubt.sql.answers import Answer, Ok
 from redoubt.sql.errors import (
     SqlError,
-    backup_already_stopped,
-    backup_can_not_start,
     engine_away,
     invalid_argument,
     no_privilege,
-    not_supported,
     not_supported_feature,
     unknown_config,
     unknown_tenant,
@@ -57,7 +54,6 @@ from redoubt.sql.statements import (
 )
 
 _REFUSALS: dict[type[Statement], Callable[[], SqlError]] = {
-    CancelBackup: backup_already_stopped,
     SuspendBackup: lambda: not_supported_feature("a backup is not suspended; ALTER SYSTEM NOARCHIVELOG ends a round"),
     ResumeBackup: lambda: not_supported_feature("a backup is not suspended; ALTER SYSTEM ARCHIVELOG begins a round"),
     DeleteExpiredBackup: lambda: invalid_argument(
@@ -78,11 +74,14 @@ _REFUSALS: dict[type[Statement], Callable[[], SqlError]] = {
 class Handler:
     """One for the service; sessions share it."""
 
-    def __init__(self, tenants: Tenants, archiving: Archiving, settings: Settings, deletion: Deletion) -> None:
+    def __init__(
+        self, tenants: Tenants, archiving: Archiving, settings: Settings, deletion: Deletion, backups: DataBackups
+    ) -> None:
         self._tenants = tenants
         self._archiving = archiving
         self._settings = settings
         self._deletion = deletion
+        self._backups = backups
 
     async def handle(self, statement: Statement, session: Session) -> Answer | None:
         """The answer to a statement, None if it is the engine's to answer. Raises SqlError."""
@@ -96,7 +95,12 @@ class Handler:
                 case ShowTenants():
                     return await self._tenants.show(statement)
                 case SetParameters():
-                    return await self._settings.set(statement, session, is_cleaning=self._deletion.is_running)
+                    return await self._settings.set(
+                        statement,
+                        session,
+                        is_cleaning=self._deletion.is_running,
+                        is_backing_up=self._backups.is_running,
+                    )
             await check_privilege(session)
             if (refusal := _REFUSALS.get(type(statement))) is not None:
                 raise refusal()
@@ -109,7 +113,7 @@ class Handler:
             case CreateTenant():
                 return await self._tenants.create(statement)
             case DropTenant():
-                return await self._tenants.drop(statement)
+                return await self._drop(statement)
             case MinorFreeze():
                 await self._freeze(statement, session)
             case ArchiveLog() | NoArchiveLog() | CancelAllBackup():
@@ -122,7 +126,9 @@ class Handler:
         """Run a statement about data backups, or about backups that are there."""
         match statement:
             case BackupDatabase():
-                self._backup()
+                await self._backups.start(statement)
+            case CancelBackup():
+                await self._backups.cancel()
             case DeleteBackup():
                 await self._deletion.delete(statement)
             case DeleteObsoleteBackup():
@@ -141,13 +147,15 @@ class Handler:
                 await self._archiving.stop()
             case _:  # CancelAllBackup
                 await self._settings.clear_destination()
+                await self._backups.abandon()
                 await self._archiving.cancel()
 
-    def _backup(self) -> None:
-        status = self._archiving.round.status
-        if status is not RoundStatus.DOING:
-            raise backup_can_not_start(status)
-        raise not_supported("backup database", "this version backs up log only")
+    async def _drop(self, statement: DropTenant) -> Ok:
+        """Drop a tenant; a data backup that is under way goes on without it."""
+        tenant = self._tenants.named(statement.name)
+        if tenant is not None:
+            await self._backups.leave(tenant.tenant_id)
+        return await self._tenants.drop(statement)
 
     async def _freeze(self, statement: MinorFreeze, session: Session) -> None:
         """Freeze the named tenants, all user tenants if none is named; servers and zones: there is one of each."""

@@ -12,13 +12,15 @@ import structlog
 
 from redoubt.jobs.messages import Failed, Message, Outcome, Progress, Request, from_line, to_line
 
+_END_PATIENCE = 5.0
 _log = structlog.get_logger("redoubt.control.job")
 
 
 async def run_job(request: Request, progress: Callable[[int, int], None]) -> Outcome:
-    """Carry out a request; `progress` is told of bytes done and bytes in all. Cancelling the task ends the job at once.
+    """Carry out a request; `progress` is told of bytes done and bytes in all.
 
-    What goes wrong in the job, its process being killed included, is the outcome `Failed`.
+    Cancelling the task ends the job at once, and waits for its end. What goes wrong in the job, its process being
+    killed included, is the outcome `Failed`.
     """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "redoubt.job"), stdin=PIPE, stdout=PIPE, start_new_session=True
@@ -42,6 +44,9 @@ async def run_job(request: Request, progress: Callable[[int, int], None]) -> Out
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 process.kill()
+            with suppress(TimeoutError):  # a medium that hangs holds it up, and must hold up nobody else
+                async with asyncio.timeout(_END_PATIENCE):
+                    await process.wait()
     if isinstance(outcome, Outcome):
         return outcome
     return Failed(f"the job's process ended with status {status}")

@@ -17,6 +17,7 @@ LAG_TARGET = "archive_lag_target"
 SYNC_COMMIT = "log_archive_sync_commit"
 SYNC_TIMEOUT = "log_archive_sync_timeout"
 SYNC_FALLBACK = "log_archive_sync_fallback"
+BACKUP_PAUSE_LIMIT = "backup_pause_limit"
 AUTO_RESTART = "log_archive_auto_restart"
 ALLOW_SHORT_INTERVALS = "_allow_short_intervals"
 
@@ -72,6 +73,14 @@ PARAMETERS = {
             "key=value joined with &: log_archive_checkpoint_interval, recovery_window, "
             "log_archive_piece_switch_interval, backup_copies, auto_delete_obsolete_backup, "
             "auto_update_reserved_backup_timestamp",
+        ),
+        Parameter(
+            BACKUP_PAUSE_LIMIT,
+            "1s",
+            "how long an engine may stand still for a data backup [100ms, 1m]",
+            "TIME",
+            least=0.1,
+            most=60,
         ),
         Parameter(
             LOG_ARCHIVE_OPTION,

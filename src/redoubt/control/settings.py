@@ -49,8 +49,12 @@ _LONGEST_PATH = 1024
 
 @dataclass
 class _Change:
-    """What a SET comes to: values by name, and the destinations that must be looked at."""
+    """What a SET comes to: values by name, and the destinations that must be looked at.
 
+    `is_idle`: neither a round runs nor a data backup.
+    """
+
+    is_idle: bool
     values: dict[str, str] = field(default_factory=dict)
     destinations: list[str] = field(default_factory=list)
 
@@ -80,10 +84,13 @@ class Settings:
         by_name = columns.index("name")
         return Rows(own.columns, sorted(own.rows + ours.rows, key=lambda row: str(row[by_name])))
 
-    async def set(self, statement: SetParameters, session: Session, *, is_cleaning: bool) -> Ok | None:
+    async def set(
+        self, statement: SetParameters, session: Session, *, is_cleaning: bool, is_backing_up: bool = False
+    ) -> Ok | None:
         """Check ours, let the engine check and set its own, then set ours. None if all are the engine's.
 
-        `is_cleaning` says whether backups are being deleted. Raises SqlError; CatalogError if ours cannot be kept.
+        `is_cleaning` says whether backups are being deleted, `is_backing_up` whether a data backup is under way. Raises
+        SqlError; CatalogError if ours cannot be kept.
         """
         ours = [item for item in statement.assignments if item.name in OURS]
         if not ours:
@@ -91,11 +98,11 @@ class Settings:
         await check_privilege(session)
         engines = [item.sql for item in statement.assignments if item.name not in OURS]
         async with self._archiving.statement:
-            change = _Change()
+            change = _Change(is_idle=self._is_stopped and not is_backing_up)
             for item in ours:
                 self._take(item, change, is_cleaning=is_cleaning)
             self._parameters.check(change.values)
-            self._check_piece_mode(change.values)
+            self._check_piece_mode(change)
             for uri in change.destinations:
                 await self._archiving.check_new_destination(uri)
             if engines:
@@ -135,8 +142,12 @@ class Settings:
                 change.values[item.name] = item.value
 
     def _take_destination(self, uri: str, change: _Change) -> None:
-        if not self._is_stopped:
-            raise backup_in_progress()
+        if not change.is_idle:
+            raise backup_in_progress(
+                "run ALTER SYSTEM NOARCHIVELOG first and wait for STATUS = 'STOP'"
+                if not self._is_stopped
+                else "a data backup is under way; ALTER SYSTEM CANCEL BACKUP ends it"
+            )
         if uri:
             _check_form(uri)
             change.destinations.append(uri)
@@ -170,10 +181,10 @@ class Settings:
         if not self._is_stopped:
             raise not_supported("set enable log archive false while a round runs", "run ALTER SYSTEM NOARCHIVELOG")
 
-    def _check_piece_mode(self, values: dict[str, str]) -> None:
-        if self._is_stopped:
+    def _check_piece_mode(self, change: _Change) -> None:
+        if change.is_idle:
             return
-        will_have = bool(self._parameters.dest_option_of(values).piece_switch_interval)
+        will_have = bool(self._parameters.dest_option_of(change.values).piece_switch_interval)
         if will_have != bool(self._parameters.piece_switch_interval):
             raise piece_mode_change_while_running()
 

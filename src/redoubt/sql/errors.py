@@ -79,11 +79,9 @@ def backup_dest_not_valid(why: str) -> SqlError:
     return SqlError(9026, "HY000", f"backup destination is not valid: {why}")
 
 
-def backup_in_progress() -> SqlError:
-    """`backup_dest` changed while a round runs."""
-    return SqlError(
-        9036, "HY000", "Backup is in progress: run ALTER SYSTEM NOARCHIVELOG first and wait for STATUS = 'STOP'"
-    )
+def backup_in_progress(hint: str) -> SqlError:
+    """`backup_dest` changed while a log or data backup runs, or a data backup while another one does."""
+    return SqlError(9036, "HY000", with_hint("Backup is in progress", hint))
 
 
 def backup_can_not_start(status: str) -> SqlError:
