@@ -238,6 +238,9 @@ def test_another_process_is_never_stopped() -> None:
             other.kill()
             other.wait()
         assert not base.pausing.exists()
+        base.pausing.touch()
+        resume_stopped(base)
+        assert not base.pausing.exists()
 
 
 def test_a_guard_that_does_not_answer_is_given_up(

@@ -87,6 +87,7 @@ class Taking:
         self._progress = progress
         self._wait = wait
         self._fingerprint = fingerprint
+        self._was_told = False
         self._passes = 0
         self._done = 0
 
@@ -149,7 +150,9 @@ class Taking:
                     return self._last_pass(mirror, parts)
                 except PauseOverError as error:
                     cause = str(error)
-            _log.info("the engine's files are read once more while it runs", cause=cause)
+            if not self._was_told:
+                _log.info("the engine's files are read more often while it runs", cause=cause)
+                self._was_told = True
             if time.monotonic() > deadline:
                 raise BackupFailedError(
                     f"{cause}, and the engine may stand still for {self._terms.pause_limit:g} s at most: "

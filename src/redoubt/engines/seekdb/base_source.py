@@ -69,11 +69,16 @@ class SeekdbBaseSource:
         return _files(BaseDir(clone))
 
     def open(self, file: BaseFile) -> int:
-        """See `BaseSource`."""
+        """See `BaseSource`.
+
+        What is read comes from the disk: when the engine writes with O_DIRECT while a page is being read, the system's
+        own copy of that page may stay as it was.
+        """
         descriptor = os.open(self._base.path / file.path, os.O_RDONLY)
         if os.fstat(descriptor).st_ino != file.node:
             os.close(descriptor)
             raise FileNotFoundError(f"{file.path} is another file by now")
+        os.posix_fadvise(descriptor, 0, file.content, os.POSIX_FADV_DONTNEED)
         return descriptor
 
     def pause(self, limit: float) -> AbstractContextManager[EnginePause]:
