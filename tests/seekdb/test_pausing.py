@@ -29,7 +29,7 @@ from .running import Seekdb, answers, running_seekdb, short_directory, until
 
 LONG = 60.0
 """A limit that no test comes to."""
-MARGIN = 5.0
+MARGIN = 10.0
 """Seconds that a busy machine may take to carry out what is due."""
 
 
@@ -87,15 +87,13 @@ def test_it_goes_on_when_the_time_is_over(seekdb: Seekdb) -> None:
     """Not before; and what was read meanwhile counts for nothing."""
     limit = 0.4
     with pause(seekdb.base, limit) as standing:
-        began = time.monotonic()
-        standing.check()
         until(lambda: not stands(seekdb.instance.pid))
-        took = time.monotonic() - began
+        took = standing.seconds
         with pytest.raises(PauseOverError, match=r"stood still for .* s, and may for 0\.40 s"):
             standing.check()
 
     assert goes_on(seekdb)
-    assert limit * 0.5 < took < limit + MARGIN
+    assert limit <= took < limit + MARGIN
 
 
 @pytest.mark.parametrize("whole_group", [False, True], ids=["alone", "with its process group"])
