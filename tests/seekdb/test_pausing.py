@@ -35,8 +35,15 @@ MARGIN = 10.0
 
 def stands(pid: int | None) -> bool:
     """Whether every thread of a process is stopped."""
-    states = [(task / "stat").read_text().rpartition(")")[2].split()[0] for task in Path(f"/proc/{pid}/task").iterdir()]
-    return set(states) == {"T"}
+    return {state_of(task) for task in Path(f"/proc/{pid}/task").iterdir()} == {"T"}
+
+
+def state_of(task: Path) -> str:
+    """The letter for what a thread or process does, X for one that has just ended."""
+    try:
+        return (task / "stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "X"
 
 
 def goes_on(seekdb: Seekdb) -> bool:
@@ -57,10 +64,7 @@ def pauser(seekdb: Seekdb) -> Iterator[Pauser]:
 
 def has_ended(pid: int) -> bool:
     """Whether a process that was killed has let go of its files; somebody may still have to ask for its status."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
+    return state_of(Path(f"/proc/{pid}")) in "ZX"
 
 
 def kill_guard(standing: EnginePause) -> None:
@@ -301,7 +305,7 @@ def test_a_guard_says_why_it_could_not_stop_a_process(tmp_path: Path) -> None:
     try:
         with disk.stalled():
             hanging = subprocess.Popen(["touch", str(disk.path / "file")])
-            until(lambda: "D" in Path(f"/proc/{hanging.pid}/stat").read_text().rpartition(")")[2].split()[0])
+            until(lambda: state_of(Path(f"/proc/{hanging.pid}")) == "D")
             assert guard_of(hanging, 0.2).communicate("stop\n", timeout=30)[0] == "it did not stop in time\n"
         assert hanging.wait(30) == 0
     finally:
