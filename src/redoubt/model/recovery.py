@@ -83,7 +83,7 @@ class NotRecoverableError(Exception):
 
 
 def follow(base: Base, runs: Iterable[LogRun]) -> Way | None:
-    """The way to the last moment that a base leads to; None if the log does not reach from its start to its snapshot."""
+    """The way to the last moment that a base leads to; None if no log leads from its start to its snapshot."""
     ways = _Ways(base, runs)
     last = max(ways.ends, key=lambda run: (run.end_scn, run.key), default=None)
     return None if last is None else ways.to(last)
