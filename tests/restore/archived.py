@@ -102,7 +102,11 @@ class ArchivedEngine:
 
     def _store(self, batch: LogBatch) -> None:
         header = SegmentHeader(
-            **{"cluster": "redoubt", "cluster_id": 1, "incarnation": 1, "tenant_id": 1001, "source": self.source},
+            cluster=CLUSTER.cluster,
+            cluster_id=CLUSTER.cluster_id,
+            incarnation=1,
+            tenant_id=TENANT.tenant_id,
+            source=self.source,
             round=self.info.round,
             piece=self.info.piece,
             start_lsn=batch.start.lsn,

@@ -60,7 +60,7 @@ def unfinished(directory: Path) -> Restored | None:
     """The restore that was begun in a directory and did not end, None if there is none. Raises RestoreError."""
     try:
         return load_record(Restored, (directory / _STATE).read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (RecordError, OSError) as error:
         raise RestoreError(
