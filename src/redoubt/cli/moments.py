@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-_FRACTION = re.compile(r"(?P<before>.*\d:\d\d)[.,](?P<digits>\d{1,9})(?P<after>\D.*)?\Z", re.ASCII)
+_FRACTION = re.compile(r"(?P<before>.*\d:\d\d)[.,](?P<digits>\d+)(?P<after>\D.*)?\Z", re.ASCII)
+_DIGITS = 9
+"""Digits behind the point that a moment may have: nanoseconds."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -20,16 +22,19 @@ def moment(text: str, *, utc: bool) -> int:
     """
     match = _FRACTION.match(text.strip())
     whole = match["before"] + (match["after"] or "") if match else text.strip()
+    digits = match["digits"] if match else ""
     try:
         parsed = datetime.fromisoformat(whole)
     except ValueError as error:
         raise MomentError(f"{text!r} is no time; write it as 2026-11-23T14:26:47.494062+08:00") from error
+    if len(digits) > _DIGITS:
+        raise MomentError(f"{text!r} is finer than a nanosecond")
     if parsed.tzinfo is None:
         if not utc:
             raise MomentError(f"{text!r} may be any of 24 hours: add its offset (+08:00, or Z for UTC), or give --utc")
         parsed = parsed.replace(tzinfo=UTC)
     microseconds = (parsed - _EPOCH) // timedelta(microseconds=1)
-    return microseconds * 1000 + int(match["digits"].ljust(9, "0") if match else 0)
+    return microseconds * 1000 + int(digits.ljust(_DIGITS, "0"))
 
 
 def instant(scn: int) -> str:
