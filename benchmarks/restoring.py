@@ -1,7 +1,7 @@
 """How fast a restore is: laying against `zstd -d` of the same objects, and the time until the engine answers.
 
 `python -m benchmarks restoring`: an engine writes 1 GB of log (REDOUBT_BENCH_MB has another number) after a base was
-taken; all of it is archived and merged. Laying makes its files durable, zstd does not, so zstd is timed with a sync too.
+taken; all of it is archived and merged. Laying makes its files durable, zstd does not, so it is timed with a sync too.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from redoubt.archive.inventory import TenantPath
 from redoubt.archive.layout import ClusterPath, RoundInfo
 from redoubt.archive.part import PartHeader, encode_part
 from redoubt.archive.segment import SegmentHeader, SegmentName, encode_segment
-from redoubt.archive.set_layout import set_path
+from redoubt.archive.set_layout import SetInfo, set_path
 from redoubt.archive.set_manifest import Extent, SetFile, SetManifest, SetSummary
 from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import PieceStore
@@ -112,6 +112,11 @@ class SmallArchive:
         """A base at the log's end."""
         key = SetKey(set_id, DATE)
         store = SetStore(self.destination, set_path(CLUSTER, self.tenant.tenant_id, key))
+        store.claim(
+            SetInfo(
+                "f00d", "redoubt", 1, self.tenant.tenant_id, self.tenant.name, self.source, set_id, DATE, began_at=1
+            )
+        )
         contents = [CONF + block_info(0).ljust(4096, b"\0"), *[DATA] * parts]
         stored = []
         for number, content in enumerate(contents, 1):

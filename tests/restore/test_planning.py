@@ -322,10 +322,13 @@ def test_tenants_are_found_by_name_in_any_case_and_by_id() -> None:
         archive = SmallArchive(tenant_id, name, destination)
         archive.begin(1, 0, archive.end)
         archive.write(1)
-    only_set = SmallArchive(1005, "lone", destination)
-    only_set.begin(1, 0, only_set.end)
-    only_set.take_base()
+    SmallArchive(1005, "lone", destination).take_base()
+    for tenant_id in (1006, 1007):
+        SmallArchive(tenant_id, "damaged", destination).take_base()
+        destination.objects[SetPath(f"{CLUSTER}/{tenant_id}/data/backup_set_1_full_{DATE}").info] = b"{"
 
+    assert find_tenant(destination, "lone").tenant_id == 1005
+    assert find_tenant(destination, "1006").name == ""
     assert find_tenant(destination, "mAIN").tenant_id == 1001
     assert find_tenant(destination, "1002").tenant_id == 1002
     assert find_tenant(destination, "1004").name == "1002"
