@@ -40,7 +40,7 @@ class SeekdbLogLayer:
                 (base.log / str(block)).unlink()
         self._block = -1
         self._descriptor = -1
-        self._pool = ThreadPoolExecutor(1, "sync-block")
+        self._pool = _new_pool()
         self._syncing: list[Future[None]] = []
 
     def lay(self, lsn: int, log: bytes, scn_before: int) -> None:
@@ -68,6 +68,7 @@ class SeekdbLogLayer:
         self._close()
         self._await(0)
         self._pool.shutdown()
+        self._pool = _new_pool()  # has no thread until log is laid again
         for block in block_ids(self._base.log):
             path = self._base.log / str(block)
             if block * BLOCK_LOG_SIZE >= end.lsn:
@@ -140,6 +141,10 @@ def _size_until(log: bytes, scn: int) -> int:
             break
         at += GROUP_HEADER_SIZE + size
     return min(at, len(log))
+
+
+def _new_pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, "sync-block")
 
 
 def _sync_and_close(descriptor: int) -> None:
