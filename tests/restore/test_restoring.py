@@ -344,18 +344,14 @@ def test_log_that_was_deleted_after_the_plan_ends_a_restore(target: Path) -> Non
 
 
 def test_a_manifest_that_does_not_fit_its_parts_is_damage(target: Path) -> None:
-    """One that is not listed, one that is shorter than an extent."""
+    """One in which an extent is longer than its part."""
     archive = ordinary()
     store = archive.plan(None).base_store
-    text = archive.destination.objects[store.path.manifest]
-    values = json.loads(text)
-    for change, message in (
-        ({"parts": values["parts"][:1]}, "does not list part 2"),
-        ({"files": [{"path": "a", "size": 9999, "mode": 0o600, "extents": [[0, 9000, 2, 0]]}]}, "part 2 is shorter"),
-    ):
-        archive.destination.objects[store.path.manifest] = json.dumps(values | change).encode()
-        with pytest.raises(ArchiveError, match=message):
-            restoration(archive.plan(None), target).run()
+    values = json.loads(archive.destination.objects[store.path.manifest])
+    longer = {"files": [{"path": "a", "size": 9999, "mode": 0o600, "extents": [[0, 9000, 2, 0]]}]}
+    archive.destination.objects[store.path.manifest] = json.dumps(values | longer).encode()
+    with pytest.raises(ArchiveError, match="part 2 is shorter"):
+        restoration(archive.plan(None), target).run()
 
 
 def test_a_block_that_cannot_be_made_durable_ends_a_restore(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
