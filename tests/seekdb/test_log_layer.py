@@ -1,0 +1,138 @@
+"""Laying log into a directory, block by block, and finding places in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from redoubt.engines.seekdb.files import BaseDir, block_ids
+from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
+from redoubt.engines.seekdb.palf import parse_block_info
+from redoubt.model.log import LogDamagedError, LogPosition
+
+from .written import BLOCK, INFO, LOG, WrittenLog, block_info, chain_after, group
+
+NEWEST = 2**63 - 1
+
+
+@pytest.fixture
+def two_blocks(log: WrittenLog) -> WrittenLog:
+    """A log that goes on in a second block."""
+    log.append(b"first", b"second")
+    log.append(b"third")
+    log.fill_block()
+    log.append(b"fourth")
+    log.append(b"fifth")
+    return log
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> BaseDir:
+    """A directory to lay into."""
+    return BaseDir(tmp_path / "laid")
+
+
+def bytes_of(log: WrittenLog, start: int, end: int) -> bytes:
+    """The log between two LSNs."""
+    parts = [log.block(block).read_bytes()[INFO:] for block in range(end // LOG + 1)]
+    return b"".join(parts)[start:end]
+
+
+def content(base: BaseDir, block: int) -> bytes:
+    """The log in a block that was laid."""
+    data = (base.log / str(block)).read_bytes()
+    assert len(data) == BLOCK
+    return data[INFO:]
+
+
+def test_log_is_laid_over_blocks(two_blocks: WrittenLog, base: BaseDir) -> None:
+    """In one go: each block's info says after which SCN it begins; behind the end there are zeros."""
+    end = two_blocks.end
+    layer = SeekdbLogLayer(base, 0)
+    layer.lay(0, bytes_of(two_blocks, 0, end.lsn), 0)
+    layer.sync()
+    layer.finish(end)
+    last_of_first = next(place for place in two_blocks.ends if place.lsn == LOG)
+    infos = [parse_block_info((base.log / str(block)).read_bytes()[:INFO]) for block in (0, 1)]
+
+    assert block_ids(base.log) == [0, 1]
+    assert content(base, 0) == bytes_of(two_blocks, 0, LOG)
+    assert content(base, 1) == bytes_of(two_blocks, LOG, end.lsn).ljust(LOG, b"\0")
+    assert [info and info.min_scn for info in infos] == [two_blocks.ends[1].scn, last_of_first.scn + 1]
+
+
+def test_blocks_that_are_there_keep_their_info(two_blocks: WrittenLog, base: BaseDir) -> None:
+    """Those before the start go, and those behind the end; laying again from a place in between does no harm."""
+    base.log.mkdir(parents=True)
+    for block in (0, 1, 2):
+        (base.log / str(block)).write_bytes(block_info(block, 77).ljust(INFO, b"\0"))
+    end, start = two_blocks.end, LOG
+    log = bytes_of(two_blocks, start, end.lsn)
+    place = two_blocks.ends[-2]
+    for at in (start, place.lsn):
+        layer = SeekdbLogLayer(base, start)
+        layer.lay(at, log[at - start :], place.scn)
+        layer.finish(end)
+    info = parse_block_info((base.log / "1").read_bytes()[:INFO])
+
+    assert block_ids(base.log) == [1]
+    assert content(base, 1)[: len(log)] == log
+    assert info is not None
+    assert info.min_scn == 77
+
+
+def test_what_lies_behind_the_end_goes(log: WrittenLog, base: BaseDir) -> None:
+    """Laid by an attempt that was to go further; at a block's end, the next block goes whole."""
+    data = log.append(b"first") + log.append(b"second")
+    for end in (log.ends[2], log.ends[1]):
+        layer = SeekdbLogLayer(base, 0)
+        layer.lay(0, data, 0)
+        layer.lay(LOG, data, 70)
+        layer.finish(end)
+        assert block_ids(base.log) == [0]
+        assert content(base, 0)[:4096] == data[: end.lsn].ljust(4096, b"\0")
+    layer = SeekdbLogLayer(base, 0)
+    layer.lay(LOG, data, 70)
+    layer.finish(LogPosition(LOG, 70, 7))
+
+    assert block_ids(base.log) == [0]
+
+
+@given(scn=st.integers(0, 80), wrong=st.none() | st.integers(0, 499))
+def test_a_cut_is_behind_the_last_group_before_a_moment(scn: int, wrong: int | None) -> None:
+    """Every group before it is verified; one that is damaged behind it does not matter."""
+    ends = [LogPosition(1000, 0, 0)]
+    log = b"".join(_groups(ends))
+    expected = max((end for end in ends if end.scn <= scn), key=lambda end: end.lsn)
+    if wrong is not None and wrong < len(log):
+        log = log[:wrong] + bytes([log[wrong] ^ 16]) + log[wrong + 1 :]
+    try:
+        found = SeekdbLogCutter().cut(log, ends[0], scn)
+    except LogDamagedError:
+        assert wrong is not None
+    else:
+        assert wrong is not None or found == expected
+        assert wrong is None or found.lsn <= 1000 + wrong or wrong >= len(log)
+
+
+def _groups(ends: list[LogPosition]) -> list[bytes]:
+    made = []
+    for number in range(1, 7):
+        data = group([bytes([number]) * 10], number * 10, ends[-1].chain or 0, log_id=number)
+        made.append(data)
+        ends.append(LogPosition(ends[-1].lsn + len(data), number * 10, chain_after(data)))
+    return made
+
+
+def test_a_cut_before_the_first_group_is_the_start(log: WrittenLog) -> None:
+    """And log that does not continue is refused."""
+    data = log.append(b"first")
+    start = LogPosition(0, 0, 0)
+
+    assert SeekdbLogCutter().cut(data, start, 5) == start
+    assert SeekdbLogCutter().cut(data, start, NEWEST).lsn == len(data)
+    with pytest.raises(LogDamagedError, match="the log at LSN 0 is damaged: accumulated checksum"):
+        SeekdbLogCutter().cut(data, LogPosition(0, 0, 9), NEWEST)
