@@ -12,6 +12,7 @@ import structlog
 
 from redoubt.jobs.messages import Failed, Message, Outcome, Progress, Request, from_line, to_line
 
+_KILL_PATIENCE = 5.0
 _log = structlog.get_logger("redoubt.control.job")
 
 
@@ -42,6 +43,9 @@ async def run_job(request: Request, progress: Callable[[int, int], None]) -> Out
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 process.kill()
+            with suppress(TimeoutError):  # it may hang in a call to a dead medium, and does nothing more then
+                async with asyncio.timeout(_KILL_PATIENCE):
+                    await process.wait()
     if isinstance(outcome, Outcome):
         return outcome
     return Failed(f"the job's process ended with status {status}")

@@ -106,3 +106,8 @@ def isolated_backup_set(hint: str = "") -> SqlError:
 def archive_log_not_continuous(hint: str = "") -> SqlError:
     """OB_ARCHIVE_LOG_NOT_CONTINUES_WITH_DATA: the round's log begins after the data backup's, or has a hole."""
     return SqlError(9064, "HY000", with_hint("the archive log and backup data are not continuous", hint))
+
+
+def restore_preview_note(plan: str) -> SqlError:
+    """The note of RESTORE … PREVIEW: what would be restored, and to which moment."""
+    return SqlError(1003, "HY000", plan)
