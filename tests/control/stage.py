@@ -13,6 +13,7 @@ from redoubt.catalog.backups import Backups
 from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.cleaning import Cleaning
 from redoubt.catalog.journal import Journal
+from redoubt.catalog.restores import RestoreJobs
 from redoubt.catalog.tenants import TenantStatus, TenantTable
 from redoubt.control.archiving import Archiving
 from redoubt.control.background import Background
@@ -22,16 +23,20 @@ from redoubt.control.deletion import Deletion
 from redoubt.control.handler import Handler
 from redoubt.control.parameters import Parameters
 from redoubt.control.register import Register, new_record
+from redoubt.control.restore_planning import RestorePlanning
+from redoubt.control.restores import Restores
 from redoubt.control.settings import Settings
 from redoubt.control.tenant_archive import TenantArchive
 from redoubt.control.tenants import Tenants
 from redoubt.control.valve import Valve
+from redoubt.engines.seekdb.log_layer import SeekdbLogCutter
 from tests.control.fakes import (
     FakeCatalog,
     FakeCleaning,
     FakeEngine,
     FakeEngines,
     FakeJournal,
+    FakeRestoreJobs,
     FakeTenantTable,
     FakeWorker,
     tenant_with,
@@ -63,7 +68,11 @@ class Stage:
         backups, cleaning = cast("Backups", self.clean), cast("Cleaning", self.clean)
         self.deletion = Deletion(cluster, self.archiving, self.parameters, backups, cleaning)
         settings = Settings(self.tenants, self.archiving, self.parameters)
-        self.handler = Handler(self.tenants, self.archiving, settings, self.deletion)
+        self.restore_jobs = FakeRestoreJobs()
+        self.planning = RestorePlanning(cluster, self.parameters, SeekdbLogCutter())
+        jobs = cast("RestoreJobs", self.restore_jobs)
+        self.restores = Restores(self.planning, self.tenants, self.engines, jobs)
+        self.handler = Handler(self.tenants, self.archiving, settings, self.deletion, self.restores)
 
     @property
     def archive(self) -> TenantArchive:

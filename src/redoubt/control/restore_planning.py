@@ -35,6 +35,8 @@ from redoubt.sql.statements import RestoreTenant
 _WRONG_VALUE = 1292
 _OFFSET = re.compile(r":.*[-+]|[zZ]\s*\Z", re.DOTALL)
 """An offset from UTC behind a time: the engine would take the time without it, and another moment be restored."""
+_REST = 999
+"""The nanoseconds of a microsecond, but one."""
 _PREVIEW = (
     Column("BACKUP_TYPE", length=20),
     Column("BACKUP_ID", ColumnType.LONGLONG, 20),
@@ -46,7 +48,10 @@ _PREVIEW = (
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a RESTORE asks for: the tenant `source` as it was at `until_scn` (ns), out of the destination `uri`."""
+    """What a RESTORE asks for: the tenant `source` as it was at `until_scn` (ns), out of the destination `uri`.
+
+    UNTIL names a microsecond; `until_scn` is the last moment in it.
+    """
 
     source: str
     until_scn: int
@@ -91,10 +96,10 @@ class RestorePlanning:
                 raise backup_dest_not_valid("it is empty; say where the backup is: RESTORE … FROM … AT 'file:///…'")
             if cluster is None and cluster_id is None:
                 cluster, cluster_id = self._cluster.name, self._cluster.cluster_id
-        return Wanted(statement.source, until * 1000, uri, cluster, cluster_id, option)
+        return Wanted(statement.source, until * 1000 + _REST, uri, cluster, cluster_id, option)
 
-    async def plan(self, wanted: Wanted, session: Session) -> Plan:
-        """The plan. Raises SqlError 9001, 9011, 9025, 9026, 9048, 9064."""
+    async def plan(self, wanted: Wanted, session: Session) -> tuple[Plan, int]:
+        """The plan, and the SCN that it is for: where the archive ends within the microsecond, its end. Raises SqlError 9001, 9011, 9025, 9026, 9048, 9064."""
         try:
             return await self._desk.ask(wanted.uri, _plan, wanted, self._cutter)
         except UriError as error:
@@ -132,16 +137,22 @@ def piece_paths_of(plan: Plan, uri: str) -> list[str]:
     return [f"{uri.rstrip('/')}/{part.store.path.folder}" for part in plan.parts]
 
 
-def _plan(wanted: Wanted, cutter: LogCutter) -> Plan:
+def _plan(wanted: Wanted, cutter: LogCutter) -> tuple[Plan, int]:
     """Make the plan; blocks."""
     destination = open_destination(wanted.uri)
     tenant = find_tenant(destination, wanted.source, wanted.cluster, wanted.cluster_id)
+    scn = wanted.until_scn
     try:
-        return make_plan(destination, tenant, wanted.until_scn, cutter)
+        try:
+            return make_plan(destination, tenant, scn, cutter), scn
+        except NotRecoverableError as error:
+            if error.before is None or error.before // 1000 != scn // 1000:
+                raise
+            return make_plan(destination, tenant, error.before, cutter), error.before
     except NotRecoverableError as error:
         held = take_inventory(destination, tenant)
         bases = [each.manifest.summary.base for each in held.sets if each.manifest is not None]
-        raise UnreachableError(error, error_for(wanted.until_scn, bases, held.runs)) from error
+        raise UnreachableError(error, error_for(scn, bases, held.runs)) from error
 
 
 def error_for(scn: int, bases: Sequence[Base], runs: Sequence[LogRun]) -> Callable[[str], SqlError]:
@@ -184,8 +195,8 @@ async def _hint(error: UnreachableError, session: Session) -> str:
     nearest = []
     if error.before is not None:
         nearest.append(f"the last moment before it that can be restored is {await _text(error.before, session)}")
-    if error.after is not None:  # rounded up: what the text says must not be before it
-        nearest.append(f"the first after it is {await _text(error.after + 999, session)}")
+    if error.after is not None:
+        nearest.append(f"the first after it is {await _text(error.after, session)}")
     return "; ".join([str(error), *nearest])
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import ParamSpec
 
 import structlog
@@ -62,14 +62,14 @@ class Restores:
             if not statement.is_preview:
                 kept.sources.clear()
         if statement.is_preview:
-            plan = await self._planning.plan(wanted, session)
+            plan, _ = await self._planning.plan(wanted, session)
             kept.preview = preview_of(plan, wanted.uri)
             return Ok.noted(restore_preview_note(_told(plan)))
         if wanted.until_scn + _NEWEST >= time.time_ns():
             raise restore_timestamp_too_new("wait until it is more than 10 s ago, or name an earlier moment")
-        plan = await self._planning.plan(wanted, session)
+        plan, scn = await self._planning.plan(wanted, session)
         async with self._statement:
-            await self._begin(statement.name, wanted, plan)
+            await self._begin(statement.name, replace(wanted, until_scn=scn), plan)
         return Ok()
 
     async def load(self) -> None:
@@ -218,7 +218,7 @@ class Restores:
 
 def _told(plan: Plan) -> str:
     """A plan in a sentence."""
-    moment = datetime.fromtimestamp(plan.end.scn / 1e9, UTC)
+    moment = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=plan.end.scn // 1000)
     return (
         f"tenant {plan.tenant} would be restored to SCN {plan.end.scn} ({moment:%Y-%m-%d %H:%M:%S.%f} UTC) from "
         f"{plan.base_bytes} bytes of data and {plan.log_bytes} bytes of log; SHOW RESTORE PREVIEW shows where they lie"
