@@ -68,10 +68,13 @@ class Town:
         self.elsewhere = Elsewhere(elsewhere)
         service.archive("optional compression=zstd_1.3.8")
         service.run("CREATE TABLE test.note (id INT PRIMARY KEY, text VARCHAR(20))", "root@main")
+        service.run("CREATE TABLE test.later (id INT PRIMARY KEY)", "root@main")
         take_base(service)
         service.run("INSERT INTO test.note VALUES (1, 'one'), (2, 'two'), (3, 'three')", "root@main")
         self.good = self.now()
-        time.sleep(0.01)  # the clock's next tick, and then some: what follows is after the moment
+        # A commit behind the moment: the first log of a DROP that comes next bears the SCN of the commit before it, and
+        # an engine that is restored to the midst of a transaction keeps its locks.
+        service.run("INSERT INTO test.later VALUES (1)", "root@main")
         service.run("DROP TABLE test.note", "root@main")
         self.bad = self.now()
         wait_until("the archive has it", lambda: self.archived_to() > self.bad)
