@@ -39,7 +39,6 @@ def take_base(service: ServiceUnderTest, cluster: str = "redoubt") -> None:
     )
     taken = asyncio.run(run_job(request, lambda _done, _total: None))
     assert isinstance(taken, BaseTaken), taken
-    return taken
 
 
 class Elsewhere:
@@ -222,7 +221,7 @@ def test_what_cannot_be_restored_is_refused_at_once(town: Town, tmp_path: Path) 
     tables = f"ALTER SYSTEM RESTORE test.note FOR other FROM main UNTIL '{town.good}' {WITH}"
     with town.service.connect() as connection, connection.cursor() as cursor:
         cursor.execute("SELECT CAST(now(6) + INTERVAL 1 HOUR AS CHAR(26))")
-        (later,) = cursor.fetchone() or ()
+        later = str(cursor.fetchall()[0][0])
     before = refused(until="2026-01-01 00:00:00")
     after = refused(until=later, rest=f"{WITH} PREVIEW")
     earliest = before.rpartition("the first after it is ")[2]
