@@ -62,9 +62,8 @@ class Elsewhere:
 class Town:
     """A service with a backup of main, a table dropped from it by mistake, and the moment before that."""
 
-    def __init__(self, service: ServiceUnderTest, elsewhere: Path) -> None:
+    def __init__(self, service: ServiceUnderTest) -> None:
         self.service = service
-        self.elsewhere = Elsewhere(elsewhere)
         service.archive("optional compression=zstd_1.3.8")
         service.run("CREATE TABLE test.note (id INT PRIMARY KEY, text VARCHAR(20))", "root@main")
         service.run("CREATE TABLE test.later (id INT PRIMARY KEY)", "root@main")
@@ -144,8 +143,14 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     """For all tests of this module."""
     service = ServiceUnderTest(tmp_path_factory.mktemp("restore"))
     service.start()
-    yield Town(service, tmp_path_factory.mktemp("elsewhere"))
+    yield Town(service)
     service.close()
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Elsewhere:
+    """For the one test that needs it."""
+    return Elsewhere(tmp_path_factory.mktemp("elsewhere"))
 
 
 def test_a_tenant_comes_back_as_it_was_before_the_mistake(town: Town) -> None:
@@ -294,11 +299,12 @@ def test_a_restore_goes_on_after_the_service_was_killed(town: Town) -> None:
     town.assert_gone("broken")
 
 
-def test_another_clusters_backup_needs_its_roots_password_once(town: Town) -> None:
+def test_another_clusters_backup_needs_its_roots_password_once(town: Town, elsewhere: Elsewhere) -> None:
     """The service has no account in it: the tenant says what to do, and is there when that is done."""
-    where = f"AT 'file://{town.elsewhere.backup}'"
+    where = f"AT 'file://{elsewhere.backup}'"
     last = f"ALTER SYSTEM RESTORE x FROM main {where} UNTIL '{town.now()}' {WITH} PREVIEW"
     moment = town.service.error(last)[1].rpartition("restored is ")[2]
+    wait_until("it is ten seconds ago", lambda: town.seconds_since(moment) > 11)
     town.restore("guest", until=moment, where=where)
     row = town.history("guest")
     trouble = town.service.run("SELECT TROUBLE FROM CDB_REDOUBT_TENANTS WHERE TENANT_NAME = 'guest'")[0]["TROUBLE"]

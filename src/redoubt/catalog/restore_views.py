@@ -8,7 +8,7 @@ from __future__ import annotations
 from redoubt.catalog.restores import RESTORE_TABLE
 from redoubt.catalog.view_terms import time
 
-_NOTHING = "CAST(NULL AS SIGNED)"
+_NOTHING = "CASE WHEN job_id < 0 THEN job_id END"
 _BYTES = "CONCAT(done_bytes, ' of ', total_bytes, ' bytes')"
 _CURRENT = "CASE WHEN status IN ('POST_CHECK', 'RESTORE_SUCCESS') THEN end_scn ELSE 0 END"
 

@@ -99,7 +99,10 @@ class RestorePlanning:
         return Wanted(statement.source, until * 1000 + _REST, uri, cluster, cluster_id, option)
 
     async def plan(self, wanted: Wanted, session: Session) -> tuple[Plan, int]:
-        """The plan, and the SCN that it is for: where the archive ends within the microsecond, its end. Raises SqlError 9001, 9011, 9025, 9026, 9048, 9064."""
+        """The plan, and the SCN that it is for: where the archive ends within the microsecond, its end.
+
+        Raises SqlError 9001, 9011, 9025, 9026, 9048, 9064.
+        """
         try:
             return await self._desk.ask(wanted.uri, _plan, wanted, self._cutter)
         except UriError as error:
