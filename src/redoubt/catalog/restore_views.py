@@ -9,7 +9,7 @@ from redoubt.catalog.restores import RESTORE_TABLE
 from redoubt.catalog.view_terms import time
 
 _NOTHING = "CASE WHEN job_id < 0 THEN job_id END"
-_BYTES = "CONCAT(done_bytes, ' of ', total_bytes, ' bytes')"
+_BYTES = "CAST(CONCAT(done_bytes, ' of ', total_bytes, ' bytes') AS CHAR(64))"
 _CURRENT = "CASE WHEN status IN ('POST_CHECK', 'RESTORE_SUCCESS') THEN end_scn ELSE 0 END"
 
 
@@ -26,9 +26,7 @@ def _restores(info: str, where: str) -> str:
 
 
 RESTORE_VIEWS = {
-    "CDB_OB_RESTORE_PROGRESS": _restores(
-        f"CAST(CASE WHEN info <> '' THEN info ELSE {_BYTES} END AS CHAR(4096))", "end_time = 0"
-    ),
+    "CDB_OB_RESTORE_PROGRESS": _restores(f"CASE WHEN info <> '' THEN info ELSE {_BYTES} END", "end_time = 0"),
     "CDB_OB_RESTORE_HISTORY": _restores("info", "end_time > 0"),
 }
 """SELECT statements, by the name of the view in schema `oceanbase`."""
