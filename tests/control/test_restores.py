@@ -226,6 +226,31 @@ def test_dropping_the_tenant_ends_its_restore(workshop: Workshop) -> None:
     assert workshop.engines.calls[-1] == "remove new"
 
 
+def test_a_tenant_may_be_dropped_before_its_restore_has_begun(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the job is put on record."""
+
+    async def scene() -> None:
+        begin, loop = workshop.jobs.begin, asyncio.get_running_loop()
+
+        def begin_slowly(job: RestoreJob) -> RestoreJob:
+            dropping = workshop.stage.tenants.drop(DropTenant("new"))
+            asyncio.run_coroutine_threadsafe(dropping, loop).result()
+            return begin(job)
+
+        monkeypatch.setattr(workshop.jobs, "begin", begin_slowly)
+        await workshop.run(RESTORE.format("new"))
+        job = await workshop.ended()
+        assert (job.status, job.info) == (RestoreStatus.FAIL, "cancelled by DROP TENANT")
+        await workshop.end()
+
+    play(scene())
+
+    assert not workshop.requests
+    assert workshop.statuses() == {"new": TenantStatus.DROPPED}
+
+
 @pytest.mark.parametrize("failures", [1, 2])
 def test_a_catalog_that_does_not_take_the_job_leaves_nothing(workshop: Workshop, failures: int) -> None:
     """Later it takes what it has to take, as often as it is asked."""

@@ -106,6 +106,9 @@ class Restores:
         except CatalogError:
             await self._tenants.discard(entry.record.tenant_id)
             raise
+        if not self._tenants.restoring(job.tenant_id):  # it has been dropped meanwhile
+            await self._close(job, RestoreStatus.FAIL, _DROPPED)
+            return
         _log.info("restore begins", tenant=name, tenant_id=job.tenant_id, source=str(plan.tenant), end_scn=job.end_scn)
         self._launch(job, entry.tenant)
 
