@@ -408,3 +408,22 @@ def test_whom_nobody_restores_need_not_be_ended() -> None:
     """Without `Restores` there is no tenant that is being restored."""
     with pytest.raises(AssertionError):
         asyncio.run(_nothing_to_end(1))
+
+
+def test_sources_are_named_and_forgotten(workshop: Workshop) -> None:
+    """In sys; a user tenant has neither them nor previews, and tables are not restored by themselves."""
+
+    async def scene() -> None:
+        await workshop.run("ALTER SYSTEM ADD RESTORE SOURCE 'file:///a'")
+        assert await _code(workshop.run(RESTORE.format("new").replace("UNTIL", "AT 'file:///b' UNTIL"))) == 1235
+        await workshop.run("ALTER SYSTEM ADD RESTORE SOURCE 'file:///a'")
+        await workshop.run("ALTER SYSTEM CLEAR RESTORE SOURCE")
+        await workshop.run(RESTORE.format("new").replace("UNTIL", "AT 'file:///b' UNTIL"))
+        assert (await workshop.ended()).backup_dest == "file:///b"
+        assert await _code(workshop.run(RESTORE.format("d.t FOR new"))) == 1235
+        workshop.session.tenant = "main"
+        assert await _code(workshop.run("SHOW RESTORE PREVIEW")) == 1235
+        assert await _code(workshop.run("ALTER SYSTEM CLEAR RESTORE SOURCE")) == 1227
+        await workshop.end()
+
+    play(scene())
