@@ -12,7 +12,8 @@ import structlog
 from redoubt.control.background import Background
 from redoubt.control.cluster import MAIN_TENANT_ID, EngineRefusedError, Tenant
 from redoubt.engines.seekdb import external
-from redoubt.engines.seekdb.account import AccountError
+from redoubt.engines.seekdb.account import AccountError, password_of
+from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.external import SourceError
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError
@@ -50,10 +51,13 @@ class EngineRoom:
         await self._sys.start()
         self._background.start(self._sys.keep())
 
-    async def settle(self, tenants: list[Tenant]) -> None:
-        """Keep these engines and no others; returns when each has been tried to reach once."""
+    async def settle(self, tenants: list[Tenant], unready: list[Tenant]) -> None:
+        """Keep these engines and no others; returns when each has been tried to reach once.
+
+        Those of `unready` are there, and not to be started yet.
+        """
         wanted = {tenant.tenant_id for tenant in tenants}
-        for tenant_id in set(self._keepers) - wanted:
+        for tenant_id in set(self._keepers) - wanted - {tenant.tenant_id for tenant in unready}:
             _log.warning("a directory is no tenant's", directory=str(self._keepers[tenant_id].base.path))
             await self._let_go(tenant_id)
             del self._keepers[tenant_id]
@@ -89,6 +93,7 @@ class EngineRoom:
         """See `Engines`."""
         if source:
             self._keepers[tenant_id] = ExternalKeeper(BaseDir(Path(source)), is_exposed=self._is_exposed)
+            self._keepers[tenant_id].reached = self._keep_account
         elif tenant_id not in self._keepers:
             self._keepers[tenant_id] = self._embedded(tenant_id, is_new=is_new)
         keeper = self._keepers[tenant_id]
@@ -102,6 +107,34 @@ class EngineRoom:
         except (EngineStartError, AccountError) as error:
             raise EngineRefusedError(str(error)) from error
         self._begin_keeping(tenant.tenant_id)
+
+    def restoring(self, tenant: Tenant) -> Path:
+        """See `Engines`."""
+        return self._home.restoring(tenant.tenant_id).path
+
+    async def is_restored(self, tenant: Tenant) -> bool:
+        """See `Engines`."""
+        return await asyncio.to_thread(self._home.is_restored, tenant.tenant_id)
+
+    async def remove_restoring(self, tenant: Tenant) -> None:
+        """See `Engines`."""
+        await asyncio.to_thread(self._home.remove_restoring, tenant.tenant_id)
+
+    async def move_in(self, tenant: Tenant, source: str) -> str:
+        """See `Engines`."""
+        keeper = self._keepers[tenant.tenant_id]
+        try:
+            await asyncio.to_thread(self._home.move_in, tenant.tenant_id, source)
+            if tenant.tenant_id not in self._keeping:  # or else it is kept since the service started
+                await keeper.start()
+        except (OSError, EngineStartError) as error:
+            raise EngineRefusedError(str(error)) from error
+        except AccountError as error:
+            _log.error("a restored engine is not within reach", directory=str(keeper.base.path), cause=str(error))
+        if tenant.tenant_id not in self._keeping:
+            self._begin_keeping(tenant.tenant_id)
+        await keeper.was_tried.wait()
+        return keeper.trouble
 
     def trouble(self, tenant: Tenant) -> str:
         """See `Engines`."""
@@ -137,7 +170,17 @@ class EngineRoom:
         await asyncio.gather(*(keeper.stop() for keeper in (self._sys, *self._keepers.values())))
 
     def _embedded(self, tenant_id: int, *, is_new: bool) -> Keeper:
-        return EmbeddedKeeper(self._home.tenant(tenant_id), self._sizes, may_be_new=is_new, is_exposed=self._is_exposed)
+        base = self._home.tenant(tenant_id)
+        keeper = EmbeddedKeeper(base, self._sizes, may_be_new=is_new, is_exposed=self._is_exposed)
+        keeper.reached = self._keep_account
+        return keeper
+
+    def _keep_account(self, engine: SeekdbEngine) -> None:
+        """Keep the service's password on a tenant's engine: a restored one has its source's account."""
+        try:
+            self._home.keep_account(engine.source_id(), password_of(engine.base))
+        except OSError as error:
+            _log.error("the account is not kept for restores", directory=str(engine.base.path), cause=str(error))
 
     def _begin_keeping(self, tenant_id: int) -> None:
         self._keeping[tenant_id] = self._background.start(self._keepers[tenant_id].keep())

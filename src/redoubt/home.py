@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -13,10 +14,11 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from redoubt.engines.seekdb.files import BaseDir
+from redoubt.engines.seekdb.files import BaseDir, kept_line
 
 _DROPPED = ".dropped"
-
+_RESTORING = ".restoring"
+_SOURCE = re.compile(r"[0-9a-f]{32}")
 
 _POLL = 0.05
 _SIGKILL_BIT = 1 << (signal.SIGKILL - 1)
@@ -59,13 +61,56 @@ class Home:
 
     def remove_tenant(self, tenant_id: int) -> None:
         """Remove a tenant's directory, all of it or as good as that; blocks. Its engine has ended. Raises OSError."""
-        path = self.tenant(tenant_id).path
-        leftover = path.with_name(path.name + _DROPPED)
-        if leftover.exists():
-            shutil.rmtree(leftover)
+        self.remove_restoring(tenant_id)
+        _remove(self.tenant(tenant_id).path)
+
+    def restoring(self, tenant_id: int) -> BaseDir:
+        """Where a tenant is restored: not in its own directory, where an engine would be started as it is."""
+        return BaseDir(self.path / "tenants" / f"{tenant_id}{_RESTORING}")
+
+    def remove_restoring(self, tenant_id: int) -> None:
+        """Remove what has been restored of a tenant; blocks. Raises OSError."""
+        _remove(self.restoring(tenant_id).path)
+
+    def is_restored(self, tenant_id: int) -> bool:
+        """Whether all of a tenant has been restored; blocks."""
+        beside = self.restoring(tenant_id)
+        is_complete = beside.restored_from.exists() and not beside.restoring.exists()
+        return is_complete or self.tenant(tenant_id).path.exists()
+
+    def move_in(self, tenant_id: int, source: str) -> None:
+        """Make what was restored the tenant's directory, with the password that `source` had; blocks. Raises OSError.
+
+        Done again, it does nothing.
+        """
+        beside, path = self.restoring(tenant_id), self.tenant(tenant_id).path
         if path.exists():
-            path.rename(leftover)
-            shutil.rmtree(leftover, ignore_errors=True)
+            return
+        if (password := self.account_of(source)) is not None:
+            kept_line(beside.account, lambda: password)
+        beside.path.rename(path)
+        _sync(path.parent)
+
+    def keep_account(self, source: str, password: str) -> None:
+        """Keep the password of the service's account on an engine: its bases need it after it is gone. Raises OSError.
+
+        It is for the owner's eyes only.
+        """
+        self._accounts.mkdir(mode=0o700, exist_ok=True)
+        kept_line(self._accounts / source, lambda: password)
+
+    def account_of(self, source: str) -> str | None:
+        """The password of the service's account on an engine, None if it is not known here."""
+        if not _SOURCE.fullmatch(source):
+            return None  # it comes from a destination, and is no file's name
+        try:
+            return (self._accounts / source).read_text().strip()
+        except FileNotFoundError:
+            return None
+
+    @property
+    def _accounts(self) -> Path:
+        return self.path / "accounts"
 
     @property
     def log(self) -> Path:
@@ -150,6 +195,23 @@ class Home:
     @property
     def _announcement(self) -> Path:
         return self.path / "run" / "service.json"
+
+
+def _remove(path: Path) -> None:
+    leftover = path.with_name(path.name + _DROPPED)
+    if leftover.exists():
+        shutil.rmtree(leftover)
+    if path.exists():
+        path.rename(leftover)
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _is_same(descriptor: int, path: Path) -> bool:

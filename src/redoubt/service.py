@@ -16,9 +16,10 @@ from redoubt.catalog.backups import Backups
 from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.cleaning import Cleaning
 from redoubt.catalog.journal import Journal
+from redoubt.catalog.restores import RestoreJobs
 from redoubt.catalog.session import CatalogError, CatalogSession
 from redoubt.catalog.set_table import SetTable
-from redoubt.catalog.tenants import TenantTable
+from redoubt.catalog.tenants import TenantStatus, TenantTable
 from redoubt.config import Config, GatewaySection
 from redoubt.control.archiving import Archiving
 from redoubt.control.background import Background
@@ -32,6 +33,8 @@ from redoubt.control.job_process import run_job
 from redoubt.control.parameters import Parameters
 from redoubt.control.register import Register
 from redoubt.control.restart import AutoRestart
+from redoubt.control.restore_planning import RestorePlanning
+from redoubt.control.restores import Restores
 from redoubt.control.settings import Settings
 from redoubt.control.switching import PieceSwitch
 from redoubt.control.tenants import Tenants
@@ -42,6 +45,7 @@ from redoubt.engine_room import EngineRoom
 from redoubt.engines.seekdb.account import connect
 from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError
 from redoubt.engines.seekdb.keeping import OpenDoorError
+from redoubt.engines.seekdb.log_layer import SeekdbLogCutter
 from redoubt.gateway.server import Gateway
 from redoubt.gateway.tls import Tls, load_tls
 from redoubt.home import Home, HomeError, Running
@@ -94,8 +98,10 @@ class Service:
         ends.push_async_callback(self._background.stop)
         await self._start_sys()
         await self._ask_catalog(self._open_catalog)
-        present = [entry.tenant for entry in self._register.entries]
-        await self._room.settle(present)
+        entries = self._register.entries
+        unready = [entry.tenant for entry in entries if entry.record.status is TenantStatus.RESTORING]
+        present = [entry.tenant for entry in entries if entry.tenant not in unready]
+        await self._room.settle(present, unready)
         self._refuse_open_doors(present)
         config = self._config
         cluster = Cluster(config.cluster.name, config.cluster.id, self._home.identity())
@@ -137,12 +143,16 @@ class Service:
         ):
             self._background.start(work)
         await tenants.start()
+        planning = RestorePlanning(cluster, self._parameters, SeekdbLogCutter())
+        restores = Restores(planning, tenants, self._room, RestoreJobs(self._session))
+        ends.push_async_callback(restores.close)
+        await self._ask_catalog(restores.load)
         metrics = MetricsServer(archiving, data_backups)
         ends.push_async_callback(asyncio.to_thread, metrics.stop)
         self._serve_metrics(metrics)
         directory = Directory(config.cluster.name, self._home.sys, tenants, archiving, self._room.is_open_door)
         settings = Settings(tenants, archiving, self._parameters)
-        handler = Handler(tenants, archiving, settings, deletion, data_backups)
+        handler = Handler(tenants, archiving, settings, deletion, data_backups, restores)
         gateway = Gateway(directory, handler, tls=self._tls)
         ends.push_async_callback(gateway.stop)
         self._room.gateway_ids = gateway.engine_ids

@@ -9,6 +9,7 @@ import pytest
 from redoubt.catalog import tables
 from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.journal import Journal
+from redoubt.catalog.restores import RESTORE_TABLE
 from redoubt.catalog.session import CatalogSession
 from redoubt.engines.seekdb.account import connect
 from tests.catalog.rows import Rows
@@ -38,6 +39,7 @@ def session(sys_engine: Seekdb) -> Iterator[CatalogSession]:
         tables.TENANT_TABLE,
         tables.SET_TABLE,
         tables.CLEAN_TABLE,
+        RESTORE_TABLE,
     )
     with session.cursor() as cursor:
         for table in emptied:

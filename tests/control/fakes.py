@@ -10,6 +10,7 @@ from pathlib import Path
 from redoubt.archiver.messages import Command
 from redoubt.catalog.cleaning import CleanJob, CleanStatus, CleanType
 from redoubt.catalog.journal import ArchiveEvent, TenantState
+from redoubt.catalog.restores import RestoreJob
 from redoubt.catalog.session import CatalogError
 from redoubt.catalog.set_table import Remains
 from redoubt.catalog.tenants import TenantRecord
@@ -357,6 +358,34 @@ class FakeTenantTable:
             raise CatalogError("the sys engine does not answer")
 
 
+class FakeRestoreJobs:
+    """Keeps jobs; fails as often as `failures` says."""
+
+    def __init__(self) -> None:
+        self.rows: list[RestoreJob] = []
+        self.failures = 0
+        self.saved: list[RestoreJob] = []
+
+    def begin(self, job: RestoreJob) -> RestoreJob:
+        self._fail()
+        self.rows.append(replace(job, job_id=len(self.rows) + 1))
+        return self.rows[-1]
+
+    def save(self, job: RestoreJob) -> None:
+        self._fail()
+        self.saved.append(job)
+        if not self.rows[job.job_id - 1].end_time:
+            self.rows[job.job_id - 1] = job
+
+    def unfinished(self) -> list[RestoreJob]:
+        return [job for job in self.rows if not job.end_time]
+
+    def _fail(self) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise CatalogError("the sys engine does not answer")
+
+
 class FakeEngines:
     """The tenants' engines, main's among them; remembers what was asked, refuses what it is told to refuse once."""
 
@@ -365,6 +394,25 @@ class FakeEngines:
         self.calls: list[str] = []
         self.refusals: list[str] = []
         self.troubles: dict[int, str] = {}
+        self.folder = Path("/nowhere")
+        self.restored: set[int] = set()
+        self.advice = ""
+
+    def restoring(self, tenant: Tenant) -> Path:
+        return self.folder / tenant.name
+
+    async def is_restored(self, tenant: Tenant) -> bool:
+        return tenant.tenant_id in self.restored
+
+    async def remove_restoring(self, tenant: Tenant) -> None:
+        if "remove_restoring" in self.refusals:
+            raise OSError("Input/output error")
+        self.calls.append(f"remove_restoring {tenant.name}")
+
+    async def move_in(self, tenant: Tenant, source: str) -> str:
+        self._refuse("move_in")
+        self.calls.append(f"move_in {tenant.name} {source}")
+        return self.advice
 
     async def check_new(self, source: str | None) -> str:
         self._refuse("check")
@@ -401,6 +449,7 @@ class FakeSession:
 
     def __init__(self, tenant: str = "sys") -> None:
         self.tenant = tenant
+        self.kept: dict[str, object] = {}
         self.asked: list[str] = []
 
     async def query(self, sql: str) -> Ok | Rows:

@@ -13,6 +13,7 @@ from redoubt.catalog.backups import Backups
 from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.cleaning import Cleaning
 from redoubt.catalog.journal import Journal
+from redoubt.catalog.restores import RestoreJobs
 from redoubt.catalog.set_table import SetTable
 from redoubt.catalog.tenants import TenantStatus, TenantTable
 from redoubt.control.archiving import Archiving
@@ -25,10 +26,13 @@ from redoubt.control.deletion import Deletion
 from redoubt.control.handler import Handler
 from redoubt.control.parameters import Parameters
 from redoubt.control.register import Register, new_record
+from redoubt.control.restore_planning import RestorePlanning
+from redoubt.control.restores import Restores
 from redoubt.control.settings import Settings
 from redoubt.control.tenant_archive import TenantArchive
 from redoubt.control.tenants import Tenants
 from redoubt.control.valve import Valve
+from redoubt.engines.seekdb.log_layer import SeekdbLogCutter
 from tests.control.fakes import (
     FakeCatalog,
     FakeCleaning,
@@ -36,6 +40,7 @@ from tests.control.fakes import (
     FakeEngines,
     FakeJobs,
     FakeJournal,
+    FakeRestoreJobs,
     FakeSetTable,
     FakeTenantTable,
     FakeWorker,
@@ -71,7 +76,11 @@ class Stage:
         self.set_table, self.jobs = FakeSetTable(), FakeJobs()
         table, remover = cast("SetTable", self.set_table), CleanWork(cluster, cleaning)
         self.backups = DataBackups(cluster, self.archiving, self.parameters, table, remover, self.jobs.run)
-        self.handler = Handler(self.tenants, self.archiving, settings, self.deletion, self.backups)
+        self.restore_jobs = FakeRestoreJobs()
+        self.planning = RestorePlanning(cluster, self.parameters, SeekdbLogCutter())
+        jobs = cast("RestoreJobs", self.restore_jobs)
+        self.restores = Restores(self.planning, self.tenants, self.engines, jobs)
+        self.handler = Handler(self.tenants, self.archiving, settings, self.deletion, self.backups, self.restores)
 
     @property
     def archive(self) -> TenantArchive:

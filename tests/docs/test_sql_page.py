@@ -15,13 +15,9 @@ from redoubt.control.parameter_list import LOG_ARCHIVE_DEST, LOG_ARCHIVE_DEST_ST
 from redoubt.sql.backup_dest_option import BackupDestOption, parse_dest_option
 from redoubt.sql.parser import parse, split
 from redoubt.sql.statements import (
-    AddRestoreSource,
     BackupDatabase,
     CancelValidate,
-    ClearRestoreSource,
     RestoreTables,
-    RestoreTenant,
-    ShowRestorePreview,
     Statement,
     ValidateBackup,
 )
@@ -31,10 +27,7 @@ SOURCES = ROOT / "src" / "redoubt"
 TEXT = (ROOT / "docs" / "SQL.md").read_text()
 MAKERS = [SOURCES / "sql" / name for name in ("errors.py", "restore_errors.py")]
 """Where errors are made."""
-REFUSED = (
-    *(ValidateBackup, CancelValidate),
-    *(RestoreTenant, RestoreTables, AddRestoreSource, ClearRestoreSource, ShowRestorePreview),
-)
+REFUSED = (ValidateBackup, CancelValidate, RestoreTables)
 """Statements of which the words are known and nothing else is here."""
 INCREMENTAL = BackupDatabase(is_incremental=True)
 """So is this form of one that is here."""

@@ -10,6 +10,8 @@ import mysql.connector
 import pymysql
 import pytest
 
+from redoubt.engines.seekdb.account import NAME
+from redoubt.gateway.accounts import SERVICE
 from redoubt.gateway.protocol import AUTH_PLUGIN, Capability
 
 from .conftest import USER_PASSWORD
@@ -68,6 +70,16 @@ def test_what_is_wrong_with_a_login_is_not_told(door: Door, name: str, password:
         door.connect(name, password=password)
 
     assert refusal.value.args == (1045, ACCESS_DENIED.format(used))
+
+
+@pytest.mark.parametrize("name", ["redoubt_service", "Redoubt_Service@main", "Stronghold:main:redoubt_service "])
+def test_nobody_comes_in_as_the_service(door: Door, name: str) -> None:
+    """Whoever knows its password: a restored engine has the account of the one that it was restored from."""
+    assert SERVICE == NAME
+    with pytest.raises(pymysql.err.OperationalError, match="Access denied") as refused:
+        pymysql.connect(host=door.host, port=door.port, user=name, password=USER_PASSWORD)
+
+    assert refused.value.args[0] == 1045
 
 
 def test_a_name_with_bytes_that_are_no_text_is_refused_like_another(door: Door) -> None:

@@ -416,6 +416,28 @@ def test_prepared_statements_are_forgotten_with_the_connections_state(door: Door
         assert client.receive()[0] == 0xFF
 
 
+def test_what_statements_left_is_forgotten_with_the_connections_state(door: Door, handler: Handler) -> None:
+    """By COM_RESET_CONNECTION; a session of its own has its own."""
+    left: list[int] = []
+
+    async def leave(_: object, session: EngineSession) -> Ok:
+        left.append(len(session.kept))
+        session.kept["this"] = True
+        return Ok()
+
+    handler.answers[ArchiveLog] = leave
+    for _ in range(2):
+        with RawClient(door) as client:
+            client.log_in("root")
+            for command in (b"\x03alter system archivelog", b"\x03alter system archivelog", b"\x1f"):
+                client.send(command)
+                assert client.receive()[0] == 0
+            client.send(b"\x03alter system archivelog")
+            assert client.receive()[0] == 0
+
+    assert left == [0, 1, 0] * 2
+
+
 def test_prepared_statements_are_bounded(door: Door) -> None:
     """A client that never closes any is stopped."""
     with RawClient(door) as client:

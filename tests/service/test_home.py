@@ -1,4 +1,4 @@
-"""The lock that makes an archive worker the only one of its home."""
+"""The home: the lock that makes an archive worker the only one there, what is restored, and accounts that are kept."""
 
 from __future__ import annotations
 
@@ -66,3 +66,49 @@ def test_a_process_that_runs_is_not_doomed() -> None:
     ended.wait()
 
     assert not any(map(_is_doomed, (b"%d\n" % os.getpid(), b"%d\n" % ended.pid, b"", b"x\n")))
+
+
+def test_what_is_restored_is_no_tenants_directory_before_it_is_whole(tmp_path: Path) -> None:
+    """So that no engine starts in half of one; then it has the account of the engine that it was taken of."""
+    home, source = Home(tmp_path), "a" * 32
+    home.prepare()
+    beside = home.restoring(1002)
+    beside.ours.mkdir(parents=True)
+    beside.restored_from.touch()
+    beside.restoring.touch()
+    assert not home.is_restored(1002)
+    assert home.tenant_ids() == []
+    beside.restoring.unlink()
+    assert home.is_restored(1002)
+    home.keep_account(source, "secret")
+    for _ in range(2):
+        home.move_in(1002, source)
+
+        assert home.tenant_ids() == [1002]
+        assert home.is_restored(1002)
+        assert home.tenant(1002).account.read_text() == "secret\n"
+    beside.ours.mkdir(parents=True)
+    home.remove_tenant(1002)
+    assert list((tmp_path / "tenants").iterdir()) == []
+
+
+def test_a_restored_directory_whose_account_is_not_known_has_none(tmp_path: Path) -> None:
+    """The service makes one up when it starts the engine."""
+    home = Home(tmp_path)
+    home.prepare()
+    home.restoring(1002).ours.mkdir(parents=True)
+    home.move_in(1002, "b" * 32)
+
+    assert not home.tenant(1002).account.exists()
+
+
+def test_accounts_are_kept_for_the_owners_eyes(tmp_path: Path) -> None:
+    """What a destination says of an engine's id is no file's name until it looks like one."""
+    home, source = Home(tmp_path), "a" * 32
+    home.keep_account(source, "secret")
+    (tmp_path / "other").write_text("not this")
+    kept = tmp_path / "accounts" / source
+
+    assert (kept.stat().st_mode & 0o777, kept.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert home.account_of(source) == "secret"
+    assert [home.account_of(name) for name in ("c" * 32, "../other", "A" * 32, "")] == [None] * 4

@@ -6,7 +6,6 @@ import pytest
 
 from redoubt.sql import restore_errors as errors
 from redoubt.sql.errors import SqlError
-from redoubt.sql.restore_errors import RestoreFault
 
 
 @pytest.mark.parametrize(
@@ -38,12 +37,7 @@ from redoubt.sql.restore_errors import RestoreFault
             "HY000",
             "restore tenant with existed tenant name is not allowed: choose another name",
         ),
-        (
-            errors.restore_without_concurrency(),
-            4179,
-            "HY000",
-            "restore tenant when restore_concurrency is 0 not allowed: run ALTER SYSTEM SET restore_concurrency",
-        ),
+        (errors.restore_preview_note("x"), 1003, "HY000", "x"),
         (errors.uri_error("x"), 9001, "HY000", "URI error: x"),
         (errors.backup_file_not_exist("x"), 9011, "HY000", "cannot find backup file: x"),
         (errors.restore_in_progress("x"), 9014, "HY000", "Another restore is in progress: x"),
@@ -65,18 +59,6 @@ def test_errors(error: SqlError, code: int, sqlstate: str, text: str) -> None:
     assert len(error.message) < 512
 
 
-@pytest.mark.parametrize("fault", RestoreFault)
-def test_faults_of_lists(fault: RestoreFault) -> None:
-    """What is wrong with sets and pieces is 1210, with the fault in OceanBase's words."""
-    error = errors.invalid_restore_list(fault, "why")
-
-    assert (error.code, error.sqlstate) == (1210, "HY000")
-    assert error.message == f"Incorrect arguments to {fault}: why"
-
-
 def test_without_a_hint_there_is_no_colon() -> None:
     """OceanBase's text alone."""
     assert errors.uri_error().message == "URI error"
-    assert (
-        errors.invalid_restore_list(RestoreFault.NOT_FROZEN).message == "Incorrect arguments to non frozen backup piece"
-    )

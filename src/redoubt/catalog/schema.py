@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 
+from redoubt.catalog.restores import RESTORE_TABLES
 from redoubt.catalog.tables import ADDED_COLUMNS, TABLES
 from redoubt.catalog.views import VIEWS
 
 
 def tables() -> list[str]:
     """What makes the tables; each may be run again."""
-    return list(TABLES)
+    return [*TABLES, *RESTORE_TABLES]
 
 
 def missing_columns(present: set[tuple[str, str]]) -> list[str]:

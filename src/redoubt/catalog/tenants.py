@@ -28,6 +28,7 @@ class TenantStatus(StrEnum):
     """Where a tenant is in its life. A row that is DROPPED stays, so that its id is never given again."""
 
     CREATING = "CREATING"
+    RESTORING = "RESTORING"
     NORMAL = "NORMAL"
     DROPPING = "DROPPING"
     DROPPED = "DROPPED"

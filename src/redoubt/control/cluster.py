@@ -55,6 +55,22 @@ class Engines(Protocol):
     async def start(self, tenant: Tenant) -> None:
         """Have its engine within reach, and keep it so. Raises EngineRefusedError: then it is not kept so."""
 
+    def restoring(self, tenant: Tenant) -> Path:
+        """The directory into which a tenant is restored, before it has one of its own."""
+
+    async def is_restored(self, tenant: Tenant) -> bool:
+        """Whether all of it has been restored: then `move_in` is next."""
+
+    async def remove_restoring(self, tenant: Tenant) -> None:
+        """Remove what has been restored of it. Raises OSError."""
+
+    async def move_in(self, tenant: Tenant, source: str) -> str:
+        """Have the engine of a restored tenant within reach, and keep it so; may be called again.
+
+        `source` is the engine that its base was taken of: the service's account on that is in it. Returns what somebody
+        has to see to before it can be used, empty if nothing. Raises EngineRefusedError: then it is not kept so.
+        """
+
     def trouble(self, tenant: Tenant) -> str:
         """Why its engine cannot be used just now; empty if it can."""
 

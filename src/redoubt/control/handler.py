@@ -11,6 +11,8 @@ from redoubt.control.cluster import SYS_TENANT
 from redoubt.control.data_backups import DataBackups
 from redoubt.control.deletion import Deletion
 from redoubt.control.privileges import Session, check_privilege
+from redoubt.control.restore_session import no_preview, restore_session
+from redoubt.control.restores import Restores
 from redoubt.control.settings import OURS, Settings
 from redoubt.control.tenant_clause import check_whole_cluster
 from redoubt.control.tenants import Tenants
@@ -62,11 +64,9 @@ _REFUSALS: dict[type[Statement], Callable[[], SqlError]] = {
     ValidateBackup: lambda: not_supported_feature("this version validates no backups"),
     CancelValidate: lambda: not_supported_feature("this version validates no backups"),
     SecondBackup: lambda: not_supported_feature("second backups are the Enterprise Edition's; copy the destination"),
-    RestoreTenant: lambda: not_supported_feature("this version restores nothing"),
-    RestoreTables: lambda: not_supported_feature("this version restores nothing"),
-    AddRestoreSource: lambda: not_supported_feature("this version restores nothing"),
-    ClearRestoreSource: lambda: not_supported_feature("this version restores nothing"),
-    ShowRestorePreview: lambda: not_supported_feature("this version restores nothing"),
+    RestoreTables: lambda: not_supported_feature(
+        "tables are not restored by themselves; restore the tenant under another name, and copy them from there"
+    ),
 }
 """What OceanBase knows the words of, and answers with an error, always or here."""
 
@@ -75,13 +75,20 @@ class Handler:
     """One for the service; sessions share it."""
 
     def __init__(
-        self, tenants: Tenants, archiving: Archiving, settings: Settings, deletion: Deletion, backups: DataBackups
+        self,
+        tenants: Tenants,
+        archiving: Archiving,
+        settings: Settings,
+        deletion: Deletion,
+        backups: DataBackups,
+        restores: Restores,
     ) -> None:
         self._tenants = tenants
         self._archiving = archiving
         self._settings = settings
         self._deletion = deletion
         self._backups = backups
+        self._restores = restores
 
     async def handle(self, statement: Statement, session: Session) -> Answer | None:
         """The answer to a statement, None if it is the engine's to answer. Raises SqlError."""
@@ -94,6 +101,8 @@ class Handler:
                     return await self._settings.show(statement, session)
                 case ShowTenants():
                     return await self._tenants.show(statement)
+                case ShowRestorePreview():
+                    return restore_session(session).shown()
                 case SetParameters():
                     return await self._settings.set(
                         statement,
@@ -118,6 +127,8 @@ class Handler:
                 await self._freeze(statement, session)
             case ArchiveLog() | NoArchiveLog() | CancelAllBackup():
                 await self._switch(statement)
+            case RestoreTenant() | AddRestoreSource() | ClearRestoreSource():
+                return await self._restore(statement, session)
             case _:
                 await self._maintain(statement)
         return Ok()
@@ -135,6 +146,17 @@ class Handler:
                 await self._deletion.delete_obsolete()
             case _:  # CancelDeleteBackup
                 await self._deletion.cancel()
+
+    async def _restore(self, statement: RestoreTenant | AddRestoreSource | ClearRestoreSource, session: Session) -> Ok:
+        """Restore a tenant, or name what this session's next restore is from."""
+        match statement:
+            case RestoreTenant():
+                return await self._restores.restore(statement, session)
+            case AddRestoreSource():
+                restore_session(session).add(statement.uri)
+            case _:  # ClearRestoreSource
+                restore_session(session).sources.clear()
+        return Ok()
 
     async def _switch(self, statement: ArchiveLog | NoArchiveLog | CancelAllBackup) -> None:
         """Begin or end a round."""
@@ -181,6 +203,8 @@ async def _check_tenants_own(statement: Statement, session: Session) -> None:
     match statement:
         case ShowParameters() | ShowTenants() | MinorFreeze():
             return
+        case ShowRestorePreview():
+            raise no_preview()
         case SetParameters():
             if any(item.name in OURS for item in statement.assignments):
                 await check_privilege(session)

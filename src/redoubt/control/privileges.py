@@ -17,6 +17,10 @@ class Session(Protocol):
     def tenant(self) -> str:
         """The session's tenant."""
 
+    @property
+    def kept(self) -> dict[str, object]:
+        """What statements leave for later ones of this session."""
+
     async def query(self, sql: str) -> Ok | Rows:
         """Run SQL on the session's own engine connection, as its user. Raises SqlError."""
 

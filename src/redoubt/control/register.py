@@ -88,12 +88,14 @@ class Register:
         entry = self._entries[record.tenant_id] = Entry(record, tenant)
         return entry
 
-    async def begin(self, name: str, source: str, options: dict[str, str]) -> Entry:
+    async def begin(
+        self, name: str, source: str, options: dict[str, str], status: TenantStatus = TenantStatus.CREATING
+    ) -> Entry:
         """Put a new tenant on record, as one that is being made. Raises CatalogError: then it is not."""
-        record = new_record(self._last_id + 1, name, source, options, TenantStatus.CREATING)
+        record = new_record(self._last_id + 1, name, source, options, status)
         self._last_id = record.tenant_id
         await self._put(record, lambda: self._table.remove(record.tenant_id))
-        entry = self.take(record, is_new=True)
+        entry = self.take(record, is_new=status is TenantStatus.CREATING)
         assert entry is not None, "it is being made"
         return entry
 
@@ -149,7 +151,8 @@ class Register:
     async def _write_troubles(self) -> None:
         async with self._writing:
             for entry in self.entries:
-                tenant_id, trouble = entry.record.tenant_id, self._engines.trouble(entry.tenant)
+                is_restoring = entry.record.status is TenantStatus.RESTORING  # it has no engine yet
+                tenant_id, trouble = entry.record.tenant_id, "" if is_restoring else self._engines.trouble(entry.tenant)
                 if self._troubles.get(tenant_id, "") != trouble:
                     since = time.time_ns() if trouble else 0
                     await asyncio.to_thread(self._table.set_trouble, tenant_id, trouble, since)

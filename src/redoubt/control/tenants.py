@@ -7,6 +7,7 @@ is DROPPING is dropped to its end.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
 
@@ -23,6 +24,7 @@ from redoubt.control.tenant_names import checked_name, is_like
 from redoubt.control.valve import Valve
 from redoubt.sql.answers import Column, ColumnType, Ok, Rows
 from redoubt.sql.errors import SqlError, not_allowed, tenant_exists, unknown_tenant
+from redoubt.sql.restore_errors import restore_in_progress, restore_tenant_exists
 from redoubt.sql.statements import CreateTenant, DropTenant, ShowTenants
 
 _COLUMNS = (
@@ -54,6 +56,8 @@ class Tenants:
         self._valve = valve
         self._chronicle = chronicle
         self._background = background
+        self.end_restore: Callable[[int], Awaitable[None]] = _nothing_to_end
+        """Ends the restore of a tenant that is RESTORING, by its id: it is being dropped."""
         self._watches: dict[int, asyncio.Task[None]] = {}
         self._statement = asyncio.Lock()
 
@@ -70,6 +74,8 @@ class Tenants:
         """Look after the tenants that the register has, and go on with what the last service did not end."""
         for entry in self._register.entries:
             now = self._archiving.round
+            if entry.record.status is TenantStatus.RESTORING:
+                continue  # `Restores` goes on with it
             if entry.record.status is TenantStatus.DROPPING:
                 self._watch(entry.tenant)
                 self._background.start(self._drop_to_the_end(entry))
@@ -112,13 +118,53 @@ class Tenants:
                 if statement.if_exists:
                     return Ok.noted(unknown_tenant(name))
                 raise unknown_tenant(name)
+            was_restoring = entry.record.status is TenantStatus.RESTORING
             if entry.record.status is not TenantStatus.DROPPING:
                 entry = await self._register.mark(entry, TenantStatus.DROPPING)
+            if was_restoring:
+                await self.end_restore(entry.tenant.tenant_id)
             try:
                 await self._end(entry, force=statement.force)
             except EngineRefusedError as error:
                 raise not_allowed(f"drop tenant {name}", f"{error}; do so and repeat it, or add FORCE") from error
         return Ok()
+
+    def check_restore(self, name: str) -> str:
+        """See that a tenant can be restored under a name; the name as it will be. Raises SqlError."""
+        wanted = checked_name(name)
+        entry = self._register.entry(wanted)
+        if entry is not None and entry.record.status is TenantStatus.RESTORING:
+            raise restore_in_progress(f"tenant {wanted} is being restored; DROP TENANT {wanted} ends that")
+        if wanted == SYS_TENANT or entry is not None:
+            raise restore_tenant_exists()
+        return wanted
+
+    async def begin_restore(self, name: str, options: dict[str, str]) -> Entry:
+        """Put a tenant on record as one that is being restored. Raises SqlError, CatalogError."""
+        async with self._statement:
+            return await self._register.begin(self.check_restore(name), "", options, TenantStatus.RESTORING)
+
+    def restoring(self, tenant_id: int | None = None) -> list[Entry]:
+        """The tenants that are being restored, or the one of that id, if it is."""
+        entries = [entry for entry in self._register.entries if entry.record.status is TenantStatus.RESTORING]
+        return [entry for entry in entries if tenant_id in {None, entry.record.tenant_id}]
+
+    def is_normal(self, tenant_id: int) -> bool:
+        """Whether there is a tenant of that id that may be used."""
+        return any(tenant.tenant_id == tenant_id for tenant in self.all)
+
+    async def admit(self, tenant_id: int) -> None:
+        """A restored tenant can be used from now on, and is archived if the others are. Raises CatalogError."""
+        async with self._statement:
+            for entry in self.restoring(tenant_id):
+                await self._join((await self._register.mark(entry, TenantStatus.NORMAL)).tenant)
+
+    async def discard(self, tenant_id: int) -> None:
+        """A tenant could not be restored: nothing of it stays. Raises CatalogError."""
+        async with self._statement:
+            for entry in self.restoring(tenant_id):
+                await self._engines.remove(entry.tenant, force=True)
+                await self._register.mark_gone(entry)
 
     async def show(self, statement: ShowTenants) -> Rows:
         """`SHOW TENANTS`: sys as well. CREATED is in the service's time zone."""
@@ -184,3 +230,8 @@ class Tenants:
     def _watch(self, tenant: Tenant) -> None:
         archive = next(each for each in self._archiving.archives if each.tenant.tenant_id == tenant.tenant_id)
         self._watches[tenant.tenant_id] = self._background.start(self._valve.watch(archive))
+
+
+async def _nothing_to_end(tenant_id: int) -> None:
+    """Where nothing is ever restored."""
+    raise AssertionError(f"tenant {tenant_id} is being restored by nobody")

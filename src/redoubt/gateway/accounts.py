@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SYS = "sys"
+SERVICE = "redoubt_service"
+"""The service's own account on every engine: nobody comes in with it."""
 
 
 @dataclass(frozen=True)
@@ -14,6 +16,11 @@ class Account:
     user: str
     tenant: str = SYS
     cluster: str | None = None
+
+    @property
+    def is_services(self) -> bool:
+        """Whether it is the service's own, or so much like it that an engine might take it for that."""
+        return self.user.strip().lower() == SERVICE
 
     def is_in(self, cluster_name: str) -> bool:
         """Tell whether the account is one of that cluster (names are compared in lower case)."""

@@ -215,6 +215,7 @@ class Conversation:
         elif command == Command.RESET_CONNECTION:
             self._statements.clear()
             self._texts.clear()
+            self.link.kept.clear()
             if self._writes:
                 self._writes.forget_all()
 

@@ -22,7 +22,7 @@ class EngineLink:
     """The engine side of a session, logged in as its user: the `EngineSession` that handlers are given.
 
     `capabilities` are those agreed on with client and engine alike, `connection_id` is the engine's, `status` the
-    status flags that it sent last.
+    status flags that it sent last, `kept` what statements leave for later ones of this session.
     """
 
     def __init__(self, wire: Wire, tenant: str, user: str, capabilities: int, connection_id: int, status: int) -> None:
@@ -32,6 +32,7 @@ class EngineLink:
         self.capabilities = capabilities
         self.connection_id = connection_id
         self.status = status
+        self.kept: dict[str, object] = {}
 
     @property
     def deprecate_eof(self) -> bool:

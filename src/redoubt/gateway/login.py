@@ -68,7 +68,8 @@ async def authenticate(client: Wire, directory: TenantDirectory, request: LoginR
     The engine's connection is closed again unless this returns.
     """
     account = parse_account(request.name.decode("utf-8", "surrogateescape"))
-    socket = directory.socket_of(account.tenant) if account.is_in(directory.cluster_name) else None
+    may_enter = account.is_in(directory.cluster_name) and not account.is_services
+    socket = directory.socket_of(account.tenant) if may_enter else None
     if socket is None:
         # Asking for the answer all the same, so that nobody can tell an unknown tenant from a wrong password.
         sequence, answer = await _ask(client, encode_auth_switch(new_salt()), sequence)

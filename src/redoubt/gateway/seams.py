@@ -69,6 +69,10 @@ class EngineSession(Protocol):
     def user(self) -> str:
         """The user's name without tenant and cluster."""
 
+    @property
+    def kept(self) -> dict[str, object]:
+        """What a handler leaves for later statements of this session; empty again when the session is reset."""
+
     async def query(self, sql: str) -> Ok | Rows:
         """Run a text statement on the session's own engine connection, as the session's user.
 

@@ -5,36 +5,9 @@ The texts, and which of them a refusal has, are those of OceanBase 3.1.5, spelli
 
 from __future__ import annotations
 
-from enum import StrEnum
-
-from redoubt.sql.errors import SqlError, invalid_argument, not_allowed, not_supported_text, with_hint
+from redoubt.sql.errors import SqlError, not_allowed, not_supported_text, with_hint
 
 _LONGEST_SHOWN = 200  # characters of a wrong value in an error's text
-
-
-class RestoreFault(StrEnum):
-    """Why the backup sets and pieces that were found cannot be restored from; OceanBase looks in this order."""
-
-    NOTHING = "restore backup set list or backup piece list"
-    """No set, or no piece."""
-    DUPLICATE_SET = "duplicate backup set id"
-    INCOMPLETE_SETS = "incomplete backup set list"
-    """No full backup, or an incremental one without the one before it."""
-    OTHER_ROUND = "not same round backup piece"
-    DUPLICATE_PIECE = "duplicate backup piece id"
-    NOT_FROZEN = "non frozen backup piece"
-    """A piece before the last one has no end yet."""
-    INCOMPLETE_PIECES = "incomplete backup piece list"
-    """A piece between two others is missing."""
-    BEFORE_SET = "backup set list, restore timestamp smaller than largest snapshot version"
-    AFTER_PIECES = "backup piece list, restore timestamp larger than largest checkpoint ts"
-    PIECES_AFTER_SET = "backup set list, backup set start replay log ts less then piece start ts"
-    """The log between the set and the first piece is missing."""
-
-
-def invalid_restore_list(fault: RestoreFault, hint: str = "") -> SqlError:
-    """OB_INVALID_ARGUMENT: the backup sets and pieces that were found are not what a restore needs."""
-    return invalid_argument(fault, hint)
 
 
 def invalid_restore_option(why: str) -> SqlError:
@@ -64,13 +37,6 @@ def restore_timestamp_too_new(hint: str = "") -> SqlError:
 def restore_tenant_exists(hint: str = "choose another name, or DROP TENANT first") -> SqlError:
     """OB_OP_NOT_ALLOW: there is a tenant of the name to restore to."""
     return not_allowed("restore tenant with existed tenant name is", hint)
-
-
-def restore_without_concurrency() -> SqlError:
-    """OB_OP_NOT_ALLOW: the parameter restore_concurrency turns restores off."""
-    return not_allowed(
-        "restore tenant when restore_concurrency is 0", "run ALTER SYSTEM SET restore_concurrency = 10 first"
-    )
 
 
 def uri_error(hint: str = "") -> SqlError:
@@ -106,3 +72,8 @@ def isolated_backup_set(hint: str = "") -> SqlError:
 def archive_log_not_continuous(hint: str = "") -> SqlError:
     """OB_ARCHIVE_LOG_NOT_CONTINUES_WITH_DATA: the round's log begins after the data backup's, or has a hole."""
     return SqlError(9064, "HY000", with_hint("the archive log and backup data are not continuous", hint))
+
+
+def restore_preview_note(plan: str) -> SqlError:
+    """The note of RESTORE … PREVIEW: what would be restored, and to which moment."""
+    return SqlError(1003, "HY000", plan)

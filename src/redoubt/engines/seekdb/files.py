@@ -72,6 +72,16 @@ class BaseDir:
         return self.ours / "pausing"
 
     @property
+    def restoring(self) -> Path:
+        """How far a restore into this directory is; there while it is under way."""
+        return self.ours / "restoring"
+
+    @property
+    def restored_from(self) -> Path:
+        """What this directory was restored from, once it is complete."""
+        return self.ours / "restored_from"
+
+    @property
     def output(self) -> Path:
         """What the engine's process prints."""
         return self.ours / "engine.out"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import structlog
 
@@ -18,6 +19,8 @@ from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError, Insta
 from redoubt.engines.seekdb.pausing import resume_stopped
 
 _READY_TIMEOUT = 120.0
+_RESTORED_TIMEOUT = 6 * 3600.0
+"""Of an engine that was restored: it replays all the log that was laid before it answers."""
 _POLL = 0.05
 _WATCH_PAUSE = 0.2
 _LONGEST_PAUSE = 10.0
@@ -42,12 +45,15 @@ class Keeper(ABC):
         """Whether it is out of reach because anybody could log in to it as root."""
         self.may_be_new = False
         """Whether the directory may be empty: an engine makes itself there then."""
+        self.reached: Callable[[SeekdbEngine], None] = lambda _: None
+        """Called in a thread whenever the engine has come within reach. May raise OSError."""
         self._is_exposed = is_exposed
 
     async def start(self) -> None:
         """Have the engine within reach, now. Raises EngineStartError, AccountError."""
         try:
             await self._reach()
+            await asyncio.to_thread(self.reached, self.engine)
             self.is_open_door = self._is_exposed and await asyncio.to_thread(accepts_empty_root, self.base)
             if self.is_open_door:
                 raise OpenDoorError(
@@ -146,7 +152,8 @@ class EmbeddedKeeper(Keeper):
 
     async def _wait_until_ready(self) -> None:
         """Until the service can log in to it; an engine that never lets it is ended."""
-        deadline = asyncio.get_running_loop().time() + _READY_TIMEOUT
+        is_restored = self.base.restored_from.exists()
+        deadline = asyncio.get_running_loop().time() + (_RESTORED_TIMEOUT if is_restored else _READY_TIMEOUT)
         while True:
             self._instance.check_alive()
             try:
