@@ -75,4 +75,4 @@ def _digest(rows: Rows) -> str:
 
 
 def _text(value: object) -> str:
-    return value.hex() if isinstance(value, bytes) else f"{type(value).__name__}:{value}"
+    return f"{type(value).__name__}:{value.hex() if isinstance(value, bytes) else ascii(str(value))}"
