@@ -84,7 +84,7 @@ def tenants(destination: Destination, cluster: ClusterPath) -> Iterator[TenantPa
 def take_inventory(destination: Destination, tenant: TenantPath) -> Inventory:
     """What there is of a tenant now. Raises DestinationError."""
     damage: list[str] = []
-    pieces = list(_pieces(destination, tenant, damage))
+    pieces = list(pieces_of(destination, tenant, damage))
     sets = list(_sets(destination, tenant, damage))
     return Inventory(tenant, tuple(pieces), tuple(sets), tuple(damage))
 
@@ -108,7 +108,8 @@ def run_of(key: PieceKey, store: PieceStore, info: RoundInfo) -> LogRun | None:
     )
 
 
-def _pieces(destination: Destination, tenant: TenantPath, damage: list[str]) -> Iterator[PieceHeld]:
+def pieces_of(destination: Destination, tenant: TenantPath, damage: list[str]) -> Iterator[PieceHeld]:
+    """The pieces of a tenant, in order; what cannot be read is said in `damage`. Raises DestinationError."""
     names = destination.folders(tenant.cluster.clog(tenant.tenant_id))
     for key in sorted(key for name in names if (key := PieceKey.parse(name)) is not None):
         store = PieceStore(destination, tenant.cluster.piece(tenant.tenant_id, key))

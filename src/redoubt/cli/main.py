@@ -100,6 +100,20 @@ def drill(
 
 
 @app.command()
+def follow(
+    uri: UriArgument,
+    to: Annotated[Path, typer.Option("--to", help="The standby's directory: a new one, or one that follows already.")],
+    tenant: TenantOption = None,
+    once: Annotated[bool, typer.Option("--once", help="Lay what there is, and end.")] = False,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 5.0,
+) -> None:
+    """Keep a restored directory laid up to the newest archived log; to take over, end this and open the directory."""
+    from redoubt.cli.follow import keep_following
+
+    raise typer.Exit(keep_following(uri, tenant, to, once=once, interval=interval))
+
+
+@app.command()
 def demo() -> None:
     """Play OceanBase's page "Initiate log backup" on a cluster of its own, with a write load, and check the archive."""
     from redoubt.cli.demo import play

@@ -15,6 +15,10 @@ class ScratchError(Exception):
     """The engine did not open the directory, or ended; the text says why."""
 
 
+class OpenedError(Exception):
+    """An engine has opened a directory into which log is to be laid; the text says so."""
+
+
 class StatementError(Exception):
     """The engine refused a statement; the text is its own."""
 

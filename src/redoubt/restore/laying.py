@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from redoubt.archive.reading import Run, walk
 from redoubt.archive.store import ArchiveError
 from redoubt.model.bases import LogCutter, LogLayer
 from redoubt.model.log import LogDamagedError, LogPosition
-from redoubt.restore.planning import NEWEST, LogPart, Plan
+from redoubt.restore.planning import NEWEST, LogPart
 
 _SYNC_EVERY = 256 * 1024 * 1024
 
 
+class Track(Protocol):
+    """Log to lay: parts in order, and the place where it ends. A plan is one."""
+
+    @property
+    def parts(self) -> tuple[LogPart, ...]:
+        """Where the log is."""
+        ...
+
+    @property
+    def end(self) -> LogPosition:
+        """Where it ends."""
+        ...
+
+
 def lay_log(
-    plan: Plan,
+    plan: Track,
     layer: LogLayer,
     cutter: LogCutter,
     start: LogPosition,
@@ -40,7 +55,7 @@ def lay_log(
     layer.finish(plan.end)
 
 
-def _log(plan: Plan, cutter: LogCutter, start: LogPosition) -> Iterator[tuple[LogPosition, bytes]]:
+def _log(plan: Track, cutter: LogCutter, start: LogPosition) -> Iterator[tuple[LogPosition, bytes]]:
     """The log from `start` to the plan's end, in runs of whole groups, each with the place where it ends."""
     at = start
     for part in plan.parts:

@@ -1,0 +1,171 @@
+"""A standby of a real archive: kept laid while log comes, killed, taken over, and refused when it is not one."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from redoubt.engines.seekdb.files import BaseDir
+from redoubt.engines.seekdb.instance import EngineSizes
+from redoubt.engines.seekdb.scratch import ScratchSeekdb
+from redoubt.model.scratch import Login
+from tests.seekdb.running import short_directory
+from tests.service.bank import ACCOUNTS, BALANCE, BankLoad
+from tests.service.cluster import ServiceUnderTest, wait_until
+
+from .conftest import take_set, wait_until_archived
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> object:
+    """A service that archives, with a data backup of a bank."""
+    running = ServiceUnderTest(tmp_path_factory.mktemp("f"))
+    running.start()
+    try:
+        running.archive("optional compression= zstd_1.3.8")
+        BankLoad(running).open_accounts()
+        take_set(running, 1)
+        yield running
+    finally:
+        running.close()
+
+
+def _command(service: ServiceUnderTest, to: Path, *options: str) -> list[str]:
+    uri = f"file://{service.backup}"
+    return [sys.executable, "-m", "redoubt", "follow", uri, "--to", str(to), "--interval", "0.1", *options]
+
+
+def _follow(service: ServiceUnderTest, to: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        _command(service, to, "--once", *options), capture_output=True, text=True, check=False, timeout=110
+    )
+
+
+def _start(service: ServiceUnderTest, to: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(_command(service, to), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def _laid_scn(to: Path) -> int:
+    try:
+        return int(json.loads((to / "redoubt" / "following").read_text())["laid_scn"])
+    except FileNotFoundError:
+        return 0
+
+
+def _taken_over(to: Path) -> tuple[int, set[str]]:
+    """The sum of the balances and the ledger's entries that an engine finds there."""
+    engine = ScratchSeekdb(BaseDir(to), EngineSizes())
+    try:
+        engine.start()
+        assert engine.log_in([Login("root", "")]) == "root"
+        (total,), entries = engine.results("SELECT SUM(balance) FROM test.account; SELECT entry FROM test.ledger")
+        assert total is not None
+        assert entries is not None
+        return int(total[0]), {row[0] for row in entries}
+    finally:
+        engine.stop()
+
+
+def test_a_standby_that_is_killed_and_goes_on_has_every_acknowledged_commit(service: ServiceUnderTest) -> None:
+    """Under load, over a new round, killed at moments of chance; then ended in order and taken over."""
+    dice = random.Random(5)
+    load = BankLoad(service, connections=2)
+    with short_directory() as folder:
+        to = folder / "standby"
+        with load.running():
+            for _ in range(4):
+                follower = _start(service, to)
+                before = _laid_scn(to)
+                wait_until("log is laid", lambda at=before: _laid_scn(to) > at)
+                wait_until("some more", lambda: dice.random() < 0.2)
+                follower.send_signal(signal.SIGKILL)
+                follower.communicate(timeout=60)
+            service.stop_archiving()
+            service.archive()
+        wait_until_archived(service)
+        follower = _start(service, to)
+        assert follower.stdout is not None
+        service.run("INSERT INTO test.ledger VALUES ('the last')", "root@main")
+        now = service.run("SELECT END_SCN FROM oceanbase.V$OB_LOG_STAT", "root@main")[0]["END_SCN"]
+        wait_until("all is laid", lambda: _laid_scn(to) >= now)
+        second = _follow(service, to)
+        follower.terminate()
+        said, complained = follower.communicate(timeout=60)
+        total, entries = _taken_over(to)
+        again = _follow(service, to)
+
+    assert (second.returncode, "another process uses" in second.stderr) == (1, True)
+    assert (follower.returncode, complained) == (0, "")
+    assert said.startswith("laid up to 2")
+    assert "can be opened now" in said
+    assert total == ACCOUNTS * BALANCE
+    assert {*load.acknowledged, "the last"} == entries
+    assert (again.returncode, "an engine was started in" in again.stderr) == (1, True)
+
+
+def test_an_application_that_opens_the_standby_waits_until_it_is_let_go(service: ServiceUnderTest) -> None:
+    """`pylibseekdb.open` returns when the follower is gone, and finds all that was laid."""
+    opening = "import pylibseekdb, sys; pylibseekdb.open(sys.argv[1]); print('open')"
+    with short_directory() as folder:
+        to = folder / "standby"
+        follower = _start(service, to)
+        wait_until("log is laid", lambda: _laid_scn(to) and (to / "run" / "seekdb.clients").exists())
+        application = subprocess.Popen([sys.executable, "-c", opening, str(to)], stdout=subprocess.PIPE, text=True)
+        moment = _laid_scn(to)
+        service.run("INSERT IGNORE INTO test.ledger VALUES ('while it waits')", "root@main")
+        wait_until("more is laid", lambda: _laid_scn(to) > moment)
+        assert application.poll() is None
+        follower.kill()
+        follower.communicate(timeout=60)
+        assert application.communicate(timeout=60)[0] == "open\n"
+
+
+def test_a_restored_directory_can_be_followed_into(service: ServiceUnderTest) -> None:
+    """What `redoubt/restored_from` says is where it goes on; another tenant's directory is refused."""
+    with short_directory() as folder:
+        to = folder / "standby"
+        first = _follow(service, to)
+        laid = _laid_scn(to)
+        (to / "redoubt" / "following").unlink()
+        service.run("INSERT IGNORE INTO test.ledger VALUES ('after the restore')", "root@main")
+        wait_until_archived(service)
+        second = _follow(service, to)
+        state = json.loads((to / "redoubt" / "restored_from").read_text())
+
+        assert (first.returncode, second.returncode, second.stderr) == (0, 0, "")
+        assert _laid_scn(to) > laid
+        (to / "redoubt" / "following").write_text("{")
+        broken = _follow(service, to)
+        assert (broken.returncode, "cannot be followed into" in broken.stderr) == (1, True)
+        assert state["tenant_id"] == 1001
+
+
+def test_log_that_will_never_come_ends_it_with_the_reason(service: ServiceUnderTest, tmp_path: Path) -> None:
+    """Here: a piece was lost between what is laid and the next one."""
+    wait_until_archived(service)
+    early = ServiceUnderTest(tmp_path / "early")
+    shutil.copytree(service.backup, early.backup, dirs_exist_ok=True)
+    with short_directory() as folder:
+        to = folder / "standby"
+        assert _follow(early, to).returncode == 0
+        service.run("INSERT IGNORE INTO test.ledger VALUES ('lost')", "root@main")
+        service.stop_archiving()
+        service.run("INSERT IGNORE INTO test.ledger VALUES ('in no round')", "root@main")
+        service.archive()
+        wait_until_archived(service)
+        rounds = sorted(path.name for path in service.round_folder().parent.iterdir())
+        shutil.copytree(service.round_folder(int(rounds[-1])), early.round_folder(int(rounds[-1])))
+        ended = _follow(early, to)
+        total, _ = _taken_over(to)
+
+    assert ended.returncode == 2
+    assert "is missing" in ended.stderr
+    assert f"round {rounds[-1]} begins there; {to} can be opened as it is" in ended.stderr
+    assert total == ACCOUNTS * BALANCE
