@@ -8,10 +8,15 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from redoubt.archive.layout import RoundInfo
+from redoubt.archive.record import dump_record, load_record
+from redoubt.archive.segment import SegmentName, decode_segment, encode_segment
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes
 from redoubt.engines.seekdb.scratch import ScratchSeekdb
@@ -24,7 +29,7 @@ from .conftest import take_set, wait_until_archived
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> object:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceUnderTest]:
     """A service that archives, with a data backup of a bank."""
     running = ServiceUnderTest(tmp_path_factory.mktemp("f"))
     running.start()
@@ -59,16 +64,20 @@ def _laid_scn(to: Path) -> int:
         return 0
 
 
+def _is_laid_past(to: Path, scn: int) -> bool:
+    return _laid_scn(to) > scn
+
+
 def _taken_over(to: Path) -> tuple[int, set[str]]:
     """The sum of the balances and the ledger's entries that an engine finds there."""
     engine = ScratchSeekdb(BaseDir(to), EngineSizes())
     try:
         engine.start()
         assert engine.log_in([Login("root", "")]) == "root"
-        (total,), entries = engine.results("SELECT SUM(balance) FROM test.account; SELECT entry FROM test.ledger")
+        total, entries = engine.results("SELECT SUM(balance) FROM test.account; SELECT entry FROM test.ledger")
         assert total is not None
         assert entries is not None
-        return int(total[0]), {row[0] for row in entries}
+        return int(total[0][0]), {row[0] for row in entries}
     finally:
         engine.stop()
 
@@ -80,7 +89,7 @@ def test_a_standby_that_is_killed_and_goes_on_has_every_acknowledged_commit(serv
     with short_directory() as folder:
         to = folder / "standby"
         with load.running():
-            for _ in range(4):
+            for _ in range(3):
                 follower = _start(service, to)
                 before = _laid_scn(to)
                 wait_until("log is laid", lambda at=before: _laid_scn(to) > at)
@@ -106,7 +115,7 @@ def test_a_standby_that_is_killed_and_goes_on_has_every_acknowledged_commit(serv
     assert said.startswith("laid up to 2")
     assert "can be opened now" in said
     assert total == ACCOUNTS * BALANCE
-    assert {*load.acknowledged, "the last"} == entries
+    assert {*load.acknowledged, "the last"} <= entries
     assert (again.returncode, "an engine was started in" in again.stderr) == (1, True)
 
 
@@ -116,7 +125,7 @@ def test_an_application_that_opens_the_standby_waits_until_it_is_let_go(service:
     with short_directory() as folder:
         to = folder / "standby"
         follower = _start(service, to)
-        wait_until("log is laid", lambda: _laid_scn(to) and (to / "run" / "seekdb.clients").exists())
+        wait_until("log is laid", lambda: _laid_scn(to) > 0 and (to / "run" / "seekdb.clients").exists())
         application = subprocess.Popen([sys.executable, "-c", opening, str(to)], stdout=subprocess.PIPE, text=True)
         moment = _laid_scn(to)
         service.run("INSERT IGNORE INTO test.ledger VALUES ('while it waits')", "root@main")
@@ -148,24 +157,44 @@ def test_a_restored_directory_can_be_followed_into(service: ServiceUnderTest) ->
 
 
 def test_log_that_will_never_come_ends_it_with_the_reason(service: ServiceUnderTest, tmp_path: Path) -> None:
-    """Here: a piece was lost between what is laid and the next one."""
+    """Here: what came after the first look is lost, but for its last part, which is of a later round."""
     wait_until_archived(service)
-    early = ServiceUnderTest(tmp_path / "early")
-    shutil.copytree(service.backup, early.backup, dirs_exist_ok=True)
+    copy = ServiceUnderTest(tmp_path / "copy")
+    shutil.copytree(service.backup, copy.backup, dirs_exist_ok=True)
     with short_directory() as folder:
         to = folder / "standby"
-        assert _follow(early, to).returncode == 0
-        service.run("INSERT IGNORE INTO test.ledger VALUES ('lost')", "root@main")
-        service.stop_archiving()
-        service.run("INSERT IGNORE INTO test.ledger VALUES ('in no round')", "root@main")
-        service.archive()
-        wait_until_archived(service)
-        rounds = sorted(path.name for path in service.round_folder().parent.iterdir())
-        shutil.copytree(service.round_folder(int(rounds[-1])), early.round_folder(int(rounds[-1])))
-        ended = _follow(early, to)
+        assert _follow(copy, to).returncode == 0
+        laid = json.loads((to / "redoubt" / "following").read_text())["laid_lsn"]
+        last = wait_until("log comes behind a gap", lambda: _last_segment(service, laid))
+        _claim(service, copy, last)
+        ended = _follow(copy, to)
         total, _ = _taken_over(to)
 
     assert ended.returncode == 2
-    assert "is missing" in ended.stderr
-    assert f"round {rounds[-1]} begins there; {to} can be opened as it is" in ended.stderr
+    assert f"the log from LSN {laid} to {int(last.name[:20])} is missing: round 9 begins there" in ended.stderr
+    assert f"{to} can be opened as it is" in ended.stderr
     assert total == ACCOUNTS * BALANCE
+
+
+def _last_segment(service: ServiceUnderTest, laid: int) -> Path | None:
+    """The last segment of the present round, if it begins behind what is laid; more is written if not."""
+    service.run("UPDATE test.account SET balance = balance + 0 WHERE id = 1", "root@main")
+    last = service.segments(_present_round(service))[-1]
+    return last if int(last.name[:20]) > laid else None
+
+
+def _claim(service: ServiceUnderTest, copy: ServiceUnderTest, segment: Path) -> None:
+    """Have a round 9 in the copy that consists of one segment."""
+    name = SegmentName.parse(segment.name)
+    assert name is not None
+    header, log = decode_segment(name, segment.read_bytes())
+    header = replace(header, round=9)
+    info = load_record(RoundInfo, (segment.parent / "round_info").read_bytes())
+    folder = copy.round_folder(9)
+    folder.mkdir()
+    (folder / "round_info").write_bytes(dump_record(replace(info, round=9, start_lsn=header.start_lsn), indent=2))
+    (folder / segment.name).write_bytes(encode_segment(header, log))
+
+
+def _present_round(service: ServiceUnderTest) -> int:
+    return max(int(path.name) for path in service.round_folder().parent.iterdir())

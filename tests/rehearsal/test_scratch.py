@@ -56,7 +56,7 @@ def test_leftovers_go_and_what_is_in_use_stays(tmp_path: Path) -> None:
 
 def test_one_that_was_swept_before_it_was_locked_is_made_again(tmp_path: Path) -> None:
     """Another drill may hold it for a leftover in the instant between."""
-    real, taken = fcntl.flock, []
+    real, taken = fcntl.flock, list[int]()
 
     def flock(descriptor: int, operation: int) -> None:
         if not taken:
@@ -73,7 +73,7 @@ def test_one_that_was_swept_before_it_was_locked_is_made_again(tmp_path: Path) -
 
 def test_one_that_was_removed_after_it_was_locked_is_made_again(tmp_path: Path) -> None:
     """The lock is then that of a file that is not there any more."""
-    real, removed = scratch._locked, []
+    real, removed = scratch._locked, list[Path]()
 
     def locked(path: Path) -> int:
         descriptor = real(path)

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import TypeVar
 
 from redoubt.archive.inventory import PieceHeld, TenantPath, pieces_of
 from redoubt.archive.record import FORMAT, RecordError, dump_record, load_record
@@ -45,6 +46,9 @@ class Following:
     def position(self) -> LogPosition:
         """The place up to which log is laid."""
         return LogPosition(self.laid_lsn, self.laid_scn, self.laid_chain)
+
+
+_Kept = TypeVar("_Kept", Following, Restored)
 
 
 @dataclass(frozen=True)
@@ -175,7 +179,7 @@ def _laid(state: Following, at: LogPosition) -> Following:
     return replace(state, laid_lsn=at.lsn, laid_scn=at.scn, laid_chain=at.chain)
 
 
-def _read(path: Path, kind: type[Following] | type[Restored]) -> Following | Restored | None:
+def _read(path: Path, kind: type[_Kept]) -> _Kept | None:
     try:
         return load_record(kind, path.read_bytes())
     except FileNotFoundError:
