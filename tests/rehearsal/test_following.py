@@ -92,7 +92,7 @@ def test_a_standby_that_is_killed_and_goes_on_has_every_acknowledged_commit(serv
             for _ in range(3):
                 follower = _start(service, to)
                 before = _laid_scn(to)
-                wait_until("log is laid", lambda at=before: _laid_scn(to) > at)
+                wait_until("log is laid", partial(_is_laid_past, to, before))
                 wait_until("some more", lambda: dice.random() < 0.2)
                 follower.send_signal(signal.SIGKILL)
                 follower.communicate(timeout=60)

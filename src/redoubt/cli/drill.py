@@ -22,9 +22,8 @@ from redoubt.cli.printing import complain, console, print_rows
 from redoubt.cli.rehearsing import MomentError, chosen_tenant, is_of_home, logins_for, moment_of, utc_text
 from redoubt.destinations.uri import UriError, open_destination
 from redoubt.engines.seekdb.files import BaseDir
-from redoubt.engines.seekdb.instance import EngineSizes
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
-from redoubt.engines.seekdb.scratch import ScratchSeekdb
+from redoubt.engines.seekdb.scratch import ScratchSeekdb, sizes_for
 from redoubt.model.recovery import NotRecoverableError
 from redoubt.model.scratch import Login
 from redoubt.model.seams import Destination, DestinationError
@@ -48,7 +47,6 @@ _NOT_DONE = (
     UnknownTenantError,
     UriError,
 )
-_LOG_DISK = 2 * 1024**3
 
 
 @dataclass(frozen=True)
@@ -93,8 +91,7 @@ def run_drill(options: DrillOptions) -> int:
 
 def seekdb_for(directory: Path, plan: Plan) -> ScratchSeekdb:
     """An engine with room for the log that it finds."""
-    log_disk = max(_LOG_DISK, 2 * plan.log_bytes)
-    return ScratchSeekdb(BaseDir(directory), EngineSizes(log_disk_size=f"{log_disk // 1024**2}M"))
+    return ScratchSeekdb(BaseDir(directory), sizes_for(plan.log_bytes))
 
 
 def _drill(options: DrillOptions, destination: Destination, tenant: TenantPath) -> tuple[Drill, DrillRecord]:

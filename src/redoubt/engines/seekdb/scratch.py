@@ -22,6 +22,11 @@ from redoubt.engines.seekdb.reader import SeekdbLogReader
 from redoubt.model.log import LogError, LogPosition
 from redoubt.model.scratch import Login, Rows, ScratchError, StatementError, TableName
 
+_MIB = 1024**2
+_LEAST_MEMORY = 1024 * _MIB
+_LEAST_LOG_DISK = 2048 * _MIB
+_MEMORY_FOR_LOG = 6
+"""Bytes of budget for a byte of log: twice what log of large rows takes up as rows, with room for that of small ones."""
 _POLL = 0.05
 _READY_PATIENCE = 3600.0
 _LOG_PATIENCE = 30.0
@@ -35,11 +40,24 @@ _INDEXES = """SELECT DISTINCT index_name FROM information_schema.statistics
   WHERE table_schema = %s AND table_name = %s AND index_type = 'BTREE' ORDER BY index_name"""
 
 
+def sizes_for(log_bytes: int) -> EngineSizes:
+    """How much an engine needs that finds so much log to replay.
+
+    Measured: what it replays stays in memory until all of it is replayed, nothing is flushed meanwhile; half of the
+    budget is for that, and where it does not suffice the engine waits for ever. The budget is a limit, not taken at
+    once.
+    """
+    memory = max(_LEAST_MEMORY, _MEMORY_FOR_LOG * log_bytes)
+    log_disk = max(_LEAST_LOG_DISK, 2 * log_bytes)
+    return EngineSizes(f"{memory // _MIB}M", f"{log_disk // _MIB}M")
+
+
 class ScratchSeekdb:
     """See `ScratchEngine`. The directory is ours alone; `patience` with its start is in seconds."""
 
     def __init__(self, base: BaseDir, sizes: EngineSizes, patience: float = _READY_PATIENCE) -> None:
         self._base = base
+        self._sizes = sizes
         self._instance = Instance(base, sizes)
         self._patience = patience
         self._connection: Connection[Any] | None = None
@@ -52,7 +70,10 @@ class ScratchSeekdb:
             while not self._answers():
                 self._instance.check_alive()
                 if time.monotonic() > deadline:
-                    raise ScratchError(f"the engine in {self._base.path} did not answer within {self._patience:g} s")
+                    raise ScratchError(
+                        f"the engine in {self._base.path} did not answer within {self._patience:g} s; where its "
+                        f"memory_budget ({self._sizes.memory_budget}) is too small for the log, it never does"
+                    )
                 time.sleep(_POLL)
         except EngineStartError as error:
             raise ScratchError(str(error)) from error
