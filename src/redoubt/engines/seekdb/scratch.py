@@ -26,7 +26,7 @@ _MIB = 1024**2
 _LEAST_MEMORY = 1024 * _MIB
 _LEAST_LOG_DISK = 2048 * _MIB
 _MEMORY_FOR_LOG = 6
-"""Bytes of budget for a byte of log: twice what log of large rows takes up as rows, with room for that of small ones."""
+"""Bytes of budget for a byte of log: half counts, and log of small rows takes nearly three times its size as rows."""
 _POLL = 0.05
 _READY_PATIENCE = 3600.0
 _LOG_PATIENCE = 30.0
