@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from redoubt.archive.layout import RoundInfo
 from redoubt.archive.record import dump_record, load_record
 from redoubt.archive.segment import SegmentName, decode_segment, encode_segment
+from redoubt.cli.follow import keep_following
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes
 from redoubt.engines.seekdb.scratch import ScratchSeekdb
@@ -199,3 +201,46 @@ def _claim(service: ServiceUnderTest, copy: ServiceUnderTest, segment: Path) -> 
 
 def _present_round(service: ServiceUnderTest) -> int:
     return max(int(path.name) for path in service.round_folder().parent.iterdir())
+
+
+def test_what_cannot_be_read_ahead_is_tried_again_and_then_ends_it(
+    service: ServiceUnderTest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A damaged piece that comes next; a directory of another tenant, and no destination."""
+    wait_until_archived(service)
+    copy = ServiceUnderTest(tmp_path / "copy")
+    shutil.copytree(service.backup, copy.backup, dirs_exist_ok=True)
+    uri = f"file://{copy.backup}"
+    with short_directory() as folder:
+        to = folder / "standby"
+        assert keep_following(uri, "main", to, once=True, interval=0.01) == 0
+        ahead = copy.round_folder(9)
+        ahead.mkdir()
+        (ahead / "round_info").write_text("{")
+        capsys.readouterr()
+        assert keep_following(uri, "main", to, once=False, interval=0.01) == 1
+        complained = capsys.readouterr().err
+        other = copy.backup / "redoubt" / "1" / "incarnation_1" / "1002"
+        shutil.copytree(copy.round_folder().parents[1], other)
+        other_tenant = keep_following(uri, "1002", to, once=True, interval=0.01)
+
+    assert "/9/round_info is damaged" in complained
+    assert "; trying again\n" in complained
+    assert (other_tenant, "holds tenant main (id 1001) of redoubt#1" in capsys.readouterr().err) == (1, True)
+    assert keep_following("nowhere", None, tmp_path / "x", once=True, interval=1) == 1
+
+
+def test_a_restore_that_was_cut_off_goes_on(service: ServiceUnderTest) -> None:
+    """With the moment that it was begun for; then what came since is laid."""
+    uri = f"file://{service.backup}"
+    wait_until_archived(service)
+    with short_directory() as folder:
+        to = folder / "standby"
+        cut = mock.patch("redoubt.restore.restoring.lay_log", side_effect=OSError("cut off"))
+        with cut:
+            assert keep_following(uri, "main", to, once=True, interval=1) == 1
+        begun = json.loads((to / "redoubt" / "restoring").read_text())
+        service.run("INSERT IGNORE INTO test.ledger VALUES ('meanwhile')", "root@main")
+        wait_until_archived(service)
+        assert keep_following(uri, "main", to, once=True, interval=1) == 0
+        assert _laid_scn(to) > begun["end_scn"]

@@ -14,8 +14,10 @@ from typing import TypeVar
 
 from redoubt.archive.inventory import PieceHeld, TenantPath, pieces_of
 from redoubt.archive.record import FORMAT, RecordError, dump_record, load_record
+from redoubt.archive.store import ArchiveError
 from redoubt.model.bases import LogCutter, LogLayer, Progress
 from redoubt.model.log import LogPosition
+from redoubt.model.pieces import PieceKey
 from redoubt.model.recovery import Stretch
 from redoubt.model.seams import Destination
 from redoubt.rehearsal.ahead import LogEndsError, stretches_after
@@ -101,11 +103,11 @@ class Standby:
         Raises LogEndsError if no log will ever continue what is there, ArchiveError, DestinationError, OSError.
         """
         damage: list[str] = []
-        pieces = [each for each in pieces_of(self._destination, self._tenant, damage) if each.run is not None]
+        held = list(pieces_of(self._destination, self._tenant, damage))
+        pieces = [each for each in held if each.run is not None]
         try:
-            stretches = stretches_after(
-                state.laid_lsn, state.source, [each.run for each in pieces if each.run is not None]
-            )
+            runs = [each.run for each in held if each.run is not None]
+            stretches = stretches_after(state.laid_lsn, state.source, runs)
         except LogEndsError as error:
             # A piece may have been looked at before its last log came, and the next one after: only twice is certain.
             why = "; ".join([str(error), *damage])
@@ -115,6 +117,8 @@ class Standby:
             return self.catch_up(state)
         self._doubt = ""
         if not stretches:
+            if damage and self._is_ahead_unreadable(state, held):
+                raise ArchiveError("; ".join(damage))
             return state
         track = _track(stretches, pieces)
         there = track.end.lsn - state.laid_lsn
@@ -129,6 +133,17 @@ class Standby:
         state = _laid(state, track.end)
         self._keep(state)
         return state
+
+    def _is_ahead_unreadable(self, state: Following, held: list[PieceHeld]) -> bool:
+        """Whether a piece that cannot be read may hold what comes next; those before do not matter any more."""
+        laid = [
+            each.key
+            for each in held
+            if each.run is not None and each.run.source == state.source and each.run.end_lsn <= state.laid_lsn
+        ]
+        names = self._destination.folders(self._tenant.cluster.clog(self._tenant.tenant_id))
+        unread = {key for name in names if (key := PieceKey.parse(name))} - {each.key for each in held}
+        return any(not laid or key > max(laid) for key in unread)
 
     def _known(self) -> Following | None:
         """The state that the directory has; None if there is nothing in it yet, or an unfinished restore."""
