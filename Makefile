@@ -4,9 +4,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# Services under load and kills have the machine for themselves: these tests measure times.
-ALONE := tests/service
-
 .PHONY: help demo install test test-tools lint types layers unit simulate bench fuzz clean
 
 help:
@@ -49,8 +46,8 @@ layers: $(VENV)/.installed-tests
 
 unit: $(VENV)/.installed-tests test-tools
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest --numprocesses 2 --dist loadfile --ignore $(ALONE)
-	$(BIN)/coverage run -m pytest $(ALONE)
+	$(BIN)/coverage run -m pytest --numprocesses 2 --dist loadfile -m "not alone"
+	$(BIN)/coverage run -m pytest -m alone
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -22,6 +22,8 @@ from tests.service.cluster import (
     wait_until,
 )
 
+pytestmark = pytest.mark.alone
+
 MEGABYTE_OF_LOG = "INSERT INTO test.big (a) VALUES (REPEAT(UUID(), 29000))"
 
 

@@ -19,6 +19,8 @@ from tests.service.cluster import (
     wait_until,
 )
 
+pytestmark = pytest.mark.alone
+
 
 def archive_in_pieces(service: ServiceUnderTest, seconds: int, option: str = "optional") -> None:
     """Begin a round with a short piece interval."""

@@ -19,6 +19,8 @@ from tests.service.cluster import (
     wait_until,
 )
 
+pytestmark = pytest.mark.alone
+
 
 def _grows(service: ServiceUnderTest) -> None:
     """Wait until the archive has a segment more."""

@@ -15,6 +15,8 @@ import pytest
 from tests.service.bank import ACCOUNTS, BALANCE, ENTRY, BankLoad, archived_log
 from tests.service.cluster import ServiceUnderTest, assert_archive_equals_engine, is_alive, wait_until
 
+pytestmark = pytest.mark.alone
+
 
 def _archive_synchronously(service: ServiceUnderTest) -> None:
     service.run("ALTER SYSTEM SET backup_log_archive_option = 'mandatory', log_archive_sync_commit = True")
