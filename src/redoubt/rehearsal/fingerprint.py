@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from redoubt.archive.record import FORMAT, RecordError, dump_record, load_record
+from redoubt.archive.record import INFO_FORMAT, RecordError, dump_record, load_record
 from redoubt.archive.set_layout import SetPath
 from redoubt.archive.store import ArchiveError
 from redoubt.model.scratch import Rows
@@ -23,7 +23,7 @@ class Fingerprint:
 
     scn: int
     tables: str
-    format: int = FORMAT
+    format: int = INFO_FORMAT
 
 
 def take_fingerprint(scn: int, tables: Iterable[tuple[str, Rows]]) -> Fingerprint:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from redoubt.archive.inventory import TenantPath
-from redoubt.archive.record import FORMAT, RecordError, dump_record, load_record
+from redoubt.archive.record import INFO_FORMAT, RecordError, dump_record, load_record
 from redoubt.archive.set_layout import data_folder, set_path
 from redoubt.model.bases import SetKey
 from redoubt.model.seams import Destination, ObjectMissingError
@@ -50,7 +50,7 @@ class DrillRecord:
     laying_us: int
     opening_us: int
     checking_us: int
-    format: int = FORMAT
+    format: int = INFO_FORMAT
 
     @property
     def seconds(self) -> float:

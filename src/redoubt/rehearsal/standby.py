@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from redoubt.archive.inventory import PieceHeld, TenantPath, pieces_of
-from redoubt.archive.record import FORMAT, RecordError, dump_record, load_record
+from redoubt.archive.record import INFO_FORMAT, RecordError, dump_record, load_record
 from redoubt.archive.store import ArchiveError
 from redoubt.model.bases import LogCutter, LogLayer, Progress
 from redoubt.model.log import LogPosition
@@ -42,7 +42,7 @@ class Following:
     laid_lsn: int
     laid_scn: int
     laid_chain: int | None
-    format: int = FORMAT
+    format: int = INFO_FORMAT
 
     @property
     def position(self) -> LogPosition:
