@@ -125,7 +125,9 @@ class Job:
 def main() -> None:
     """`python -m redoubt.job`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the service
-    job = Job(os.fdopen(sys.stdout.fileno(), "wb", buffering=0, closefd=False))
+    reports = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what is logged or printed here is no report
+    job = Job(reports)
     request = from_line(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_input, daemon=True).start()
     job.tell(job.run(request))

@@ -11,11 +11,15 @@ from dataclasses import dataclass, replace
 import google_crc32c
 import zstandard
 
-from redoubt.archive.framing import FrameError, head_first, split_head_first
+from redoubt.archive.framing import LONGEST_HEAD, FrameError, head_first, split_head_first
 from redoubt.archive.record import FORMAT, RecordError, dump_record, load_record
 
 _LEVEL = 1
 _CODEC = "zstd_1.3.8"
+MAX_LENGTH = 64 * 1024 * 1024
+"""Bytes of content that a part has at most; one that says more is refused before room is made for it."""
+MAX_SIZE = MAX_LENGTH + MAX_LENGTH // 128 + LONGEST_HEAD
+"""Bytes that a part's object has at most: what does not compress grows a little."""
 
 
 class PartError(ValueError):
@@ -41,6 +45,7 @@ class PartHeader:
 
 def encode_part(header: PartHeader, content: bytes) -> bytes:
     """The object for `content`; length and checksums are filled in here."""
+    assert len(content) <= MAX_LENGTH
     stored = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(content)
     filled = replace(
         header,
@@ -60,6 +65,8 @@ def decode_part(data: bytes) -> tuple[PartHeader, bytes]:
         raise PartError(str(error)) from error
     if header.codec != _CODEC:
         raise PartError(f"it is {header.codec!r}; this version reads {_CODEC}")
+    if not 0 <= header.length <= MAX_LENGTH:
+        raise PartError(f"it says that it holds {header.length} bytes, and at most {MAX_LENGTH} can be")
     if google_crc32c.value(stored) != header.stored_crc:
         raise PartError("the stored bytes' checksum does not match")
     return header, _content(header, stored)

@@ -31,6 +31,11 @@ class SetPath:
         return f"{self.folder}/single_backup_set_info"
 
     @property
+    def fingerprint(self) -> str:
+        """Name of the object that notes the engine's content at the snapshot, for a drill to compare with."""
+        return f"{self.folder}/fingerprint"
+
+    @property
     def deletion(self) -> str:
         """Name of the object that says who deleted the set, and when."""
         return f"{self.folder}/deletion"

@@ -8,12 +8,16 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
+from redoubt.archive.part import MAX_LENGTH, MAX_SIZE
 from redoubt.archive.record import FORMAT, RecordError, load_record
 from redoubt.model.bases import Base, SetKey
 
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+_ALL_PERMISSIONS = 0o777
+_LARGEST = 2**63 - 1
 _T = TypeVar("_T")
 
 
@@ -106,7 +110,28 @@ def load_set_manifest(text: bytes) -> SetManifest:
     values: Any = json.loads(text)
     parts = tuple(_part(each) for each in _list(values, "parts"))
     files = tuple(_file(each) for each in _list(values, "files"))
+    _check_parts(parts, files)
+    _check_paths(files)
     return SetManifest(summary, parts, files)
+
+
+def _check_parts(parts: tuple[SetPart, ...], files: tuple[SetFile, ...]) -> None:
+    """Each part is listed once, and each that a file needs is."""
+    numbers = [part.number for part in parts]
+    if len(set(numbers)) != len(numbers):
+        raise RecordError("'parts' lists a part twice")
+    if missing := {extent.part for file in files for extent in file.extents}.difference(numbers):
+        raise RecordError(f"'parts' does not list part {min(missing)}, of which a file consists")
+
+
+def _check_paths(files: tuple[SetFile, ...]) -> None:
+    """No path twice, and none that another needs as a folder."""
+    paths = {file.path for file in files}
+    if len(paths) != len(files):
+        raise RecordError("'files' lists a file twice")
+    folders = {str(folder) for path in paths for folder in PurePosixPath(path).parents}
+    if both := paths & folders:
+        raise RecordError(f"'files' lists {min(both)!r} as a file and as a folder")
 
 
 def _numbers(extent: Extent) -> list[int]:
@@ -122,28 +147,43 @@ def _list(values: Any, name: str) -> list[Any]:
 
 def _part(values: Any) -> SetPart:
     number, size, digest = _field(values, "number", int), _field(values, "size", int), _field(values, "sha256", str)
-    if not _DIGEST.match(digest):
+    if not _DIGEST.match(digest) or number < 1 or not 0 <= size <= MAX_SIZE:
         raise RecordError(f"one of 'parts' is {values!r}")
     return SetPart(number, size, digest)
 
 
 def _file(values: Any) -> SetFile:
-    path, size = _field(values, "path", str), _field(values, "size", int)
-    extents = tuple(_extent(each, size) for each in _list(values, "extents"))
-    if not path or path.startswith("/") or ".." in path.split("/") or "\0" in path:
+    path, size, mode = _field(values, "path", str), _field(values, "size", int), _field(values, "mode", int)
+    if not _is_inside(path):
         raise RecordError(f"one of 'files' is {path!r}, which is not inside the directory")
-    return SetFile(path, size, _field(values, "mode", int), extents)
+    if not 0 <= size <= _LARGEST or not 0 <= mode <= _ALL_PERMISSIONS:
+        raise RecordError(f"one of 'files' has size {size} and mode {mode}")
+    return SetFile(path, size, mode, _extents(values, size))
 
 
-def _extent(values: Any, size: int) -> Extent:
-    if not isinstance(values, list) or len(values) != len(Extent.__dataclass_fields__):
-        raise RecordError(f"one of 'extents' is {values!r}")
-    if not all(type(value) is int and value >= 0 for value in values):
-        raise RecordError(f"one of 'extents' is {values!r}")
-    extent = Extent(*values)
-    if extent.offset + extent.length > size:
-        raise RecordError(f"one of 'extents' reaches past a file's {size} bytes")
-    return extent
+def _is_inside(path: str) -> bool:
+    """Whether a path names a file in the directory, in the one way in which it can be written."""
+    return "\0" not in path and not {"", ".", ".."} & set(path.split("/"))
+
+
+def _extents(values: Any, size: int) -> tuple[Extent, ...]:
+    """A file's extents: in order, none over another, none past its end."""
+    extents, end = [], 0
+    for each in _list(values, "extents"):
+        if not isinstance(each, list) or len(each) != len(Extent.__dataclass_fields__):
+            raise RecordError(f"one of 'extents' is {each!r}")
+        if not all(type(value) is int and value >= 0 for value in each):
+            raise RecordError(f"one of 'extents' is {each!r}")
+        extent = Extent(*each)
+        if extent.offset < end or extent.length < 1:
+            raise RecordError(f"one of 'extents' is {each!r}, and the one before ends at {end}")
+        if extent.part_offset + extent.length > MAX_LENGTH:
+            raise RecordError(f"one of 'extents' is {each!r}, and no part is that long")
+        end = extent.offset + extent.length
+        if end > size:
+            raise RecordError(f"one of 'extents' reaches past a file's {size} bytes")
+        extents.append(extent)
+    return tuple(extents)
 
 
 def _field(values: Any, name: str, kind: type[_T]) -> _T:

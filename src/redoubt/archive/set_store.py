@@ -38,11 +38,26 @@ class SetStore:
         self.destination.put_if_absent(self.path.part(number), data)
         return SetPart(number, len(data), hashlib.sha256(data).hexdigest())
 
+    def remove_part(self, number: int) -> None:
+        """Take away a part of a set that is not complete; no error if there is none. Raises DestinationError."""
+        self.destination.delete(self.path.part(number))
+
+    def put_fingerprint(self, data: bytes) -> None:
+        """Store what was noted of the engine's content at the snapshot. Raises DestinationError."""
+        self.destination.put_if_absent(self.path.fingerprint, data)
+
+    def fingerprint(self) -> bytes | None:
+        """What was noted of the engine's content at the snapshot, None if nothing was."""
+        try:
+            return self.destination.get(self.path.fingerprint)
+        except ObjectMissingError:
+            return None
+
     def read_part(self, part: SetPart) -> tuple[PartHeader, bytes]:
         """Header and content of a part, every check made. Raises ArchiveError."""
         name = self.path.part(part.number)
         try:
-            data = self.destination.get(name)
+            data = self.destination.get(name, 0, part.size + 1)  # one that has grown is not read whole
         except ObjectMissingError as error:
             raise ArchiveError(f"{name} is missing") from error
         if len(data) != part.size or hashlib.sha256(data).hexdigest() != part.sha256:

@@ -1,8 +1,15 @@
-"""Gathers pieces of files into parts, and stores them while the next ones are being read."""
+"""Gathers pieces of files into parts, and stores them while the next ones are being read.
+
+A file that is read several times leaves pieces that are no longer its content. A part in which nothing else is left is
+removed before the set counts; in others such pieces stay: storing the rest once more would cost as much as it saves. If
+the set comes to nothing, its parts are removed: the disk may be full of them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Container
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -10,6 +17,7 @@ from redoubt.archive.part import PartHeader, encode_part
 from redoubt.archive.set_layout import SetInfo
 from redoubt.archive.set_manifest import SetPart
 from redoubt.archive.set_store import SetStore
+from redoubt.model.seams import DestinationError, ObjectExistsError
 
 _PART_SIZE = 16 * 1024 * 1024
 _UNDER_WAY = 2
@@ -32,6 +40,8 @@ class PartWriter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
+        if error is not None:
+            self._remove_all()
 
     def add(self, data: bytes) -> tuple[int, int]:
         """Take a piece: the number of the part that gets it, and its offset there. Raises DestinationError."""
@@ -41,11 +51,18 @@ class PartWriter:
             self._send()
         return place
 
-    def finish(self) -> tuple[SetPart, ...]:
-        """Store what is left, and wait: all parts, durable. Raises DestinationError."""
+    def finish(self, needed: Container[int]) -> tuple[SetPart, ...]:
+        """Store what is left, and wait: the parts of these numbers, durable. The others are removed.
+
+        Raises DestinationError.
+        """
         if self._content:
             self._send()
-        return tuple(future.result() for future in self._futures)
+        parts = [future.result() for future in self._futures]
+        for part in parts:
+            if part.number not in needed:
+                self._store.remove_part(part.number)
+        return tuple(part for part in parts if part.number in needed)
 
     def _send(self) -> None:
         if len(self._futures) >= _UNDER_WAY:
@@ -58,3 +75,10 @@ class PartWriter:
         info = self._info
         header = PartHeader(info.cluster, info.cluster_id, info.tenant_id, info.source, info.set_id, number)
         return self._store.put_part(number, encode_part(header, content))
+
+    def _remove_all(self) -> None:
+        """Leave nothing of what was stored. What is another's stays; so does what the destination does not remove."""
+        for number, future in enumerate(self._futures, 1):
+            if not future.cancelled() and not isinstance(future.exception(), ObjectExistsError):
+                with suppress(DestinationError):  # what led here says more
+                    self._store.remove_part(number)

@@ -13,11 +13,14 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
 
 from redoubt.archive.set_layout import SetInfo
-from redoubt.archive.set_manifest import SetManifest, SetPart, SetSummary
+from redoubt.archive.set_manifest import SetFile, SetManifest, SetPart, SetSummary
 from redoubt.archive.set_store import SetStore
-from redoubt.backup.mirror import Change, Copy, Mirror
+from redoubt.backup.mirror import Change, Copy, Mirror, TornFileError
 from redoubt.backup.parts import PartWriter
 from redoubt.model.bases import BaseFile, BaseSource, PauseOverError, Progress
 from redoubt.model.log import LogPosition
@@ -25,10 +28,15 @@ from redoubt.model.log import LogPosition
 PAUSE_LIMIT = 1.0
 _PATIENCE = 600.0
 _LOOK_PAUSE = 1.0
+_CLONE_TRIES = 3
 _MOST_CHANGED = 256 * 1024 * 1024
 """Bytes of changed chunks that are kept in memory during the pause."""
 _SAFE_SHARE = 0.5
 """The share of the limit that the last pass may be estimated to take."""
+_log = structlog.get_logger("redoubt.backup")
+
+Fingerprint = Callable[[int], bytes | None]
+"""Notes the engine's content at an SCN, for a drill to compare with; None if there is nothing to note."""
 
 
 class BackupFailedError(Exception):
@@ -37,7 +45,10 @@ class BackupFailedError(Exception):
 
 @dataclass(frozen=True)
 class Terms:
-    """How a data backup is taken: `pause_limit`, and `patience` with an engine that writes on and on, in seconds."""
+    """How a data backup is taken: `pause_limit`, and `patience` with an engine that writes on and on, in seconds.
+
+    Patience begins when the files have been read once.
+    """
 
     pause_limit: float = PAUSE_LIMIT
     patience: float = _PATIENCE
@@ -46,11 +57,12 @@ class Terms:
 
 @dataclass(frozen=True)
 class _Instant:
-    """What one instant left: the files, where the log is needed from, how and in what pause they were had."""
+    """What one instant left: the files, the log that they need (from where, at least to where), how they were had."""
 
     mirror: Mirror
     files: list[BaseFile]
     start: LogPosition
+    end: LogPosition
     method: str
     pause_seconds: float
 
@@ -66,6 +78,7 @@ class Taking:
         terms: Terms,
         progress: Progress,
         wait: Callable[[float], None],
+        fingerprint: Fingerprint = lambda _scn: None,
     ) -> None:
         self._source = source
         self._store = store
@@ -73,71 +86,97 @@ class Taking:
         self._terms = terms
         self._progress = progress
         self._wait = wait
+        self._fingerprint = fingerprint
+        self._was_told = False
         self._passes = 0
         self._done = 0
 
     def run(self) -> SetManifest:
-        """Take it. Raises BackupFailedError, DestinationError, ArchiveError, OSError, and what `wait` raises."""
+        """Take it. Raises BackupFailedError, DestinationError, ArchiveError, OSError, and what `wait` raises.
+
+        If it raises, there is no manifest: what lies in the set's folder counts for nothing.
+        """
         self._store.claim(self._info)
         with ExitStack() as ends:
             parts = ends.enter_context(PartWriter(self._store, self._info))
             instant = self._clone(ends, parts) or self._copy(parts)
-            end = self._source.end_of_log()
-            stored = parts.finish()
-        manifest = self._manifest(instant, end, stored)
+            files = instant.mirror.put_together(instant.files)
+            stored = parts.finish({extent.part for file in files for extent in file.extents})
+        manifest = SetManifest(self._summary(instant, files, stored), stored, files)
         self._store.put_manifest(manifest)
         return manifest
 
     def _clone(self, ends: ExitStack, parts: PartWriter) -> _Instant | None:
-        """Have instant copies made, and read those; None where the disk has none to give."""
-        if not self._terms.may_clone:
+        """Have instant copies made, and read those; None where the disk has none to give, or not within the limit."""
+        if not self._terms.may_clone or not self._can_clone():
             return None
-        start = self._source.checkpoint()
-        try:
-            with self._source.pause(self._terms.pause_limit) as pause:
-                folder = ends.enter_context(self._source.clone())
-                pause.check()
-        except PauseOverError as error:
-            raise BackupFailedError(f"{error}; allow a longer pause") from error
-        if folder is None:
-            return None
+        for _ in range(_CLONE_TRIES):
+            start = self._source.checkpoint()
+            with ExitStack() as attempt:
+                try:
+                    with self._source.pause(self._terms.pause_limit) as pause:
+                        folder = attempt.enter_context(self._source.clone())
+                        pause.check()
+                except PauseOverError as error:
+                    _log.warning("copying at once took too long", cause=str(error))
+                    continue
+                if folder is None:
+                    return None
+                ends.enter_context(attempt.pop_all())
+            return self._read_clone(folder, start, pause.seconds, parts)
+        return None
+
+    def _can_clone(self) -> bool:
+        """Whether the disk can, tried while the engine runs; what it has not written yet is written by that."""
+        with self._source.clone() as folder:
+            return folder is not None
+
+    def _read_clone(self, folder: Path, start: LogPosition, seconds: float, parts: PartWriter) -> _Instant:
+        end = self._end()
         files = self._source.files_in(folder)
-        mirror = Mirror(lambda path: os.open(folder / path, os.O_RDONLY), 0)
+        mirror = Mirror(lambda file: os.open(folder / file.path, os.O_RDONLY), 0)
         self._read_hot(mirror, files, parts)
-        return _Instant(mirror, files, start, "reflink", pause.seconds)
+        return _Instant(mirror, files, start, end, "reflink", seconds)
 
     def _copy(self, parts: PartWriter) -> _Instant:
         """Copy the files while they are written, and what changed meanwhile in a pause."""
         mirror = Mirror(self._source.open, self._source.settling)
+        self._read_hot(mirror, mirror.due(self._source.files()), parts)
         deadline = time.monotonic() + self._terms.patience
-        cause = ""
         while True:
-            self._read_hot(mirror, mirror.stale(self._source.files()), parts)
-            estimate = mirror.seconds_for(mirror.stale(self._source.files()))
-            if estimate <= self._terms.pause_limit * _SAFE_SHARE:
+            cause = self._reason_to_wait(mirror)
+            if not cause:
                 try:
                     return self._last_pass(mirror, parts)
                 except PauseOverError as error:
                     cause = str(error)
-            else:
-                cause = f"a last pass would take about {estimate:.1f} s"
+            if not self._was_told:
+                _log.info("the engine's files are read more often while it runs", cause=cause)
+                self._was_told = True
             if time.monotonic() > deadline:
                 raise BackupFailedError(
                     f"{cause}, and the engine may stand still for {self._terms.pause_limit:g} s at most: "
                     "allow a longer pause, or back up while less is written"
                 )
             self._wait(_LOOK_PAUSE)
+            self._read_hot(mirror, mirror.due(self._source.files()), parts)
+
+    def _reason_to_wait(self, mirror: Mirror) -> str:
+        """Why the last pass would not be over within the limit; empty if it would."""
+        seconds = mirror.seconds_for(mirror.last(self._source.files()))
+        is_soon = seconds <= self._terms.pause_limit * _SAFE_SHARE
+        return "" if is_soon else f"a last pass would take about {seconds:.1f} s"
 
     def _read_hot(self, mirror: Mirror, files: list[BaseFile], parts: PartWriter) -> None:
         """Read files while the engine goes on."""
-        self._passes += 1
+        self._passes += bool(files)
         there = self._done + sum(file.content for file in files)
         for file in files:
             copy = mirror.begin(file)
             try:
                 for change in mirror.changes(copy, lambda: self._wait(0)):
                     mirror.store(change, parts.add)
-            except FileNotFoundError:  # the next listing does not have it
+            except (FileNotFoundError, TornFileError):  # the next listing does not have it, or has it as it is then
                 continue
             mirror.commit(copy)
             self._done += file.content
@@ -147,29 +186,38 @@ class Taking:
         """Read once more what may have changed, while the engine stands still. Raises PauseOverError."""
         start = self._source.checkpoint()
         read: list[tuple[Copy, list[Change]]] = []
+        room = _MOST_CHANGED
         with self._source.pause(self._terms.pause_limit) as pause:
             files = self._source.files()
-            room = _MOST_CHANGED
-            for file in mirror.stale(files):
+            for file in mirror.last(files):
                 copy = mirror.begin(file)
-                changes = list[Change]()
-                for change in mirror.changes(copy, pause.check):
-                    changes.append(change)
-                    room -= len(change.data or b"")
-                    if room < 0:
-                        raise PauseOverError("more has changed since the last pass than is kept in memory")
+                changes = _changes(mirror, copy, pause.check, room)
+                room -= sum(len(change.data or b"") for change in changes)
                 read.append((copy, changes))
             pause.check()
         self._passes += 1
+        end = self._end()
         for copy, changes in read:
             for change in changes:
                 mirror.store(change, parts.add)
             mirror.commit(copy)
-        return _Instant(mirror, files, start, "hot", pause.seconds)
+        return _Instant(mirror, files, start, end, "hot", pause.seconds)
 
-    def _manifest(self, instant: _Instant, end: LogPosition, parts: tuple[SetPart, ...]) -> SetManifest:
-        info, files = self._info, instant.mirror.put_together(instant.files)
-        summary = SetSummary(
+    def _end(self) -> LogPosition:
+        """How far the log must be had for what the files hold, after the pause; the fingerprint there is stored."""
+        end = self._source.end_of_log()
+        try:
+            fingerprint = self._fingerprint(end.scn)
+        except Exception as error:  # noqa: BLE001 - whatever it is: the backup is good without
+            _log.warning("the data backup has no fingerprint", cause=repr(error))
+            return end
+        if fingerprint is not None:
+            self._store.put_fingerprint(fingerprint)
+        return end
+
+    def _summary(self, instant: _Instant, files: tuple[SetFile, ...], parts: tuple[SetPart, ...]) -> SetSummary:
+        info = self._info
+        return SetSummary(
             identity=info.identity,
             cluster=info.cluster,
             cluster_id=info.cluster_id,
@@ -181,8 +229,8 @@ class Taking:
             engine=self._source.version(),
             start_lsn=instant.start.lsn,
             start_scn=instant.start.scn,
-            snapshot_lsn=end.lsn,
-            snapshot_scn=end.scn,
+            snapshot_lsn=instant.end.lsn,
+            snapshot_scn=instant.end.scn,
             began_at=info.began_at,
             completed_at=time.time_ns(),
             pause_us=round(instant.pause_seconds * 1e6),
@@ -192,4 +240,17 @@ class Taking:
             input_bytes=sum(extent.length for file in files for extent in file.extents),
             output_bytes=sum(part.size for part in parts),
         )
-        return SetManifest(summary, parts, files)
+
+
+def _changes(mirror: Mirror, copy: Copy, check: Callable[[], None], room: int) -> list[Change]:
+    """What has changed in a file, kept in memory. Raises PauseOverError if that takes more than `room` bytes."""
+    changes = []
+    try:
+        for change in mirror.changes(copy, check):
+            changes.append(change)
+            room -= len(change.data or b"")
+            if room < 0:
+                raise PauseOverError("more has changed since the last pass than is kept in memory")
+    except (FileNotFoundError, TornFileError) as error:
+        raise PauseOverError(f"{copy.file.path} changed while the engine stood still") from error
+    return changes

@@ -106,8 +106,8 @@ class BaseSource(Protocol):
     def files(self) -> list[BaseFile]:
         """The files that make a base now, in order of their paths; of the log, what must be there beside its bytes.
 
-        A file whose `changed_at`, `node` and `size` are as they were has the same content, if at that time
-        `changed_at` was `settling` seconds ago.
+        A file whose `changed_at`, `node` and `size` are as they were has the same content, if it was like that for
+        `settling` seconds when it was read. Raises OSError for what could not be copied.
         """
         ...
 
@@ -120,20 +120,24 @@ class BaseSource(Protocol):
         """Seconds after which a write that was begun has certainly ended."""
         ...
 
-    def open(self, path: str) -> int:
-        """A descriptor to read one of the files. Raises FileNotFoundError if it is gone."""
+    def open(self, file: BaseFile) -> int:
+        """A descriptor to read one of the files. Raises FileNotFoundError if it is gone, or another has its name."""
         ...
 
     def pause(self, limit: float) -> AbstractContextManager[Pause]:
         """Have the engine's process stand still, for `limit` seconds at most.
 
         It goes on when the context is left, when the time is over, and when this process dies, however that happens.
-        Entering it raises PauseOverError where the process cannot be stopped.
+        Entering it raises PauseOverError where the process did not stop now, OSError where there is none, or it may not
+        be stopped.
         """
         ...
 
     def clone(self) -> AbstractContextManager[Path | None]:
-        """A directory with instant copies of the files, taken on entering, in a pause; None where the disk has none."""
+        """A directory with instant copies of the files, made on entering; None where the disk has none to give.
+
+        They are of one instant if the engine stands still meanwhile. Leaving takes the directory away.
+        """
         ...
 
 

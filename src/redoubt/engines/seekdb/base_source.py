@@ -1,16 +1,19 @@
 """A seekdb directory as the source of a base: which files make one, and how the engine stands still for it.
 
-Measured: `store/sstable/block_file` is written with O_DIRECT when memory is flushed, once in minutes; `store/slog` and
-the log's `meta` are small; the log itself is left out, but for the first 4096 bytes of its blocks, which say what the
-block holds. The engine's own log, `run/`, and what is ours are no data.
+Measured: `store/sstable/block_file` is written asynchronously with O_DIRECT when memory is flushed, once in minutes;
+`store/slog` and the log's `meta` are small and written synchronously; `meta.db` is SQLite's, with its own log beside
+it; no file is mapped into memory. The redo log itself is left out, but for the first 4096 bytes of its blocks, which
+say what the block holds. The engine's own log, `run/`, and what is ours are no data.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -65,9 +68,18 @@ class SeekdbBaseSource:
         """See `BaseSource`."""
         return _files(BaseDir(clone))
 
-    def open(self, path: str) -> int:
-        """See `BaseSource`."""
-        return os.open(self._base.path / path, os.O_RDONLY)
+    def open(self, file: BaseFile) -> int:
+        """See `BaseSource`.
+
+        What is read comes from the disk: when the engine writes with O_DIRECT while a page is being read, the system's
+        own copy of that page may stay as it was.
+        """
+        descriptor = os.open(self._base.path / file.path, os.O_RDONLY)
+        if os.fstat(descriptor).st_ino != file.node:
+            os.close(descriptor)
+            raise FileNotFoundError(f"{file.path} is another file by now")
+        os.posix_fadvise(descriptor, 0, file.content, os.POSIX_FADV_DONTNEED)
+        return descriptor
 
     def pause(self, limit: float) -> AbstractContextManager[EnginePause]:
         """See `BaseSource`."""
@@ -75,42 +87,78 @@ class SeekdbBaseSource:
 
     @contextlib.contextmanager
     def clone(self) -> Iterator[Path | None]:
-        """See `BaseSource`."""
-        for leftover in self._base.ours.glob(f"{_CLONE}*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        """See `BaseSource`. What an earlier process left of its clones is removed."""
+        _sweep(self._base)
         copy = self._base.ours / f"{_CLONE}{uuid.uuid4().hex}"
+        copy.mkdir(mode=0o700)
+        lock = os.open(copy, os.O_RDONLY | os.O_DIRECTORY)
         try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
             yield copy if _clone(self._base, self.files(), copy) else None
         finally:
             shutil.rmtree(copy, ignore_errors=True)
+            os.close(lock)
+
+
+def _sweep(base: BaseDir) -> None:
+    """Remove the clones that nobody holds: whoever made them was killed."""
+    for leftover in base.ours.glob(f"{_CLONE}*"):
+        with contextlib.suppress(FileNotFoundError, BlockingIOError):  # another has removed it, or is using it
+            lock = os.open(leftover, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(leftover, ignore_errors=True)
+            finally:
+                os.close(lock)
 
 
 def _files(base: BaseDir) -> list[BaseFile]:
     found = []
     for folder in _FOLDERS:
-        for path, _, names in os.walk(base.path / folder):
+        for path, folders, names in os.walk(base.path / folder, onerror=_unless_gone):
             found += [each for name in names if (each := _file(base, Path(path) / name)) is not None]
+            for name in folders:
+                _refuse_link(Path(path) / name)
     return sorted(found, key=lambda each: each.path)
 
 
+def _unless_gone(error: OSError) -> None:
+    """A folder may have been removed just now; one that cannot be read is no reason to leave it out."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
 def _file(base: BaseDir, path: Path) -> BaseFile | None:
+    _refuse_link(path)
     try:
-        stat = path.stat()
+        is_now = path.stat()
     except FileNotFoundError:  # the engine has just removed it
         return None
-    content = min(INFO_SIZE, stat.st_size) if path.parent == base.log else stat.st_size
+    if not stat.S_ISREG(is_now.st_mode):
+        return None
+    content = min(INFO_SIZE, is_now.st_size) if path.parent == base.log else is_now.st_size
     name = str(path.relative_to(base.path))
-    return BaseFile(name, stat.st_size, content, stat.st_mode & 0o777, stat.st_mtime_ns, stat.st_ino)
+    # ctime moves whenever mtime does, and with renames too; nobody can set it
+    return BaseFile(name, is_now.st_size, content, is_now.st_mode & 0o777, is_now.st_ctime_ns, is_now.st_ino)
+
+
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():
+        raise OSError(errno.ENOTSUP, "a data backup does not follow links; put what it leads to there", str(path))
 
 
 def _clone(base: BaseDir, files: list[BaseFile], into: Path) -> bool:
-    """Copy the files by sharing their blocks; whether the file system can."""
+    """Copy the files by sharing their blocks; whether the file system can, and has the room for it."""
     for file in files:
         target = into / file.path
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (base.path / file.path).open("rb") as source, target.open("wb") as copy:
-            try:
+        try:
+            with (base.path / file.path).open("rb") as source, target.open("wb") as copy:
                 fcntl.ioctl(copy.fileno(), _FICLONE, source.fileno())
-            except OSError:
-                return False
+        except FileNotFoundError:  # gone while the engine runs; in a pause nothing goes
+            target.unlink(missing_ok=True)
+            continue
+        except OSError:
+            return False
+        target.chmod(file.mode)
     return True

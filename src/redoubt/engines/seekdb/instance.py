@@ -82,6 +82,7 @@ class Instance:
         """Let the engine end by itself; kill it if it has not after `timeout` seconds: its redo makes that safe."""
         with self._turn:
             self._drop_lock()
+            resume_stopped(self._base)
             if self._process is not None:
                 try:
                     self._process.wait(timeout)

@@ -15,6 +15,7 @@ from redoubt.engines.seekdb.account import AccountError, accepts_empty_root, ens
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError, Instance
+from redoubt.engines.seekdb.pausing import resume_stopped
 
 _READY_TIMEOUT = 120.0
 _POLL = 0.05
@@ -68,6 +69,7 @@ class Keeper(ABC):
         pause = 0.0
         while True:
             await asyncio.sleep(pause)
+            resume_stopped(self.base)
             if not self.trouble and await self._is_there():
                 pause = self._pause
                 continue
