@@ -90,13 +90,20 @@ def take_set(service: ServiceUnderTest, set_id: int) -> SetSummary:
     info = SetInfo(
         *(identity, "redoubt", 1, 1001, "main", source.source_id()), key.set_id, key.create_date, time.time_ns()
     )
-    summary = Taking(source, store, info, Terms(), lambda _done, _there: None, time.sleep).run().summary
     session = Session(base)
     try:
-        taken = take_fingerprint(summary.snapshot_scn, read_catalog(session.run, summary.snapshot_scn))
+        taking = Taking(
+            source,
+            store,
+            info,
+            Terms(),
+            lambda _done, _there: None,
+            time.sleep,
+            lambda scn: dump_fingerprint(take_fingerprint(scn, read_catalog(session.run, scn))),
+        )
+        summary = taking.run().summary
     finally:
         session.close()
-    destination.put_if_absent(f"{store.path.folder}/fingerprint", dump_fingerprint(taken))
     wait_until_archived(service)
     return summary
 

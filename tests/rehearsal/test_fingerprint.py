@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from redoubt.archive.layout import ClusterPath
 from redoubt.archive.set_layout import set_path
+from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import ArchiveError
 from redoubt.model.bases import SetKey
 from redoubt.rehearsal.fingerprint import (
@@ -83,10 +84,10 @@ def test_a_fingerprint_is_read_where_it_was_recorded() -> None:
     taken = take_fingerprint(5, [("a", ((1,),))])
     there = MemoryDestination({NAME: dump_fingerprint(taken)})
 
-    assert fingerprint_of(there, PATH) == taken
-    assert fingerprint_of(MemoryDestination(), PATH) is None
+    assert fingerprint_of(SetStore(there, PATH)) == taken
+    assert fingerprint_of(SetStore(MemoryDestination(), PATH)) is None
     with pytest.raises(ArchiveError, match="fingerprint is damaged"):
-        fingerprint_of(MemoryDestination({NAME: b"{"}), PATH)
+        fingerprint_of(SetStore(MemoryDestination({NAME: b"{"}), PATH))
 
 
 def test_lines_that_are_none_are_passed_over() -> None:

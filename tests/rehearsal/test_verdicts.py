@@ -12,7 +12,8 @@ import pytest
 
 from redoubt.archive.set_store import SetStore
 from redoubt.cli.drill import DrillOptions, run_drill
-from redoubt.cli.rehearsing import MomentError, chosen_tenant, is_of_home, logins_for, moment_of, utc_text
+from redoubt.cli.moments import MomentError
+from redoubt.cli.rehearsing import chosen_tenant, is_of_home, logins_for, moment_of, utc_text
 from redoubt.destinations.file import FileDestination
 from redoubt.engines.seekdb import scratch as seekdb_scratch
 from redoubt.engines.seekdb.files import BaseDir

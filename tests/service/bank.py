@@ -33,6 +33,8 @@ class BankLoad:
         self._threads = [threading.Thread(target=self._transfer, args=(n,), daemon=True) for n in range(connections)]
         self.acknowledged: list[str] = []
         """The ledger's entries whose COMMIT was answered with OK, in order."""
+        self.times: dict[str, tuple[int, int]] = {}
+        """Of each acknowledged entry: when its COMMIT was sent, and when it was answered, in ns since the epoch."""
         self.errors: list[pymysql.err.MySQLError] = []
         self.latencies: list[float] = []
         """Seconds from COMMIT to its OK."""
@@ -77,9 +79,11 @@ class BankLoad:
         cursor.execute("UPDATE test.account SET balance = balance - %s WHERE id = %s", (amount, source))
         cursor.execute("UPDATE test.account SET balance = balance + %s WHERE id = %s", (amount, target))
         cursor.execute("INSERT INTO test.ledger VALUES (%s)", (entry,))
-        began = time.perf_counter()
+        began, sent = time.perf_counter(), time.time_ns()
         cursor.execute("COMMIT")
+        answered = time.time_ns()
         with self._lock:
+            self.times[entry] = sent, answered
             self.latencies.append(time.perf_counter() - began)
             self.acknowledged.append(entry)
 

@@ -6,9 +6,12 @@ A restore needs nothing but the destination: no catalog, no service.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from redoubt.archive.layout import INCARNATION, ClusterPath, Interruption, PiecePath, RoundInfo
+from redoubt.archive.deletion import Deletion
+from redoubt.archive.layout import INCARNATION, ClusterPath, HoleInfo, Interruption, PiecePath, RoundInfo
+from redoubt.archive.manifest import Manifest, load_manifest
+from redoubt.archive.record import RecordError
 from redoubt.archive.set_layout import SetPath, data_folder, set_path
 from redoubt.archive.set_manifest import SetManifest
 from redoubt.archive.set_store import SetStore
@@ -17,6 +20,10 @@ from redoubt.model.bases import SetKey
 from redoubt.model.pieces import PieceKey
 from redoubt.model.recovery import LogRun
 from redoubt.model.seams import Destination, ObjectMissingError
+
+_LOOKS = 10
+"""How often a piece is looked at that is another one each time."""
+_STOPPED = "archiving was stopped (NOARCHIVELOG)"
 
 
 @dataclass(frozen=True)
@@ -53,12 +60,16 @@ class SetHeld:
 
 @dataclass(frozen=True)
 class Inventory:
-    """What there is of one tenant, in order. `damage` has what could not be read, and is left out."""
+    """What there is of one tenant, in order. `damage` has what could not be read, and is left out.
+
+    `lost` are the pieces among that.
+    """
 
     tenant: TenantPath
     pieces: tuple[PieceHeld, ...]
     sets: tuple[SetHeld, ...]
     damage: tuple[str, ...] = ()
+    lost: tuple[PieceKey, ...] = ()
 
     @property
     def runs(self) -> list[LogRun]:
@@ -83,17 +94,65 @@ def tenants(destination: Destination, cluster: ClusterPath) -> Iterator[TenantPa
 
 def take_inventory(destination: Destination, tenant: TenantPath) -> Inventory:
     """What there is of a tenant now. Raises DestinationError."""
+    lost: dict[PieceKey, str] = {}
     damage: list[str] = []
-    pieces = list(pieces_of(destination, tenant, damage))
+    pieces = list(pieces_of(destination, tenant, lost))
     sets = list(_sets(destination, tenant, damage))
-    return Inventory(tenant, tuple(pieces), tuple(sets), tuple(damage))
+    return Inventory(tenant, tuple(pieces), tuple(sets), (*lost.values(), *damage), tuple(lost))
 
 
 def run_of(key: PieceKey, store: PieceStore, info: RoundInfo) -> LogRun | None:
-    """The log of a piece, None if there is none, or it was deleted. Raises ArchiveError."""
+    """The log of a piece, None if there is none, or it was deleted. Raises ArchiveError.
+
+    The piece may be written, merged or deleted meanwhile: damage is believed when two looks in a row show the same.
+    """
+    seen: Exception | None = None
+    for _ in range(_LOOKS):
+        try:
+            return _run_of(key, store, info)
+        except ObjectMissingError as error:  # it has just been merged, or deleted
+            seen = error
+        except ArchiveError as error:
+            if str(error) == str(seen):
+                raise
+            seen = error
+    raise ArchiveError(f"{store.path.folder} changes while it is looked at: {seen}")
+
+
+def _run_of(key: PieceKey, store: PieceStore, info: RoundInfo) -> LogRun | None:
     if _is_there(store.destination, store.path.deletion):
         return None
-    end = store.resume(info)
+    manifest = _manifest(store)
+    return _open_run(key, store, info) if manifest is None else _frozen_run(key, manifest)
+
+
+def _manifest(store: PieceStore) -> Manifest | None:
+    try:
+        return load_manifest(store.destination.get(store.path.manifest))
+    except ObjectMissingError:
+        return None
+    except RecordError as error:
+        raise ArchiveError(f"{store.path.manifest} is damaged ({error})") from error
+
+
+def _frozen_run(key: PieceKey, manifest: Manifest) -> LogRun | None:
+    piece = manifest.piece
+    if not manifest.segments:
+        return None
+    return LogRun(
+        key=key,
+        source=piece.source,
+        start_lsn=piece.start_lsn,
+        end_lsn=piece.end_lsn,
+        start_scn=piece.start_scn,
+        end_scn=piece.end_scn,
+        cause=piece.broken_by or _STOPPED,
+    )
+
+
+def _open_run(key: PieceKey, store: PieceStore, info: RoundInfo) -> LogRun | None:
+    ends = [store.resume(info) for _ in range(2)]  # a listing may miss what has just been merged
+    end = max(ends, key=lambda end: end.position.lsn)
     if not end.segments:
         return None
     broken = store.recorded(Interruption, store.path.interruption)
@@ -108,18 +167,45 @@ def run_of(key: PieceKey, store: PieceStore, info: RoundInfo) -> LogRun | None:
     )
 
 
-def pieces_of(destination: Destination, tenant: TenantPath, damage: list[str]) -> Iterator[PieceHeld]:
-    """The pieces of a tenant, in order; what cannot be read is said in `damage`. Raises DestinationError."""
+def pieces_of(destination: Destination, tenant: TenantPath, lost: dict[PieceKey, str]) -> Iterator[PieceHeld]:
+    """The pieces in order, each with the reason why its log ends, as far as what comes after it tells.
+
+    What cannot be read is put into `lost`, with the reason. Raises DestinationError.
+    """
+    held: PieceHeld | None = None
     names = destination.folders(tenant.cluster.clog(tenant.tenant_id))
     for key in sorted(key for name in names if (key := PieceKey.parse(name)) is not None):
         store = PieceStore(destination, tenant.cluster.piece(tenant.tenant_id, key))
+        after: PieceHeld | None = None
         try:
             info = store.record(RoundInfo, store.path.info)
-            yield PieceHeld(key, store, info, run_of(key, store, info))
+            after = PieceHeld(key, store, info, run_of(key, store, info))
+            cause = _cause_before(store)
         except ObjectMissingError:  # begun, and not claimed yet
             continue
         except ArchiveError as error:
-            damage.append(str(error))
+            cause = lost[key] = str(error)
+        if held is not None:
+            yield _ending(held, key, cause)
+        held = after
+    if held is not None:
+        yield held
+
+
+def _ending(held: PieceHeld, after: PieceKey, cause: str) -> PieceHeld:
+    """A piece, and why its log ends where the next one does not go on, unless that is on record already."""
+    if held.run is None or held.run.cause not in {"", _STOPPED}:
+        return held
+    stopped = held.run.cause if held.key.round != after.round else ""
+    return replace(held, run=replace(held.run, cause=cause or stopped))
+
+
+def _cause_before(store: PieceStore) -> str:
+    """What a piece has on record of why no log leads to it; empty if it has nothing."""
+    if (hole := store.recorded(HoleInfo, store.path.hole)) is not None:
+        return hole.cause
+    deletion = store.recorded(Deletion, store.path.deletion)
+    return "" if deletion is None else f"the log after it was deleted: {deletion.statement}"
 
 
 def _sets(destination: Destination, tenant: TenantPath, damage: list[str]) -> Iterator[SetHeld]:

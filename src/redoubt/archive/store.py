@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeVar
 
+from redoubt.archive.framing import LONGEST_HEAD
 from redoubt.archive.layout import ClusterPath, PiecePath, RoundInfo
 from redoubt.archive.listing import HoleError, Listing, arrange
 from redoubt.archive.record import Record, RecordError, dump_record, load_record
@@ -125,9 +126,11 @@ class PieceStore:
             raise ArchiveError(f"{self.path.segment(name)} is damaged: {error}") from error
 
     def header(self, name: SegmentName) -> SegmentHeader:
-        """What a segment says of itself; its log is not looked at. Raises ArchiveError, ObjectMissingError."""
+        """What a segment says of itself; no more of it is read. Raises ArchiveError, ObjectMissingError."""
+        is_last = name.suffix == ".redo"
+        offset, length = (name.end_lsn - name.start_lsn, None) if is_last else (0, LONGEST_HEAD)
         try:
-            return decode_header(name, self.get(name))
+            return decode_header(name, self.destination.get(self.path.segment(name), offset, length))
         except SegmentError as error:
             raise ArchiveError(f"{self.path.segment(name)} is damaged: {error}") from error
 

@@ -18,8 +18,9 @@ from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import ArchiveError
 from redoubt.catalog.drills import DRILL_COLUMNS, keep_drills
 from redoubt.cli.connecting import NoServiceError, connect_as_service
+from redoubt.cli.moments import MomentError
 from redoubt.cli.printing import complain, console, print_rows
-from redoubt.cli.rehearsing import MomentError, chosen_tenant, is_of_home, logins_for, moment_of, utc_text
+from redoubt.cli.rehearsing import chosen_tenant, is_of_home, logins_for, moment_of, utc_text
 from redoubt.destinations.uri import UriError, open_destination
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
@@ -100,7 +101,7 @@ def _drill(options: DrillOptions, destination: Destination, tenant: TenantPath) 
     def check(store: SetStore) -> Check:
         if own is not None:
             return OwnSql(own)
-        return EveryTable(fingerprint_of(destination, store.path), whole=options.full)
+        return EveryTable(fingerprint_of(store), whole=options.full)
 
     def logins(summary: SetSummary) -> list[Login]:
         return logins_for(summary.source, summary.tenant_id, options.user, options.password, options.home)

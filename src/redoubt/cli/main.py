@@ -114,6 +114,29 @@ def follow(
 
 
 @app.command()
+def restore(
+    uri: Annotated[str, typer.Argument(metavar="URI", help="The backup destination: file:///absolute/path.")],
+    tenant: Annotated[str, typer.Option(help="The tenant's name or id, as it was backed up.")],
+    to: Annotated[Path, typer.Option(metavar="DIR", help="Where to: a directory that is empty, or not there.")],
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="ISO 8601, with its offset from UTC.")] = None,
+    scn: Annotated[int | None, typer.Option(metavar="N", help="The moment as an SCN (ns since the epoch).")] = None,
+    latest: Annotated[bool, typer.Option("--latest", help="The newest archived moment.")] = False,
+    utc: Annotated[bool, typer.Option("--utc", help="A TIME without an offset is UTC.")] = False,
+    cluster: Annotated[str | None, typer.Option(help="The cluster's name, if several have archived there.")] = None,
+    cluster_id: Annotated[int | None, typer.Option(help="The cluster's id, likewise.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, and do nothing.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print as JSON; see docs/RESTORE.md for the fields.")] = False,
+) -> None:
+    """Restore a tenant, as it was at a moment, into a directory; needs nothing but the backup destination."""
+    from redoubt.cli.restore import Wish
+    from redoubt.cli.restore import restore as run
+
+    directory = to.expanduser().absolute()
+    wish = Wish(uri, tenant, directory, until, scn, latest, utc, cluster, cluster_id, dry_run, json)
+    raise typer.Exit(run(wish))
+
+
+@app.command()
 def demo() -> None:
     """Play OceanBase's page "Initiate log backup" on a cluster of its own, with a write load, and check the archive."""
     from redoubt.cli.demo import play

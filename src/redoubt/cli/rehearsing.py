@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from redoubt.archive.inventory import TenantPath, clusters, tenants
 from redoubt.archive.layout import ClusterInfo
 from redoubt.archive.record import RecordError, load_record
+from redoubt.cli.moments import MomentError, instant, moment
 from redoubt.engines.seekdb.account import NAME
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.home import Home
 from redoubt.model.scratch import Login
 from redoubt.model.seams import Destination, ObjectMissingError
 from redoubt.restore.planning import UnknownTenantError, find_tenant
-
-_NS = 1_000_000_000
-
-
-class MomentError(ValueError):
-    """The text names no moment; the message says how it should look."""
 
 
 def chosen_tenant(destination: Destination, wanted: str | None) -> TenantPath:
@@ -42,23 +36,12 @@ def moment_of(until: str | None, scn: int | None, *, utc: bool) -> int | None:
         return scn
     if scn is not None:
         raise MomentError("give --until or --scn, not both")
-    try:
-        when = datetime.fromisoformat(until)
-    except ValueError as error:
-        raise MomentError(f"{until!r} is no time; write it as 2026-11-23T12:00:00.5+01:00") from error
-    if when.tzinfo is None:
-        if not utc:
-            raise MomentError(f"{until!r} has no offset; write one, as in {until}+01:00, or add --utc")
-        when = when.replace(tzinfo=UTC)
-    since = when - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86400 + since.seconds) * _NS + since.microseconds * 1000
+    return moment(until, utc=utc)
 
 
 def utc_text(scn: int) -> str | None:
     """An SCN as text of microseconds in UTC, None for none."""
-    if not scn:
-        return None
-    return f"{datetime.fromtimestamp(scn // _NS, UTC):%Y-%m-%dT%H:%M:%S}.{scn // 1000 % 10**6:06d}Z"
+    return instant(scn) if scn else None
 
 
 def is_of_home(destination: Destination, tenant: TenantPath, home: Path) -> bool:

@@ -3,6 +3,10 @@
 To restore a moment it takes a base whose snapshot is not after it, and the log of the base's engine without a gap from
 the base's start to the moment. Log may go on from one round to the next: where the next one's log begins before the
 last one's ends, or just there, nothing is missing. Times are SCNs, in ns since the epoch.
+
+An engine that was set back writes another log at the same LSNs. In one log LSNs and SCNs grow together; what would
+break that is another log, and is not followed. A moment that two logs hold is taken from the one that ended first: it
+is what the engine wrote at that time.
 """
 
 from __future__ import annotations
@@ -55,7 +59,10 @@ class Window:
 
 @dataclass(frozen=True)
 class Way:
-    """How to come to a moment: a base, and the log to lay over it, in order. The last stretch holds the moment."""
+    """How to come to a moment: a base, and the log to lay over it; each stretch begins where the one before ends.
+
+    The last one holds the moment, or begins with the first group after it.
+    """
 
     base: Base
     stretches: tuple[Stretch, ...]
@@ -76,15 +83,10 @@ class NotRecoverableError(Exception):
 
 
 def follow(base: Base, runs: Iterable[LogRun]) -> Way | None:
-    """The longest way that begins with a base; None if the log does not reach from its start to its snapshot."""
-    mine = sorted((run for run in runs if run.source == base.source), key=lambda run: (run.start_lsn, run.key))
-    lsn, stretches = base.start_lsn, list[Stretch]()
-    while (best := _furthest(mine, lsn)) is not None:
-        stretches.append(Stretch(best, lsn, best.end_lsn))
-        lsn = best.end_lsn
-    if not stretches or lsn < base.snapshot_lsn:
-        return None
-    return Way(base, tuple(stretches))
+    """The way to the last moment that a base leads to; None if no log leads from its start to its snapshot."""
+    ways = _Ways(base, runs)
+    last = max(ways.ends, key=lambda run: (run.end_scn, run.key), default=None)
+    return None if last is None else ways.to(last)
 
 
 def way_to(scn: int | None, bases: Sequence[Base], runs: Sequence[LogRun]) -> Way:
@@ -98,12 +100,14 @@ def way_to(scn: int | None, bases: Sequence[Base], runs: Sequence[LogRun]) -> Wa
     if not found:
         raise NotRecoverableError("no data backup has the log that follows it")
     wanted = found[-1].end_scn if scn is None else scn
-    ways = [way for base in bases if (way := follow(base, runs)) and base.snapshot_scn <= wanted <= way.end_scn]
-    if not ways:
-        before = max((window.end_scn for window in found if window.end_scn < wanted), default=None)
-        after = min((window.start_scn for window in found if window.start_scn > wanted), default=None)
-        raise NotRecoverableError(_why(wanted, found), before, after)
-    return max(ways, key=lambda way: (way.base.snapshot_scn, way.base.key))
+    in_time = (base for base in bases if base.snapshot_scn <= wanted)
+    for base in sorted(in_time, key=lambda base: (base.snapshot_scn, base.key), reverse=True):
+        ways = _Ways(base, runs)
+        if holding := [run for run in ways.ends if run.end_scn >= wanted]:
+            return ways.to(min(holding, key=lambda run: (run.end_scn, run.key)))
+    before = max((window.end_scn for window in found if window.end_scn < wanted), default=None)
+    after = min((window.start_scn for window in found if window.start_scn > wanted), default=None)
+    raise NotRecoverableError(_why(wanted, found), before, after)
 
 
 def windows(bases: Iterable[Base], runs: Sequence[LogRun]) -> list[Window]:
@@ -121,10 +125,51 @@ def windows(bases: Iterable[Base], runs: Sequence[LogRun]) -> list[Window]:
     return found
 
 
-def _furthest(runs: list[LogRun], lsn: int) -> LogRun | None:
-    """The run that holds the log at `lsn` and reaches furthest; the earliest round of several that reach as far."""
-    holding = [run for run in runs if run.start_lsn <= lsn < run.end_lsn]
-    return max(holding, key=lambda run: (run.end_lsn, -run.key.round), default=None)
+class _Ways:
+    """The ways that begin with a base: one to the end of each run that can be reached without a gap."""
+
+    def __init__(self, base: Base, runs: Iterable[LogRun]) -> None:
+        self._base = base
+        self._before: dict[LogRun, LogRun | None] = {}
+        """The runs that are reached, in the order of their ends, each with the one that leads to it."""
+        for run in sorted(filter(self._fits, runs), key=lambda run: (run.end_lsn, run.key)):
+            if run.start_lsn <= base.start_lsn:
+                self._before[run] = None
+            elif before := self._leading_to(run):
+                self._before[run] = before[-1]
+
+    @property
+    def ends(self) -> list[LogRun]:
+        """The runs that are reached and reach the base's snapshot: a way may end with each."""
+        return [run for run in self._before if run.end_lsn >= self._base.snapshot_lsn]
+
+    def to(self, last: LogRun) -> Way:
+        """The way to the end of a run."""
+        taken: list[LogRun] = [last]
+        while (before := self._before[taken[-1]]) is not None:
+            taken.append(before)
+        lsn, stretches = self._base.start_lsn, list[Stretch]()
+        for run in reversed(taken):
+            stretches.append(Stretch(run, lsn, run.end_lsn))
+            lsn = run.end_lsn
+        return Way(self._base, tuple(stretches))
+
+    def _fits(self, run: LogRun) -> bool:
+        """Whether it can be log of the base's engine that matters to the base."""
+        if run.source != self._base.source or run.end_lsn <= self._base.start_lsn:
+            return False
+        reaches = run.end_lsn >= self._base.snapshot_lsn
+        return run.end_scn >= self._base.snapshot_scn if reaches else run.end_scn <= self._base.snapshot_scn
+
+    def _leading_to(self, run: LogRun) -> list[LogRun]:
+        """The runs that end where a run goes on, the one that goes furthest in time last."""
+        leading = []
+        for each in reversed(self._before):
+            if each.end_lsn < run.start_lsn:
+                break
+            if each.end_lsn < run.end_lsn and each.end_scn < run.end_scn:
+                leading.append(each)
+        return sorted(leading, key=lambda each: (each.end_scn, each.key))
 
 
 def _why(scn: int, found: list[Window]) -> str:

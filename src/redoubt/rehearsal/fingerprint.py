@@ -11,10 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from redoubt.archive.record import INFO_FORMAT, RecordError, dump_record, load_record
-from redoubt.archive.set_layout import SetPath
+from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import ArchiveError
 from redoubt.model.scratch import Rows
-from redoubt.model.seams import Destination, ObjectMissingError
 
 
 @dataclass(frozen=True)
@@ -36,15 +35,13 @@ def dump_fingerprint(fingerprint: Fingerprint) -> bytes:
     return dump_record(fingerprint, indent=2)
 
 
-def fingerprint_of(destination: Destination, path: SetPath) -> Fingerprint | None:
+def fingerprint_of(store: SetStore) -> Fingerprint | None:
     """The one that was recorded with a set, None if none was. Raises ArchiveError if it is damaged."""
-    name = f"{path.folder}/fingerprint"
+    text = store.fingerprint()
     try:
-        return load_record(Fingerprint, destination.get(name))
-    except ObjectMissingError:
-        return None
+        return None if text is None else load_record(Fingerprint, text)
     except RecordError as error:
-        raise ArchiveError(f"{name} is damaged ({error})") from error
+        raise ArchiveError(f"{store.path.fingerprint} is damaged ({error})") from error
 
 
 def differences(recorded: Fingerprint, found: Fingerprint) -> list[str]:

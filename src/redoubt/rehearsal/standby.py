@@ -102,23 +102,22 @@ class Standby:
 
         Raises LogEndsError if no log will ever continue what is there, ArchiveError, DestinationError, OSError.
         """
-        damage: list[str] = []
-        held = list(pieces_of(self._destination, self._tenant, damage))
+        lost: dict[PieceKey, str] = {}
+        held = list(pieces_of(self._destination, self._tenant, lost))
         pieces = [each for each in held if each.run is not None]
         try:
             runs = [each.run for each in held if each.run is not None]
             stretches = stretches_after(state.laid_lsn, state.source, runs)
         except LogEndsError as error:
             # A piece may have been looked at before its last log came, and the next one after: only twice is certain.
-            why = "; ".join([str(error), *damage])
+            why = "; ".join([str(error), *lost.values()])
             if why == self._doubt:
                 raise LogEndsError(why) from error
             self._doubt = why
             return self.catch_up(state)
         self._doubt = ""
         if not stretches:
-            if damage and self._is_ahead_unreadable(state, held):
-                raise ArchiveError("; ".join(damage))
+            _refuse_lost_ahead(state, held, lost)
             return state
         track = _track(stretches, pieces)
         there = track.end.lsn - state.laid_lsn
@@ -133,17 +132,6 @@ class Standby:
         state = _laid(state, track.end)
         self._keep(state)
         return state
-
-    def _is_ahead_unreadable(self, state: Following, held: list[PieceHeld]) -> bool:
-        """Whether a piece that cannot be read may hold what comes next; those before do not matter any more."""
-        laid = [
-            each.key
-            for each in held
-            if each.run is not None and each.run.source == state.source and each.run.end_lsn <= state.laid_lsn
-        ]
-        names = self._destination.folders(self._tenant.cluster.clog(self._tenant.tenant_id))
-        unread = {key for name in names if (key := PieceKey.parse(name))} - {each.key for each in held}
-        return any(not laid or key > max(laid) for key in unread)
 
     def _known(self) -> Following | None:
         """The state that the directory has; None if there is nothing in it yet, or an unfinished restore."""
@@ -173,6 +161,17 @@ class Standby:
             file.flush()
             os.fsync(file.fileno())
         temporary.rename(path)
+
+
+def _refuse_lost_ahead(state: Following, held: list[PieceHeld], lost: dict[PieceKey, str]) -> None:
+    """Raise ArchiveError if a piece that cannot be read may hold what comes next; those before do not matter."""
+    laid = [
+        each.key
+        for each in held
+        if each.run is not None and each.run.source == state.source and each.run.end_lsn <= state.laid_lsn
+    ]
+    if ahead := [why for key, why in lost.items() if not laid or key > max(laid)]:
+        raise ArchiveError("; ".join(ahead))
 
 
 def _track(stretches: tuple[Stretch, ...], pieces: list[PieceHeld]) -> _Track:

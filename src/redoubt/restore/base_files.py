@@ -10,36 +10,67 @@ from pathlib import Path
 from redoubt.archive.set_manifest import Extent, SetFile, SetManifest
 from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import ArchiveError
+from redoubt.restore.ahead import made_ahead
+
+_SYNC_EVERY = 256 * 1024 * 1024
 
 
-def write_files(store: SetStore, manifest: SetManifest, into: Path, done: Callable[[int], None]) -> None:
+def write_files(
+    store: SetStore,
+    manifest: SetManifest,
+    into: Path,
+    done: Callable[[int], None],
+    durable: Callable[[int], None] = lambda _part: None,
+    first_part: int = 1,
+) -> None:
     """Write every file, durably; `done` is told of bytes of files that were written, from time to time.
 
-    Holes stay holes. Writing the same again does no harm. Raises ArchiveError, DestinationError, OSError.
+    `durable` is told from time to time which part is to be written next; who begins with that one as `first_part` goes
+    on. Holes stay holes. Writing the same again does no harm. Raises ArchiveError, DestinationError, OSError.
     """
-    wanted: dict[int, list[tuple[SetFile, Extent]]] = defaultdict(list)
-    for file in manifest.files:
-        _make(into / file.path, file)
-        for extent in file.extents:
-            wanted[extent.part].append((file, extent))
+    wanted = _by_part(manifest)
     known = {part.number: part for part in manifest.parts}
     if missing := set(wanted) - set(known):
         raise ArchiveError(f"{store.path.manifest} is damaged: it does not list part {min(missing)}")
-    for number, extents in sorted(wanted.items()):
-        _, content = store.read_part(known[number])
-        for file, extent in extents:
-            data = memoryview(content)[extent.part_offset : extent.part_offset + extent.length]
-            if len(data) != extent.length:
-                raise ArchiveError(f"{store.path.manifest} is damaged: part {number} is shorter than it says")
-            _write(into / file.path, data, extent.offset)
-            done(extent.length)
+    if first_part == 1:
+        for file in manifest.files:
+            _make(into / file.path, file)
+    for number in (number for number in wanted if number < first_part):
+        done(sum(extent.length for _, extent in wanted[number]))
+    unsynced: set[Path] = set()
+    written = 0
+    left = [number for number in wanted if number >= first_part]
+    with made_ahead((number, store.read_part(known[number])[1]) for number in left) as parts:
+        for number, content in parts:
+            for file, extent in wanted[number]:
+                data = memoryview(content)[extent.part_offset : extent.part_offset + extent.length]
+                if len(data) != extent.length:
+                    raise ArchiveError(f"{store.path.manifest} is damaged: part {number} is shorter than it says")
+                _write(into / file.path, data, extent.offset)
+                unsynced.add(into / file.path)
+                written += extent.length
+                done(extent.length)
+            if written >= _SYNC_EVERY:
+                _sync_all(into, manifest, unsynced)
+                durable(number + 1)
+                unsynced, written = set(), 0
+    _sync_all(into, manifest, {into / file.path for file in manifest.files})
+
+
+def _by_part(manifest: SetManifest) -> dict[int, list[tuple[SetFile, Extent]]]:
+    """Which extents are in which part, in the order of the parts."""
+    wanted: dict[int, list[tuple[SetFile, Extent]]] = defaultdict(list)
     for file in manifest.files:
-        _sync(into / file.path)
-    for folder in {
-        parent for file in manifest.files for parent in (into / file.path).parents if into in parent.parents
-    }:
-        _sync(folder)
-    _sync(into)
+        for extent in file.extents:
+            wanted[extent.part].append((file, extent))
+    return dict(sorted(wanted.items()))
+
+
+def _sync_all(into: Path, manifest: SetManifest, files: set[Path]) -> None:
+    """Make these files durable, and all folders."""
+    parents = {parent for file in manifest.files for parent in (into / file.path).parents if into in parent.parents}
+    for path in (*sorted(files), *parents, into):
+        _sync(path)
 
 
 def _make(path: Path, file: SetFile) -> None:

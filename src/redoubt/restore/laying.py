@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -9,6 +10,7 @@ from redoubt.archive.reading import Run, walk
 from redoubt.archive.store import ArchiveError
 from redoubt.model.bases import LogCutter, LogLayer
 from redoubt.model.log import LogDamagedError, LogPosition
+from redoubt.restore.ahead import made_ahead
 from redoubt.restore.planning import NEWEST, LogPart
 
 _SYNC_EVERY = 256 * 1024 * 1024
@@ -42,39 +44,41 @@ def lay_log(
     is not what the plan was made for, DestinationError, OSError.
     """
     at, synced = start, start.lsn
-    for position, log in _log(plan, cutter, start):
-        layer.lay(at.lsn, log, at.scn)
-        done(len(log))
-        at = position
-        if at.lsn - synced >= _SYNC_EVERY:
-            layer.sync()
-            durable(at)
-            synced = at.lsn
+    with made_ahead(_runs(plan, start.lsn)) as runs:
+        for part, run, log in runs:
+            end, fitting = _checked(part, run, log, at, plan.end, cutter)
+            layer.lay(at.lsn, fitting, at.scn)
+            done(len(fitting))
+            at = end
+            if at.lsn - synced >= _SYNC_EVERY:
+                layer.sync()
+                durable(at)
+                synced = at.lsn
     if (at.lsn, at.chain) != (plan.end.lsn, plan.end.chain):
         raise ArchiveError(f"the log ends at LSN {at.lsn}, not at {plan.end.lsn} as planned: plan again")
     layer.finish(plan.end)
 
 
-def _log(plan: Track, cutter: LogCutter, start: LogPosition) -> Iterator[tuple[LogPosition, bytes]]:
-    """The log from `start` to the plan's end, in runs of whole groups, each with the place where it ends."""
-    at = start
+def _runs(plan: Track, lsn: int) -> Iterator[tuple[LogPart, Run, bytes]]:
+    """The plan's log from `lsn` on, a segment at a time; it is what was stored, whether it fits is not checked here."""
     for part in plan.parts:
-        if part.end_lsn <= at.lsn:
+        if part.end_lsn <= lsn:
             continue
-        for run in walk(part.store, at.lsn):
-            end, log = _checked(part, run, at, plan.end, cutter)
-            yield end, log
-            at = end
-            if at.lsn >= part.end_lsn:
+        for run in walk(part.store, lsn):
+            log = io.BytesIO()  # unlike parts that are joined, it never holds the log twice
+            log.writelines(run.chunks)
+            yield part, run, log.getvalue()
+            lsn = run.header.end_lsn
+            if lsn >= part.end_lsn:
                 break
 
 
 def _checked(
-    part: LogPart, run: Run, at: LogPosition, end: LogPosition, cutter: LogCutter
+    part: LogPart, run: Run, log: bytes, at: LogPosition, end: LogPosition, cutter: LogCutter
 ) -> tuple[LogPosition, bytes]:
     """A run's log up to `end` at most, which continues the log that ends at `at`."""
-    header, log = run.header, b"".join(run.chunks)
-    is_whole = run.start_lsn == header.start_lsn and header.end_lsn <= end.lsn
+    header = run.header
+    is_whole = run.start_lsn == header.start_lsn == at.lsn and header.end_lsn <= end.lsn
     if is_whole and (at.chain is None or at.chain == header.chain_before):
         return header.end, log
     # It begins or ends inside the segment, or its beginning is not known: then its groups say whether it fits.
@@ -82,5 +86,5 @@ def _checked(
     try:
         reached = cutter.cut(log, at, scn)
     except LogDamagedError as error:
-        raise ArchiveError(f"{part.store.path.folder}: {error}") from error
+        raise ArchiveError(f"{part.store.path.folder} is damaged, or of another history: {error}") from error
     return reached, log[: reached.lsn - at.lsn]

@@ -10,10 +10,10 @@ from redoubt.archive.segment import SegmentName
 from redoubt.archive.set_manifest import SetManifest
 from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import ArchiveError, PieceStore
-from redoubt.model.bases import LogCutter
+from redoubt.model.bases import Base, LogCutter
 from redoubt.model.log import LogDamagedError, LogPosition
 from redoubt.model.pieces import PieceKey
-from redoubt.model.recovery import Stretch, way_to
+from redoubt.model.recovery import NotRecoverableError, Stretch, Way, way_to
 from redoubt.model.seams import Destination, ObjectMissingError
 
 NEWEST = 2**63 - 1
@@ -39,13 +39,17 @@ class LogPart:
 
 @dataclass(frozen=True)
 class Plan:
-    """A restore of `tenant` to `end`, with the base in `base_store` and the log in `parts`, in order."""
+    """A restore of `tenant` to `end`, with the base in `base_store` and the log in `parts`, in order.
+
+    `damage` is what could not be read of the tenant's backups, and was done without.
+    """
 
     tenant: TenantPath
     base_store: SetStore
     base: SetManifest
     parts: tuple[LogPart, ...]
     end: LogPosition
+    damage: tuple[str, ...] = ()
 
     @property
     def log_bytes(self) -> int:
@@ -66,91 +70,132 @@ class Plan:
 def find_tenant(
     destination: Destination, wanted: str, cluster: str | None = None, cluster_id: int | None = None
 ) -> TenantPath:
-    """The tenant of that name or id, in the named cluster if several have archived here. Raises UnknownTenantError."""
+    """The tenant of that name (in any case) or id, in the named cluster if several have archived here.
+
+    An id is one tenant for ever; a name that was given again after its tenant was dropped is not told apart. Raises
+    UnknownTenantError.
+    """
     there = [
         tenant
         for path in clusters(destination)
         if cluster in {None, path.cluster} and cluster_id in {None, path.cluster_id}
         for tenant in tenants(destination, path)
     ]
-    found = [each for each in there if wanted.lower() == each.name or wanted == str(each.tenant_id)]
+    by_id = [each for each in there if wanted == str(each.tenant_id)]
+    found = by_id or [each for each in there if wanted.lower() == each.name.lower()]
     if len(found) == 1:
         return found[0]
     names = ", ".join(str(each) for each in there) or "none"
     if not found:
         raise UnknownTenantError(f"no tenant {wanted!r} has a backup there; there are: {names}")
-    raise UnknownTenantError(f"{wanted!r} may be any of: {', '.join(str(each) for each in found)}; name it by its id")
+    several = len({each.cluster for each in found}) > 1
+    raise UnknownTenantError(
+        f"{wanted!r} may be any of: {', '.join(str(each) for each in found)}; "
+        f"name it by its {'cluster and ' if several else ''}id"
+    )
 
 
-def make_plan(destination: Destination, tenant: TenantPath, scn: int | None, cutter: LogCutter) -> Plan:
-    """The plan to come to `scn`, to the newest moment if it is None.
+def make_plan(
+    destination: Destination, tenant: TenantPath, scn: int | None, cutter: LogCutter, set_id: int | None = None
+) -> Plan:
+    """The plan to come to `scn`, to the newest moment if it is None; with that set as its base, if one is named.
 
-    Raises NotRecoverableError, ArchiveError for what is damaged, DestinationError.
+    What is archived, merged or deleted meanwhile is looked at again. Raises NotRecoverableError, ArchiveError for what
+    is damaged, DestinationError.
     """
-    inventory = take_inventory(destination, tenant)
-    bases = {each.manifest.summary.base: each for each in inventory.sets if each.manifest is not None}
-    way = way_to(scn, list(bases), inventory.runs)
-    wanted = NEWEST if scn is None else scn
-    held = bases[way.base]
-    assert held.manifest is not None
-    stretches = _until(way.stretches, wanted)
-    end = _cut(_store(inventory, stretches[-1]), stretches[-1], wanted, cutter)
-    parts = tuple(_part(_store(inventory, each), each, end.lsn) for each in stretches)
-    return Plan(tenant, held.store, held.manifest, parts, end)
+    seen: Exception | None = None
+    for _ in range(_LOOKS):
+        try:
+            return _plan(take_inventory(destination, tenant), scn, cutter, set_id)
+        except ObjectMissingError as error:  # it has just been merged, or deleted
+            seen = error
+        except ArchiveError as error:
+            if str(error) == str(seen):
+                raise
+            seen = error
+    raise ArchiveError(f"the archive changes while it is looked at: {seen}")
 
 
-def _until(stretches: tuple[Stretch, ...], scn: int) -> list[Stretch]:
-    """The stretches up to the one that holds the moment."""
-    taken = []
-    for each in stretches:
-        taken.append(each)
-        if each.run.end_scn >= scn:
-            break
-    return taken
+def _plan(inventory: Inventory, scn: int | None, cutter: LogCutter, set_id: int | None) -> Plan:
+    sets = [each for each in inventory.sets if set_id in {None, each.key.set_id}]
+    bases = {each.manifest.summary.base: (each.store, each.manifest) for each in sets if each.manifest is not None}
+    way = _way(inventory, scn, list(bases))
+    stores = {piece.key: piece.store for piece in inventory.pieces}
+    end = _end_of(way, stores, NEWEST if scn is None else scn, cutter)
+    parts = tuple(
+        _part(stores[each.run.key], each, end.lsn, is_last=each is way.stretches[-1])
+        for each in way.stretches
+        if each.start_lsn < end.lsn
+    )
+    store, manifest = bases[way.base]
+    if not parts or end.lsn < way.base.snapshot_lsn:
+        raise ArchiveError(
+            f"{store.path.folder}: the data backup was taken at LSN {way.base.snapshot_lsn}, but the log that follows "
+            f"is at LSN {end.lsn} at that time: it is not the same engine's"
+        )
+    return Plan(inventory.tenant, store, manifest, parts, end, inventory.damage)
 
 
-def _store(inventory: Inventory, stretch: Stretch) -> PieceStore:
-    return next(piece.store for piece in inventory.pieces if piece.key == stretch.run.key)
+def _way(inventory: Inventory, scn: int | None, bases: list[Base]) -> Way:
+    """The way that the archive has, unless what cannot be read in it would be needed."""
+    unread = f" (this could not be read: {'; '.join(inventory.damage)})" if inventory.damage else ""
+    try:
+        way = way_to(scn, bases, inventory.runs)
+    except NotRecoverableError as error:
+        raise NotRecoverableError(f"{error}{unread}", error.before, error.after) from error
+    if scn is None and any(key > way.stretches[-1].run.key for key in inventory.lost):
+        raise NotRecoverableError(f"the newest moment is not known{unread}", before=way.end_scn)
+    return way
 
 
-def _part(store: PieceStore, stretch: Stretch, end_lsn: int) -> LogPart:
-    end = min(stretch.end_lsn, end_lsn)
-    objects = [each for each in store.listing().objects if _overlaps(each.name, stretch.start_lsn, end)]
+def _end_of(way: Way, stores: dict[PieceKey, PieceStore], scn: int, cutter: LogCutter) -> LogPosition:
+    """The place behind the last group whose SCN is at most `scn`."""
+    last = way.stretches[-1]
+    if (end := _cut(stores[last.run.key], last, scn, cutter)) is not None:
+        return end
+    before = way.stretches[-2] if len(way.stretches) > 1 else None
+    end = _cut(stores[before.run.key], before, scn, cutter) if before is not None else None
+    if end is None:
+        raise ArchiveError(f"{stores[last.run.key].path.folder}: its first log is after SCN {scn}, against its claim")
+    return end
+
+
+def _cut(store: PieceStore, stretch: Stretch, scn: int, cutter: LogCutter) -> LogPosition | None:
+    """The place in a stretch at which a restore to `scn` ends; None if all of the stretch is after it."""
+    name = _holding(store, _objects(store, stretch.start_lsn, stretch.end_lsn), scn)
+    if name is None:
+        return None
+    header, log = store.read(name)
+    try:
+        return cutter.cut(log, LogPosition(header.start_lsn, header.min_scn - 1, header.chain_before), scn)
+    except LogDamagedError as error:
+        raise ArchiveError(f"{store.path.segment(name)} is damaged: {error}") from error
+
+
+def _holding(store: PieceStore, objects: list[Listed], scn: int) -> SegmentName | None:
+    """The last object whose first group is not after `scn`, None if there is none."""
+    low, high = 0, len(objects)
+    while low < high:
+        middle = (low + high) // 2
+        if store.header(objects[middle].name).min_scn <= scn:
+            low = middle + 1
+        else:
+            high = middle
+    return objects[low - 1].name if low else None
+
+
+def _part(store: PieceStore, stretch: Stretch, end_lsn: int, *, is_last: bool) -> LogPart:
+    end = end_lsn if is_last else min(stretch.end_lsn, end_lsn)
+    objects = _objects(store, stretch.start_lsn, end)
     size = sum(each.size for each in objects)
     return LogPart(stretch.run.key, store, stretch.start_lsn, end, len(objects), size)
 
 
-def _overlaps(name: SegmentName, start: int, end: int) -> bool:
-    return name.start_lsn < end and name.end_lsn > start
-
-
-def _cut(store: PieceStore, stretch: Stretch, scn: int, cutter: LogCutter) -> LogPosition:
-    """The place at which a restore to `scn` ends. What is merged meanwhile is looked for again."""
-    for _ in range(_LOOKS):
-        try:
-            return _cut_in(store, stretch, scn, cutter)
-        except ObjectMissingError:
-            continue
-    raise ArchiveError(f"{store.path.folder}: its objects go away while they are read")
-
-
-def _cut_in(store: PieceStore, stretch: Stretch, scn: int, cutter: LogCutter) -> LogPosition:
-    objects = [each for each in store.listing().objects if _overlaps(each.name, stretch.start_lsn, stretch.end_lsn)]
-    header, log = store.read(_holding(store, objects, scn))
-    start = LogPosition(header.start_lsn, header.min_scn - 1, header.chain_before)
-    try:
-        return cutter.cut(log, start, scn)
-    except LogDamagedError as error:
-        raise ArchiveError(f"{store.path.folder}: {error}") from error
-
-
-def _holding(store: PieceStore, objects: list[Listed], scn: int) -> SegmentName:
-    """The last object whose first group is not after `scn`."""
-    low, high = 0, len(objects) - 1
-    while low < high:
-        middle = (low + high + 1) // 2
-        if store.header(objects[middle].name).min_scn <= scn:
-            low = middle
-        else:
-            high = middle - 1
-    return objects[low].name
+def _objects(store: PieceStore, start: int, end: int) -> list[Listed]:
+    """The objects that hold the log from `start` to `end`, in order. Raises ArchiveError if some of it is missing."""
+    listed = store.listing().objects
+    objects = [each for each in listed if each.name.start_lsn < end and each.name.end_lsn > start]
+    if not objects or objects[0].name.start_lsn > start or objects[-1].name.end_lsn < end:
+        there = f"from LSN {objects[0].name.start_lsn} to {objects[-1].name.end_lsn}" if objects else "nothing"
+        raise ArchiveError(f"{store.path.folder}: of the log from LSN {start} to {end}, there is {there}")
+    return objects

@@ -1,13 +1,16 @@
 """Carries a plan out, in a directory; goes on where it was when it was cut off.
 
 What has been done is kept in `redoubt/restoring` in the directory, and only ever says less than was done. When all is
-done, `redoubt/restored_from` says what the directory was made of, and the engine may open it.
+done, that file becomes `redoubt/restored_from`: it says what the directory was made of, and the engine may open it.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from redoubt.restore.planning import Plan
 _FOLDER = "redoubt"
 _STATE = f"{_FOLDER}/restoring"
 _RESULT = f"{_FOLDER}/restored_from"
+_NEW = ".new"
 
 
 class RestoreError(Exception):
@@ -31,7 +35,8 @@ class RestoreError(Exception):
 class Restored:
     """What a directory was, or is being, made of. LSNs in bytes, SCNs in ns since the epoch.
 
-    The files are there if `has_files`; the log is laid up to `laid_lsn`.
+    The files are there if `has_files`, otherwise as far as they are in the parts before `next_part`; the log is laid up
+    to `laid_lsn`.
     """
 
     cluster: str
@@ -44,6 +49,7 @@ class Restored:
     end_scn: int
     end_chain: int | None
     has_files: int = 0
+    next_part: int = 1
     laid_lsn: int = 0
     laid_scn: int = 0
     laid_chain: int | None = None
@@ -54,7 +60,7 @@ def unfinished(directory: Path) -> Restored | None:
     """The restore that was begun in a directory and did not end, None if there is none. Raises RestoreError."""
     try:
         return load_record(Restored, (directory / _STATE).read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (RecordError, OSError) as error:
         raise RestoreError(
@@ -65,10 +71,37 @@ def unfinished(directory: Path) -> Restored | None:
 def check_directory(directory: Path) -> None:
     """Whether a restore may begin, or go on, in a directory. Raises RestoreError."""
     try:
-        if directory.exists() and any(directory.iterdir()) and unfinished(directory) is None:
-            raise RestoreError(f"{directory} is not empty; name a directory that is, or is not there")
+        if not directory.exists() or unfinished(directory) is not None:
+            return
+        names = {entry.name for entry in directory.iterdir()}
+        if (directory / _RESULT).exists():
+            raise RestoreError(f"{directory} holds a restore that is complete; name another directory")
+        if names == {_FOLDER} and all(_is_ours(entry) for entry in (directory / _FOLDER).iterdir()):
+            return  # killed before the first state was kept
     except OSError as error:
         raise RestoreError(f"{directory} cannot be used: {error.strerror}") from error
+    if names:
+        raise RestoreError(f"{directory} is not empty; name a directory that is, or is not there")
+
+
+def check_room(plan: Plan, directory: Path) -> None:
+    """Whether the disk of a directory has room for what is left to be written. Raises RestoreError."""
+    there = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    state = unfinished(directory)
+    done = 0
+    if state is not None:
+        done += plan.base_bytes if state.has_files else 0
+        done += max(state.laid_lsn - plan.parts[0].start_lsn, 0)
+    needed, free = plan.base_bytes + plan.log_bytes - done, shutil.disk_usage(there).free
+    if free < needed:
+        raise RestoreError(
+            f"{needed} bytes are to be written into {directory}, and its disk has {free} bytes free: "
+            "make room, or name a directory on another disk"
+        )
+
+
+def _is_ours(path: Path) -> bool:
+    return path.name == Path(_STATE).with_suffix(_NEW).name
 
 
 class Restoration:
@@ -91,26 +124,43 @@ class Restoration:
 
     def run(self) -> Restored:
         """Do it, or go on with it. Raises RestoreError, ArchiveError, DestinationError, OSError."""
-        state = self._begin()
-        if not state.has_files:
-            write_files(self._plan.base_store, self._plan.base, self._directory, self._tell)
-            state = replace(state, has_files=1)
+        check_directory(self._directory)
+        check_room(self._plan, self._directory)
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _alone(self._directory):
+            state = self._lay(self._write_files(self._begin()))
             self._keep(state)
-        else:
+            (self._directory / _STATE).rename(self._directory / _RESULT)
+            _sync_folder(self._directory / _FOLDER)
+        return state
+
+    def _write_files(self, state: Restored) -> Restored:
+        if state.has_files:
             self._tell(self._plan.base_bytes)
-        start = LogPosition(self._plan.parts[0].start_lsn)
+            return state
+        write_files(
+            self._plan.base_store,
+            self._plan.base,
+            self._directory,
+            self._tell,
+            lambda part: self._keep(replace(state, next_part=part)),
+            state.next_part,
+        )
+        state = replace(state, has_files=1)
+        self._keep(state)
+        return state
+
+    def _lay(self, state: Restored) -> Restored:
+        first = self._plan.parts[0].start_lsn
+        start = LogPosition(first)
         if state.laid_lsn:
             start = LogPosition(state.laid_lsn, state.laid_scn, state.laid_chain)
-            self._tell(start.lsn - self._plan.parts[0].start_lsn)
-        layer = self._layer(self._plan.parts[0].start_lsn)
+            self._tell(start.lsn - first)
+        layer = self._layer(first)
         lay_log(self._plan, layer, self._cutter, start, lambda at: self._keep(_laid(state, at)), self._tell)
-        done = _laid(state, self._plan.end)
-        _write(self._directory / _RESULT, dump_record(done, indent=2))
-        (self._directory / _STATE).unlink()
-        return done
+        return _laid(state, self._plan.end)
 
     def _begin(self) -> Restored:
-        check_directory(self._directory)
         plan, summary = self._plan, self._plan.base.summary
         fresh = Restored(
             plan.tenant.cluster.cluster,
@@ -125,14 +175,21 @@ class Restoration:
         )
         known = unfinished(self._directory)
         if known is None:
-            (self._directory / _FOLDER).mkdir(mode=0o700, parents=True, exist_ok=True)
+            check_directory(self._directory)  # alone now
+            (self._directory / _FOLDER).mkdir(mode=0o700, exist_ok=True)
             self._keep(fresh)
             return fresh
-        begun = replace(known, has_files=0, laid_lsn=0, laid_scn=0, laid_chain=None)
+        begun = replace(known, has_files=0, next_part=1, laid_lsn=0, laid_scn=0, laid_chain=None)
         if begun != fresh:
             raise RestoreError(
-                f"{self._directory} holds an unfinished restore of tenant {known.tenant} to SCN {known.end_scn}; "
-                f"go on with it (--scn {known.end_scn}), or empty the directory"
+                f"{self._directory} holds an unfinished restore of tenant {known.tenant} from set {known.set_id} "
+                f"to SCN {known.end_scn}; go on with it (--scn {known.end_scn}), or empty the directory"
+            )
+        ours = {_FOLDER, *(file.path.partition("/")[0] for file in plan.base.files)}
+        if foreign := sorted({entry.name for entry in self._directory.iterdir()} - ours):
+            raise RestoreError(
+                f"{self._directory} was used while its restore was unfinished ({', '.join(foreign)} came into it); "
+                "empty it and restore again"
             )
         return known
 
@@ -150,14 +207,32 @@ def _laid(state: Restored, at: LogPosition) -> Restored:
 
 def _write(path: Path, data: bytes) -> None:
     """Replace a file, durably: the old content or the new one, never half."""
-    temporary = path.with_suffix(".new")
+    temporary = path.with_suffix(_NEW)
     with temporary.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
     temporary.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Keep every other restore out of a directory. Raises RestoreError while one is at work."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RestoreError(f"another process is restoring into {directory}; let it end") from error
+        yield
+    finally:
+        os.close(descriptor)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from redoubt.engines.seekdb.files import BaseDir, block_ids, block_of
 from redoubt.engines.seekdb.palf import (
@@ -24,6 +25,8 @@ from redoubt.model.log import LogDamagedError, LogPosition
 
 _SIZE_AND_SCN = struct.Struct(">4xi8xQ")
 _FILE_MODE = 0o640
+_UNSYNCED = 2
+"""Blocks that are being made durable while others are written, at most."""
 
 
 class SeekdbLogLayer:
@@ -37,6 +40,8 @@ class SeekdbLogLayer:
                 (base.log / str(block)).unlink()
         self._block = -1
         self._descriptor = -1
+        self._pool = ThreadPoolExecutor(1, "sync-block")
+        self._syncing: list[Future[None]] = []
 
     def lay(self, lsn: int, log: bytes, scn_before: int) -> None:
         """See `LogLayer`."""
@@ -53,6 +58,7 @@ class SeekdbLogLayer:
 
     def sync(self) -> None:
         """See `LogLayer`."""
+        self._await(0)
         if self._descriptor >= 0:
             os.fsync(self._descriptor)
         _sync_folder(self._base)
@@ -60,6 +66,8 @@ class SeekdbLogLayer:
     def finish(self, end: LogPosition) -> None:
         """See `LogLayer`."""
         self._close()
+        self._await(0)
+        self._pool.shutdown()
         for block in block_ids(self._base.log):
             path = self._base.log / str(block)
             if block * BLOCK_LOG_SIZE >= end.lsn:
@@ -88,10 +96,16 @@ class SeekdbLogLayer:
             os.pwrite(self._descriptor, block_info(block, scn_before + 1 if scn_before else first), 0)
 
     def _close(self) -> None:
+        """Let go of the block: it is made durable while the next one is written."""
         if self._descriptor >= 0:
-            os.fsync(self._descriptor)
-            os.close(self._descriptor)
+            self._syncing.append(self._pool.submit(_sync_and_close, self._descriptor))
+            self._await(_UNSYNCED)
         self._block = self._descriptor = -1
+
+    def _await(self, left: int) -> None:
+        """Wait until no more than so many blocks are left to be made durable. Raises what went wrong."""
+        while len(self._syncing) > left:
+            self._syncing.pop(0).result()
 
 
 class SeekdbLogCutter:
@@ -126,6 +140,13 @@ def _size_until(log: bytes, scn: int) -> int:
             break
         at += GROUP_HEADER_SIZE + size
     return min(at, len(log))
+
+
+def _sync_and_close(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _write(descriptor: int, data: memoryview, offset: int) -> None:

@@ -1,0 +1,43 @@
+"""Moments as people write and read them. Everything is counted in whole nanoseconds, never in fractions."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_FRACTION = re.compile(r"(?P<before>.*\d:\d\d)[.,](?P<digits>\d+)(?P<after>\D.*)?\Z", re.ASCII)
+_DIGITS = 9
+"""Digits behind the point that a moment may have: nanoseconds."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class MomentError(ValueError):
+    """A text that names no moment; the message says how it should look."""
+
+
+def moment(text: str, *, utc: bool) -> int:
+    """The SCN (ns since the epoch) of an ISO 8601 text with an offset; without one it is UTC if `utc`.
+
+    Raises MomentError.
+    """
+    match = _FRACTION.match(text.strip())
+    whole = match["before"] + (match["after"] or "") if match else text.strip()
+    digits = match["digits"] if match else ""
+    try:
+        parsed = datetime.fromisoformat(whole)
+    except ValueError as error:
+        raise MomentError(f"{text!r} is no time; write it as 2026-11-23T14:26:47.494062+08:00") from error
+    if len(digits) > _DIGITS:
+        raise MomentError(f"{text!r} is finer than a nanosecond")
+    if parsed.tzinfo is None:
+        if not utc:
+            raise MomentError(f"{text!r} may be any of 24 hours: add its offset (+08:00, or Z for UTC), or give --utc")
+        parsed = parsed.replace(tzinfo=UTC)
+    microseconds = (parsed - _EPOCH) // timedelta(microseconds=1)
+    return microseconds * 1000 + int(digits.ljust(_DIGITS, "0"))
+
+
+def instant(scn: int) -> str:
+    """An SCN as an instant in UTC, cut to microseconds."""
+    at = _EPOCH + timedelta(microseconds=scn // 1000)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond:06d}Z"

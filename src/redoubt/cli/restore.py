@@ -1,0 +1,207 @@
+"""`redoubt restore`: from a destination alone to a directory that an engine opens."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from redoubt.archive.inventory import clusters
+from redoubt.archive.store import ArchiveError
+from redoubt.cli.moments import MomentError, instant, moment
+from redoubt.cli.printing import complain, console
+from redoubt.cli.progress import shown_progress
+from redoubt.destinations.uri import UriError, open_destination
+from redoubt.engines.seekdb.files import MAX_SOCKET_PATH, BaseDir
+from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
+from redoubt.model.recovery import NotRecoverableError
+from redoubt.model.seams import Destination, DestinationError
+from redoubt.restore.planning import Plan, UnknownTenantError, find_tenant, make_plan
+from redoubt.restore.restoring import Restoration, Restored, RestoreError, check_directory, check_room, unfinished
+
+_INTERRUPTED = 130
+"""What a shell says of a process that Ctrl-C ended."""
+
+
+class WishError(Exception):
+    """The options do not say what is wanted; the text says what to give."""
+
+
+_FAILURES = (
+    ArchiveError,
+    DestinationError,
+    MomentError,
+    NotRecoverableError,
+    OSError,
+    RestoreError,
+    UnknownTenantError,
+    UriError,
+    WishError,
+)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """The command's options. Exactly one of `until`, `scn` and `latest` says which moment."""
+
+    uri: str
+    tenant: str
+    to: Path
+    until: str | None = None
+    scn: int | None = None
+    latest: bool = False
+    utc: bool = False
+    cluster: str | None = None
+    cluster_id: int | None = None
+    dry_run: bool = False
+    as_json: bool = False
+
+    @property
+    def moment(self) -> int | None:
+        """The SCN, None for the newest. Raises WishError, MomentError."""
+        if (self.until is not None) + (self.scn is not None) + self.latest != 1:
+            raise WishError("say which moment: one of --until TIME, --scn N and --latest")
+        return self.scn if self.until is None else moment(self.until, utc=self.utc)
+
+
+def restore(wish: Wish) -> int:
+    """Show the plan and carry it out; the exit status: 0 done (or the plan shown), 1 refused or failed."""
+    try:
+        plan = _planned(wish)
+        if not wish.as_json:
+            _print_plan(console(), plan, wish.to)
+        check_room(plan, wish.to)
+        done = None if wish.dry_run else _carried_out(plan, wish.to)
+    except _FAILURES as error:
+        _tell(error, as_json=wish.as_json)
+        return 1
+    except KeyboardInterrupt:
+        complain(f"interrupted; the same command goes on where it was in {wish.to}")
+        return _INTERRUPTED
+    if wish.as_json:
+        _print_json({"plan": _as_fields(plan, wish.to), "restored": None if done is None else vars(done)})
+    elif done is not None:
+        console().print(
+            f"restored: pylibseekdb.open({str(wish.to)!r}) opens it, with the users and passwords of that moment",
+            markup=False,
+            soft_wrap=True,
+        )
+    return 0
+
+
+def _planned(wish: Wish) -> Plan:
+    """The plan for what is wanted, or the one that an unfinished restore in the directory was begun with."""
+    scn = wish.moment
+    destination = open_destination(wish.uri)
+    _check_destination(destination, wish.uri)
+    tenant = find_tenant(destination, wish.tenant, wish.cluster, wish.cluster_id)
+    check_directory(wish.to)
+    begun = unfinished(wish.to)
+    if begun is None:
+        return make_plan(destination, tenant, scn, SeekdbLogCutter())
+    return make_plan(destination, tenant, begun.end_scn if scn is None else scn, SeekdbLogCutter(), begun.set_id)
+
+
+def _check_destination(destination: Destination, uri: str) -> None:
+    if not any(clusters(destination)):
+        raise WishError(f"there is no backup in {uri}: name the backup_dest of a cluster, and see that it is mounted")
+
+
+def _carried_out(plan: Plan, to: Path) -> Restored:
+    def layer(lsn: int) -> SeekdbLogLayer:
+        return SeekdbLogLayer(BaseDir(to), lsn)
+
+    with shown_progress(console(error=True), "restoring") as progress:
+        return Restoration(plan, to, layer, SeekdbLogCutter(), progress).run()
+
+
+def _print_plan(out: Console, plan: Plan, to: Path) -> None:
+    summary = plan.base.summary
+    taken = instant(summary.snapshot_scn)
+    lines = [
+        f"tenant  {plan.tenant}",
+        f"base    set {summary.set_id}, taken {taken}, {plan.base_bytes} bytes ({summary.output_bytes} stored)",
+    ]
+    lines += [
+        f"log     piece {part.key}: LSN {part.start_lsn} to {part.end_lsn}, {part.segments} segments, "
+        f"{part.end_lsn - part.start_lsn} bytes ({part.stored_bytes} stored)"
+        for part in plan.parts
+    ]
+    lines += [
+        f"total   {plan.base_bytes + plan.log_bytes} bytes to write, {plan.stored_bytes} to read",
+        f"stops   at SCN {plan.end.scn}, {instant(plan.end.scn)}",
+        f"into    {to}",
+    ]
+    for line in lines:
+        out.print(line, markup=False, soft_wrap=True)
+    for warning in _warnings(plan, to):
+        out.print(f"warning: {warning}", markup=False, soft_wrap=True, style="yellow")
+
+
+def _warnings(plan: Plan, to: Path) -> list[str]:
+    """What does not stand in the way, and should be known."""
+    warnings = [f"done without what could not be read: {text}" for text in plan.damage]
+    socket = BaseDir(to).socket
+    if len(os.fsencode(socket)) > MAX_SOCKET_PATH:
+        warnings.append(
+            f"an engine cannot be opened there: {socket} is longer than the {MAX_SOCKET_PATH} bytes that the path of a "
+            "unix socket may have; name a shorter directory, or move it afterwards"
+        )
+    return warnings
+
+
+def _as_fields(plan: Plan, to: Path) -> dict[str, Any]:
+    summary = plan.base.summary
+    return {
+        "cluster": plan.tenant.cluster.cluster,
+        "cluster_id": plan.tenant.cluster.cluster_id,
+        "tenant_id": plan.tenant.tenant_id,
+        "tenant": plan.tenant.name,
+        "base": {
+            "set_id": summary.set_id,
+            "snapshot_scn": summary.snapshot_scn,
+            "snapshot_time": instant(summary.snapshot_scn),
+            "bytes": plan.base_bytes,
+            "stored_bytes": summary.output_bytes,
+        },
+        "log": [
+            {
+                "piece": str(part.key),
+                "start_lsn": part.start_lsn,
+                "end_lsn": part.end_lsn,
+                "segments": part.segments,
+                "stored_bytes": part.stored_bytes,
+            }
+            for part in plan.parts
+        ],
+        "bytes": plan.base_bytes + plan.log_bytes,
+        "stored_bytes": plan.stored_bytes,
+        "end_lsn": plan.end.lsn,
+        "end_scn": plan.end.scn,
+        "end_time": instant(plan.end.scn),
+        "directory": str(to),
+        "warnings": _warnings(plan, to),
+    }
+
+
+def _tell(error: Exception, *, as_json: bool) -> None:
+    nearest = {"before": error.before, "after": error.after} if isinstance(error, NotRecoverableError) else {}
+    if as_json:
+        _print_json({"error": str(error)} | {name: _moment_fields(scn) for name, scn in nearest.items()})
+        return
+    complain(f"that moment cannot be restored: {error}" if isinstance(error, NotRecoverableError) else error)
+    for name, scn in nearest.items():
+        if scn is not None:
+            complain(f"the nearest moment {name} it that can: --scn {scn} ({instant(scn)})")
+
+
+def _moment_fields(scn: int | None) -> dict[str, Any] | None:
+    return None if scn is None else {"scn": scn, "time": instant(scn)}
+
+
+def _print_json(fields: dict[str, Any]) -> None:
+    print(json.dumps(fields, indent=2))  # noqa: T201 - plain, for programs

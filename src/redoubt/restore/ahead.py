@@ -1,0 +1,34 @@
+"""Has the next thing made in a thread while the present one is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+@contextmanager
+def made_ahead(things: Iterator[T]) -> Iterator[Iterator[T]]:
+    """The same things, each of which is made while the one before is used; never more than one is waiting.
+
+    What making one raises is raised when it is to be taken.
+    """
+    with ThreadPoolExecutor(1, "ahead") as pool:
+
+        def taken() -> Iterator[T]:
+            coming = pool.submit(_next, things)
+            while (thing := coming.result()) is not None:
+                coming = pool.submit(_next, things)
+                yield thing[0]
+                del thing
+
+        yield taken()
+
+
+def _next(things: Iterator[T]) -> tuple[T] | None:
+    for thing in things:
+        return (thing,)
+    return None

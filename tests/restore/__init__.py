@@ -1,0 +1,1 @@
+"""Restoring: plans, directories made by them, and engines that open those."""
