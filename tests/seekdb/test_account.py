@@ -169,7 +169,7 @@ NOT_READY = pymysql.err.InternalError(4012, "not ready")
 @pytest.mark.parametrize("answers", [[NOT_READY], [pymysql.err.Error()], [DENIED, NOT_READY]])
 def test_an_engine_that_is_not_ready_is_no_verdict(base: BaseDir, answers: list[Exception]) -> None:
     """At the first question or at the second."""
-    with mock.patch.object(account, "_connect", side_effect=answers), pytest.raises(ConnectionError):
+    with mock.patch.object(account, "connect_as", side_effect=answers), pytest.raises(ConnectionError):
         ensure_account(base)
 
 
@@ -177,5 +177,5 @@ def test_an_engine_that_goes_down_while_the_account_is_made_is_no_verdict(base: 
     """The next try makes it."""
     connection = mock.MagicMock()
     connection.cursor().__enter__().execute.side_effect = pymysql.err.OperationalError(2013, "Lost connection")
-    with mock.patch.object(account, "_connect", side_effect=[DENIED, connection]), pytest.raises(ConnectionError):
+    with mock.patch.object(account, "connect_as", side_effect=[DENIED, connection]), pytest.raises(ConnectionError):
         ensure_account(base)

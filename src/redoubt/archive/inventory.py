@@ -96,7 +96,7 @@ def take_inventory(destination: Destination, tenant: TenantPath) -> Inventory:
     """What there is of a tenant now. Raises DestinationError."""
     lost: dict[PieceKey, str] = {}
     damage: list[str] = []
-    pieces = list(_pieces(destination, tenant, lost))
+    pieces = list(pieces_of(destination, tenant, lost))
     sets = list(_sets(destination, tenant, damage))
     return Inventory(tenant, tuple(pieces), tuple(sets), (*lost.values(), *damage), tuple(lost))
 
@@ -167,8 +167,11 @@ def _open_run(key: PieceKey, store: PieceStore, info: RoundInfo) -> LogRun | Non
     )
 
 
-def _pieces(destination: Destination, tenant: TenantPath, lost: dict[PieceKey, str]) -> Iterator[PieceHeld]:
-    """The pieces in order, each with the reason why its log ends, as far as what comes after it tells."""
+def pieces_of(destination: Destination, tenant: TenantPath, lost: dict[PieceKey, str]) -> Iterator[PieceHeld]:
+    """The pieces in order, each with the reason why its log ends, as far as what comes after it tells.
+
+    What cannot be read is put into `lost`, with the reason. Raises DestinationError.
+    """
     held: PieceHeld | None = None
     names = destination.folders(tenant.cluster.clog(tenant.tenant_id))
     for key in sorted(key for name in names if (key := PieceKey.parse(name)) is not None):

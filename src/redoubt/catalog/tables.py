@@ -19,6 +19,7 @@ HOLE_TABLE: Final = "oceanbase.__redoubt_archivelog_hole"
 TENANT_TABLE: Final = "oceanbase.__redoubt_tenant"
 SET_TABLE: Final = "oceanbase.__all_backup_set_files"
 CLEAN_TABLE: Final = "oceanbase.__all_backup_clean_info_history"
+DRILL_TABLE: Final = "oceanbase.__redoubt_drill"
 
 SYS_TENANT_ID: Final = 1
 """The tenant whose rows stand for the whole cluster."""
@@ -198,6 +199,19 @@ TABLES = (
   error_msg varchar(4096) NOT NULL,
   comment varchar(4096) NOT NULL,
   PRIMARY KEY (job_id, tenant_id))""",
+    f"""CREATE TABLE IF NOT EXISTS {DRILL_TABLE} (
+  tenant_id bigint(20) NOT NULL,
+  bs_key bigint(20) NOT NULL,
+  started bigint(20) NOT NULL,
+  host varchar(256) NOT NULL,
+  verdict varchar(64) NOT NULL,
+  end_scn bigint(20) NOT NULL,
+  checked varchar(4096) NOT NULL,
+  cause varchar(4096) NOT NULL,
+  laying_us bigint(20) NOT NULL,
+  opening_us bigint(20) NOT NULL,
+  checking_us bigint(20) NOT NULL,
+  PRIMARY KEY (tenant_id, bs_key, started))""",
 )
 
 ADDED_COLUMNS = (

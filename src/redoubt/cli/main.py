@@ -18,6 +18,12 @@ app = typer.Typer(
 )
 HomeOption = Annotated[Path, typer.Option("--home", help="Where the cluster keeps everything.", envvar="REDOUBT_HOME")]
 
+UriArgument = Annotated[str, typer.Argument(help="The backup destination: file:///absolute/path.")]
+TenantOption = Annotated[str | None, typer.Option("--tenant", help="Its name or id, if several are backed up there.")]
+UntilOption = Annotated[str | None, typer.Option("--until", help="A time with its offset, as 2026-11-23T12:00+01:00.")]
+ScnOption = Annotated[int | None, typer.Option("--scn", help="A moment in nanoseconds since the epoch.")]
+UtcOption = Annotated[bool, typer.Option("--utc", help="A time without an offset is in UTC.")]
+
 
 @app.command()
 def start(
@@ -60,6 +66,51 @@ def status(
     from redoubt.cli.status import show_status
 
     raise typer.Exit(show_status(home.expanduser(), as_json=json))
+
+
+@app.command()
+def drill(
+    uri: UriArgument,
+    tenant: TenantOption = None,
+    until: UntilOption = None,
+    scn: ScnOption = None,
+    utc: UtcOption = False,
+    latest: Annotated[bool, typer.Option("--latest", help="Restore the newest moment; the default.")] = False,
+    sql: Annotated[Path | None, typer.Option("--sql", help="A file of statements that check the data.")] = None,
+    query: Annotated[str | None, typer.Option("--query", help="Statements that check the data.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="Count all rows, by each table and each index.")] = False,
+    scratch: Annotated[Path | None, typer.Option(help="Folder in which the scratch directory is made.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the scratch directory.")] = False,
+    user: Annotated[str | None, typer.Option("--user", "-u", help="An account of the restored engine.")] = None,
+    password: Annotated[
+        str, typer.Option("--password", "-p", help="Better given in the environment.", envvar="REDOUBT_PASSWORD")
+    ] = "",
+    home: Annotated[
+        Path | None, typer.Option("--home", help="The cluster's home: lends its account, and has the view.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print as JSON; see docs/DRILL.md for the fields.")] = False,
+) -> None:
+    """Restore into a scratch directory, start the engine, check what it finds, and put the verdict on record."""
+    from redoubt.cli.drill import DrillOptions, run_drill
+
+    if (latest and (until is not None or scn is not None)) or (sql is not None and query is not None):
+        raise typer.BadParameter("give one of --latest, --until, --scn, and one of --sql, --query")
+    options = DrillOptions(uri, tenant, until, scn, utc, sql, query, full, scratch, keep, user, password, home, json)
+    raise typer.Exit(run_drill(options))
+
+
+@app.command()
+def follow(
+    uri: UriArgument,
+    to: Annotated[Path, typer.Option("--to", help="The standby's directory: a new one, or one that follows already.")],
+    tenant: TenantOption = None,
+    once: Annotated[bool, typer.Option("--once", help="Lay what there is, and end.")] = False,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 5.0,
+) -> None:
+    """Keep a restored directory laid up to the newest archived log; to take over, end this and open the directory."""
+    from redoubt.cli.follow import keep_following
+
+    raise typer.Exit(keep_following(uri, tenant, to, once=once, interval=interval))
 
 
 @app.command()

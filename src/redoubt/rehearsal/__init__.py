@@ -1,1 +1,1 @@
-"""Trying a restore before it is needed: drills, and new bases made from old ones and the log."""
+"""Rehearsing the way back: a restore that is started, looked at, and put on record."""

@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from redoubt.archive.reading import Run, walk
 from redoubt.archive.store import ArchiveError
 from redoubt.model.bases import LogCutter, LogLayer
 from redoubt.model.log import LogDamagedError, LogPosition
 from redoubt.restore.ahead import made_ahead
-from redoubt.restore.planning import NEWEST, LogPart, Plan
+from redoubt.restore.planning import NEWEST, LogPart
 
 _SYNC_EVERY = 256 * 1024 * 1024
 
 
+class Track(Protocol):
+    """Log to lay: parts in order, and the place where it ends. A plan is one."""
+
+    @property
+    def parts(self) -> tuple[LogPart, ...]:
+        """Where the log is."""
+        ...
+
+    @property
+    def end(self) -> LogPosition:
+        """Where it ends."""
+        ...
+
+
 def lay_log(
-    plan: Plan,
+    plan: Track,
     layer: LogLayer,
     cutter: LogCutter,
     start: LogPosition,
@@ -44,7 +59,7 @@ def lay_log(
     layer.finish(plan.end)
 
 
-def _runs(plan: Plan, lsn: int) -> Iterator[tuple[LogPart, Run, bytes]]:
+def _runs(plan: Track, lsn: int) -> Iterator[tuple[LogPart, Run, bytes]]:
     """The plan's log from `lsn` on, a segment at a time; it is what was stored, whether it fits is not checked here."""
     for part in plan.parts:
         if part.end_lsn <= lsn:

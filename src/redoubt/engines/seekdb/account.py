@@ -36,7 +36,7 @@ def password_of(base: BaseDir) -> str:
 
 def connect(base: BaseDir, *, timeout: float = 10.0) -> Connection[Cursor]:
     """A connection to the engine as the service, autocommit on. Raises pymysql.err.Error or OSError."""
-    return _connect(base, NAME, password_of(base), timeout)
+    return connect_as(base, NAME, password_of(base), timeout)
 
 
 def ensure_account(base: BaseDir) -> None:
@@ -46,7 +46,7 @@ def ensure_account(base: BaseDir) -> None:
     """
     password = password_of(base)
     try:
-        _connect(base, NAME, password).close()
+        connect_as(base, NAME, password).close()
     except pymysql.err.Error as error:
         if _number(error) != _ACCESS_DENIED:
             raise ConnectionError(str(error)) from error
@@ -56,7 +56,7 @@ def ensure_account(base: BaseDir) -> None:
 def accepts_empty_root(base: BaseDir) -> bool:
     """Whether anybody can log in to the engine as root, without a password. OSError while it does not answer."""
     try:
-        _connect(base, "root", "").close()
+        connect_as(base, "root", "").close()
     except pymysql.err.OperationalError as error:
         if _FIRST_CLIENT_ERROR <= _number(error) <= _LAST_CLIENT_ERROR:
             raise ConnectionError(str(error)) from error
@@ -66,7 +66,7 @@ def accepts_empty_root(base: BaseDir) -> bool:
 
 def _create(base: BaseDir, password: str) -> None:
     try:
-        connection = _connect(base, "root", "")
+        connection = connect_as(base, "root", "")
     except pymysql.err.Error as error:
         if _number(error) != _ACCESS_DENIED:
             raise ConnectionError(str(error)) from error
@@ -89,7 +89,8 @@ def _number(error: pymysql.err.Error) -> int:
     return error.args[0] if error.args and isinstance(error.args[0], int) else 0
 
 
-def _connect(base: BaseDir, user: str, password: str, timeout: float = 10.0) -> Connection[Any]:
+def connect_as(base: BaseDir, user: str, password: str, timeout: float = 10.0, client_flag: int = 0) -> Connection[Any]:
+    """A connection to the engine as one of its users, autocommit on, in UTC. Raises pymysql.err.Error or OSError."""
     connection = pymysql.connect(
         user=user,
         password=password,
@@ -98,6 +99,7 @@ def _connect(base: BaseDir, user: str, password: str, timeout: float = 10.0) -> 
         read_timeout=timeout,
         write_timeout=timeout,
         init_command="SET time_zone = '+00:00'",
+        client_flag=client_flag,
         defer_connect=True,
     )
     dialed = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)  # PyMySQL leaves its own open when nobody answers

@@ -1,0 +1,193 @@
+"""`redoubt drill`."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pymysql
+from rich.progress import Progress
+
+from redoubt.archive.inventory import TenantPath
+from redoubt.archive.set_manifest import SetSummary
+from redoubt.archive.set_store import SetStore
+from redoubt.archive.store import ArchiveError
+from redoubt.catalog.drills import DRILL_COLUMNS, keep_drills
+from redoubt.cli.connecting import NoServiceError, connect_as_service
+from redoubt.cli.moments import MomentError
+from redoubt.cli.printing import complain, console, print_rows
+from redoubt.cli.rehearsing import chosen_tenant, is_of_home, logins_for, moment_of, utc_text
+from redoubt.destinations.uri import UriError, open_destination
+from redoubt.engines.seekdb.files import BaseDir
+from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
+from redoubt.engines.seekdb.scratch import ScratchSeekdb, sizes_for
+from redoubt.model.recovery import NotRecoverableError
+from redoubt.model.scratch import Login
+from redoubt.model.seams import Destination, DestinationError
+from redoubt.rehearsal.checks import Check, EveryTable, OwnSql
+from redoubt.rehearsal.drill import Drill, Means, Terms
+from redoubt.rehearsal.fingerprint import fingerprint_of
+from redoubt.rehearsal.record import DrillRecord, Verdict, keep_record, kept_records
+from redoubt.rehearsal.scratch import NoScratchError
+from redoubt.restore.planning import Plan, UnknownTenantError
+from redoubt.restore.restoring import RestoreError
+
+_STATUS = {Verdict.PASSED: 0, Verdict.FAILED: 2, Verdict.OPENED: 3}
+_NOT_DONE = (
+    ArchiveError,
+    DestinationError,
+    MomentError,
+    NoScratchError,
+    NotRecoverableError,
+    OSError,
+    RestoreError,
+    UnknownTenantError,
+    UriError,
+)
+
+
+@dataclass(frozen=True)
+class DrillOptions:
+    """What was typed."""
+
+    uri: str
+    tenant: str | None
+    until: str | None
+    scn: int | None
+    utc: bool
+    sql: Path | None
+    query: str | None
+    full: bool
+    scratch: Path | None
+    keep: bool
+    user: str | None
+    password: str
+    home: Path | None
+    json: bool
+
+
+def run_drill(options: DrillOptions) -> int:
+    """Do a drill, record what came of it and print it; the exit status.
+
+    0: passed; 2: failed; 3: the engine opened, and nobody could log in to look further; 1: it could not be done.
+    """
+    try:
+        with _ended_in_order():
+            destination = open_destination(options.uri)
+            tenant = chosen_tenant(destination, options.tenant)
+            drill, record = _drill(options, destination, tenant)
+    except _NOT_DONE as error:
+        complain(error)
+        return 1
+    kept = _record(destination, tenant, record)
+    _print(options, record, kept, drill.kept)
+    if options.home is not None and kept is not None:
+        _show_in_catalog(options.home, destination, tenant)
+    return 1 if kept is None and record.verdict != Verdict.FAILED else _STATUS[Verdict(record.verdict)]
+
+
+def seekdb_for(directory: Path, plan: Plan) -> ScratchSeekdb:
+    """An engine with room for the log that it finds."""
+    return ScratchSeekdb(BaseDir(directory), sizes_for(plan.log_bytes))
+
+
+def _drill(options: DrillOptions, destination: Destination, tenant: TenantPath) -> tuple[Drill, DrillRecord]:
+    own = options.sql.read_text() if options.sql is not None else options.query
+
+    def check(store: SetStore) -> Check:
+        if own is not None:
+            return OwnSql(own)
+        return EveryTable(fingerprint_of(store), whole=options.full)
+
+    def logins(summary: SetSummary) -> list[Login]:
+        return logins_for(summary.source, summary.tenant_id, options.user, options.password, options.home)
+
+    scn = moment_of(options.until, options.scn, utc=options.utc)
+    terms = Terms(scn, options.scratch, options.keep, logins, check)
+    means = Means(lambda path, lsn: SeekdbLogLayer(BaseDir(path), lsn), SeekdbLogCutter(), seekdb_for)
+    out = console(error=True)
+    with Progress(console=out, transient=True, disable=not out.is_terminal) as bar:
+        task = bar.add_task("restoring", total=None)
+        drill = Drill(
+            destination,
+            tenant,
+            terms,
+            means,
+            lambda done, total: bar.update(task, completed=done, total=total),
+            lambda text: bar.update(task, description=text),
+        )
+        return drill, drill.run()
+
+
+def _record(destination: Destination, tenant: TenantPath, record: DrillRecord) -> str | None:
+    """The name of the object in which it is kept, None if it is not, which is complained of."""
+    if not record.set_id:
+        complain("not recorded: no data backup can be told that the restore would have begun with")
+        return None
+    try:
+        return keep_record(destination, tenant, record)
+    except DestinationError as error:
+        complain(f"not recorded: {error}")
+        return None
+
+
+def _print(options: DrillOptions, record: DrillRecord, kept: str | None, directory: Path | None) -> None:
+    said = {
+        **asdict(record),
+        "end_time": utc_text(record.end_scn),
+        "started": utc_text(record.started),
+        "seconds": round(record.seconds, 3),
+        "recorded_as": kept,
+        "directory": None if directory is None else str(directory),
+    }
+    if options.json:
+        print(json.dumps(said, indent=2))  # noqa: T201 - plain, for programs
+        return
+    out = console()
+    out.print(
+        record.verdict,
+        style={Verdict.PASSED: "green", Verdict.OPENED: "yellow"}.get(Verdict(record.verdict), "red"),
+    )
+    for line in (record.checked, record.cause):
+        if line:
+            out.print(line, markup=False)
+    names = ["tenant", "set_id", "end_time", "end_scn", "log_bytes", "laying_us", "opening_us", "checking_us"]
+    print_rows(out, names, [tuple(said[name] for name in names)])
+    for what, where in (("recorded as", kept), ("the directory stays:", directory)):
+        if where is not None:
+            out.print(f"{what} {where}", markup=False)
+
+
+def _show_in_catalog(home: Path, destination: Destination, tenant: TenantPath) -> None:
+    """Have the records of the tenant in the view of the cluster whose home it is, if its service runs."""
+    try:
+        if not is_of_home(destination, tenant, home):
+            complain(f"not in CDB_REDOUBT_DRILLS: {tenant} was not archived by the cluster in {home}")
+            return
+        rows = [tuple(_of_catalog(each)[name] for name in DRILL_COLUMNS) for each in kept_records(destination, tenant)]
+        with connect_as_service(home) as connection, connection.cursor() as cursor:
+            keep_drills(cursor, rows)
+    except (NoServiceError, DestinationError, OSError, pymysql.err.MySQLError) as error:
+        complain(f"not in CDB_REDOUBT_DRILLS: {error}")
+
+
+def _of_catalog(record: DrillRecord) -> dict[str, int | str]:
+    return {**asdict(record), "bs_key": record.set_id}
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """SIGTERM ends the drill as Ctrl-C does: no engine and no directory stay behind."""
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

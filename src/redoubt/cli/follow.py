@@ -1,0 +1,127 @@
+"""`redoubt follow`."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.progress import Progress
+
+from redoubt.archive.store import ArchiveError
+from redoubt.cli.printing import complain, console
+from redoubt.cli.rehearsing import chosen_tenant, utc_text
+from redoubt.destinations.uri import UriError, open_destination
+from redoubt.engines.seekdb.closed import kept_closed, refuse_opened
+from redoubt.engines.seekdb.files import BaseDir
+from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
+from redoubt.model.recovery import NotRecoverableError
+from redoubt.model.scratch import OpenedError
+from redoubt.model.seams import DestinationError
+from redoubt.rehearsal.ahead import LogEndsError
+from redoubt.rehearsal.standby import Following, Standby
+from redoubt.restore.planning import UnknownTenantError
+from redoubt.restore.restoring import RestoreError
+
+_ENDED = 2
+_SAY_EVERY = 60.0
+_NOT_DONE = (
+    ArchiveError,
+    DestinationError,
+    NotRecoverableError,
+    OpenedError,
+    OSError,
+    RestoreError,
+    UnknownTenantError,
+    UriError,
+)
+
+
+class _StoppedError(BaseException):
+    """Somebody asked for the end."""
+
+
+def keep_following(uri: str, tenant: str | None, directory: Path, *, once: bool, interval: float) -> int:
+    """Follow until asked to end, or once; the exit status.
+
+    0: ended when asked, or did it once; 2: no log will ever continue what is laid; 1: it could not be done.
+    """
+    base = BaseDir(directory.absolute())
+    try:
+        with _asked_to_end():
+            refuse_opened(base)
+            out = console(error=True)
+            with Progress(console=out, transient=True, disable=not out.is_terminal) as bar:
+                task = bar.add_task("laying", total=None)
+                destination = open_destination(uri)
+                standby = Standby(
+                    destination,
+                    chosen_tenant(destination, tenant),
+                    base.path,
+                    lambda lsn: SeekdbLogLayer(base, lsn),
+                    SeekdbLogCutter(),
+                    lambda done, total: bar.update(task, completed=done, total=total),
+                )
+                state = standby.begin()
+                with kept_closed(base):
+                    _Loop(standby, state, _say).run(interval, once=once)
+    except _StoppedError:
+        _say(f"{base.path} can be opened now: the log is laid as far as was said")
+    except LogEndsError as error:
+        complain(f"{error}; {base.path} can be opened as it is, or follow into another directory")
+        return _ENDED
+    except _NOT_DONE as error:
+        complain(error)
+        return 1
+    return 0
+
+
+class _Loop:
+    """Looks again and again."""
+
+    def __init__(self, standby: Standby, state: Following, say: Callable[[str], None]) -> None:
+        self._standby = standby
+        self._state = state
+        self._say = say
+        self._said_at = float("-inf")
+        self._trouble = ""
+
+    def run(self, interval: float, *, once: bool) -> None:
+        """Raises LogEndsError, ArchiveError where the archive is damaged, and, if `once`, what stands in the way."""
+        while True:
+            try:
+                self._state = self._standby.catch_up(self._state)
+                self._trouble = ""
+            except (ArchiveError, DestinationError, OSError) as error:
+                if once or (isinstance(error, ArchiveError) and str(error) == self._trouble):
+                    raise
+                if str(error) != self._trouble:
+                    complain(f"{error}; trying again")
+                self._trouble = str(error)
+            if once or time.monotonic() - self._said_at >= _SAY_EVERY:
+                self._said_at = time.monotonic()
+                self._say(f"laid up to {utc_text(self._state.laid_scn)} (LSN {self._state.laid_lsn})")
+            if once:
+                return
+            time.sleep(interval)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - a line at a time, for whoever waits for one
+
+
+@contextmanager
+def _asked_to_end() -> Iterator[None]:
+    """SIGTERM and Ctrl-C end it wherever it is: that leaves what any crash leaves, and is as good to open."""
+
+    def end(_number: int, _frame: object) -> None:
+        raise _StoppedError
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,184 @@
+"""A seekdb that is started on a restored directory of our own, to look at what it finds there.
+
+Nobody else reaches it: it listens on a socket in that directory only, and ends when this process does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pymysql
+from pymysql.connections import Connection
+from pymysql.constants import CLIENT, ER
+
+from redoubt.engines.seekdb.account import connect_as
+from redoubt.engines.seekdb.catalog_tables import read_catalog
+from redoubt.engines.seekdb.files import BaseDir
+from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError, Instance
+from redoubt.engines.seekdb.reader import SeekdbLogReader
+from redoubt.model.log import LogError, LogPosition
+from redoubt.model.scratch import Login, Rows, ScratchError, StatementError, TableName
+
+_MIB = 1024**2
+_LEAST_MEMORY = 1024 * _MIB
+_LEAST_LOG_DISK = 2048 * _MIB
+_MEMORY_FOR_LOG = 6
+"""Bytes of budget for a byte of log: half counts, and log of small rows takes nearly three times its size as rows."""
+_POLL = 0.05
+_READY_PATIENCE = 3600.0
+_LOG_PATIENCE = 30.0
+_STATEMENT_PATIENCE = 24 * 3600.0
+_SOME_ROWS = 100
+_SOME_LOG = 64 * 1024
+_OWN_SCHEMAS = "('oceanbase', 'mysql', 'information_schema')"
+_TABLES = f"""SELECT table_schema, table_name FROM information_schema.tables
+  WHERE table_type = 'BASE TABLE' AND table_schema NOT IN {_OWN_SCHEMAS} ORDER BY 1, 2"""
+_INDEXES = """SELECT DISTINCT index_name FROM information_schema.statistics
+  WHERE table_schema = %s AND table_name = %s AND index_type = 'BTREE' ORDER BY index_name"""
+
+
+def sizes_for(log_bytes: int) -> EngineSizes:
+    """How much an engine needs that finds so much log to replay.
+
+    Measured: what it replays stays in memory until all of it is replayed, nothing is flushed meanwhile; half of the
+    budget is for that, and where it does not suffice the engine waits for ever. The budget is a limit, not taken at
+    once.
+    """
+    memory = max(_LEAST_MEMORY, _MEMORY_FOR_LOG * log_bytes)
+    log_disk = max(_LEAST_LOG_DISK, 2 * log_bytes)
+    return EngineSizes(f"{memory // _MIB}M", f"{log_disk // _MIB}M")
+
+
+class ScratchSeekdb:
+    """See `ScratchEngine`. The directory is ours alone; `patience` with its start is in seconds."""
+
+    def __init__(self, base: BaseDir, sizes: EngineSizes, patience: float = _READY_PATIENCE) -> None:
+        self._base = base
+        self._sizes = sizes
+        self._instance = Instance(base, sizes)
+        self._patience = patience
+        self._connection: Connection[Any] | None = None
+
+    def start(self) -> None:
+        """See `ScratchEngine`. It lets nobody in, and refuses nobody either, before it has replayed its log."""
+        deadline = time.monotonic() + self._patience
+        try:
+            self._instance.start()
+            while not self._answers():
+                self._instance.check_alive()
+                if time.monotonic() > deadline:
+                    raise ScratchError(
+                        f"the engine in {self._base.path} did not answer within {self._patience:g} s; where its "
+                        f"memory_budget ({self._sizes.memory_budget}) is too small for the log, it never does"
+                    )
+                time.sleep(_POLL)
+        except EngineStartError as error:
+            raise ScratchError(str(error)) from error
+
+    def goes_on_from(self, end: LogPosition) -> bool:
+        """See `ScratchEngine`. An engine that has opened its log for writing writes soon."""
+        reader = SeekdbLogReader(self._base, self._end_unknown)
+        deadline = time.monotonic() + _LOG_PATIENCE
+        try:
+            while reader.read(end, _SOME_LOG) is None:
+                self._instance.check_alive()
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(_POLL)
+        except (EngineStartError, LogError) as error:
+            raise ScratchError(str(error)) from error
+        finally:
+            reader.close()
+        return True
+
+    def log_in(self, logins: Iterable[Login]) -> str | None:
+        """See `ScratchEngine`."""
+        for login in logins:
+            with suppress(pymysql.err.OperationalError):
+                self._connection = connect_as(
+                    self._base, login.user, login.password, _STATEMENT_PATIENCE, CLIENT.MULTI_STATEMENTS
+                )
+                return login.user
+        try:
+            self._instance.check_alive()
+        except EngineStartError as error:
+            raise ScratchError(str(error)) from error
+        return None
+
+    def catalog(self, scn: int | None) -> Iterator[tuple[str, Rows]]:
+        """See `ScratchEngine`."""
+        return read_catalog(self._rows, scn)
+
+    def tables(self) -> list[TableName]:
+        """See `ScratchEngine`."""
+        return [TableName(schema, name) for schema, name in self._rows(_TABLES)]
+
+    def read_table(self, table: TableName, *, whole: bool) -> int | None:
+        """See `ScratchEngine`."""
+        name = f"{_quoted(table.schema)}.{_quoted(table.name)}"
+        self._rows(f"SELECT * FROM {name} LIMIT {_SOME_ROWS}")
+        count = int(self._rows(f"SELECT /*+ FULL(t) */ COUNT(*) FROM {name} t")[0][0]) if whole else None
+        for (index,) in self._rows(_INDEXES, (table.schema, table.name)):
+            forced = f"{name} FORCE INDEX ({_quoted(index)})"
+            if count is None:
+                self._rows(f"SELECT * FROM {forced} LIMIT 1")
+                continue
+            counted = int(self._rows(f"SELECT COUNT(*) FROM {forced}")[0][0])
+            if counted != count:
+                raise StatementError(f"it has {count} rows, and its index {index} {counted}")
+        return count
+
+    def results(self, sql: str) -> Iterator[Rows | None]:
+        """See `ScratchEngine`."""
+        with self._logged_in.cursor() as cursor:
+            try:
+                cursor.execute(sql)
+                while True:
+                    yield None if cursor.description is None else cursor.fetchall()
+                    if not cursor.nextset():
+                        return
+            except pymysql.err.MySQLError as error:
+                raise StatementError(_text(error)) from error
+
+    def stop(self) -> None:
+        """See `ScratchEngine`. What it has not written yet is of no use to anybody: the directory is thrown away."""
+        if self._connection is not None:
+            with suppress(pymysql.err.Error, OSError):  # it may be broken already
+                self._connection.close()
+            self._connection = None
+        self._instance.kill()
+
+    @property
+    def _logged_in(self) -> Connection[Any]:
+        assert self._connection is not None, "log in first"
+        return self._connection
+
+    def _answers(self) -> bool:
+        try:
+            connect_as(self._base, "root", "").close()
+        except (OSError, pymysql.err.Error) as error:
+            return error.args[:1] == (ER.ACCESS_DENIED_ERROR,)
+        return True
+
+    def _end_unknown(self) -> int:
+        raise ConnectionError("what is not there yet will come")
+
+    def _rows(self, sql: str, values: tuple[str, ...] | None = None) -> Rows:
+        with self._logged_in.cursor() as cursor:
+            try:
+                cursor.execute(sql, values)
+                return tuple(cursor.fetchall())
+            except pymysql.err.MySQLError as error:
+                raise StatementError(_text(error)) from error
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _text(error: pymysql.err.MySQLError) -> str:
+    """The engine's words, with the number that it gives them."""
+    return f"{error.args[1]} (error {error.args[0]})" if len(error.args) > 1 else str(error)

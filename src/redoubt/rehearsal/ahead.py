@@ -1,0 +1,34 @@
+"""What comes after the log that a standby has: nothing yet, more of it, or nothing that fits. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from redoubt.model.bases import Base, SetKey
+from redoubt.model.recovery import LogRun, Stretch, follow
+
+
+class LogEndsError(Exception):
+    """No log will ever continue what a standby has; the text says why."""
+
+
+def stretches_after(lsn: int, source: str, runs: Sequence[LogRun]) -> tuple[Stretch, ...]:
+    """The log of an engine from an LSN on, without a gap; nothing if there is none yet. Raises LogEndsError."""
+    way = follow(Base(SetKey(1, 0), source, lsn, lsn, 0), runs)
+    stretches = () if way is None else way.stretches
+    if not stretches and (why := _why_it_ends(lsn, source, runs)):
+        raise LogEndsError(why)
+    return stretches
+
+
+def _why_it_ends(lsn: int, source: str, runs: Sequence[LogRun]) -> str:
+    """What there is that lies behind a gap; empty if there is nothing of the kind."""
+    mine = [run for run in runs if run.source == source]
+    later = min((run for run in mine if run.start_lsn > lsn), key=lambda run: run.start_lsn, default=None)
+    if later is not None:
+        last = next((run for run in mine if run.end_lsn == lsn), None)
+        cause = f" ({last.cause})" if last is not None and last.cause else ""
+        return f"the log from LSN {lsn} to {later.start_lsn} is missing{cause}: round {later.key.round} begins there"
+    newest = max((run.key.round for run in mine), default=0)
+    other = next((run for run in runs if run.source != source and run.key.round > newest), None)
+    return "" if other is None else f"round {other.key.round} is the log of another engine"

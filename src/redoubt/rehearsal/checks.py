@@ -1,0 +1,103 @@
+"""What a drill asks of an engine that it restored: its own check, or the user's SQL."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from redoubt.model.scratch import ScratchEngine, StatementError
+from redoubt.rehearsal.fingerprint import Fingerprint, differences, take_fingerprint
+
+_UNTRUE = {"", "0", "FAIL", "FAILED", "FALSE", "NO"}
+_SHOWN = 5
+
+
+class CheckFailedError(Exception):
+    """The restored data is not as it should be; the text says in what."""
+
+
+class Check(Protocol):
+    """Looks into a restored engine as somebody who is logged in."""
+
+    def __call__(self, engine: ScratchEngine) -> str:
+        """What was checked, in a phrase. Raises CheckFailedError, ScratchError."""
+        ...
+
+
+class OwnSql:
+    """Every statement must run; what gives a result set must give a row, and that row's first cell must be true.
+
+    NULL, zero, nothing, FAIL, FAILED, FALSE and NO are not true.
+    """
+
+    def __init__(self, sql: str) -> None:
+        self._sql = sql
+
+    def __call__(self, engine: ScratchEngine) -> str:
+        """See `Check`."""
+        number = 0
+        try:
+            for rows in engine.results(self._sql):
+                number += 1
+                if rows is not None and not rows:
+                    raise CheckFailedError(f"statement {number} found no row")
+                if rows and not is_true(rows[0][0]):
+                    raise CheckFailedError(f"statement {number} answered {_said(rows[0][0])}")
+        except StatementError as error:
+            raise CheckFailedError(f"statement {number + 1} failed: {error}") from error
+        return f"{number} {'statement' if number == 1 else 'statements'} of yours"
+
+
+class EveryTable:
+    """Every table opens; the system tables are those that were recorded at the snapshot, if that can be compared.
+
+    With `whole`, all rows are counted, by the table and by each index.
+    """
+
+    def __init__(self, recorded: Fingerprint | None, *, whole: bool) -> None:
+        self._recorded = recorded
+        self._whole = whole
+
+    def __call__(self, engine: ScratchEngine) -> str:
+        """See `Check`."""
+        try:
+            system = sum(1 for _ in engine.catalog(None))
+            tables = engine.tables()
+        except StatementError as error:
+            raise CheckFailedError(f"the system tables cannot be read: {error}") from error
+        compared = self._compare(engine)
+        rows, wrong = 0, list[str]()
+        for table in tables:
+            try:
+                rows += engine.read_table(table, whole=self._whole) or 0
+            except StatementError as error:
+                wrong.append(f"{table}: {error}")
+        if wrong:
+            more = f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+            raise CheckFailedError("; ".join(wrong[:_SHOWN]) + more)
+        counted = f", {rows} rows counted by table and index" if self._whole else ""
+        return f"{len(tables)} tables and {system} system tables read{counted}; {compared}"
+
+    def _compare(self, engine: ScratchEngine) -> str:
+        """How the schema compares with the one that was recorded. Raises CheckFailedError if it differs."""
+        if self._recorded is None:
+            return "no fingerprint of the schema was recorded with the set"
+        scn = self._recorded.scn
+        try:
+            found = take_fingerprint(scn, engine.catalog(scn))
+        except StatementError as error:
+            return f"the schema at the snapshot cannot be compared, the engine does not know it any more: {error}"
+        if wrong := differences(self._recorded, found):
+            raise CheckFailedError(f"the schema is not the one of the snapshot: {'; '.join(wrong[:_SHOWN])}")
+        return "the schema at the snapshot is the one that was recorded"
+
+
+def is_true(value: Any) -> bool:
+    """Whether a cell says that all is well."""
+    text = value.decode(errors="replace") if isinstance(value, bytes) else value
+    if isinstance(text, str):
+        return text.strip().upper() not in _UNTRUE
+    return bool(text)
+
+
+def _said(value: Any) -> str:
+    return "NULL" if value is None else repr(value)

@@ -1,0 +1,92 @@
+"""What came of a drill, as it is kept beside the data backup that it began with. Nothing is ever overwritten."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from redoubt.archive.inventory import TenantPath
+from redoubt.archive.record import INFO_FORMAT, RecordError, dump_record, load_record
+from redoubt.archive.set_layout import data_folder, set_path
+from redoubt.model.bases import SetKey
+from redoubt.model.seams import Destination, ObjectMissingError
+
+_NAME = re.compile(r"drill_[0-9]{8}T[0-9]{12}Z\Z", re.ASCII)
+_NS = 1_000_000_000
+
+
+class Verdict(StrEnum):
+    """How a drill ended. OPENED: the engine took the log and opened, but nobody could log in to look at tables."""
+
+    PASSED = "PASSED"
+    OPENED = "OPENED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True)
+class DrillRecord:
+    """One drill. `started` in ns since the epoch, durations in microseconds; `end_scn` is the moment restored.
+
+    `create_date` and `set_id` name the data backup; both are 0 if none could be told, and nothing is kept then.
+    """
+
+    tenant_id: int
+    tenant: str
+    set_id: int
+    create_date: int
+    started: int
+    host: str
+    verdict: str
+    checked: str
+    cause: str
+    end_lsn: int
+    end_scn: int
+    log_bytes: int
+    laying_us: int
+    opening_us: int
+    checking_us: int
+    format: int = INFO_FORMAT
+
+    @property
+    def seconds(self) -> float:
+        """How long it took in all."""
+        return (self.laying_us + self.opening_us + self.checking_us) / 1e6
+
+
+def this_host() -> str:
+    """The name of the machine, as a record has it."""
+    return socket.gethostname()
+
+
+def keep_record(destination: Destination, tenant: TenantPath, record: DrillRecord) -> str:
+    """Store it beside its data backup; the object's name. Raises DestinationError."""
+    path = set_path(tenant.cluster, tenant.tenant_id, SetKey(record.set_id, record.create_date))
+    second, rest = divmod(record.started, _NS)
+    name = f"{path.folder}/drill_{datetime.fromtimestamp(second, UTC):%Y%m%dT%H%M%S}{rest // 1000:06d}Z"
+    lock = destination.lock(path.lock, f"pid {os.getpid()} on {this_host()}")
+    try:
+        destination.put_if_absent(name, dump_record(record, indent=2))
+    finally:
+        lock.release()
+    return name
+
+
+def kept_records(destination: Destination, tenant: TenantPath) -> Iterator[DrillRecord]:
+    """The drills of a tenant that are on record, by set and time; those that cannot be read are left out.
+
+    Raises DestinationError.
+    """
+    folder = data_folder(tenant.cluster, tenant.tenant_id)
+    keys = [key for name in destination.folders(folder) if (key := SetKey.parse(name)) is not None]
+    for key in sorted(keys):
+        for each in destination.list(f"{folder}/{key}"):
+            if _NAME.match(each.name.rpartition("/")[2]):
+                try:
+                    yield load_record(DrillRecord, destination.get(each.name))
+                except (RecordError, ObjectMissingError):
+                    continue

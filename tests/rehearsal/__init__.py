@@ -1,0 +1,1 @@
+"""Tests of rehearsals: drills, and a directory that follows an archive."""
