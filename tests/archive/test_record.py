@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+import google_crc32c
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redoubt.archive.layout import ClusterInfo, RoundInfo
-from redoubt.archive.record import FORMAT, RecordError, dump_record, load_record
+from redoubt.archive.deletion import Deletion
+from redoubt.archive.layout import ClusterInfo, HoleInfo, Interruption, RoundInfo
+from redoubt.archive.manifest import Entry, Manifest, Piece, dump_manifest, load_manifest
+from redoubt.archive.record import FORMAT, Record, RecordError, dump_record, load_record, seal, unseal
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,16 @@ class Sample:
     format: int = FORMAT
 
 
+CAUSE = 'it "broke":\n{"format": 1, "crc": "00000000"}, \\ \x00 Jürgen'
+PIECE = Piece("f00d", "redoubt", 1, 1001, "main", 3, 0, "cafe", 0, 9, 1, 2, None, 7, 5, CAUSE)
+INFOS: tuple[Record, ...] = (
+    ClusterInfo("redoubt", 1, "f00d"),
+    RoundInfo("f00d", 1001, "main", "cafe", 3, 0, 67104768, 1700000000000000001),
+    Interruption(1001, 3, "cafe", 9, 2, 5, CAUSE),
+    HoleInfo(1001, 4, 3, 9, 2, 20, 5, 0, CAUSE),
+    Deletion(1001, 3, 2, 9, CAUSE, "there", 5),
+)
+"""An info object of each kind; what is said in free text looks like the fields that matter."""
 SAMPLES = st.builds(Sample, st.integers(-(2**70), 2**70), st.text(), st.none() | st.integers())
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -43,19 +57,20 @@ def test_a_record_survives_the_round_trip(record: Sample, indent: int | None) ->
 def test_the_texts_are_pinned() -> None:
     """What other versions read and write."""
     info = ClusterInfo("redoubt", 1, "f00d")
-    claim = RoundInfo("f00d", 1001, "main", "cafe", 2, 0, 67104768, 1700000000000000000)
-    expected = b'{"cluster":"redoubt","cluster_id":1,"identity":"f00d","format":1}'
-    expected_claim = (
-        b'{"identity":"f00d","tenant_id":1001,"tenant":"main","source":"cafe","round":2,"piece":0,'
-        b'"start_lsn":67104768,"start_scn":1700000000000000000,"start_chain":null,"format":1}'
+    sealed = (
+        b'{\n  "cluster": "redoubt",\n  "cluster_id": 1,\n  "identity": "f00d",\n  "format": 2,\n  "crc": "%08x"\n}'
+        % google_crc32c.value(b'{\n  "cluster": "redoubt",\n  "cluster_id": 1,\n  "identity": "f00d",\n  "format": 2')
     )
+    on_one_line = b'{"cluster":"redoubt","cluster_id":1,"identity":"f00d","format":2,"crc":"76ceb639"}'
 
-    assert expected == dump_record(info)
-    assert expected_claim == dump_record(claim)
+    assert sealed == dump_record(info, indent=2)
+    assert on_one_line == dump_record(info)
+    assert dump_record(Sample(1, "a", None)) == b'{"number":1,"text":"a","perhaps":null,"format":1}'
+    assert info == load_record(ClusterInfo, sealed) == load_record(ClusterInfo, on_one_line)
 
 
 def test_a_claim_of_an_earlier_version_is_read() -> None:
-    """It had no checksum of the log before it."""
+    """It had no checksum of the log before it, and none of itself; it is the same claim."""
     text = (
         b'{"identity":"f00d","tenant_id":1001,"tenant":"main","source":"cafe","round":2,"piece":0,'
         b'"start_lsn":67104768,"start_scn":17,"format":1}'
@@ -131,3 +146,75 @@ def test_nothing_but_a_record_error_comes_of_other_bytes(text: bytes) -> None:
     """Whatever lies there."""
     with pytest.raises(RecordError):
         load_record(Sample, text)
+
+
+def every_flip(text: bytes) -> Iterator[bytes]:
+    """The text with one other bit, for each of its bits."""
+    for bit in range(8 * len(text)):
+        yield text[: bit // 8] + bytes((text[bit // 8] ^ 1 << bit % 8,)) + text[bit // 8 + 1 :]
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("info", INFOS, ids=lambda info: type(info).__name__)
+def test_every_flipped_bit_of_an_info_object_is_found(info: Record, indent: int | None) -> None:
+    """All of them, one at a time: none makes an object of the earlier format, which has no checksum."""
+    text = dump_record(info, indent=indent)
+    for flipped in every_flip(text):
+        with pytest.raises(RecordError):
+            load_record(type(info), flipped)
+
+    assert info == load_record(type(info), text)
+
+
+def test_every_flipped_bit_of_a_manifest_is_found() -> None:
+    """Also in its list of segments."""
+    manifest = Manifest(PIECE, (Entry("a.zst", 5, "0" * 64), Entry("b.zst", 6, "f" * 64)))
+    text = dump_manifest(manifest)
+    for flipped in every_flip(text):
+        with pytest.raises(RecordError):
+            load_manifest(flipped)
+
+    assert manifest == load_manifest(text)
+
+
+def test_every_truncation_and_extension_of_an_info_object_is_found() -> None:
+    """White space among them, which is nothing to JSON."""
+    text = dump_record(INFOS[0], indent=2)
+    for changed in (*(text[:length] for length in range(len(text))), text + b"\n", b" " + text, text[:-1] + b" }"):
+        with pytest.raises(RecordError):
+            load_record(ClusterInfo, changed)
+
+
+@given(
+    st.dictionaries(st.text().filter(lambda name: name not in {"format", "crc"}), JSON_VALUES), st.none() | st.just(2)
+)
+def test_what_is_sealed_is_unsealed(values: dict[str, object], indent: int | None) -> None:
+    """Any object, on one line and on several."""
+    text = json.dumps(values | {"format": 2}, indent=indent).encode()
+    found = unseal(seal(text))
+
+    assert len(found.pop("crc")) == 8
+    assert json.dumps(values | {"format": 2}) == json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"cluster":"c","cluster_id":1,"identity":"i","format":2}',
+        b'{"cluster":"c","cluster_id":1,"identity":"i","format":2,"crc":"00000000"}',
+        b'{"cluster":"c","cluster_id":1,"identity":"i","format":2,"crc":null}',
+        b'{"cluster":"c","cluster_id":1,"identity":"i","format":1,"crc":"00000000"}',
+        b'{"format":2}',
+    ],
+)
+def test_an_info_object_without_its_checksum_is_refused(text: bytes) -> None:
+    """Also one that says to be of the earlier format, and has a checksum."""
+    with pytest.raises(RecordError, match="its checksum does not match"):
+        load_record(ClusterInfo, text)
+
+
+def test_an_info_object_of_a_later_format_is_refused_by_its_number() -> None:
+    """Its own and the earlier one are read."""
+    for number in (0, 3):
+        with pytest.raises(RecordError, match=f"format {number}; this version reads formats 1 to 2"):
+            load_record(ClusterInfo, b'{"format":%d}' % number)

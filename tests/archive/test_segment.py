@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import struct
 import subprocess
+import tracemalloc
 from dataclasses import replace
 
 import google_crc32c
@@ -218,3 +219,32 @@ def test_stored_bytes_that_are_no_frame_are_refused() -> None:
     header = header_of(LOG, "lz4_1.0")
     with pytest.raises(SegmentError, match="not an lz4 frame"):
         decode_segment(name_of(header), assemble_segment(header, b"no frame"))
+
+
+@pytest.mark.parametrize("codec", ["lz4_1.0", "zstd_1.3.8"])
+def test_a_segment_that_expands_to_more_than_its_range_is_refused_early(codec: str) -> None:
+    """What it would take to decode it all is never taken."""
+    log = bytes(32 << 20)
+    header = header_of(LOG, codec)
+    data = encode_segment(header, log)
+    tracemalloc.start()
+    try:
+        with pytest.raises(SegmentError, match="decodes to more bytes, 120 expected"):
+            decode_segment(name_of(header), data)
+        assert tracemalloc.get_traced_memory()[1] < len(data) + (2 << 20)
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_segment_of_many_parts_is_decoded_whole(codec: str) -> None:
+    """And is held once, not in parts and whole."""
+    log = random_log(100_000) * 80
+    header = header_of(log, codec)
+    data = encode_segment(header, log)
+    tracemalloc.start()
+    try:
+        assert decode_segment(name_of(header), data)[1] == log
+        assert tracemalloc.get_traced_memory()[1] < len(data) + 1.5 * len(log) + (2 << 20)
+    finally:
+        tracemalloc.stop()

@@ -16,6 +16,7 @@ from redoubt.model.seams import ObjectInfo
 from tests.archive.fakes import OF
 
 from .palf import in_general
+from .segments import sealed_again
 from .target import Target
 
 _PIECE = Piece(
@@ -62,6 +63,7 @@ def seeds_of_manifests() -> Iterator[tuple[str, bytes]]:
     text = dump_manifest(Manifest(_PIECE, (Entry(name, 5, "0" * 64), Entry("x", -1, "f" * 64))))
     yield "empty", dump_manifest(Manifest(_PIECE, ()))
     yield "two", text
+    yield "two-of-format-1", text.replace(b'"format": 2', b'"format": 1')[: text.rfind(b",")] + b"}"
     for number, (old, new) in enumerate(
         (
             (b'"size": 5', b'"size": 5.0'),
@@ -72,7 +74,7 @@ def seeds_of_manifests() -> Iterator[tuple[str, bytes]]:
             (b'"segments": [', b'"segments": {}, "s": ['),
         )
     ):
-        yield f"odd-{number}", text.replace(old, new)
+        yield f"odd-{number}", sealed_again(text.replace(old, new))
 
 
 def check_listing(data: bytes) -> str:
@@ -190,7 +192,7 @@ _WORDS = (
     *(b"\n", b".merged", b".zst", b".lz4", b".redo", b"0" * 19, _name(9, 12).encode(), b"-"),
 )
 TARGETS = (
-    Target("manifest", check_manifest, seeds_of_manifests, _WORDS, longest=4096, executions=400),
+    Target("manifest", check_manifest, seeds_of_manifests, _WORDS, sealed_again, longest=4096, executions=400),
     Target("listing", check_listing, seeds_of_listings, _WORDS, longest=2048, executions=400),
     Target("joining", check_joining, seeds_of_joining, longest=256, executions=300),
 )

@@ -13,7 +13,7 @@ import zstandard
 from lz4 import frame as lz4_frame
 
 from redoubt.archive.layout import ClusterInfo, HoleInfo, Interruption, RoundInfo
-from redoubt.archive.record import Record, RecordError, dump_record, load_record
+from redoubt.archive.record import FORMAT, Record, RecordError, dump_record, load_record, seal, unseal
 from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_header, decode_segment
 
 from .mutation import edited
@@ -28,7 +28,7 @@ _SKIPPED = _FRAME.pack(0x184D2A51, 3) + b"xyz"
 _COMPRESS: dict[str, Callable[[bytes], bytes]] = {"zst": zstandard.compress, "lz4": lz4_frame.compress}
 _RECORDS: tuple[type[Record], ...] = (SegmentHeader, RoundInfo, ClusterInfo, Interruption, HoleInfo)
 _MOST_MEMORY = 4 * 1024 * 1024
-"""Bytes that a refusal of the small inputs used here may take."""
+"""Bytes that a refusal of the small inputs used here may take, beside the log that a sound header says is there."""
 
 
 class TooMuchMemoryError(AssertionError):
@@ -53,7 +53,8 @@ def check_segment(data: bytes) -> str:
     try:
         found, log = decode_segment(name, content)
     except SegmentError as error:
-        if tracemalloc.get_traced_memory()[1] > _MOST_MEMORY:
+        range_of_name = max(name.end_lsn - name.start_lsn, 0) if header else 0
+        if tracemalloc.get_traced_memory()[1] > _MOST_MEMORY + 2 * range_of_name:
             raise TooMuchMemoryError(str(error)) from error
         return in_general(str(error))[:40]
     finally:
@@ -179,8 +180,8 @@ def seeds_of_changes() -> Iterator[tuple[str, bytes]]:
             yield f"{which}-kind-{kind}", bytes((which, kind, 0, 0x01, 60, 0, 40, 1, 7))
 
 
-_DEFAULTS = {"start_chain": None}
-"""What a field is that an earlier version did not write."""
+_DEFAULTS = {"start_chain": None, "log_crc": 0, "stored_crc": 0}
+"""What a field is that is not there."""
 
 
 def check_record(data: bytes) -> str:
@@ -197,8 +198,48 @@ def check_record(data: bytes) -> str:
         return in_general(_bounded(str(error), 4096 + 8 * len(data)))[:24]
     assert load_record(kind, dump_record(record)) == record == load_record(kind, dump_record(record, indent=2))
     said = json.loads(data[1:])
-    assert all(said.get(name, _DEFAULTS.get(name)) == value for name, value in vars(record).items())
-    return f"a {kind.__name__}"
+    assert FORMAT <= said["format"] <= record.format
+    assert all(said.get(name, _DEFAULTS.get(name)) == value for name, value in vars(record).items() if name != "format")
+    return f"a {kind.__name__} of format {said['format']}"
+
+
+def fix_record(data: bytes) -> bytes:
+    """The text sealed again, if it was."""
+    return data[:1] + sealed_again(data[1:])
+
+
+def sealed_again(text: bytes) -> bytes:
+    """With the checksum of the text before the last field, if that field is a checksum."""
+    body, _, rest = text.rpartition(b",")
+    if b'"crc"' not in rest:
+        return text
+    return seal(body + (b"\n}" if rest.endswith(b"\n}") else b"}"))
+
+
+def check_changed_record(data: bytes) -> str:
+    """Of an info object that was changed anywhere, nothing is accepted: every byte is covered.
+
+    Input: which (1), one edit: more of them could make an object of format 1, which has no checksum.
+    """
+    if not data:
+        return "too short"
+    text = _INFOS[data[0] % len(_INFOS)]
+    changed = edited(text, data[1:])
+    try:
+        unseal(changed)
+    except RecordError as error:
+        assert changed != text
+        return in_general(str(error))[:24]
+    assert changed == text
+    return "unchanged"
+
+
+def seeds_of_changed_records() -> Iterator[tuple[str, bytes]]:
+    """No edit, and one of each kind, of each object."""
+    for which in range(len(_INFOS)):
+        yield f"{which}-none", bytes((which,))
+        for kind in range(7):
+            yield f"{which}-kind-{kind}", bytes((which, kind, 0, 0x01, 60, 0, 40, 1, 7))
 
 
 def _bounded(message: str, longest: int) -> str:
@@ -210,13 +251,11 @@ def seeds_of_records() -> Iterator[tuple[str, bytes]]:
     """One of each kind; values that JSON has and records have not; text that is hard on a parser."""
     header = next(iter(GOLDEN.values()))
     start = header.rfind(b'{"')
-    round_info = RoundInfo("i", 1001, "main", "engine-a", 3, 0, 67104768, 1700000000000000001)
     yield "header", b"\0" + header[start : header.find(b"}", start) + 1]
-    yield "round-info", b"\1" + dump_record(round_info, indent=2)
-    yield "cluster-info", b"\2" + dump_record(ClusterInfo("redoubt", 1, "i"), indent=2)
-    yield "interruption", b"\3" + dump_record(Interruption(1001, 3, "engine-a", 9, 2, 5, "cause"), indent=2)
-    yield "hole-info", b"\4" + dump_record(HoleInfo(1001, 4, 3, 9, 2, 20, 5, 0, "cause"), indent=2)
-    text = dump_record(ClusterInfo("redoubt", 1, "i"))
+    for number, (name, text) in enumerate(zip(_NAMES, _INFOS, strict=True), 1):
+        yield name, bytes((number,)) + text
+        yield f"{name}-of-format-1", bytes((number,)) + _of_format_1(text)
+    text = _of_format_1(dump_record(ClusterInfo("redoubt", 1, "i")))
     for name, value in {
         "float": b"1.0",
         "infinite": b"1e999",
@@ -237,7 +276,38 @@ def seeds_of_records() -> Iterator[tuple[str, bytes]]:
     yield "more", b"\2" + text[:-1] + b',"later":{"a":[1]}}'
 
 
-_JSON = (b"{", b"}", b"[", b'"', b":", b",", b"null", b"1e9", b"-", b"\\u0000", b'"format":1', b'"codec":"none"')
+def _of_format_1(text: bytes) -> bytes:
+    """As an earlier version wrote it."""
+    values = json.loads(text) | {"format": 1}
+    del values["crc"]
+    return json.dumps(values, separators=(",", ":")).encode()
+
+
+_NAMES = ("round-info", "cluster-info", "interruption", "hole-info")
+_INFOS = tuple(
+    dump_record(record, indent=2)
+    for record in (
+        RoundInfo("i", 1001, "main", "engine-a", 3, 0, 67104768, 1700000000000000001),
+        ClusterInfo("redoubt", 1, "i"),
+        Interruption(1001, 3, "engine-a", 9, 2, 5, "cause"),
+        HoleInfo(1001, 4, 3, 9, 2, 20, 5, 0, "cause"),
+    )
+)
+_JSON = (
+    b"{",
+    b"}",
+    b"[",
+    b'"',
+    b":",
+    b",",
+    b"null",
+    b"1e9",
+    b"-",
+    b"\\u0000",
+    b'"format":1',
+    b'"format":2',
+    b'"codec":"none"',
+)
 _FRAMES = (
     MARK,
     bytes.fromhex("28b52ffd"),
@@ -251,5 +321,6 @@ _FRAMES = (
 TARGETS = (
     Target("segment", check_segment, seeds_of_segments, _JSON + _FRAMES, fix_segment, executions=300),
     Target("segment-changed", check_changed_segment, seeds_of_changes, longest=64, executions=300),
-    Target("record", check_record, seeds_of_records, _JSON, executions=600),
+    Target("record", check_record, seeds_of_records, _JSON, fix_record, executions=600),
+    Target("record-changed", check_changed_record, seeds_of_changed_records, longest=9, executions=300),
 )

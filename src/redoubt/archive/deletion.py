@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from redoubt.archive.layout import ClusterInfo, ClusterPath, PiecePath
-from redoubt.archive.record import FORMAT, RecordError, dump_record, load_record
+from redoubt.archive.record import INFO_FORMAT, RecordError, dump_record, load_record
 from redoubt.model.seams import Destination, DestinationError, ObjectExistsError
 
 
@@ -30,7 +30,7 @@ class Deletion:
     statement: str
     host: str
     began_at: int
-    format: int = FORMAT
+    format: int = INFO_FORMAT
 
 
 def delete_some(

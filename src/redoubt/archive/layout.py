@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from redoubt.archive.record import FORMAT
+from redoubt.archive.record import INFO_FORMAT
 from redoubt.model.log import LogPosition
 from redoubt.model.pieces import PieceKey
 
@@ -85,7 +85,7 @@ class ClusterInfo:
     cluster: str
     cluster_id: int
     identity: str
-    format: int = FORMAT
+    format: int = INFO_FORMAT
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class RoundInfo:
     start_lsn: int
     start_scn: int
     start_chain: int | None = None
-    format: int = FORMAT
+    format: int = INFO_FORMAT
 
     @property
     def start(self) -> LogPosition:
@@ -129,7 +129,7 @@ class Interruption:
     end_scn: int
     broken_at: int
     cause: str
-    format: int = FORMAT
+    format: int = INFO_FORMAT
 
 
 @dataclass(frozen=True)
@@ -149,4 +149,4 @@ class HoleInfo:
     end_scn: int
     since: int
     cause: str
-    format: int = FORMAT
+    format: int = INFO_FORMAT

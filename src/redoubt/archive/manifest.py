@@ -7,7 +7,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from redoubt.archive.record import FORMAT, RecordError, load_record
+from redoubt.archive.record import INFO_FORMAT, RecordError, record_of, seal, unseal
 
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -37,7 +37,7 @@ class Piece:
     chain_after: int | None
     frozen_at: int
     broken_by: str
-    format: int = FORMAT
+    format: int = INFO_FORMAT
 
 
 @dataclass(frozen=True)
@@ -63,15 +63,16 @@ class Manifest:
 
 
 def dump_manifest(manifest: Manifest) -> bytes:
-    """The JSON text: the piece's fields, and `segments` in the order of the log."""
+    """The JSON text: the piece's fields, `segments` in the order of the log, and the seal."""
     segments = [asdict(entry) for entry in manifest.segments]
-    return json.dumps(asdict(manifest.piece) | {"segments": segments}, indent=2).encode()
+    return seal(json.dumps(asdict(manifest.piece) | {"segments": segments}, indent=2).encode())
 
 
 def load_manifest(text: bytes) -> Manifest:
     """The manifest in `text`. Raises RecordError."""
-    piece = load_record(Piece, text)
-    segments: Any = json.loads(text).get("segments")
+    values = unseal(text)
+    piece = record_of(Piece, values)
+    segments: Any = values.get("segments")
     if not isinstance(segments, list):
         raise RecordError(f"'segments' is {segments!r}")
     return Manifest(piece, tuple(_entry(each) for each in segments))

@@ -1,4 +1,8 @@
-"""Flat records (whole numbers, text, nothing) as JSON: what headers and info objects are written as."""
+"""Flat records (whole numbers, text, nothing) as JSON: what headers and info objects are written as.
+
+An info object stands alone, so it is sealed: its last field is a checksum of all the text before that field. A header
+is not: the segment around it has a checksum of its text.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,14 @@ from dataclasses import MISSING, asdict, fields
 from types import NoneType
 from typing import Any, ClassVar, Protocol, TypeVar
 
+import google_crc32c
+
 
 class Record(Protocol):
-    """A frozen dataclass of such fields, one of them `format`: the version of its meaning."""
+    """A frozen dataclass of such fields, one of them `format`: the version of its meaning.
+
+    The default of `format` says how the record is written, and that formats up to this one are read.
+    """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -22,9 +31,13 @@ class Record(Protocol):
 T = TypeVar("T", bound=Record)
 
 FORMAT = 1
-"""The version of every record that this version writes and reads."""
+"""The version of headers, which are not sealed; info objects of earlier versions have it too."""
+INFO_FORMAT = 2
+"""The version of info objects, which are sealed."""
 
 _TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "str": (str,), "int | None": (int, NoneType)}
+_ENDS = {b"\n}": b',\n  "crc": "%08x"\n}', b"}": b',"crc":"%08x"}'}
+"""How an object's text ends, on several lines or on one, and what a sealed one has instead."""
 
 
 class RecordError(ValueError):
@@ -32,15 +45,48 @@ class RecordError(ValueError):
 
 
 def dump_record(record: Record, *, indent: int | None = None) -> bytes:
-    """The JSON text of a record, on one line unless `indent` is given."""
+    """The JSON text of a record, on one line unless `indent` is given; sealed if its format is."""
     separators = (",", ":") if indent is None else (",", ": ")
-    return json.dumps(asdict(record), indent=indent, separators=separators).encode()
+    text = json.dumps(asdict(record), indent=indent, separators=separators).encode()
+    return seal(text) if record.format == INFO_FORMAT else text
 
 
 def load_record(kind: type[T], text: bytes) -> T:
-    """The record in `text`. Raises RecordError.
+    """The record in `text`. Raises RecordError. See `record_of`."""
+    return record_of(kind, unseal(text, kind.__dataclass_fields__["format"].default))
 
-    Fields that a later version added are passed over; those that an earlier one lacked have their default.
+
+def record_of(kind: type[T], values: dict[str, Any]) -> T:
+    """The record whose fields are among the `values` that `unseal` found. Raises RecordError.
+
+    Fields that a later version added are passed over; those that an earlier one lacked have their default. `format` is
+    always the kind's own: what was read is what this version understands by it.
+    """
+    known: dict[str, Any] = {}
+    for field in fields(kind):
+        if field.name == "format" or (field.name not in values and field.default is not MISSING):
+            continue
+        value = values.get(field.name)
+        if type(value) not in _TYPES[str(field.type)] or field.name not in values:
+            raise RecordError(f"{field.name!r} is {value!r}")
+        known[field.name] = value
+    return kind(**known)
+
+
+def seal(text: bytes) -> bytes:
+    """The text of a JSON object with a last field `crc` added: the CRC-32C of the text before that field.
+
+    The object must have fields, `format` among them with the value INFO_FORMAT, and none called `crc`.
+    """
+    end = b"\n}" if text.endswith(b"\n}") else b"}"
+    body = text.removesuffix(end)
+    return body + _ENDS[end] % int(google_crc32c.value(body))
+
+
+def unseal(text: bytes, newest: int = INFO_FORMAT) -> dict[str, Any]:
+    """The fields of the JSON object in `text`, which has a format up to `newest`. Raises RecordError.
+
+    An object that should be sealed, or says that it is, is refused unless its checksum is that of its bytes.
     """
     try:
         values: Any = json.loads(text)
@@ -48,14 +94,18 @@ def load_record(kind: type[T], text: bytes) -> T:
         raise RecordError(f"not JSON: {error}") from error
     if not isinstance(values, dict):
         raise RecordError("not a JSON object")
-    if type(values.get("format")) is int and values["format"] != FORMAT:
-        raise RecordError(f"format {values['format']}; this version reads format {FORMAT}")
-    known: dict[str, Any] = {}
-    for field in fields(kind):
-        if field.name not in values and field.default is not MISSING and field.name != "format":
-            continue
-        value = values.get(field.name)
-        if type(value) not in _TYPES[str(field.type)] or field.name not in values:
-            raise RecordError(f"{field.name!r} is {value!r}")
-        known[field.name] = value
-    return kind(**known)
+    version = values.get("format")
+    if type(version) is not int:
+        raise RecordError(f"'format' is {version!r}")
+    if not FORMAT <= version <= newest:
+        reads = "format 1" if newest == FORMAT else f"formats 1 to {newest}"
+        raise RecordError(f"format {version}; this version reads {reads}")
+    if (version == INFO_FORMAT or "crc" in values) and not _is_sealed(text):
+        raise RecordError("its checksum does not match")
+    return values
+
+
+def _is_sealed(text: bytes) -> bool:
+    """Whether the text is, to the last byte, what `seal` makes of the text before its last field."""
+    at = text.rfind(b",")
+    return any(text == seal(text[: max(at, 0)] + end) for end in _ENDS)
