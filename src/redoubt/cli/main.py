@@ -63,6 +63,22 @@ def status(
 
 
 @app.command()
+def verify(
+    uri: Annotated[str, typer.Argument(help="The destination: file:///…")],
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant, by name or id.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Read also what was verified before.")] = False,
+    older_than: Annotated[str, typer.Option(help="Read again what was last read longer ago than this.")] = "30d",
+    jobs: Annotated[int | None, typer.Option(min=1, help="Threads (default: one a core).")] = None,
+    state: Annotated[Path | None, typer.Option(help="File that keeps what was verified, and when.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print as JSON; see docs/VERIFY.md for the fields.")] = False,
+) -> None:
+    """Check every object of a destination, and name what is damaged and which moments that costs."""
+    from redoubt.cli.verify import Wish, verify
+
+    raise typer.Exit(verify(Wish(uri, tenant, jobs, older_than, state, everything), as_json=json))
+
+
+@app.command()
 def demo() -> None:
     """Play OceanBase's page "Initiate log backup" on a cluster of its own, with a write load, and check the archive."""
     from redoubt.cli.demo import play

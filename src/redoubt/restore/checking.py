@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from redoubt.archive.listing import Listed
 from redoubt.archive.part import PartError, PartHeader, decode_part
@@ -17,6 +18,8 @@ from redoubt.model.bases import Progress
 from redoubt.model.seams import Destination, ObjectMissingError
 from redoubt.restore.findings import Tally
 from redoubt.restore.verified import Verified, VerifiedObjects
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -40,27 +43,28 @@ class Checker:
         self.verified = verified
         self.tally = Tally()
         self._progress = progress
-        self._pool = ThreadPoolExecutor(jobs, thread_name_prefix="verify")
+        self._pool = ThreadPoolExecutor(jobs, thread_name_prefix="verify") if jobs > 1 else None
         self._lock = threading.Lock()
         self._done = self._total = 0
         self._began = time.time_ns()
 
     def close(self) -> None:
         """End the threads; what has not begun is not done."""
-        self._pool.shutdown(cancel_futures=True)
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
 
     def segments(self, folder: str, listed: Iterable[Listed]) -> dict[SegmentName, Checked]:
         """The segments of a piece that are there, each checked."""
         wanted = list(listed)
         self._expect(sum(each.size for each in wanted))
-        found = self._pool.map(lambda each: self._segment(f"{folder}/{each.name}", each), wanted)
+        found = self._each(lambda each: self._segment(f"{folder}/{each.name}", each), wanted)
         return {each.name: checked for each, checked in zip(wanted, found, strict=True) if checked is not None}
 
     def parts(self, wanted: Iterable[tuple[str, SetPart]], is_ours: Callable[[PartHeader], bool]) -> dict[int, Checked]:
         """The parts of a set that are there, by their numbers, each checked."""
         parts = list(wanted)
         self._expect(sum(part.size for _, part in parts))
-        found = self._pool.map(lambda each: self._part(each[0], each[1], is_ours), parts)
+        found = self._each(lambda each: self._part(each[0], each[1], is_ours), parts)
         return {part.number: checked for (_, part), checked in zip(parts, found, strict=True) if checked is not None}
 
     def info(self, name: str) -> bytes | None:
@@ -77,6 +81,9 @@ class Checker:
     def sound(self, name: str, data: bytes) -> None:
         """An info object has been found to be sound."""
         self.verified.put(name, Verified(len(data), hashlib.sha256(data).hexdigest(), time.time_ns()))
+
+    def _each(self, work: Callable[[T], Checked | None], items: list[T]) -> Iterable[Checked | None]:
+        return map(work, items) if self._pool is None else self._pool.map(work, items)
 
     def _segment(self, name: str, each: Listed) -> Checked | None:
         known = self.verified.known(name, each.size)

@@ -79,8 +79,8 @@ def _log(owner: Owner, look: PieceLook) -> PieceLog:
 
 
 def _unreadable(look: PieceLook, everything: tuple[Loss, ...]) -> Iterator[Finding]:
-    """Damaged info objects. Without claim or interruption a restore does not use the piece; it reads no other."""
-    needed = {look.base(look.path.info), look.base(look.path.interruption)}
+    """Damaged info objects. A restore that cannot read those which say what the piece is does not use it."""
+    needed = {look.base(name) for name in (look.path.info, look.path.interruption, look.path.manifest)}
     for base, problem in look.unreadable.items():
         costs = everything if base in needed and not look.is_deleted else ()
         yield Finding(f"{look.path.folder}/{base}", problem, costs)
