@@ -79,6 +79,23 @@ def verify(
 
 
 @app.command()
+def window(
+    uri: Annotated[str, typer.Argument(help="The destination: file:///…")],
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant, by name or id.")] = None,
+    wanted: Annotated[
+        str | None,
+        typer.Option("--assert", help="Exit status 2 unless this long, such as 7d, is one window up to now."),
+    ] = None,
+    lag: Annotated[str, typer.Option(help="How far behind now the window may end, for --assert.")] = "1m",
+    json: Annotated[bool, typer.Option("--json", help="Print as JSON; see docs/VERIFY.md for the fields.")] = False,
+) -> None:
+    """Show the moments to which each tenant can be restored, and the holes between them."""
+    from redoubt.cli.window import show_window
+
+    raise typer.Exit(show_window(uri, tenant, wanted, lag, as_json=json))
+
+
+@app.command()
 def demo() -> None:
     """Play OceanBase's page "Initiate log backup" on a cluster of its own, with a write load, and check the archive."""
     from redoubt.cli.demo import play

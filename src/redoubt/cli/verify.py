@@ -158,11 +158,8 @@ def _print(out: Console, report: Report, seconds: float) -> None:
     for tenant in report.tenants:
         _print_tenant(out, tenant)
     tally = report.tally
-    rate = tally.log_bytes / seconds / 1e6
-    out.print(
-        f"{tally.objects_read} objects read ({tally.stored_bytes / 1e6:,.1f} MB, {tally.log_bytes / 1e6:,.1f} MB of log) "
-        f"in {seconds:.1f} s, {rate:,.0f} MB/s of log"
-    )
+    stored, log = tally.stored_bytes / 1e6, tally.log_bytes / 1e6
+    out.print(f"{tally.objects_read} objects read: {stored:,.1f} MB, {log:,.1f} MB of log, in {seconds:.1f} s")
     if tally.objects_skipped:
         out.print(
             f"{tally.objects_skipped} not read again: they were sound when last read, the first of them on "
