@@ -95,6 +95,19 @@ def window(
     raise typer.Exit(show_window(uri, tenant, wanted, lag, as_json=json))
 
 
+@app.command(name="repair-catalog")
+def repair_catalog(
+    uri: Annotated[str, typer.Argument(help="The destination of the cluster: file:///…")],
+    home: HomeOption = DEFAULT_HOME,
+    config: Annotated[Path | None, typer.Option(help="Configuration file (TOML).")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be changed.")] = False,
+) -> None:
+    """Bring the catalog of a home whose service is stopped to what the destination says."""
+    from redoubt.cli.repair_catalog import repair_catalog
+
+    raise typer.Exit(repair_catalog(uri, home.expanduser(), config, is_dry_run=dry_run))
+
+
 @app.command()
 def demo() -> None:
     """Play OceanBase's page "Initiate log backup" on a cluster of its own, with a write load, and check the archive."""

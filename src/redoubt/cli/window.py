@@ -1,4 +1,4 @@
-"""`redoubt window`: the moments to which each tenant can be restored, the holes between them, and why there is no more."""
+"""`redoubt window`: the moments to which each tenant can be restored, and the holes between them with their causes."""
 
 from __future__ import annotations
 
@@ -31,10 +31,7 @@ def show_window(uri: str, tenant: str | None, wanted: str | None, lag: str, *, a
     """Print the windows. The exit status: 0; 2 if `wanted` (a duration) is not covered; 1 it could not be found out."""
     try:
         demand = None if wanted is None else Demand(duration(wanted), duration(lag))
-        found = list(cover(open_destination(uri), tenant))
-        if not found:
-            what = "no cluster has" if tenant is None else f"no tenant {tenant!r} has"
-            raise DestinationError(f"{uri}: {what} a backup there")
+        found = _found(uri, tenant)
     except (UriError, DurationError, DestinationError) as error:
         if as_json:
             print(json.dumps({"destination": uri, "tenants": None, "error": str(error)}))  # noqa: T201 - for programs
@@ -51,6 +48,15 @@ def show_window(uri: str, tenant: str | None, wanted: str | None, lag: str, *, a
         for each, lack in zip(found, lacks, strict=True):
             _print(console(), each, lack, wanted, now)
     return _NOT_COVERED if any(lacks) else 0
+
+
+def _found(uri: str, tenant: str | None) -> list[TenantCoverage]:
+    """The tenants. Raises UriError, DestinationError."""
+    found = list(cover(open_destination(uri), tenant))
+    if not found:
+        what = "no cluster has" if tenant is None else f"no tenant {tenant!r} has"
+        raise DestinationError(f"{uri}: {what} a backup there")
+    return found
 
 
 def _tenant(each: TenantCoverage, lacks: list[str]) -> dict[str, Any]:

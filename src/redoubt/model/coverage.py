@@ -7,18 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from redoubt.model.bases import Base
 from redoubt.model.damage import Span, difference, spans
 from redoubt.model.recovery import LogRun, Window, windows
 
+ENDLESS = 2**63 - 1
+"""An SCN behind every other."""
 _NO_BASE = "log is archived there, but no data backup leads to it"
 _UNKNOWN = "no log is archived there, and nothing says why"
 
 
 @dataclass(frozen=True)
 class Obstacle:
-    """What is on record of why log is not there between two moments; a hole, a deletion, an interruption."""
+    """What is on record of why log is not there between two moments: a hole, a deletion, an interruption.
+
+    `end_scn` is ENDLESS where it is only known from when on.
+    """
 
     start_scn: int
     end_scn: int
@@ -36,7 +42,10 @@ class Gap:
 
 @dataclass(frozen=True)
 class Coverage:
-    """All that can be said of a tenant. `is_live`: its log is being archived, up to `log_end_scn` (0: there is none)."""
+    """All that can be said of a tenant. `log_end_scn`: where its log ends, 0 if there is none.
+
+    `is_live`: its log is being archived; if it is not, `ending` says why. `unreached` is log without a base.
+    """
 
     windows: tuple[Window, ...]
     gaps: tuple[Gap, ...]
@@ -53,18 +62,16 @@ def coverage(
     found = windows(bases, runs)
     logs = _merged([Span(run.start_scn, run.end_scn) for run in runs])
     gaps = []
-    for before, after in zip(found, found[1:], strict=False):
-        causes = [each.cause for each in obstacles if _overlap(each, before.end_scn, after.start_scn)]
-        bare = difference(logs, spans(found))
+    bare = difference(logs, spans(found))
+    for before, after in pairwise(found):
+        causes = [each.cause for each in obstacles if _explains(each, before.end_scn, after.start_scn)]
         if any(_overlap(span, before.end_scn, after.start_scn) for span in bare):
             causes.append(_NO_BASE)
         causes = causes or ([before.cause] if before.cause else [_UNKNOWN])
         gaps.append(Gap(before.end_scn, after.start_scn, tuple(dict.fromkeys(causes))))
     end = max((run.end_scn for run in runs), default=0)
-    ending = next((each.cause for each in reversed(obstacles) if each.end_scn > end), "")
-    return Coverage(
-        tuple(found), tuple(gaps), tuple(difference(logs, spans(found))), end, is_live, "" if is_live else ending
-    )
+    ending = next((each.cause for each in reversed(obstacles) if each.end_scn == ENDLESS and each.start_scn >= end), "")
+    return Coverage(tuple(found), tuple(gaps), tuple(bare), end, is_live, "" if is_live else ending)
 
 
 def missing(now: Coverage, at: int, length: int, lag: int) -> list[str]:
@@ -84,6 +91,10 @@ def missing(now: Coverage, at: int, length: int, lag: int) -> list[str]:
     if not holes and last.start_scn > since:
         lacks.append(f"the first moment that can be restored is {_seconds(at - last.start_scn)} ago: no older base")
     return lacks
+
+
+def _explains(each: Obstacle, start: int, end: int) -> bool:
+    return start <= each.start_scn < end if each.end_scn == ENDLESS else _overlap(each, start, end)
 
 
 def _overlap(each: Obstacle | Span, start: int, end: int) -> bool:

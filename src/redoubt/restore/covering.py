@@ -11,10 +11,8 @@ from redoubt.archive.layout import HoleInfo, Interruption
 from redoubt.archive.manifest import Manifest, load_manifest
 from redoubt.archive.record import RecordError
 from redoubt.archive.store import ArchiveError
-from redoubt.model.coverage import Coverage, Obstacle, coverage
+from redoubt.model.coverage import ENDLESS, Coverage, Obstacle, coverage
 from redoubt.model.seams import Destination, ObjectMissingError
-
-_FOREVER = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -68,9 +66,9 @@ def _obstacles(piece: PieceHeld) -> Iterator[Obstacle]:
             piece.info.start_scn, max(end, piece.info.start_scn), f"deleted: {gone.statement} on {gone.host}"
         )
     elif broken := store.recorded(Interruption, store.path.interruption):
-        yield Obstacle(broken.end_scn, _FOREVER, broken.cause)
+        yield Obstacle(broken.end_scn, ENDLESS, broken.cause)
     elif manifest and piece.run:
-        yield Obstacle(manifest.piece.end_scn, _FOREVER, "archiving was stopped")
+        yield Obstacle(manifest.piece.end_scn, ENDLESS, "archiving was stopped")
 
 
 def _is_live(inventory: Inventory) -> bool:
