@@ -163,6 +163,7 @@ class SmallArchive:
         self._record(
             store.path.deletion, Deletion(TENANT, 1, 0, 7, "ALTER SYSTEM DELETE BACKUPROUND 1", "a host", FROZEN_AT)
         )
+        self.deleted_names = [str(name) for name, _ in store.segments()]
         for name, _ in store.segments():
             store.remove(name)
 

@@ -177,6 +177,7 @@ def _pieces(rows: list[dict[str, Any]]) -> tuple[Piece, ...]:
 
 
 def status_row(now: Round, part: TenantRound) -> dict[str, Any]:
+    """The row of STATUS_TABLE and HISTORY_TABLE for a tenant's part of a round."""
     return {
         "tenant_id": part.tenant_id,
         "incarnation": INCARNATION,

@@ -121,7 +121,7 @@ def _never(_: Row) -> bool:
 
 
 def _is_open_piece(old: Row) -> bool:
-    return old["status"] != str(PieceStatus.FROZEN)
+    return bool(old["status"] != str(PieceStatus.FROZEN))
 
 
 def _is_deleted_piece(old: Row) -> bool:
@@ -205,7 +205,7 @@ def _set_row(part: TenantSet, uri: str) -> Row:
 
 
 def _change(session: CatalogSession, table: str, row: Row, is_open: Callable[[Row], bool]) -> list[Change]:
-    """What it takes to have a row; nothing if there is one of its key that `is_open` says no to, or that is the same."""
+    """What it takes to have a row; nothing if there is the same, or another that may not be changed (`is_open`)."""
     keys = _KEYS[table]
     with session.cursor() as cursor:
         where = " AND ".join(f"`{key}` = %s" for key in keys)

@@ -1,4 +1,4 @@
-"""`redoubt repair-catalog`: a home whose catalog was lost, or is an older copy, learns from the destination what it had.
+"""`redoubt repair-catalog`: what a destination says of rounds and data backups is put into a home's catalog again.
 
 The service must not run: it has the present round in its memory. The sys engine is started for the time that it takes.
 """
@@ -23,6 +23,7 @@ from redoubt.engines.seekdb.account import AccountError, connect
 from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError
 from redoubt.engines.seekdb.keeping import EmbeddedKeeper
 from redoubt.home import Home, HomeError
+from redoubt.logs import log_to
 from redoubt.model.history import History
 from redoubt.model.seams import DestinationError
 from redoubt.restore.archived_history import ForeignDestinationError, cluster_of, history
@@ -40,6 +41,7 @@ def repair_catalog(uri: str, home_path: Path, config_path: Path | None, *, is_dr
     try:
         sizes = _sizes(config_path)
         with _locked(home):
+            log_to(home.log)
             found = _history(home, uri)
             with _catalog(home, sizes) as session:
                 repair = plan(session, found, uri)

@@ -74,7 +74,7 @@ def destination_has(held: PieceHeld, name: str) -> bool:
 
 
 def _part(tenant: TenantPath, held: PieceHeld) -> TenantPiece:
-    """A tenant's part of a piece; what is left of one that was deleted is what its manifest says. Raises ArchiveError."""
+    """A tenant's part of a piece, of which its manifest may be all that is left. Raises ArchiveError."""
     manifest = manifest_of(held)
     start_lsn, end_lsn, end_scn, output = held.info.start_lsn, held.info.start_lsn, held.info.start_scn, 0
     if manifest is not None:

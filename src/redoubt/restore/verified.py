@@ -40,16 +40,21 @@ class VerifiedObjects:
     `read_since` (ns since the epoch): what was last read before that is read again.
     """
 
-    def __init__(self, path: Path | None = None, read_since: int = 0) -> None:
+    def __init__(self, path: Path | None = None, read_since: int = 0, known: dict[str, Verified] | None = None) -> None:
         self._path = path
         self._read_since = read_since
         self._lock = threading.Lock()
-        self._known = _load(path)
+        self._known = dict(known) if known is not None else _load(path)
         self._before: dict[str, dict[str, Verified]] = {}
         for name, each in self._known.items():
             folder, _, base = name.rpartition("/")
             self._before.setdefault(folder, {})[base] = each
         self._gone: set[str] = set()
+
+    @classmethod
+    def of(cls, other: VerifiedObjects) -> VerifiedObjects:
+        """A record that begins with what another one has."""
+        return cls(known=other._known)
 
     def known(self, name: str, size: int) -> Verified | None:
         """What is on record of an object of that size, None if it is to be read."""
