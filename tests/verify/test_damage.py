@@ -1,4 +1,4 @@
-"""Objects that are deleted, cut, doubled, renamed or swapped: which are named, with what is wrong, and what it costs."""
+"""Objects that are deleted, cut, doubled, renamed or swapped: they are named, and what they cost is worked out."""
 
 from __future__ import annotations
 

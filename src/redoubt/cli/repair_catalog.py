@@ -41,7 +41,6 @@ def repair_catalog(uri: str, home_path: Path, config_path: Path | None, *, is_dr
     try:
         sizes = _sizes(config_path)
         with _locked(home):
-            log_to(home.log)
             found = _history(home, uri)
             with _catalog(home, sizes) as session:
                 repair = plan(session, found, uri)
@@ -87,6 +86,7 @@ def _locked(home: Home) -> Iterator[None]:
 @contextmanager
 def _catalog(home: Home, sizes: EngineSizes) -> Iterator[CatalogSession]:
     """The catalog in a sys engine that runs meanwhile; its tables are made where there are none."""
+    log_to(home.log)
     keeper = EmbeddedKeeper(home.sys, sizes, may_be_new=True)
     session = CatalogSession(lambda: connect(home.sys))
     try:

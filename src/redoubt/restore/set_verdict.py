@@ -52,9 +52,10 @@ class _Set:
             known |= {self._path.part(part.number) for part in manifest.parts}
             self._judge_manifest(manifest, info)
             self._findings += self._parts(manifest)
-        elif self._path.manifest not in listed:
+        else:
             known |= {name for name in listed if name.rpartition("/")[2].startswith("part_")}
-            self._judge_unfinished(was_complete="single_backup_set_info" in before)
+            if self._path.manifest not in listed:
+                self._judge_unfinished(was_complete="single_backup_set_info" in before)
         self._findings += [
             note(name, "nobody accounts for it: the manifest does not list it") for name in sorted(set(listed) - known)
         ]
