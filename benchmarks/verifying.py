@@ -1,8 +1,8 @@
 """How fast `redoubt verify` is: `python -m benchmarks.verifying [MB]`.
 
-A piece of so many MB of log, made of a real engine's groups with other row data in them, as segments of 16 MB of log in
-a directory. Processor time, so that other processes count less. Beside it: decoding alone, with the log's checksum, which
-is what cannot be saved; the rest is reading, SHA-256 and the judgement.
+A piece of so many MB of log, made of a real engine's groups with other row data in them, as segments of 16 MB of log
+in a directory. Processor time, so that other processes count less. Beside it: decoding alone, with the checksums, which
+is what cannot be saved; the rest is SHA-256 and the judgement.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _archive(folder: Path, segments: int, codec: str) -> tuple[FileDestination, 
 def _log(seed: int) -> bytes:
     """16 MB of a real log's groups, over and over, in each of which some bytes are others."""
     groups = (Path(__file__).parents[1] / "tests" / "seekdb" / "golden.palf").read_bytes()[18_470:]
-    source = random.Random(seed)
+    source = random.Random(seed)  # noqa: S311 - data, not secrets
     parts, size = list[bytes](), 0
     while size < _SIZE:
         fresh = bytearray(groups)
