@@ -31,7 +31,7 @@ def says(kind: type[R], name: str, **changes: Any) -> Change:
     """An info object says something else."""
 
     def change(destination: MemoryDestination) -> str:
-        record: Any = replace(load_record(kind, destination.objects[name]), **changes)  # type: ignore[type-var]
+        record: Any = replace(load_record(kind, destination.objects[name]), **changes)
         destination.objects[name] = dump_record(record, indent=2)
         return name
 
