@@ -40,7 +40,7 @@ def test_every_command_is_described() -> None:
 
     for command in app.registered_commands:
         assert command.callback is not None
-        assert f"| `redoubt {command.callback.__name__}" in text
+        assert f"| `redoubt {command.name or command.callback.__name__}" in text
 
 
 def test_every_header_field_is_described() -> None:

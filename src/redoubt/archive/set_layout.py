@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from redoubt.archive.layout import ClusterPath
-from redoubt.archive.record import FORMAT
+from redoubt.archive.record import INFO_FORMAT
 from redoubt.model.bases import SetKey
 
 
@@ -77,4 +77,4 @@ class SetInfo:
     create_date: int
     began_at: int
     rolled_from: int = 0
-    format: int = FORMAT
+    format: int = INFO_FORMAT

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from redoubt.archive.part import MAX_LENGTH, MAX_SIZE
-from redoubt.archive.record import FORMAT, RecordError, load_record
+from redoubt.archive.record import INFO_FORMAT, RecordError, record_of, seal, unseal
 from redoubt.model.bases import Base, SetKey
 
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
@@ -50,7 +50,7 @@ class SetSummary:
     rolled_from: int
     input_bytes: int
     output_bytes: int
-    format: int = FORMAT
+    format: int = INFO_FORMAT
 
     @property
     def base(self) -> Base:
@@ -98,16 +98,16 @@ class SetManifest:
 
 
 def dump_set_manifest(manifest: SetManifest) -> bytes:
-    """The JSON text: the summary's fields, `parts` and `files`."""
+    """The JSON text: the summary's fields, `parts`, `files`, and the seal."""
     files = [asdict(each) | {"extents": [_numbers(extent) for extent in each.extents]} for each in manifest.files]
     parts = [asdict(each) for each in manifest.parts]
-    return json.dumps(asdict(manifest.summary) | {"parts": parts, "files": files}, indent=1).encode()
+    return seal(json.dumps(asdict(manifest.summary) | {"parts": parts, "files": files}, indent=1).encode())
 
 
 def load_set_manifest(text: bytes) -> SetManifest:
     """The manifest in `text`. Raises RecordError."""
-    summary = load_record(SetSummary, text)
-    values: Any = json.loads(text)
+    values = unseal(text)
+    summary = record_of(SetSummary, values)
     parts = tuple(_part(each) for each in _list(values, "parts"))
     files = tuple(_file(each) for each in _list(values, "files"))
     _check_parts(parts, files)

@@ -101,10 +101,10 @@ class Catalog:
             cause,
             now.start_scn,
         )
-        rows = [_status_row(now, part) for part in (sums, *now.tenants.values())]
+        rows = [status_row(now, part) for part in (sums, *now.tenants.values())]
         stopped = now.status is RoundStatus.STOP and now.round_id > 0
         known = before.pieces if before is not None and before.round_id == now.round_id else ()
-        pieces = [row for piece in now.pieces if piece not in known for row in _piece_rows(now, piece)]
+        pieces = [row for piece in now.pieces if piece not in known for row in piece_rows(now, piece)]
         with self._session.transaction() as cursor:
             cursor.execute(f"DELETE FROM {tables.STATUS_TABLE} WHERE tenant_id <> %s", (tables.SYS_TENANT_ID,))
             _replace(cursor, tables.STATUS_TABLE, tables.STATUS_COLUMNS, rows[:1] if stopped else rows)
@@ -116,7 +116,7 @@ class Catalog:
         """Put into the history how far a tenant's part of a round came that goes on without it."""
         gone = replace(tenant, status=RoundStatus.STOP)
         with self._session.transaction() as cursor:
-            _replace(cursor, tables.HISTORY_TABLE, tables.STATUS_COLUMNS, [_status_row(now, gone)])
+            _replace(cursor, tables.HISTORY_TABLE, tables.STATUS_COLUMNS, [status_row(now, gone)])
 
     def round_before(self, round_id: int, destination: str) -> int | None:
         """The last round before a round in a destination, None if there is none."""
@@ -176,7 +176,8 @@ def _pieces(rows: list[dict[str, Any]]) -> tuple[Piece, ...]:
     return tuple(found.values())
 
 
-def _status_row(now: Round, part: TenantRound) -> dict[str, Any]:
+def status_row(now: Round, part: TenantRound) -> dict[str, Any]:
+    """The row of STATUS_TABLE and HISTORY_TABLE for a tenant's part of a round."""
     return {
         "tenant_id": part.tenant_id,
         "incarnation": INCARNATION,
@@ -195,7 +196,7 @@ def _status_row(now: Round, part: TenantRound) -> dict[str, Any]:
     }
 
 
-def _piece_rows(now: Round, piece: Piece) -> list[dict[str, Any]]:
+def piece_rows(now: Round, piece: Piece) -> list[dict[str, Any]]:
     """A row for the cluster, and one for each tenant."""
     whole = TenantPiece(
         tables.SYS_TENANT_ID, piece.start_scn, piece.status, piece.checkpoint_scn, piece.input_bytes, piece.output_bytes

@@ -137,6 +137,52 @@ def restore(
 
 
 @app.command()
+def verify(
+    uri: Annotated[str, typer.Argument(help="The destination: file:///…")],
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant, by name or id.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Read also what was verified before.")] = False,
+    older_than: Annotated[str, typer.Option(help="Read again what was last read longer ago than this.")] = "30d",
+    jobs: Annotated[int | None, typer.Option(min=1, help="Threads (default: one a core).")] = None,
+    state: Annotated[Path | None, typer.Option(help="File that keeps what was verified, and when.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print as JSON; see docs/VERIFY.md for the fields.")] = False,
+) -> None:
+    """Check every object of a destination, and name what is damaged and which moments that costs."""
+    from redoubt.cli.verify import Wish, verify
+
+    raise typer.Exit(verify(Wish(uri, tenant, jobs, older_than, state, everything), as_json=json))
+
+
+@app.command()
+def window(
+    uri: Annotated[str, typer.Argument(help="The destination: file:///…")],
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant, by name or id.")] = None,
+    wanted: Annotated[
+        str | None,
+        typer.Option("--assert", help="Exit status 2 unless this long, such as 7d, is one window up to now."),
+    ] = None,
+    lag: Annotated[str, typer.Option(help="How far behind now the window may end, for --assert.")] = "1m",
+    json: Annotated[bool, typer.Option("--json", help="Print as JSON; see docs/VERIFY.md for the fields.")] = False,
+) -> None:
+    """Show the moments to which each tenant can be restored, and the holes between them."""
+    from redoubt.cli.window import show_window
+
+    raise typer.Exit(show_window(uri, tenant, wanted, lag, as_json=json))
+
+
+@app.command(name="repair-catalog")
+def repair_catalog(
+    uri: Annotated[str, typer.Argument(help="The destination of the cluster: file:///…")],
+    home: HomeOption = DEFAULT_HOME,
+    config: Annotated[Path | None, typer.Option(help="Configuration file (TOML).")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be changed.")] = False,
+) -> None:
+    """Bring the catalog of a home whose service is stopped to what the destination says."""
+    from redoubt.cli.repair_catalog import repair_catalog
+
+    raise typer.Exit(repair_catalog(uri, home.expanduser(), config, is_dry_run=dry_run))
+
+
+@app.command()
 def demo() -> None:
     """Play OceanBase's page "Initiate log backup" on a cluster of its own, with a write load, and check the archive."""
     from redoubt.cli.demo import play

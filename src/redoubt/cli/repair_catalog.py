@@ -1,0 +1,123 @@
+"""`redoubt repair-catalog`: what a destination says of rounds and data backups is put into a home's catalog again.
+
+The service must not run: it has the present round in its memory. The sys engine is started for the time that it takes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from redoubt.catalog.catalog import Catalog
+from redoubt.catalog.repair import Repair, carry_out, plan
+from redoubt.catalog.session import CatalogError, CatalogSession
+from redoubt.cli.printing import complain, console
+from redoubt.config import ConfigError, load_config
+from redoubt.destinations.uri import UriError, open_destination
+from redoubt.engines.seekdb.account import AccountError, connect
+from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError
+from redoubt.engines.seekdb.keeping import EmbeddedKeeper
+from redoubt.home import Home, HomeError
+from redoubt.logs import log_to
+from redoubt.model.history import History
+from redoubt.model.seams import DestinationError
+from redoubt.restore.archived_history import ForeignDestinationError, cluster_of, history
+
+_HELD_UP = 2
+_TRIES = 20
+
+
+def repair_catalog(uri: str, home_path: Path, config_path: Path | None, *, is_dry_run: bool) -> int:
+    """Bring a home's catalog to what a destination says.
+
+    The exit status: 0; 2 if a round that is under way keeps some of it from being done; 1 if it could not be done.
+    """
+    home = Home(home_path.absolute())
+    try:
+        sizes = _sizes(config_path)
+        with _locked(home):
+            found = _history(home, uri)
+            with _catalog(home, sizes) as session:
+                repair = plan(session, found, uri)
+                if not is_dry_run:
+                    carry_out(session, repair)
+    except (ConfigError, UriError, HomeError, ForeignDestinationError, DestinationError) as error:
+        complain(error)
+        return 1
+    except (EngineStartError, AccountError, CatalogError) as error:
+        complain(f"the catalog of {home.path} cannot be reached: {error}")
+        return 1
+    _print(console(), found, repair, is_dry_run=is_dry_run)
+    return _HELD_UP if repair.held_up else 0
+
+
+def _sizes(config_path: Path | None) -> EngineSizes:
+    section = load_config(config_path).engine
+    return EngineSizes(section.memory_budget, section.log_disk_size)
+
+
+def _history(home: Home, uri: str) -> History:
+    destination = open_destination(uri)
+    try:
+        path = cluster_of(destination, home.identity())
+    except ForeignDestinationError as error:
+        raise ForeignDestinationError(f"{uri} is not the destination of the cluster in {home.path}: {error}") from error
+    return history(destination, path, uri)
+
+
+@contextmanager
+def _locked(home: Home) -> Iterator[None]:
+    """Be alone in a home that is one. Raises HomeError."""
+    if not (home.path / "identity").is_file():
+        raise HomeError(f"{home.path} is no home of a cluster: its file 'identity' is not there; name one with --home")
+    home.prepare()
+    lock = home.lock()
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+@contextmanager
+def _catalog(home: Home, sizes: EngineSizes) -> Iterator[CatalogSession]:
+    """The catalog in a sys engine that runs meanwhile; its tables are made where there are none."""
+    log_to(home.log)
+    keeper = EmbeddedKeeper(home.sys, sizes, may_be_new=True)
+    session = CatalogSession(lambda: connect(home.sys))
+    try:
+        asyncio.run(keeper.start())
+        _prepare(Catalog(session))
+        yield session
+    finally:
+        session.close()
+        asyncio.run(keeper.stop())
+
+
+def _prepare(catalog: Catalog) -> None:
+    """Have the tables; an engine that has just started may refuse at first."""
+    for _ in range(_TRIES):
+        try:
+            catalog.prepare()
+        except CatalogError:
+            continue
+        return
+    catalog.prepare()
+
+
+def _print(out: Console, found: History, repair: Repair, *, is_dry_run: bool) -> None:
+    for change in repair.changes:
+        out.print(str(change), markup=False)
+    if repair.backup_dest:
+        out.print(f"set     backup_dest = {repair.backup_dest}", markup=False)
+    for problem in found.left_out:
+        out.print(f"left out: {problem}", markup=False, style="red")
+    rounds, sets = len(found.rounds), len({each.key for each in found.sets})
+    did = "would be changed" if is_dry_run else "changed"
+    out.print(f"the destination has {rounds} rounds and {sets} data backups; {len(repair.changes)} rows {did}")
+    if repair.held_up:
+        out.print(repair.held_up, markup=False, style="red")

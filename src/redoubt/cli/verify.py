@@ -1,0 +1,191 @@
+"""`redoubt verify`: every object of a destination is read and checked; what is damaged is named, with what it costs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+from redoubt.cli.moments import instant
+from redoubt.cli.printing import complain, console
+from redoubt.cli.spans import DurationError, duration, span
+from redoubt.destinations.uri import UriError, open_destination
+from redoubt.model import bases
+from redoubt.model.recovery import Window
+from redoubt.model.seams import DestinationError
+from redoubt.restore.checking import Checker
+from redoubt.restore.findings import Finding, Report, TenantReport
+from redoubt.restore.verified import VerifiedObjects
+from redoubt.restore.verifying import Verifier
+
+_DAMAGED = 2
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be verified, and how. `older_than` is a duration; `state` None means the usual place."""
+
+    uri: str
+    tenant: str | None
+    jobs: int | None
+    older_than: str
+    state: Path | None
+    is_all: bool
+
+
+class NothingThereError(Exception):
+    """There is nothing to verify; the text says what was looked for."""
+
+
+def verify(wish: Wish, *, as_json: bool) -> int:
+    """Verify and print what was found. The exit status: 0 sound, 2 damage, 1 it could not be done."""
+    began = time.monotonic()
+    try:
+        report = _run(wish)
+    except (UriError, DurationError, DestinationError, NothingThereError) as error:
+        if as_json:
+            print(json.dumps({"destination": wish.uri, "sound": None, "error": str(error)}))  # noqa: T201 - for programs
+        else:
+            complain(error)
+        return 1
+    seconds = time.monotonic() - began
+    if as_json:
+        print(json.dumps(as_dict(wish.uri, report, seconds), indent=2))  # noqa: T201 - plain, for programs
+    else:
+        _print(console(), report, seconds)
+    return 0 if report.is_sound else _DAMAGED
+
+
+def state_file(uri: str) -> Path:
+    """Where the record of what was verified of a destination is kept, if nothing else is said."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    name = hashlib.sha256(uri.encode(errors="surrogateescape")).hexdigest()[:32]
+    return Path(cache).expanduser() / "redoubt" / "verified" / f"{name}.json"
+
+
+def _run(wish: Wish) -> Report:
+    destination = open_destination(wish.uri)
+    now = time.time_ns()
+    since = now if wish.is_all else now - duration(wish.older_than)
+    verified = VerifiedObjects(wish.state or state_file(wish.uri), since)
+    with _progress() as tell:
+        checker = Checker(destination, verified, wish.jobs or os.cpu_count() or 1, tell)
+        try:
+            report = Verifier(checker, wish.tenant).run()
+        finally:
+            checker.close()
+            _save(verified)
+    if not report.tenants:
+        what = (
+            "no cluster has archived there" if wish.tenant is None else f"no tenant {wish.tenant!r} has a backup there"
+        )
+        raise NothingThereError(f"{wish.uri}: {what}")
+    return report
+
+
+def _save(verified: VerifiedObjects) -> None:
+    try:
+        verified.save()
+    except OSError as error:
+        complain(f"what was verified cannot be kept ({error}); the next run reads all of it again")
+
+
+@contextmanager
+def _progress() -> Iterator[bases.Progress]:
+    """A bar on a terminal, on standard error; nothing elsewhere."""
+    out = console(error=True)
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
+        task = bar.add_task("verify", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def as_dict(uri: str, report: Report, seconds: float) -> dict[str, Any]:
+    """The answer for programs; docs/VERIFY.md has the fields."""
+    tally = report.tally
+    owners = {id(each): tenant.tenant for tenant in report.tenants for each in tenant.findings}
+    damage = []
+    for each in report.damage:
+        owner = owners.get(id(each))
+        costs = [span(lost.start_scn, lost.end_scn) for lost in each.cost] if each.is_cost_known else None
+        tenant_id = owner.tenant_id if owner else None
+        damage.append({"object": each.name, "problem": each.problem, "tenant_id": tenant_id, "costs": costs})
+    return {
+        "destination": uri,
+        "sound": report.is_sound,
+        "objects_read": tally.objects_read,
+        "objects_skipped": tally.objects_skipped,
+        "oldest_skipped": instant(tally.oldest) if tally.oldest else None,
+        "stored_bytes": tally.stored_bytes,
+        "log_bytes": tally.log_bytes,
+        "seconds": round(seconds, 3),
+        "damage": damage,
+        "notes": [{"object": each.name, "note": each.problem} for each in report.all_findings if not each.is_damage],
+        "tenants": [_tenant(each) for each in report.tenants],
+    }
+
+
+def _tenant(each: TenantReport) -> dict[str, Any]:
+    return {
+        "cluster": each.tenant.cluster.cluster,
+        "cluster_id": each.tenant.cluster.cluster_id,
+        "tenant_id": each.tenant.tenant_id,
+        "tenant": each.tenant.name,
+        "windows_if_sound": [_window(window) for window in each.windows_if_sound],
+        "windows": [_window(window) for window in each.windows],
+    }
+
+
+def _window(window: Window) -> dict[str, Any]:
+    return span(window.start_scn, window.end_scn) | {"bases": [base.key.set_id for base in window.bases]}
+
+
+def _print(out: Console, report: Report, seconds: float) -> None:
+    for each in report.all_findings:
+        if each.is_damage:
+            out.print(f"DAMAGED {each.name}\n  {each.problem}\n  {_cost(each)}", markup=False, style="red")
+        else:
+            out.print(f"note: {each.name}: {each.problem}", markup=False, style="dim")
+    for tenant in report.tenants:
+        _print_tenant(out, tenant)
+    tally = report.tally
+    stored, log = tally.stored_bytes / 1e6, tally.log_bytes / 1e6
+    out.print(f"{tally.objects_read} objects read: {stored:,.1f} MB, {log:,.1f} MB of log, in {seconds:.1f} s")
+    if tally.objects_skipped:
+        out.print(
+            f"{tally.objects_skipped} not read again: they were sound when last read, the first of them on "
+            f"{instant(tally.oldest)} (--all reads them too)"
+        )
+    damaged = len(report.damage)
+    verdict = "sound" if report.is_sound else f"DAMAGED: {damaged} {'thing is' if damaged == 1 else 'things are'} wrong"
+    out.print(verdict, style="green" if report.is_sound else "red")
+
+
+def _print_tenant(out: Console, each: TenantReport) -> None:
+    out.print(f"tenant {each.tenant}", markup=False)
+    for window in each.windows:
+        out.print(f"  can be restored: {instant(window.start_scn)} to {instant(window.end_scn)}", markup=False)
+    if not each.windows:
+        out.print("  nothing can be restored: there is no sound data backup with the log that follows it")
+    if each.windows != each.windows_if_sound:
+        for window in each.windows_if_sound:
+            out.print(f"  without the damage: {instant(window.start_scn)} to {instant(window.end_scn)}", style="red")
+
+
+def _cost(each: Finding) -> str:
+    if not each.is_cost_known:
+        return "costs: not known any more; what it led to was said in it"
+    if not each.cost:
+        return "costs no moment"
+    lost = ", ".join(f"{instant(part.start_scn)} to {instant(part.end_scn)}" for part in each.cost)
+    return f"costs the moments from {lost}"
