@@ -23,6 +23,7 @@ from redoubt.archive.store import ArchiveError
 from redoubt.backup.taking import BackupFailedError, Taking, Terms
 from redoubt.destinations.uri import UriError, open_destination
 from redoubt.engines.seekdb.base_source import SeekdbBaseSource
+from redoubt.engines.seekdb.catalog_tables import read_catalog
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
@@ -41,8 +42,9 @@ from redoubt.jobs.messages import (
 from redoubt.model.bases import SetKey
 from redoubt.model.recovery import NotRecoverableError
 from redoubt.model.seams import DestinationError
+from redoubt.rehearsal.fingerprint import dump_fingerprint, take_fingerprint
 from redoubt.restore.planning import UnknownTenantError, find_tenant, make_plan
-from redoubt.restore.restoring import Restoration, RestoreError
+from redoubt.restore.restoring import Restoration, RestoreError, unfinished
 
 _TELL_EVERY = 0.25
 _FAILURES = (
@@ -82,7 +84,8 @@ class Job:
         self._reports.write(to_line(message))
 
     def _take_base(self, request: TakeBase) -> BaseTaken:
-        source = SeekdbBaseSource(SeekdbEngine(BaseDir(Path(request.base_dir))))
+        engine = SeekdbEngine(BaseDir(Path(request.base_dir)))
+        source = SeekdbBaseSource(engine)
         info = SetInfo(
             identity=request.identity,
             cluster=request.cluster,
@@ -100,7 +103,10 @@ class Job:
         lock = destination.lock(path.lock, f"pid {os.getpid()} on {socket.gethostname()}")
         try:
             store = SetStore(destination, path)
-            taking = Taking(source, store, info, Terms(request.pause_limit), self._progress, time.sleep)
+            terms = Terms(request.pause_limit)
+            taking = Taking(
+                source, store, info, terms, self._progress, time.sleep, lambda scn: _fingerprint(engine, scn)
+            )
             summary = taking.run().summary
         finally:
             lock.release()
@@ -110,8 +116,9 @@ class Job:
     def _restore(self, request: RestoreTenant) -> TenantRestored:
         destination = open_destination(request.destination)
         tenant = find_tenant(destination, request.tenant, request.cluster, request.cluster_id)
-        plan = make_plan(destination, tenant, request.scn, SeekdbLogCutter())
         directory = Path(request.directory)
+        begun = unfinished(directory)
+        plan = make_plan(destination, tenant, request.scn, SeekdbLogCutter(), begun.set_id if begun else None)
         layer: Callable[[int], SeekdbLogLayer] = lambda lsn: SeekdbLogLayer(BaseDir(directory), lsn)  # noqa: E731
         done = Restoration(plan, directory, layer, SeekdbLogCutter(), self._progress).run()
         return TenantRestored(done.source, done.set_id, done.end_lsn, done.end_scn)
@@ -120,6 +127,11 @@ class Job:
         if done == total or time.monotonic() - self._told_at >= _TELL_EVERY:
             self._told_at = time.monotonic()
             self.tell(Progress(done, total))
+
+
+def _fingerprint(engine: SeekdbEngine, scn: int) -> bytes | None:
+    """What the system tables held at the snapshot: a drill compares it with what it restores."""
+    return dump_fingerprint(take_fingerprint(scn, read_catalog(engine.run, scn)))
 
 
 def main() -> None:

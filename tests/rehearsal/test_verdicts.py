@@ -19,7 +19,7 @@ from redoubt.engines.seekdb import scratch as seekdb_scratch
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
-from redoubt.engines.seekdb.scratch import ScratchSeekdb, sizes_for
+from redoubt.engines.seekdb.scratch import ScratchSeekdb
 from redoubt.model.log import LogPosition
 from redoubt.model.recovery import NotRecoverableError
 from redoubt.model.scratch import Login, ScratchError, StatementError, TableName
@@ -283,12 +283,6 @@ def test_an_engine_that_does_not_open_is_told(tmp_path: Path) -> None:
             broken.start()
     finally:
         broken.stop()
-
-
-def test_the_engine_s_size_follows_from_the_log() -> None:
-    """All that it replays must fit into half of its memory."""
-    assert sizes_for(0) == EngineSizes("1024M", "2048M")
-    assert sizes_for(2 * 1024**3) == EngineSizes("12288M", "4096M")
 
 
 def test_a_drill_s_figures_in_json(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,8 @@ from redoubt.cli.rehearsing import chosen_tenant, is_of_home, logins_for, moment
 from redoubt.destinations.uri import UriError, open_destination
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
-from redoubt.engines.seekdb.scratch import ScratchSeekdb, sizes_for
+from redoubt.engines.seekdb.replaying import sizes_for
+from redoubt.engines.seekdb.scratch import ScratchSeekdb
 from redoubt.model.recovery import NotRecoverableError
 from redoubt.model.scratch import Login
 from redoubt.model.seams import Destination, DestinationError

@@ -11,7 +11,7 @@ import typer
 DEFAULT_HOME = Path("~/.local/share/redoubt")
 
 app = typer.Typer(
-    help="Log backup for OceanBase seekdb, operated with OceanBase's own SQL.",
+    help="Log backup and point-in-time recovery for OceanBase seekdb, operated with OceanBase's own SQL.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -125,6 +125,9 @@ def restore(
     cluster: Annotated[str | None, typer.Option(help="The cluster's name, if several have archived there.")] = None,
     cluster_id: Annotated[int | None, typer.Option(help="The cluster's id, likewise.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, and do nothing.")] = False,
+    no_replay: Annotated[
+        bool, typer.Option("--no-replay", help="Start no engine, also where there is much log to replay.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print as JSON; see docs/RESTORE.md for the fields.")] = False,
 ) -> None:
     """Restore a tenant, as it was at a moment, into a directory; needs nothing but the backup destination."""
@@ -132,8 +135,22 @@ def restore(
     from redoubt.cli.restore import restore as run
 
     directory = to.expanduser().absolute()
-    wish = Wish(uri, tenant, directory, until, scn, latest, utc, cluster, cluster_id, dry_run, json)
+    wish = Wish(uri, tenant, directory, until, scn, latest, utc, cluster, cluster_id, dry_run, no_replay, json)
     raise typer.Exit(run(wish))
+
+
+@app.command()
+def replay(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A directory that redoubt made.")],
+    user: Annotated[str, typer.Option("--user", "-u", help="An account that may ALTER SYSTEM.")] = "root",
+    password: Annotated[
+        str, typer.Option("--password", "-p", help="Better given in the environment.", envvar="REDOUBT_PASSWORD")
+    ] = "",
+) -> None:
+    """Have an engine replay the log in a restored directory, once, with as much memory as that needs."""
+    from redoubt.cli.replay import replay as run
+
+    raise typer.Exit(run(directory.expanduser().absolute(), user, password))
 
 
 @app.command()
@@ -184,7 +201,7 @@ def repair_catalog(
 
 @app.command()
 def demo() -> None:
-    """Play OceanBase's page "Initiate log backup" on a cluster of its own, with a write load, and check the archive."""
+    """Play OceanBase's page "Initiate log backup" on a cluster of its own, and restore a table dropped by mistake."""
     from redoubt.cli.demo import play
 
     raise typer.Exit(play())

@@ -15,9 +15,12 @@ from redoubt.archive.store import ArchiveError
 from redoubt.cli.moments import MomentError, instant, moment
 from redoubt.cli.printing import complain, console
 from redoubt.cli.progress import shown_progress
+from redoubt.cli.replay import needs_replay, replay
 from redoubt.destinations.uri import UriError, open_destination
 from redoubt.engines.seekdb.files import MAX_SOCKET_PATH, BaseDir
+from redoubt.engines.seekdb.instance import EngineSizes
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
+from redoubt.engines.seekdb.replaying import size_of, sizes_for
 from redoubt.model.recovery import NotRecoverableError
 from redoubt.model.seams import Destination, DestinationError
 from redoubt.restore.planning import Plan, UnknownTenantError, find_tenant, make_plan
@@ -58,6 +61,7 @@ class Wish:
     cluster: str | None = None
     cluster_id: int | None = None
     dry_run: bool = False
+    no_replay: bool = False
     as_json: bool = False
 
     @property
@@ -82,6 +86,8 @@ def restore(wish: Wish) -> int:
     except KeyboardInterrupt:
         complain(f"interrupted; the same command goes on where it was in {wish.to}")
         return _INTERRUPTED
+    if done is not None and needs_replay(wish.to) and not wish.no_replay:
+        replay(wish.to, "root", "")  # what is restored is restored, whatever comes of this; it says itself
     if wish.as_json:
         _print_json({"plan": _as_fields(plan, wish.to), "restored": None if done is None else vars(done)})
     elif done is not None:
@@ -145,6 +151,12 @@ def _print_plan(out: Console, plan: Plan, to: Path) -> None:
 def _warnings(plan: Plan, to: Path) -> list[str]:
     """What does not stand in the way, and should be known."""
     warnings = [f"done without what could not be read: {text}" for text in plan.damage]
+    needed = sizes_for(plan.log_bytes)
+    if size_of(needed.memory_budget) > size_of(EngineSizes().memory_budget):
+        warnings.append(
+            f"an engine needs memory_budget={needed.memory_budget} to replay so much log, once; back up more often to "
+            "need less"
+        )
     socket = BaseDir(to).socket
     if len(os.fsencode(socket)) > MAX_SOCKET_PATH:
         warnings.append(

@@ -86,9 +86,9 @@ class SeekdbEngine:
         """See `Engine`."""
         return self.base.read_only_before.exists()
 
-    def run(self, sql: str) -> None:
-        """Run a statement as the service. Raises ConnectionError while the engine does not answer, or refuses."""
-        self._session.run(sql)
+    def run(self, sql: str) -> tuple[tuple[Any, ...], ...]:
+        """The rows of a statement, run as the service. Raises ConnectionError if no answer comes, or a refusal."""
+        return self._session.run(sql)
 
     def end_sessions(self, only: set[int] | None = None) -> None:
         """End every session but the service's own, or only those of these ids. Raises OSError if no answer comes."""

@@ -82,6 +82,11 @@ class BaseDir:
         return self.ours / "restored_from"
 
     @property
+    def replayed(self) -> Path:
+        """The mark that the engine's files hold all log that a restore has laid."""
+        return self.ours / "replayed"
+
+    @property
     def output(self) -> Path:
         """What the engine's process prints."""
         return self.ours / "engine.out"

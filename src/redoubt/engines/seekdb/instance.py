@@ -44,11 +44,14 @@ def engine_package() -> Path:
 
 
 class Instance:
-    """One embedded engine process. Any thread may start and stop it: one waits for the other."""
+    """One embedded engine process. Any thread may start and stop it: one waits for the other.
+
+    `sizes` count at its next start.
+    """
 
     def __init__(self, base: BaseDir, sizes: EngineSizes) -> None:
         self._base = base
-        self._sizes = sizes
+        self.sizes = sizes
         self._turn = threading.RLock()
         self._lock = -1
         self._process: subprocess.Popen[bytes] | None = None
@@ -111,8 +114,8 @@ class Instance:
         command = [
             str(package / "seekdb"),
             *("--base-dir", str(self._base.path), "--embedded", "--nodaemon"),
-            *("--parameter", f"memory_budget={self._sizes.memory_budget}"),
-            *("--parameter", f"log_disk_size={self._sizes.log_disk_size}"),
+            *("--parameter", f"memory_budget={self.sizes.memory_budget}"),
+            *("--parameter", f"log_disk_size={self.sizes.log_disk_size}"),
         ]
         try:
             with self._base.output.open("wb") as output:

@@ -17,6 +17,7 @@ from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError, Instance
 from redoubt.engines.seekdb.pausing import resume_stopped
+from redoubt.engines.seekdb.replaying import first_sizes, flush_replayed
 
 _READY_TIMEOUT = 120.0
 _RESTORED_TIMEOUT = 6 * 3600.0
@@ -115,6 +116,7 @@ class EmbeddedKeeper(Keeper):
 
     def __init__(self, base: BaseDir, sizes: EngineSizes, *, may_be_new: bool, is_exposed: bool = False) -> None:
         super().__init__(base, is_exposed=is_exposed)
+        self._sizes = sizes
         self._instance = Instance(base, sizes)
         self.may_be_new = may_be_new
 
@@ -132,6 +134,11 @@ class EmbeddedKeeper(Keeper):
         if not self._instance.is_running():
             await asyncio.to_thread(self._start_process)
         await self._wait_until_ready()
+        if self._instance.sizes is not self._sizes:
+            _log.info("engine has replayed, and flushes", directory=str(self.base.path))
+            await asyncio.to_thread(flush_replayed, self.base, self.engine.run)
+            await asyncio.to_thread(self._start_process)
+            await self._wait_until_ready()
         if self.trouble:
             _log.info("engine started", directory=str(self.base.path), pid=self._instance.pid)
 
@@ -148,6 +155,7 @@ class EmbeddedKeeper(Keeper):
                 f"the engine's data in {self.base.path} is gone: put the directory back, or drop the tenant"
             )
         self._instance.stop()
+        self._instance.sizes = first_sizes(self.base, self._sizes) or self._sizes
         self._instance.start()
 
     async def _wait_until_ready(self) -> None:

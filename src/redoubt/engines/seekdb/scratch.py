@@ -22,11 +22,6 @@ from redoubt.engines.seekdb.reader import SeekdbLogReader
 from redoubt.model.log import LogError, LogPosition
 from redoubt.model.scratch import Login, Rows, ScratchError, StatementError, TableName
 
-_MIB = 1024**2
-_LEAST_MEMORY = 1024 * _MIB
-_LEAST_LOG_DISK = 2048 * _MIB
-_MEMORY_FOR_LOG = 6
-"""Bytes of budget for a byte of log: half counts, and log of small rows takes nearly three times its size as rows."""
 _POLL = 0.05
 _READY_PATIENCE = 3600.0
 _LOG_PATIENCE = 30.0
@@ -38,18 +33,6 @@ _TABLES = f"""SELECT table_schema, table_name FROM information_schema.tables
   WHERE table_type = 'BASE TABLE' AND table_schema NOT IN {_OWN_SCHEMAS} ORDER BY 1, 2"""
 _INDEXES = """SELECT DISTINCT index_name FROM information_schema.statistics
   WHERE table_schema = %s AND table_name = %s AND index_type = 'BTREE' ORDER BY index_name"""
-
-
-def sizes_for(log_bytes: int) -> EngineSizes:
-    """How much an engine needs that finds so much log to replay.
-
-    Measured: what it replays stays in memory until all of it is replayed, nothing is flushed meanwhile; half of the
-    budget is for that, and where it does not suffice the engine waits for ever. The budget is a limit, not taken at
-    once.
-    """
-    memory = max(_LEAST_MEMORY, _MEMORY_FOR_LOG * log_bytes)
-    log_disk = max(_LEAST_LOG_DISK, 2 * log_bytes)
-    return EngineSizes(f"{memory // _MIB}M", f"{log_disk // _MIB}M")
 
 
 class ScratchSeekdb:
