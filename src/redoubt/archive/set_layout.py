@@ -8,6 +8,8 @@ from redoubt.archive.layout import ClusterPath
 from redoubt.archive.record import INFO_FORMAT
 from redoubt.model.bases import SetKey
 
+_DRILL = "drill_"
+
 
 @dataclass(frozen=True)
 class SetPath:
@@ -39,6 +41,14 @@ class SetPath:
     def deletion(self) -> str:
         """Name of the object that says who deleted the set, and when."""
         return f"{self.folder}/deletion"
+
+    def drill(self, when: str) -> str:
+        """Name of the object that says what a drill came to; `when` it began, in UTC."""
+        return f"{self.folder}/{_DRILL}{when}"
+
+    def is_remark(self, name: str) -> bool:
+        """Whether an object in the folder says something of the set, and no restore needs it."""
+        return name == self.fingerprint or name.startswith(f"{self.folder}/{_DRILL}")
 
     def part(self, number: int) -> str:
         """Name of a part's object."""

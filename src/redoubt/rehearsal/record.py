@@ -67,7 +67,7 @@ def keep_record(destination: Destination, tenant: TenantPath, record: DrillRecor
     """Store it beside its data backup; the object's name. Raises DestinationError."""
     path = set_path(tenant.cluster, tenant.tenant_id, SetKey(record.set_id, record.create_date))
     second, rest = divmod(record.started, _NS)
-    name = f"{path.folder}/drill_{datetime.fromtimestamp(second, UTC):%Y%m%dT%H%M%S}{rest // 1000:06d}Z"
+    name = path.drill(f"{datetime.fromtimestamp(second, UTC):%Y%m%dT%H%M%S}{rest // 1000:06d}Z")
     lock = destination.lock(path.lock, f"pid {os.getpid()} on {this_host()}")
     try:
         destination.put_if_absent(name, dump_record(record, indent=2))

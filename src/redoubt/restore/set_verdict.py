@@ -40,14 +40,17 @@ class _Set:
 
     def judge(self) -> SetVerdict:
         listed = {each.name: each.size for each in self._checker.destination.list(self._path.folder)}
-        if (tombstone := self._checker.info(self._path.deletion)) is not None:
-            self._judge_deletion(tombstone)
+        remarks = {name for name in listed if self._path.is_remark(name)}
+        for name in sorted(remarks):
+            self._judge_sealed(name)
+        if self._path.deletion in listed:
+            self._judge_sealed(self._path.deletion)
             return SetVerdict(tuple(self._findings))
         before = self._checker.verified.last_seen(self._path.folder)
         if not listed and not before:
             return SetVerdict(())
         info, manifest = self._claim(), self._manifest()
-        known = {self._path.info, self._path.manifest, self._path.deletion}
+        known = {self._path.info, self._path.manifest, *remarks}
         if manifest is not None:
             known |= {self._path.part(part.number) for part in manifest.parts}
             self._judge_manifest(manifest, info)
@@ -61,14 +64,17 @@ class _Set:
         ]
         return SetVerdict(tuple(self._findings), manifest.summary.base if manifest else None)
 
-    def _judge_deletion(self, text: bytes) -> None:
-        """Who deleted it is said in a sealed object; more of it is not to be there."""
+    def _judge_sealed(self, name: str) -> None:
+        """An object that says who deleted the set, or what it was found to be: its seal is all that is asked of it."""
+        text = self._checker.info(name)
+        if text is None:
+            return  # it went since it was listed
         try:
             unseal(text)
         except RecordError as error:
-            self._findings.append(Finding(self._path.deletion, str(error)))
+            self._findings.append(Finding(name, str(error)))
         else:
-            self._checker.sound(self._path.deletion, text)
+            self._checker.sound(name, text)
 
     def _judge_unfinished(self, *, was_complete: bool) -> None:
         if was_complete:
