@@ -1,8 +1,12 @@
-"""`redoubt demo`: OceanBase's page "Initiate log backup", statement by statement, on a real cluster under load."""
+"""`redoubt demo`: OceanBase's page "Initiate log backup", statement by statement, on a real cluster under load.
+
+And what it is for: a data backup taken meanwhile, a table dropped by mistake, the moment before it restored.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +19,12 @@ from redoubt.cli.printing import complain, console, print_rows
 _LOAD_SECONDS = 8.0
 _CONNECTIONS = 4
 _DEADLINE = 30.0
+_BACK_UP_AFTER = 2.0
+_TOO_NEW = 10.5
+"""Seconds: OceanBase restores no moment of the last ten."""
+_ORDERS = (
+    "SELECT COUNT(*), SUM(amount), MAX(id), BIT_XOR(CRC32(CONCAT_WS('|', id, customer, amount, note))) FROM orders"
+)
 _NOW_BEHIND = (
     "SELECT TIMESTAMPDIFF(MICROSECOND, MAX_NEXT_TIME, NOW(6)) / 1e6 FROM CDB_OB_BACKUP_ARCHIVELOG"
     " WHERE TENANT_ID = 1 AND MAX_NEXT_TIME <> ''"
@@ -27,9 +37,13 @@ class Summary:
 
     rows: int
     lags: list[float]
+    orders: tuple[Any, ...] = (0,)
+    """What `_ORDERS` gave before the mistake; how many there were comes first."""
     log_bytes: int = 0
     archived_bytes: int = 0
     segments: int = 0
+    pause_ms: float = 0.0
+    restore_seconds: float = 0.0
 
 
 def play() -> int:
@@ -72,15 +86,20 @@ class _Story:
         self._wait_for("DOING")
         self._run("SELECT * FROM CDB_OB_BACKUP_ARCHIVELOG")
         self._run("SELECT * FROM CDB_OB_BACKUP_PIECE_FILES")
-        say(f"[bold]3. {_CONNECTIONS} connections write into main for {_LOAD_SECONDS:.0f} s.[/bold]")
+        say(f"[bold]3. {_CONNECTIONS} connections write into main for {_LOAD_SECONDS:.0f} s. Back up meanwhile.[/bold]")
         summary = self._load()
         self._run("SELECT * FROM CDB_OB_BACKUP_ARCHIVELOG")
-        say("[bold]4. Stop, and compare what was archived with the engine's own log, byte for byte.[/bold]")
+        self._finish_backup(summary)
+        say("[bold]4. A mistake.[/bold]")
+        moment = self._drop_orders(summary)
+        say("[bold]5. Stop, and compare what was archived with the engine's own log, byte for byte.[/bold]")
         self._run("ALTER SYSTEM NOARCHIVELOG")
         self._wait_for("STOP")
         self._run("SELECT * FROM CDB_OB_BACKUP_ARCHIVELOG_SUMMARY")
         self._run("SELECT * FROM CDB_OB_BACKUP_PIECE_FILES")
         self._compare(summary)
+        say("[bold]6. Restore the moment before the mistake, as a tenant of its own.[/bold]")
+        self._restore(summary, moment)
         return summary
 
     def _run(self, statement: str, only: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
@@ -112,20 +131,70 @@ class _Story:
             time.sleep(0.1)
         self._out.print(f"STATUS is {status} after {time.monotonic() - began:.1f} s\n", style="green")
 
+    def _wait_until(self, what: str, is_so: Callable[[], bool]) -> None:
+        began = time.monotonic()
+        while not is_so():
+            if time.monotonic() - began > _DEADLINE:
+                raise DemoFailedError(f"{what} is not so after {_DEADLINE:.0f} s")
+            time.sleep(0.1)
+
     def _load(self) -> Summary:
         with self._cluster.connect("root@main") as main, main.cursor() as cursor:
             cursor.execute(
                 "CREATE TABLE test.orders"
                 " (id BIGINT AUTO_INCREMENT PRIMARY KEY, customer INT, amount INT, note VARCHAR(80))"
             )
-        load, lags = WriteLoad(self._cluster, _CONNECTIONS), []
+        load, lags, is_backed_up = WriteLoad(self._cluster, _CONNECTIONS), list[float](), False
         with self._out.status("") as line:
             for gone in load.run_for(_LOAD_SECONDS):
+                if gone > _BACK_UP_AFTER and not is_backed_up:
+                    self._run("ALTER SYSTEM BACKUP DATABASE")
+                    is_backed_up = True
                 lags.append(float(self._ask(_NOW_BEHIND)))
                 line.update(f"{gone:4.1f} s  {load.rows:>9,} rows committed, archive {lags[-1]:.1f} s behind")
         if not load.rows:  # pragma: no cover - only a broken gateway gets here
             raise DemoFailedError("the load wrote nothing")
         return Summary(load.rows, lags)
+
+    def _finish_backup(self, summary: Summary) -> None:
+        """Wait for the data backup, and say for how long the engine stood still for it."""
+        status = "SELECT STATUS FROM CDB_OB_BACKUP_SET_FILES WHERE TENANT_ID = 1"
+        self._wait_until("the data backup's success", lambda: self._ask(status) == "SUCCESS")
+        self._run("SELECT * FROM CDB_OB_BACKUP_SET_FILES")
+        summary.pause_ms = float(self._ask("SELECT PAUSE_MS FROM CDB_REDOUBT_BACKUP_SETS WHERE TENANT_ID = 1001"))
+
+    def _drop_orders(self, summary: Summary) -> str:
+        """Drop the table; the moment before that, in the session's time zone."""
+        with self._cluster.connect("root@main") as main, main.cursor() as cursor:
+            cursor.execute("USE test")
+            cursor.execute(_ORDERS)
+            summary.orders = tuple(cursor.fetchone() or summary.orders)
+            moment = str(self._ask("SELECT NOW(6)"))
+            self._out.print("obclient> DROP TABLE orders;   -- as root@main", style="cyan")
+            cursor.execute("DROP TABLE orders")
+        self._out.print(f"gone at {moment}, with {summary.orders[0]:,} rows\n", style="red")
+        passed = f"SELECT MAX_NEXT_TIME > '{moment}' FROM CDB_OB_BACKUP_ARCHIVELOG WHERE TENANT_ID = 1"
+        self._wait_until("the mistake's being archived", lambda: bool(self._ask(passed)))
+        return moment
+
+    def _restore(self, summary: Summary, moment: str) -> None:
+        """Restore as tenant `saved`, and compare its rows with those that there were."""
+        old_enough = f"SELECT TIMESTAMPDIFF(MICROSECOND, '{moment}', NOW(6)) / 1e6 > {_TOO_NEW}"
+        with self._out.status("OceanBase restores no moment of the last ten seconds"):
+            self._wait_until("the moment's age", lambda: bool(self._ask(old_enough)))
+        began = time.monotonic()
+        self._run(f"ALTER SYSTEM RESTORE saved FROM main UNTIL '{moment}' WITH 'pool_list=pool'")
+        ended = "SELECT STATUS FROM CDB_OB_RESTORE_HISTORY WHERE TENANT_NAME = 'saved'"
+        self._wait_until("the restore's end", lambda: self._ask(ended) is not None)
+        summary.restore_seconds = time.monotonic() - began
+        self._run("SELECT * FROM CDB_OB_RESTORE_HISTORY")
+        with self._cluster.connect("root@saved") as saved, saved.cursor() as cursor:
+            cursor.execute("USE test")
+            cursor.execute(_ORDERS)
+            found = cursor.fetchone()
+        if found != summary.orders:
+            raise DemoFailedError(f"the restored orders are {found}, those before the mistake were {summary.orders}")
+        self._out.print(f"root@saved has all {found[0]:,} rows as they were, none lost\n", style="green")
 
     def _compare(self, summary: Summary) -> None:
         """Decode every segment and compare it with the engine's block files."""
@@ -155,6 +224,8 @@ def _print_summary(out: Console, summary: Summary, seconds: float) -> None:
         ("archived", f"{summary.archived_bytes / 1e6:,.1f} MB; objects after merging: {summary.segments}"),
         ("ratio", f"{summary.archived_bytes / summary.log_bytes:.2f}"),
         ("archive behind the writers", f"median {lags[len(lags) // 2]:.1f} s, most {lags[-1]:.1f} s"),
+        ("data backup", f"the engine stood still for {summary.pause_ms:.0f} ms"),
+        ("restored", f"{summary.orders[0]:,} rows, zero lost, in {summary.restore_seconds:.1f} s"),
         ("the whole demo", f"{seconds:.1f} s"),
     ]
     print_rows(out, ["what", "how much"], rows)
