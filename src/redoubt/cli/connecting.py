@@ -9,7 +9,7 @@ import pymysql
 from pymysql.connections import Connection
 from pymysql.constants import CLIENT
 
-from redoubt.engines.seekdb.account import NAME, password_of
+from redoubt.engines.seekdb.account import NAME, connect_as, password_of
 from redoubt.home import Home
 
 
@@ -45,10 +45,17 @@ def connect(host: str, port: int, user: str, password: str) -> Connection[Any]:
 
 
 def connect_as_service(home: Path) -> Connection[Any]:
-    """A connection to the sys tenant with the service's own account, for those who may read its file."""
-    host, port = address_of(home)
+    """A connection to the sys tenant's engine with the service's own account, for those who may read its file.
+
+    Not through the gateway, which lets nobody in with it. The schema is `oceanbase`, the time zone UTC.
+    """
+    address_of(home)
+    base = Home(home).sys
     try:
-        password = password_of(Home(home).sys)
+        connection = connect_as(base, NAME, password_of(base))
     except PermissionError as error:
         raise NoServiceError(f"{error.filename} is not yours to read; run this as the service's user") from error
-    return connect(host, port, f"{NAME}@sys", password)
+    except pymysql.err.OperationalError as error:
+        raise NoServiceError(f"the service of {home} does not answer: {error.args[1]}") from error
+    connection.select_db("oceanbase")
+    return connection
