@@ -205,6 +205,21 @@ def test_what_nobody_accounts_for_is_a_note(small: SmallArchive) -> None:
     assert {each.name for each in report.all_findings} == strangers - {"lost+found/x"} | {"lost+found"}
 
 
+@pytest.mark.parametrize("remark", ["fingerprint", "drill_20261123T080000000000Z"])
+def test_what_is_remarked_of_a_set_is_verified_and_costs_nothing(small: SmallArchive, remark: str) -> None:
+    """What the engine held at the snapshot, and what drills came to: sealed objects that no restore needs."""
+    destination = small.copy()
+    name = f"{name_in(destination, str(SET), 'single_backup_set_info').rpartition('/')[0]}/{remark}"
+    sealed = dump_record(ClusterInfo("any", 1, "sealed record"), indent=2)
+    destination.put_if_absent(name, sealed)
+    sound = verify(destination)
+    destination.objects[name] = sealed.replace(b"any", b"one")
+    damaged = verify(destination)
+
+    assert sound.all_findings == []
+    assert [(each.name, each.cost) for each in damaged.damage] == [(name, ())]
+
+
 def test_a_set_that_is_not_complete_is_a_note(small: SmallArchive) -> None:
     """It may be under way; once it has been seen complete, it is damage that it is not."""
     destination, verified = small.copy(), VerifiedObjects()
