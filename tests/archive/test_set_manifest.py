@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redoubt.archive.part import MAX_LENGTH, MAX_SIZE
-from redoubt.archive.record import RecordError
+from redoubt.archive.record import RecordError, seal
 from redoubt.archive.set_manifest import (
     Extent,
     SetFile,
@@ -84,23 +84,36 @@ def test_a_manifest_says_where_a_restore_begins() -> None:
     assert SUMMARY.base == Base(SetKey(3, 20261101), "engine-a", 0, 900, 90)
 
 
+def fields_of(manifest: SetManifest) -> dict[str, Any]:
+    """What a manifest's text says, without its seal."""
+    values: dict[str, Any] = json.loads(dump_set_manifest(manifest))
+    del values["crc"]
+    return values
+
+
+def sealed(values: object) -> bytes:
+    """The text with these fields, and the seal that it has to have."""
+    text = json.dumps(values, indent=2).encode()
+    return seal(text) if isinstance(values, dict) else text
+
+
 def with_file(**fields: object) -> dict[str, Any]:
     """The manifest's fields, with a file that is not as it should be."""
-    values: dict[str, Any] = json.loads(dump_set_manifest(MANIFEST))
+    values = fields_of(MANIFEST)
     values["files"][0] |= fields
     return values
 
 
 def with_part(**fields: object) -> dict[str, Any]:
     """The manifest's fields, with a part that is not as it should be."""
-    values: dict[str, Any] = json.loads(dump_set_manifest(MANIFEST))
+    values = fields_of(MANIFEST)
     values["parts"][0] |= fields
     return values
 
 
 def twice(name: str, **fields: object) -> dict[str, Any]:
     """The manifest's fields, with a second file or part."""
-    values: dict[str, Any] = json.loads(dump_set_manifest(MANIFEST))
+    values = fields_of(MANIFEST)
     values[name].append(values[name][0] | fields)
     return values
 
@@ -112,7 +125,7 @@ def twice(name: str, **fields: object) -> dict[str, Any]:
 def test_a_path_outside_the_directory_is_refused(path: str) -> None:
     """And one that is written in another way than there is."""
     with pytest.raises(RecordError, match="not inside the directory"):
-        load_set_manifest(json.dumps(with_file(path=path)).encode())
+        load_set_manifest(sealed(with_file(path=path)))
 
 
 @pytest.mark.parametrize(
@@ -143,11 +156,11 @@ def test_a_path_outside_the_directory_is_refused(path: str) -> None:
         (twice("parts"), "lists a part twice"),
         (with_file() | {"files": [1]}, "'path' is None"),
         (with_file() | {"parts": None}, "'parts' is None"),
-        (with_file() | {"format": 2}, "format 2"),
+        (with_file() | {"format": 3}, "format 3"),
         ([], "not a JSON object"),
     ],
 )
 def test_what_cannot_be_is_refused(values: object, why: str) -> None:
     """With the reason."""
     with pytest.raises(RecordError, match=why):
-        load_set_manifest(json.dumps(values).encode())
+        load_set_manifest(sealed(values))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from redoubt.archive.record import load_record
+from redoubt.archive.record import load_record, seal
 from redoubt.archive.set_layout import SetPath
 from redoubt.archive.store import ArchiveError
 from redoubt.engines.seekdb.files import BaseDir
@@ -348,8 +348,9 @@ def test_a_manifest_that_does_not_fit_its_parts_is_damage(target: Path) -> None:
     archive = ordinary()
     store = archive.plan(None).base_store
     values = json.loads(archive.destination.objects[store.path.manifest])
+    del values["crc"]
     longer = {"files": [{"path": "a", "size": 9999, "mode": 0o600, "extents": [[0, 9000, 2, 0]]}]}
-    archive.destination.objects[store.path.manifest] = json.dumps(values | longer).encode()
+    archive.destination.objects[store.path.manifest] = seal(json.dumps(values | longer, indent=2).encode())
     with pytest.raises(ArchiveError, match="part 2 is shorter"):
         restoration(archive.plan(None), target).run()
 

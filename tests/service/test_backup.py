@@ -228,7 +228,8 @@ def _deleted(service: ServiceUnderTest) -> None:
 
 def test_sets_and_log_go_by_the_rules_and_the_rest_can_be_restored(service: ServiceUnderTest) -> None:
     """The oldest first, never the last; log stays that shares a block with what the last set needs."""
-    wait_until("there are several pieces", lambda: len(service.piece_folders()) > 2)
+    pieces = "SELECT * FROM CDB_OB_BACKUP_PIECE_FILES WHERE TENANT_ID = 1001"
+    wait_until("there are several pieces", lambda: len(service.run(pieces)) > 2)
     _, last = _taken(service), _taken(service)
     assert service.error(f"ALTER SYSTEM DELETE BACKUPSET {last['BS_KEY']}")[0] == 9045
     oldest = _there(service)[0]

@@ -307,13 +307,13 @@ def test_another_clusters_backup_needs_its_roots_password_once(town: Town, elsew
     wait_until("it is ten seconds ago", lambda: town.seconds_since(moment) > 11)
     town.restore("guest", until=moment, where=where)
     row = town.history("guest")
-    trouble = town.service.run("SELECT TROUBLE FROM CDB_REDOUBT_TENANTS WHERE TENANT_NAME = 'guest'")[0]["TROUBLE"]
     base = town.service.home / "tenants" / str(row["TENANT_ID"])
     password = (base / "redoubt" / "account").read_text().strip()
 
     assert (row["STATUS"], row["BACKUP_CLUSTER_NAME"]) == ("RESTORE_SUCCESS", "other")
     assert "Log in to that engine's socket as root and run: CREATE USER redoubt_service" in row["INFO"]
-    assert trouble == row["INFO"]
+    query = "SELECT TROUBLE FROM CDB_REDOUBT_TENANTS WHERE TENANT_NAME = 'guest'"
+    wait_until("its trouble is on record", lambda: town.service.run(query)[0]["TROUBLE"] == row["INFO"])
     assert town.status("guest") == "UNAVAILABLE"
     with (
         pymysql.connect(unix_socket=str(base / "run" / "sql.sock"), user="root", password="secret") as root,

@@ -19,7 +19,8 @@ from redoubt.cli.printing import complain, console, print_rows
 _LOAD_SECONDS = 8.0
 _CONNECTIONS = 4
 _DEADLINE = 30.0
-_BACK_UP_AFTER = 2.0
+_BACK_UP_AFTER = 0.25
+"""The share of the load's time after which the data backup is begun."""
 _TOO_NEW = 10.5
 """Seconds: OceanBase restores no moment of the last ten."""
 _ORDERS = (
@@ -147,7 +148,7 @@ class _Story:
         load, lags, is_backed_up = WriteLoad(self._cluster, _CONNECTIONS), list[float](), False
         with self._out.status("") as line:
             for gone in load.run_for(_LOAD_SECONDS):
-                if gone > _BACK_UP_AFTER and not is_backed_up:
+                if gone > _LOAD_SECONDS * _BACK_UP_AFTER and not is_backed_up:
                     self._run("ALTER SYSTEM BACKUP DATABASE")
                     is_backed_up = True
                 lags.append(float(self._ask(_NOW_BEHIND)))

@@ -65,7 +65,13 @@ def history(destination: Destination, path: ClusterPath, uri: str) -> History:
                 sets.append(_set(destination, tenant, key, inventory))
             except (ArchiveError, ObjectMissingError) as error:
                 left_out.append(str(error))
-    return History(tuple(_rounds(parts, causes, uri)), frozenset(deleted), tuple(sets), tuple(holes), tuple(left_out))
+    return History(
+        tuple(_rounds(parts, causes, uri)),
+        frozenset(deleted),
+        tuple(sets),
+        tuple(holes),
+        tuple(dict.fromkeys(left_out)),
+    )
 
 
 def destination_has(held: PieceHeld, name: str) -> bool:
