@@ -42,7 +42,6 @@ SUMMARY = SetSummary(
     pause_us=20_000,
     passes=2,
     method="hot",
-    rolled_from=0,
     input_bytes=30,
     output_bytes=20,
 )

@@ -381,13 +381,3 @@ def test_a_full_disk_fails_the_backup_and_is_not_left_full(root: Path, small_dis
 
     assert store_in(FileDestination(small_disk.path)).manifest() is None
     assert small_disk.used() < 100 * 1024
-
-
-def test_what_the_set_was_made_from_is_recorded(root: Path, destination: MemoryDestination) -> None:
-    """Claim and manifest say it."""
-    info = replace(INFO, rolled_from=7)
-    done = Taking(
-        FolderSource(root), store_in(destination), info, Terms(), lambda _done, _all: None, lambda _seconds: None
-    ).run()
-
-    assert done.summary.rolled_from == store_in(destination).info().rolled_from == 7

@@ -148,7 +148,6 @@ class SmallArchive:
             pause_us=3,
             passes=2,
             method="hot",
-            rolled_from=0,
             input_bytes=sum(extent.length for file in files for extent in file.extents),
             output_bytes=sum(part.size for part in stored),
         )

@@ -72,10 +72,7 @@ def set_path(cluster: ClusterPath, tenant_id: int, key: SetKey) -> SetPath:
 
 @dataclass(frozen=True)
 class SetInfo:
-    """`backup_set_info`: claims a data backup for one cluster and one engine. `began_at` in ns since the epoch.
-
-    `rolled_from` is the set from which it was made on the backup side, 0 if it was taken from the engine itself.
-    """
+    """`backup_set_info`: claims a data backup for one cluster and one engine. `began_at` in ns since the epoch."""
 
     identity: str
     cluster: str
@@ -86,5 +83,4 @@ class SetInfo:
     set_id: int
     create_date: int
     began_at: int
-    rolled_from: int = 0
     format: int = INFO_FORMAT

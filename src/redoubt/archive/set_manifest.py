@@ -26,7 +26,7 @@ class SetSummary:
     """Whose data a set holds, and where it stands in the log. LSNs in bytes, SCNs and times in ns since the epoch.
 
     `pause_us`: for how long the engine stood still, in microseconds; `passes`: how often its files were read; `method`:
-    hot, reflink, or rolled (made from an older set and the log). `input_bytes` is what the files hold, without holes.
+    hot, or reflink. `input_bytes` is what the files hold, without holes.
     """
 
     identity: str
@@ -47,7 +47,6 @@ class SetSummary:
     pause_us: int
     passes: int
     method: str
-    rolled_from: int
     input_bytes: int
     output_bytes: int
     format: int = INFO_FORMAT

@@ -236,7 +236,6 @@ class Taking:
             pause_us=round(instant.pause_seconds * 1e6),
             passes=self._passes,
             method=instant.method,
-            rolled_from=info.rolled_from,
             input_bytes=sum(extent.length for file in files for extent in file.extents),
             output_bytes=sum(part.size for part in parts),
         )
