@@ -28,8 +28,9 @@ from redoubt.destinations.file import FileDestination
 from redoubt.engines.seekdb.base_source import SeekdbBaseSource
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import BaseDir
-from redoubt.engines.seekdb.instance import EngineSizes, Instance
+from redoubt.engines.seekdb.instance import Instance
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
+from redoubt.engines.seekdb.replaying import sizes_for
 from redoubt.model.bases import SetKey
 from redoubt.model.log import LogPosition
 from redoubt.restore.laying import lay_log
@@ -145,15 +146,15 @@ def _unpack(objects: list[Path], folder: Path) -> tuple[float, float]:
 
 
 def _print_restore(destination: Path, folder: Path, size: int) -> None:
-    """From the command to the first answer, and what of it is the engine's."""
+    """From the command to the first answer, and what of it is the engine's, which has memory for all of the log."""
     with tempfile.TemporaryDirectory(prefix="restored-", dir=folder) as name:
         target = BaseDir(Path(name) / "r")
-        options = ["--tenant", "main", "--latest", "--to", str(target.path)]
+        options = ["--tenant", "main", "--latest", "--to", str(target.path), "--no-replay"]
         began = time.perf_counter()
         command = [sys.executable, "-m", "redoubt", "restore", f"file://{destination}", *options]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         laid = time.perf_counter()
-        instance = Instance(target, EngineSizes())
+        instance = Instance(target, sizes_for(size))
         instance.start()
         try:
             while not _answers(target):
