@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from redoubt.archive.inventory import Inventory, TenantPath, clusters, take_inventory, tenants
@@ -191,20 +192,22 @@ def _settled(way: Way, stores: dict[PieceKey, PieceStore], end: LogPosition, cut
 def _first_open(way: Way, stores: dict[PieceKey, PieceStore], end: LogPosition, cutter: LogCutter) -> int | None:
     """The SCN of the first group with redo behind the last group that decides a transaction; None if there is none."""
     bound, first = end.lsn - _LOOK_BACK, None
-    low = max(way.base.snapshot_lsn, bound)
+    low, is_all = max(way.base.snapshot_lsn, bound), True
+    for stretch, name in _backwards(way, stores, end):
+        _, start, log = _cut_in(stores[stretch.run.key], name, end.scn, cutter)
+        tail = cutter.open_tail(log, max(low, stretch.start_lsn) - start)
+        first, is_all = tail.scn or first, tail.is_all
+        if not is_all or max(start, stretch.start_lsn) <= low:
+            break
+    return None if is_all and low == bound else first
+
+
+def _backwards(way: Way, stores: dict[PieceKey, PieceStore], end: LogPosition) -> Iterator[tuple[Stretch, SegmentName]]:
+    """The segments of a way that hold log before `end`, the last one first, each with its stretch."""
     for stretch in reversed(way.stretches):
-        if stretch.start_lsn >= end.lsn:
-            continue
-        store = stores[stretch.run.key]
-        for each in reversed(_objects(store, stretch.start_lsn, min(stretch.end_lsn, end.lsn))):
-            _, start, log = _cut_in(store, each.name, end.scn, cutter)
-            tail = cutter.open_tail(log, max(low, stretch.start_lsn) - start)
-            first = tail.scn or first
-            if not tail.is_all:
-                return first
-            if max(start, stretch.start_lsn) <= low:
-                return None if low == bound else first
-    return first
+        if stretch.start_lsn < end.lsn:
+            objects = _objects(stores[stretch.run.key], stretch.start_lsn, min(stretch.end_lsn, end.lsn))
+            yield from ((stretch, each.name) for each in reversed(objects))
 
 
 def _cut(store: PieceStore, stretch: Stretch, scn: int, cutter: LogCutter) -> LogPosition | None:

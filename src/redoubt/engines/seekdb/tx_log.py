@@ -1,7 +1,8 @@
 """Tells redo of transactions that are not decided from everything else in the log. Pure.
 
 Only what is surely such redo is taken for it: a transaction entry that can be followed, frame by frame, to its end, and
-has nothing but records of known kinds in it. Everything else may be what decides a transaction, or the effect of one. `docs/FORMAT.md` has the measured layout.
+has nothing but records of known kinds in it. Everything else may be what decides a transaction, or the effect of one.
+`docs/FORMAT.md` has the measured layout.
 """
 
 from __future__ import annotations
