@@ -70,12 +70,13 @@ class SmallArchive:
         self.store.claim(self.info)
         return self.store
 
-    def write(self, *groups: int, salt: bytes = b"") -> None:
+    def write(self, *groups: int, salt: bytes = b"", content: bytes | None = None) -> None:
         """The engine writes: for each number a run of so many groups, archived as a segment."""
         for number in groups:
             for _ in range(number):
                 scn = self.end.scn + 100
-                data = group([salt + bytes([scn // 100 % 256]) * 70], scn, self.end.chain or 0, log_id=len(self.ends))
+                held = salt + bytes([scn // 100 % 256]) * 70 if content is None else content
+                data = group([held], scn, self.end.chain or 0, log_id=len(self.ends))
                 self.log += data
                 self.ends.append(LogPosition(self.end.lsn + len(data), scn, chain_after(data)))
             self.archive()

@@ -109,7 +109,9 @@ def _planned(wish: Wish) -> Plan:
     begun = unfinished(wish.to)
     if begun is None:
         return make_plan(destination, tenant, scn, SeekdbLogCutter())
-    return make_plan(destination, tenant, begun.end_scn if scn is None else scn, SeekdbLogCutter(), begun.set_id)
+    wanted = begun.end_scn if scn is None else scn
+    is_settled = wanted != begun.end_scn  # what was begun may have been for `follow`, and ends where it was to end
+    return make_plan(destination, tenant, wanted, SeekdbLogCutter(), begun.set_id, is_settled=is_settled)
 
 
 def _check_destination(destination: Destination, uri: str) -> None:

@@ -163,6 +163,17 @@ class LogLayer(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class OpenTail:
+    """The groups at the end of some log that decide no transaction.
+
+    `scn` is that of the first of them with redo in it, None if there is none; `is_all` if no other groups were found.
+    """
+
+    scn: int | None
+    is_all: bool
+
+
 class LogCutter(Protocol):
     """Finds places in an engine's log. Pure."""
 
@@ -170,6 +181,14 @@ class LogCutter(Protocol):
         """The place behind the last group in `log` whose SCN is at most `scn`; every group before it is verified.
 
         `log` begins at `start`; `start` itself if no group is that old. Raises LogDamagedError.
+        """
+        ...
+
+    def open_tail(self, log: bytes, low: int) -> OpenTail:
+        """What whole, verified groups end with that belongs to transactions which they do not decide.
+
+        Groups that begin before the offset `low` in `log` are not looked at. Nothing that was committed is lost without
+        the tail. In doubt, a group decides.
         """
         ...
 

@@ -91,7 +91,7 @@ class Standby:
         if state is None:
             begun = unfinished(self._directory)
             scn = None if begun is None else begun.end_scn
-            plan = make_plan(self._destination, self._tenant, scn, self._cutter)
+            plan = make_plan(self._destination, self._tenant, scn, self._cutter, is_settled=False)
             restoration = Restoration(plan, self._directory, self._layer, self._cutter, self._progress)
             state = _after_restore(restoration.run())
             self._keep(state)

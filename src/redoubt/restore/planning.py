@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from redoubt.archive.inventory import Inventory, TenantPath, clusters, take_inventory, tenants
@@ -19,6 +20,8 @@ from redoubt.model.seams import Destination, ObjectMissingError
 NEWEST = 2**63 - 1
 """An SCN behind every other."""
 _LOOKS = 10
+_LOOK_BACK = 64 * 1024 * 1024
+"""Bytes of log before a moment in which something is looked for that decides a transaction."""
 
 
 class UnknownTenantError(Exception):
@@ -96,9 +99,18 @@ def find_tenant(
 
 
 def make_plan(
-    destination: Destination, tenant: TenantPath, scn: int | None, cutter: LogCutter, set_id: int | None = None
+    destination: Destination,
+    tenant: TenantPath,
+    scn: int | None,
+    cutter: LogCutter,
+    set_id: int | None = None,
+    *,
+    is_settled: bool = True,
 ) -> Plan:
     """The plan to come to `scn`, to the newest moment if it is None; with that set as its base, if one is named.
+
+    If it `is_settled`, redo at the end goes that is of transactions which are not decided there: an engine never ends
+    them, and keeps what they touched locked. Otherwise it ends just there, for more log to be laid behind it.
 
     What is archived, merged or deleted meanwhile is looked at again. Raises NotRecoverableError, ArchiveError for what
     is damaged, DestinationError.
@@ -106,7 +118,7 @@ def make_plan(
     seen: Exception | None = None
     for _ in range(_LOOKS):
         try:
-            return _plan(take_inventory(destination, tenant), scn, cutter, set_id)
+            return _plan(take_inventory(destination, tenant), scn, cutter, set_id, is_settled=is_settled)
         except ObjectMissingError as error:  # it has just been merged, or deleted
             seen = error
         except ArchiveError as error:
@@ -116,12 +128,14 @@ def make_plan(
     raise ArchiveError(f"the archive changes while it is looked at: {seen}")
 
 
-def _plan(inventory: Inventory, scn: int | None, cutter: LogCutter, set_id: int | None) -> Plan:
+def _plan(inventory: Inventory, scn: int | None, cutter: LogCutter, set_id: int | None, *, is_settled: bool) -> Plan:
     sets = [each for each in inventory.sets if set_id in {None, each.key.set_id}]
     bases = {each.manifest.summary.base: (each.store, each.manifest) for each in sets if each.manifest is not None}
     way = _way(inventory, scn, list(bases))
     stores = {piece.key: piece.store for piece in inventory.pieces}
     end = _end_of(way, stores, NEWEST if scn is None else scn, cutter)
+    if is_settled:
+        end = _settled(way, stores, end, cutter)
     parts = tuple(
         _part(stores[each.run.key], each, end.lsn, is_last=each is way.stretches[-1])
         for each in way.stretches
@@ -160,16 +174,59 @@ def _end_of(way: Way, stores: dict[PieceKey, PieceStore], scn: int, cutter: LogC
     return end
 
 
+def _settled(way: Way, stores: dict[PieceKey, PieceStore], end: LogPosition, cutter: LogCutter) -> LogPosition:
+    """The place before the redo that the log up to `end` ends with and that decides no transaction.
+
+    It is `end` itself if there is none, or so much that it is not known where it begins. What the base's files may
+    already have stays.
+    """
+    first = _first_open(way, stores, end, cutter)
+    if first is None:
+        return end
+    places = (_cut(stores[each.run.key], each, first - 1, cutter) for each in reversed(way.stretches))
+    place = next((each for each in places if each is not None), end)
+    is_in_reach = place.lsn > way.base.start_lsn and place.scn >= way.base.snapshot_scn
+    return place if is_in_reach else end
+
+
+def _first_open(way: Way, stores: dict[PieceKey, PieceStore], end: LogPosition, cutter: LogCutter) -> int | None:
+    """The SCN of the first group with redo behind the last group that decides a transaction; None if there is none."""
+    bound, first = end.lsn - _LOOK_BACK, None
+    low, is_all = max(way.base.snapshot_lsn, bound), True
+    for stretch, name in _backwards(way, stores, end):
+        _, start, log = _cut_in(stores[stretch.run.key], name, end.scn, cutter)
+        tail = cutter.open_tail(log, max(low, stretch.start_lsn) - start)
+        first, is_all = tail.scn or first, tail.is_all
+        if not is_all or max(start, stretch.start_lsn) <= low:
+            break
+    return None if is_all and low == bound else first
+
+
+def _backwards(way: Way, stores: dict[PieceKey, PieceStore], end: LogPosition) -> Iterator[tuple[Stretch, SegmentName]]:
+    """The segments of a way that hold log before `end`, the last one first, each with its stretch."""
+    for stretch in reversed(way.stretches):
+        if stretch.start_lsn < end.lsn:
+            objects = _objects(stores[stretch.run.key], stretch.start_lsn, min(stretch.end_lsn, end.lsn))
+            yield from ((stretch, each.name) for each in reversed(objects))
+
+
 def _cut(store: PieceStore, stretch: Stretch, scn: int, cutter: LogCutter) -> LogPosition | None:
     """The place in a stretch at which a restore to `scn` ends; None if all of the stretch is after it."""
     name = _holding(store, _objects(store, stretch.start_lsn, stretch.end_lsn), scn)
     if name is None:
         return None
+    return _cut_in(store, name, scn, cutter)[0]
+
+
+def _cut_in(store: PieceStore, name: SegmentName, scn: int, cutter: LogCutter) -> tuple[LogPosition, int, bytes]:
+    """The place in a segment behind its last group whose SCN is at most `scn`; its start, and its log up to there."""
     header, log = store.read(name)
+    start = LogPosition(header.start_lsn, header.min_scn - 1, header.chain_before)
     try:
-        return cutter.cut(log, LogPosition(header.start_lsn, header.min_scn - 1, header.chain_before), scn)
+        place = cutter.cut(log, start, scn)
     except LogDamagedError as error:
         raise ArchiveError(f"{store.path.segment(name)} is damaged: {error}") from error
+    return place, start.lsn, log[: place.lsn - start.lsn]
 
 
 def _holding(store: PieceStore, objects: list[Listed], scn: int) -> SegmentName | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from redoubt.engines.seekdb.files import BaseDir, block_ids, block_of
@@ -21,6 +22,8 @@ from redoubt.engines.seekdb.palf import (
     parse_block_info,
     verify_groups,
 )
+from redoubt.engines.seekdb.tx_log import Matter, matter_of
+from redoubt.model.bases import OpenTail
 from redoubt.model.log import LogDamagedError, LogPosition
 
 _SIZE_AND_SCN = struct.Struct(">4xi8xQ")
@@ -122,6 +125,18 @@ class SeekdbLogCutter:
             )
         return LogPosition(start.lsn + size, found.max_scn, found.chain) if size else start
 
+    def open_tail(self, log: bytes, low: int) -> OpenTail:
+        """See `LogCutter`."""
+        view, first = memoryview(log), None
+        for at, size, scn in reversed(list(_groups(log))):
+            if at < low:
+                break
+            matter = matter_of(view[at : at + size])
+            if matter is Matter.OTHER:
+                return OpenTail(first, is_all=False)
+            first = scn if matter is Matter.REDO else first
+        return OpenTail(first, is_all=True)
+
 
 def last_scn(log: bytes | memoryview) -> int:
     """The SCN of the last of the whole groups that `log` consists of."""
@@ -130,6 +145,15 @@ def last_scn(log: bytes | memoryview) -> int:
         size, scn = _SIZE_AND_SCN.unpack_from(log, at)
         at += GROUP_HEADER_SIZE + size
     return int(scn)
+
+
+def _groups(log: bytes) -> Iterator[tuple[int, int, int]]:
+    """Where each of the whole groups in `log` begins, its size with its header, and its SCN."""
+    at = 0
+    while at < len(log):
+        size, scn = _SIZE_AND_SCN.unpack_from(log, at)
+        yield at, GROUP_HEADER_SIZE + size, scn
+        at += GROUP_HEADER_SIZE + size
 
 
 def _size_until(log: bytes, scn: int) -> int:

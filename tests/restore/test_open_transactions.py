@@ -1,0 +1,189 @@
+"""Restores to moments at which transactions were open, the headline among them: just before a table was dropped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from redoubt.engines.seekdb.files import BaseDir
+from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
+from redoubt.model.log import LogPosition
+from redoubt.model.pieces import PieceKey
+from redoubt.restore import planning
+from redoubt.restore.planning import Plan, make_plan
+from redoubt.restore.restoring import Restoration
+from tests.seekdb.running import Seekdb, running_seekdb, short_directory, until
+from tests.seekdb.test_tx_log import REDO, UPKEEP, transaction
+
+from .archived import TENANT, ArchivedEngine, opened
+from .small import SmallArchive, assert_restored, restoration
+
+ROWS = 200
+OPEN = transaction(REDO)
+
+
+def with_open_tail() -> SmallArchive:
+    """Four groups that decide, a base after the second; upkeep, and redo in two pieces: groups 6, 8 and 9."""
+    archive = SmallArchive()
+    archive.begin(1, 1, archive.end)
+    archive.write(2)
+    archive.take_base()
+    archive.write(1, 1)
+    archive.write(1, content=UPKEEP)
+    archive.write(1, content=OPEN)
+    archive.freeze()
+    archive.begin(1, 2, archive.end)
+    archive.write(1, content=UPKEEP)
+    archive.write(1, 1, content=OPEN)
+    return archive
+
+
+def test_redo_that_nothing_follows_is_left_out(tmp_path: Path) -> None:
+    """From its first group on, over segments and pieces; the same place again for the SCN, also when it is laid."""
+    archive = with_open_tail()
+    last = archive.ends[5]
+
+    assert [archive.plan(scn).end for scn in (300, 400, 500)] == archive.ends[3:6]
+    assert {archive.plan(scn).end for scn in (500, 600, 650, 700, 800, 900, None)} == {last}
+    assert len(archive.plan(None).parts) == 1
+    assert_restored(archive, tmp_path, restoration(archive.plan(None), tmp_path).run())
+    archive.write(1)
+    assert archive.plan(None).end == archive.end
+
+
+def test_a_plan_that_more_log_will_follow_has_all() -> None:
+    """A standby's: the transaction may be decided by what comes."""
+    archive = with_open_tail()
+    plan = make_plan(archive.destination, archive.tenant, 850, SeekdbLogCutter(), is_settled=False)
+
+    assert plan.end == archive.ends[8]
+
+
+def test_redo_that_the_base_may_have_stays() -> None:
+    """Its files hold what was written up to its snapshot; without log before the snapshot, all stays."""
+    archive = with_open_tail()
+    archive.take_base(2)
+    archive.write(2, content=OPEN)
+
+    assert archive.plan(None).end == archive.ends[9]
+    assert archive.plan(None, set_id=1).end == archive.ends[5]
+    first = SmallArchive()
+    first.begin(1, 1, first.end)
+    first.take_base()
+    first.write(2, content=OPEN)
+    assert first.plan(None).end == first.end
+
+
+def test_redo_of_a_transaction_that_began_too_long_ago_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing that decides is found in reach, the end is that of the moment."""
+    archive = with_open_tail()
+    ends = archive.ends
+    monkeypatch.setattr(planning, "_LOOK_BACK", ends[9].lsn - ends[3].lsn)
+    assert archive.plan(None).end == ends[5]
+    for reach in (ends[9].lsn - ends[3].lsn - 1, ends[9].lsn - ends[7].lsn, 1):
+        monkeypatch.setattr(planning, "_LOOK_BACK", reach)
+        assert archive.plan(None).end == ends[9]
+
+
+def test_redo_is_found_where_rounds_overlap() -> None:
+    """The later round's first segment begins before the earlier one's end."""
+    archive = with_open_tail()
+    archive.freeze()
+    archive.begin(2, start=LogPosition(archive.ends[7].lsn))
+    archive.archive("none")
+    archive.write(2, content=OPEN)
+
+    assert archive.plan(None).end == archive.ends[5]
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """An archive of an engine whose table was dropped right after a commit; the groups from there to the drop's."""
+
+    engine: ArchivedEngine
+    groups: list[LogPosition]
+
+    def plan(self, scn: int) -> Plan:
+        """The plan for a moment."""
+        return make_plan(self.engine.destination, TENANT, scn, SeekdbLogCutter())
+
+
+def await_quiet(seekdb: Seekdb) -> None:
+    """The engine's own work after its start is done: those are transactions too, large ones, and open for long."""
+    end, since = -1, time.monotonic()
+
+    def is_quiet() -> bool:
+        nonlocal end, since
+        now = seekdb.engine.end_of_log()
+        if now != end:
+            end, since = now, time.monotonic()
+        return time.monotonic() - since > 1
+
+    until(is_quiet)
+
+
+@pytest.fixture(scope="module")
+def dropped() -> Iterator[Dropped]:
+    """The archive, when the engine has ended."""
+    with short_directory() as root:
+        with running_seekdb() as seekdb:
+            engine = ArchivedEngine(seekdb, root)
+            engine.begin_piece(PieceKey(1, 1, 20261123))
+            await_quiet(seekdb)
+            rows = ", ".join(f"({number}, 'x')" for number in range(1, ROWS))
+            seekdb.run(f"INSERT INTO test.rows_of_test (id, content) VALUES {rows}")
+            engine.take_base(1)
+            seekdb.run(f"INSERT INTO test.rows_of_test (id, content) VALUES ({ROWS}, 'the last')")
+            committed = seekdb.engine.end_of_log()
+            seekdb.run("DROP TABLE test.rows_of_test")
+            engine.archive()
+        yield Dropped(engine, [group for group in engine.groups if group.lsn >= committed])
+
+
+def is_there(directory: Path) -> bool:
+    """Whether the table is in a restored directory; if it is, with all rows, and an application writes and drops it."""
+    there = opened(directory, "SHOW TABLES LIKE 'rows_of_test'")[0]
+    if not there:
+        return False
+    *_, written, _, _, left = opened(
+        directory,
+        "SET ob_query_timeout = 20000000",
+        "SET ob_trx_lock_timeout = 2000000",
+        "UPDATE rows_of_test SET content = 'written after the restore'",
+        "COMMIT",
+        "SELECT COUNT(*), COUNT(DISTINCT id), MAX(id), MIN(content) FROM rows_of_test",
+        "ALTER TABLE rows_of_test ADD COLUMN more INT",
+        "DROP TABLE rows_of_test",
+        "SHOW TABLES LIKE 'rows_of_test'",
+    )
+    assert written == [[str(ROWS), str(ROWS), str(ROWS), "written after the restore"]]
+    assert left == []
+    return True
+
+
+def test_a_table_can_be_used_however_shortly_before_its_drop_a_restore_ends(dropped: Dropped, tmp_path: Path) -> None:
+    """At every group from the last commit to the drop's: all rows are there before it, and nothing is locked."""
+    ends = {plan.end: plan for group in dropped.groups for plan in [dropped.plan(group.scn)]}
+    found = []
+    for plan in ends.values():
+        with short_directory() as folder:
+            directory = folder / "restored"
+            layer = lambda lsn, to=directory: SeekdbLogLayer(BaseDir(to), lsn)  # noqa: E731
+            Restoration(plan, directory, layer, SeekdbLogCutter(), lambda _done, _all: None).run()
+            found.append(is_there(directory))
+
+    assert len(ends) < len(dropped.groups)
+    assert found == sorted(found, reverse=True)
+    assert (found[0], found[-1]) == (True, False)
+
+
+def test_a_plan_comes_to_its_own_end_again(dropped: Dropped) -> None:
+    """Whatever was left out behind it: its SCN is the exact form of the moment."""
+    for group in dropped.groups:
+        plan = dropped.plan(group.scn)
+        assert plan.end.lsn <= group.lsn
+        assert dropped.plan(plan.end.scn).end == plan.end
