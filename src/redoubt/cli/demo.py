@@ -193,6 +193,7 @@ class _Story:
             cursor.execute("USE test")
             cursor.execute(_ORDERS)
             found = cursor.fetchone()
+            cursor.execute("INSERT INTO orders (customer, amount, note) VALUES (1, 1, 'life goes on')")
         if found != summary.orders:
             raise DemoFailedError(f"the restored orders are {found}, those before the mistake were {summary.orders}")
         self._out.print(f"root@saved has all {found[0]:,} rows as they were, none lost\n", style="green")
