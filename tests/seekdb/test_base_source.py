@@ -29,6 +29,7 @@ from redoubt.engines.seekdb.base_source import SeekdbBaseSource
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes, Instance
+from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE, INFO_SIZE, verify_groups
 from redoubt.jobs.messages import TakeBase, to_line
 from redoubt.model.bases import BaseFile, SetKey
 from redoubt.restore.base_files import write_files
@@ -343,3 +344,18 @@ def test_a_clone_has_the_permissions_and_leaves_out_what_goes(
         assert (clone / "etc" / "small").read_bytes() == b"small"
         assert (clone / "etc" / "small").stat().st_mode & 0o777 == 0o640
     assert not clone.exists()
+
+
+def test_the_end_of_the_log_is_a_place_in_it(seekdb: Seekdb) -> None:
+    """Its SCN is that of the last group before its LSN, also while the log grows."""
+    source = SeekdbBaseSource(seekdb.engine)
+    before = source.end_of_log()
+    seekdb.write_rows(20, 100)
+    after = source.end_of_log()
+
+    assert before.lsn < after.lsn
+    for end in (before, after):
+        block, size = divmod(end.lsn, BLOCK_LOG_SIZE)
+        log = (seekdb.base.log / str(block)).read_bytes()[INFO_SIZE : INFO_SIZE + size]
+        found = verify_groups(log, None)
+        assert (found.size, found.max_scn) == (size, end.scn)

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import BaseDir, block_of
+from redoubt.engines.seekdb.log_layer import last_scn
 from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE, INFO_SIZE, parse_block_info
 from redoubt.engines.seekdb.pausing import EnginePause, pause
 from redoubt.model.bases import BaseFile
@@ -61,9 +62,12 @@ class SeekdbBaseSource:
         return LogPosition(block * BLOCK_LOG_SIZE, info.min_scn - 1)
 
     def end_of_log(self) -> LogPosition:
-        """See `BaseSource`."""
-        lsn, scn = self._engine.ask("SELECT END_LSN, END_SCN FROM oceanbase.V$OB_LOG_STAT")
-        return LogPosition(int(lsn), int(scn))
+        """See `BaseSource`. The engine's own END_SCN may be that of a place a little before its END_LSN (measured)."""
+        (lsn,) = self._engine.ask("SELECT END_LSN FROM oceanbase.V$OB_LOG_STAT")
+        block = block_of(int(lsn) - 1)
+        with (self._base.log / str(block)).open("rb", buffering=0) as file:
+            log = os.pread(file.fileno(), int(lsn) - block * BLOCK_LOG_SIZE, INFO_SIZE)
+        return LogPosition(int(lsn), last_scn(log))
 
     def files(self) -> list[BaseFile]:
         """See `BaseSource`."""
