@@ -200,7 +200,6 @@ class SmallArchive:
             7,
             2,
             "hot",
-            0,
             147,
             sum(part.size for part in parts),
         )
