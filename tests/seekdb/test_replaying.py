@@ -40,7 +40,7 @@ def _unreplayed(request: pytest.FixtureRequest) -> Iterator[None]:
 def test_the_sizes_follow_from_the_log() -> None:
     """All that it replays must fit into half of its memory."""
     assert sizes_for(0) == EngineSizes("1024M", "2048M")
-    assert sizes_for(2 * GIB) == EngineSizes("12288M", "4096M")
+    assert sizes_for(2 * GIB) == EngineSizes("32768M", "4096M")
 
 
 @pytest.mark.parametrize(("text", "size"), [("1G", GIB), ("512M", GIB // 2), ("7", 7 * 1024**2), ("2tb", 2048 * GIB)])

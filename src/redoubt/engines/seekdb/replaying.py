@@ -19,8 +19,8 @@ from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE
 _MIB = 1024**2
 _LEAST_MEMORY = 1024 * _MIB
 _LEAST_LOG_DISK = 2048 * _MIB
-_MEMORY_FOR_LOG = 6
-"""Bytes of budget for a byte of log: half counts, and log of small rows takes nearly three times its size as rows."""
+_MEMORY_FOR_LOG = 16
+"""Bytes of budget for a byte of log: half counts, and log of rows of 100 bytes took 3.4 times its size in memory."""
 _UNITS = {"K": 1024, "M": _MIB, "G": 1024 * _MIB, "T": 1024**2 * _MIB}
 _SIZE = re.compile(r"([0-9]+)([KMGT]?)B?\Z", re.IGNORECASE)
 _FREEZE_AGAIN = 15.0
