@@ -149,6 +149,12 @@ def _file_status(service: ServiceUnderTest, round_id: int) -> set[str]:
     return {row["FILE_STATUS"] for row in rows}
 
 
+def _wait_for_the_job(service: ServiceUnderTest) -> None:
+    """A job ends a moment after the last of what it deletes."""
+    doing = "SELECT 1 FROM oceanbase.__all_backup_clean_info_history WHERE status = 'DOING'"
+    wait_until("the job has ended", lambda: not service.run(doing))
+
+
 def test_log_is_deleted_when_a_full_set_makes_it_needless(service: ServiceUnderTest) -> None:
     """Refused with 9069 before and 9045 for the set; then the segments go, and what stays says so; also by itself."""
     service.run("CREATE TABLE test.t (a INT)", "root@main")
@@ -166,6 +172,7 @@ def test_log_is_deleted_when_a_full_set_makes_it_needless(service: ServiceUnderT
     assert service.error("ALTER SYSTEM DELETE BACKUPSET 1")[0] == 9045
     service.run("ALTER SYSTEM DELETE BACKUPROUND 1")
     wait_until("round 1 is deleted", lambda: _file_status(service, 1) == {"DELETED"})
+    _wait_for_the_job(service)
     assert not service.segments()
     assert {"deletion", "round_info", "single_piece_info"} <= {path.name for path in service.round_folder().iterdir()}
     assert service.error("ALTER SYSTEM DELETE BACKUPROUND 1")[0] == 1235
@@ -174,6 +181,7 @@ def test_log_is_deleted_when_a_full_set_makes_it_needless(service: ServiceUnderT
     _set_file(service, 2, end % 2)
     service.run("ALTER SYSTEM SET backup_recovery_window = '1us', auto_delete_expired_backup = true")
     wait_until("round 2 is deleted", lambda: _file_status(service, 2) == {"DELETED"})
+    _wait_for_the_job(service)
     rows = service.run(
         "SELECT type, status, parameter FROM oceanbase.__all_backup_clean_info_history WHERE tenant_id = 1"
     )
