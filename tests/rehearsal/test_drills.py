@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 
 from redoubt.rehearsal.fingerprint import Fingerprint, dump_fingerprint
-from tests.service.cluster import is_alive, wait_until
+from tests.service.cluster import copy_destination, is_alive, wait_until
 
 from .conftest import PASSWORD, Archive
 
@@ -55,7 +54,7 @@ def _drill(uri: str, scratch: Path, *options: str, password: str = "") -> subpro
 def _copy(archive: Archive, folder: Path) -> tuple[str, Path]:
     """A destination of one's own: its URI, and the folder of its data backup."""
     copy = folder / "copy"
-    shutil.copytree(archive.service.backup, copy)
+    copy_destination(archive.service.backup, copy)
     return f"file://{copy}", copy / archive.set_folder.relative_to(archive.service.backup)
 
 

@@ -26,7 +26,7 @@ from redoubt.engines.seekdb.scratch import ScratchSeekdb
 from redoubt.model.scratch import Login
 from tests.seekdb.running import short_directory
 from tests.service.bank import ACCOUNTS, BALANCE, BankLoad
-from tests.service.cluster import ServiceUnderTest, wait_until
+from tests.service.cluster import ServiceUnderTest, copy_destination, wait_until
 
 from .conftest import take_set, wait_until_archived
 
@@ -163,7 +163,7 @@ def test_log_that_will_never_come_ends_it_with_the_reason(service: ServiceUnderT
     """Here: what came after the first look is lost, but for its last part, which is of a later round."""
     wait_until_archived(service)
     copy = ServiceUnderTest(tmp_path / "copy")
-    shutil.copytree(service.backup, copy.backup, dirs_exist_ok=True)
+    copy_destination(service.backup, copy.backup)
     with short_directory() as folder:
         to = folder / "standby"
         assert _follow(copy, to).returncode == 0
@@ -209,7 +209,7 @@ def test_what_cannot_be_read_ahead_is_tried_again_and_then_ends_it(
     """A damaged piece that comes next; a directory of another tenant, and no destination."""
     wait_until_archived(service)
     copy = ServiceUnderTest(tmp_path / "copy")
-    shutil.copytree(service.backup, copy.backup, dirs_exist_ok=True)
+    copy_destination(service.backup, copy.backup)
     uri = f"file://{copy.backup}"
     with short_directory() as folder:
         to = folder / "standby"

@@ -27,6 +27,7 @@ from redoubt.model.seams import ObjectMissingError
 from redoubt.rehearsal.checks import Check, OwnSql
 from redoubt.rehearsal.drill import Drill, Means, Terms
 from redoubt.rehearsal.record import Verdict, kept_records
+from tests.service.cluster import copy_destination
 
 from .conftest import PASSWORD, Archive
 from .fakes import FakeEngine
@@ -36,7 +37,7 @@ from .fakes import FakeEngine
 def copy(archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A destination that nobody writes to."""
     path = tmp_path_factory.mktemp("v") / "copy"
-    shutil.copytree(archive.service.backup, path)
+    copy_destination(archive.service.backup, path)
     return path
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -234,6 +235,11 @@ def decoded(segment: Path) -> bytes:
         return segment.read_bytes()[: int(match[2]) - int(match[1])]
     tool = {"zst": "zstd", "lz4": "lz4"}[match[3]]
     return subprocess.run([tool, "-dc", str(segment)], capture_output=True, check=True).stdout
+
+
+def copy_destination(backup: Path, to: Path) -> None:
+    """Copy a destination that may be written to: without what is half written, which is gone a moment later."""
+    shutil.copytree(backup, to, ignore=shutil.ignore_patterns(".part-*"), dirs_exist_ok=True)
 
 
 def log_of(directory: Path) -> Path:
