@@ -35,6 +35,7 @@ from redoubt.model.bases import SetKey
 from redoubt.model.log import LogPosition
 from redoubt.restore.laying import lay_log
 from redoubt.restore.planning import Plan, find_tenant, make_plan
+from redoubt.restore.restoring import AT_ONCE
 
 _RUNS = 3
 _MEGABYTES = int(os.environ.get("REDOUBT_BENCH_MB", "1000"))
@@ -124,7 +125,7 @@ def _lay(plan: Plan, folder: Path) -> float:
     start = plan.parts[0].start_lsn
     began = time.perf_counter()
     layer = SeekdbLogLayer(BaseDir(target), start)
-    lay_log(plan, layer, SeekdbLogCutter(), LogPosition(start), lambda _at: None, lambda _size: None)
+    lay_log(plan, layer, SeekdbLogCutter(), LogPosition(start), lambda _at: None, lambda _size: None, AT_ONCE)
     seconds = time.perf_counter() - began
     shutil.rmtree(target)
     return seconds

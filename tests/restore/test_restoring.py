@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -355,19 +356,34 @@ def test_a_manifest_that_does_not_fit_its_parts_is_damage(target: Path) -> None:
         restoration(archive.plan(None), target).run()
 
 
-def test_a_block_that_cannot_be_made_durable_ends_a_restore(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_block_that_cannot_be_made_durable_ends_a_restore(target: Path, small_steps: None) -> None:
     """The failure is told though it happens beside the laying."""
-    layer = SeekdbLogLayer(BaseDir(tmp_path), 0)
-    archive = ordinary()
-    layer.lay(0, archive.log, 0)
+    with (
+        mock.patch.object(SeekdbLogLayer, "sync", side_effect=OSError(5, "Input/output error")),
+        pytest.raises(OSError, match="Input/output error"),
+    ):
+        restoration(ordinary().plan(None), target).run()
 
-    def fail(_descriptor: int) -> None:
-        raise OSError(5, "Input/output error")
+    assert unfinished(target) is not None
 
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "fsync", fail)
-        with pytest.raises(OSError, match="Input/output error"):
-            layer.finish(archive.end)
+
+def test_log_behind_what_could_not_be_laid_does_not_count(target: Path, small_steps: None) -> None:
+    """Also if it was laid at the same time: the next attempt lays all of it."""
+    archive, lay = ordinary(), SeekdbLogLayer.lay
+
+    def full(self: SeekdbLogLayer, lsn: int, log: Iterator[bytes], scn_before: int) -> None:
+        if lsn == 0:
+            raise OSError(28, "No space left on device")
+        lay(self, lsn, log, scn_before)
+
+    plan = archive.plan(None)
+    with mock.patch.object(SeekdbLogLayer, "lay", full), pytest.raises(OSError, match="No space left"):
+        restoration(plan, target).run()
+    state = unfinished(target)
+
+    assert state is not None
+    assert state.laid_lsn == 0
+    assert_restored(archive, target, restoration(plan, target).run())
 
 
 def test_what_is_made_ahead_is_the_same_and_fails_when_it_is_taken() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -48,11 +49,23 @@ def content(base: BaseDir, block: int) -> bytes:
     return data[INFO:]
 
 
+def parts(log: bytes) -> Iterator[bytes]:
+    """The log in parts that end anywhere, as it is decoded."""
+    size = 100_003
+    return (log[at : at + size] for at in range(0, len(log), size))
+
+
+def breaking_off(log: bytes) -> Iterator[bytes]:
+    """The log, and then no more of it can be had."""
+    yield log
+    raise OSError("gone")
+
+
 def test_log_is_laid_over_blocks(two_blocks: WrittenLog, base: BaseDir) -> None:
     """In one go: each block's info says after which SCN it begins; behind the end there are zeros."""
     end = two_blocks.end
     layer = SeekdbLogLayer(base, 0)
-    layer.lay(0, bytes_of(two_blocks, 0, end.lsn), 0)
+    layer.lay(0, parts(bytes_of(two_blocks, 0, end.lsn)), 0)
     layer.sync()
     layer.finish(end)
     last_of_first = next(place for place in two_blocks.ends if place.lsn == LOG)
@@ -62,6 +75,25 @@ def test_log_is_laid_over_blocks(two_blocks: WrittenLog, base: BaseDir) -> None:
     assert content(base, 0) == bytes_of(two_blocks, 0, LOG)
     assert content(base, 1) == bytes_of(two_blocks, LOG, end.lsn).ljust(LOG, b"\0")
     assert [info and info.min_scn for info in infos] == [two_blocks.ends[1].scn, last_of_first.scn + 1]
+
+
+def test_log_that_comes_in_two_at_once_is_the_same(two_blocks: WrittenLog, base: BaseDir) -> None:
+    """The later part first, and one that breaks off is laid again."""
+    end, cut = two_blocks.end, two_blocks.ends[2]
+    log = bytes_of(two_blocks, 0, end.lsn)
+    layer = SeekdbLogLayer(base, 0)
+    layer.lay(cut.lsn, parts(log[cut.lsn :]), cut.scn)
+    with pytest.raises(OSError, match="gone"):
+        layer.lay(0, breaking_off(log[:10]), 0)
+    layer.lay(0, parts(log[: cut.lsn]), 0)
+    layer.sync()
+    layer.finish(end)
+    whole = SeekdbLogLayer(BaseDir(base.path / "whole"), 0)
+    whole.lay(0, parts(log), 0)
+    whole.finish(end)
+
+    assert content(base, 0) == content(BaseDir(base.path / "whole"), 0)
+    assert (base.log / "1").read_bytes() == (BaseDir(base.path / "whole").log / "1").read_bytes()
 
 
 def test_blocks_that_are_there_keep_their_info(two_blocks: WrittenLog, base: BaseDir) -> None:
@@ -74,7 +106,7 @@ def test_blocks_that_are_there_keep_their_info(two_blocks: WrittenLog, base: Bas
     place = two_blocks.ends[-2]
     for at in (start, place.lsn):
         layer = SeekdbLogLayer(base, start)
-        layer.lay(at, log[at - start :], place.scn)
+        layer.lay(at, parts(log[at - start :]), place.scn)
         layer.finish(end)
     info = parse_block_info((base.log / "1").read_bytes()[:INFO])
 
@@ -89,13 +121,13 @@ def test_what_lies_behind_the_end_goes(log: WrittenLog, base: BaseDir) -> None:
     data = log.append(b"first") + log.append(b"second")
     for end in (log.ends[2], log.ends[1]):
         layer = SeekdbLogLayer(base, 0)
-        layer.lay(0, data, 0)
-        layer.lay(LOG, data, 70)
+        layer.lay(0, parts(data), 0)
+        layer.lay(LOG, parts(data), 70)
         layer.finish(end)
         assert block_ids(base.log) == [0]
         assert content(base, 0)[:4096] == data[: end.lsn].ljust(4096, b"\0")
     layer = SeekdbLogLayer(base, 0)
-    layer.lay(LOG, data, 70)
+    layer.lay(LOG, parts(data), 70)
     layer.finish(LogPosition(LOG, 70, 7))
 
     assert block_ids(base.log) == [0]

@@ -38,9 +38,9 @@ class MemoryLayer:
     laid: dict[int, bytes] = field(default_factory=dict)
     end: LogPosition | None = None
 
-    def lay(self, lsn: int, log: bytes, scn_before: int) -> None:
+    def lay(self, lsn: int, log: Iterator[bytes], scn_before: int) -> None:
         """See `LogLayer`."""
-        self.laid[lsn] = log
+        self.laid[lsn] = b"".join(log)
 
     def sync(self) -> None:
         """See `LogLayer`."""

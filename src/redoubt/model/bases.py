@@ -147,15 +147,16 @@ class BaseSource(Protocol):
 class LogLayer(Protocol):
     """Writes log into a directory that an engine is to open."""
 
-    def lay(self, lsn: int, log: bytes, scn_before: int) -> None:
-        """Write whole groups of verified log that begin at `lsn`.
+    def lay(self, lsn: int, log: Iterator[bytes], scn_before: int) -> None:
+        """Write log that begins at `lsn`, with a group, and ends with one; how it comes in parts does not matter.
 
-        `scn_before` is the SCN of the last group before, 0 if unknown. Writing the same again does no harm.
+        `scn_before` is the SCN of the last group before, 0 if unknown. Writing the same again does no harm. Several
+        threads may lay log of different places at once. Raises what taking the log raises, then part of it is written.
         """
         ...
 
     def sync(self) -> None:
-        """Make what was laid survive a loss of power."""
+        """Make what was laid by now survive a loss of power."""
         ...
 
     def finish(self, end: LogPosition) -> None:

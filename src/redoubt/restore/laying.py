@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import io
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
 from redoubt.archive.reading import Run, walk
 from redoubt.archive.store import ArchiveError
 from redoubt.model.bases import LogCutter, LogLayer
 from redoubt.model.log import LogDamagedError, LogPosition
-from redoubt.restore.ahead import made_ahead
 from redoubt.restore.planning import NEWEST, LogPart
 
-_SYNC_EVERY = 256 * 1024 * 1024
+_SYNC_EVERY = 64 * 1024 * 1024
+"""Bytes of log after which what was laid is made durable, while more is laid."""
 
 
 class Track(Protocol):
@@ -37,54 +38,105 @@ def lay_log(
     start: LogPosition,
     durable: Callable[[LogPosition], None],
     done: Callable[[int], None],
+    at_once: int = 1,
 ) -> None:
     """Lay the plan's log from `start` on, to its end.
 
-    `durable` is told from time to time up to where it is; `done` of bytes that were laid. Raises ArchiveError for what
-    is not what the plan was made for, DestinationError, OSError.
+    So many runs are laid `at_once`. With one, what lies in the directory is log without a hole at all times; with more
+    there may be holes if this is cut off. `durable` is told from time to time up to where it is; `done` of bytes that
+    were laid. Raises ArchiveError for what is not what the plan was made for, DestinationError, OSError.
     """
-    at, synced = start, start.lsn
-    with made_ahead(_runs(plan, start.lsn)) as runs:
-        for part, run, log in runs:
-            end, fitting = _checked(part, run, log, at, plan.end, cutter)
-            layer.lay(at.lsn, fitting, at.scn)
-            done(len(fitting))
-            at = end
-            if at.lsn - synced >= _SYNC_EVERY:
-                layer.sync()
-                durable(at)
-                synced = at.lsn
+    at = start
+    with ThreadPoolExecutor(at_once + 1, "lay") as pool:
+        belt = _Belt(pool, at_once, layer, start, durable, done)
+        try:
+            for part, run in _runs(plan, start.lsn):
+                end, fitting = _checked(part, run, at, plan.end, cutter)
+                belt.lay(at, fitting, end)
+                at = end
+        finally:
+            belt.finish()
     if (at.lsn, at.chain) != (plan.end.lsn, plan.end.chain):
         raise ArchiveError(f"the log ends at LSN {at.lsn}, not at {plan.end.lsn} as planned: plan again")
     layer.finish(plan.end)
 
 
-def _runs(plan: Track, lsn: int) -> Iterator[tuple[LogPart, Run, bytes]]:
+class _Belt:
+    """Has runs laid, and made durable meanwhile; tells of both in order. Every method raises what went wrong."""
+
+    def __init__(
+        self,
+        pool: ThreadPoolExecutor,
+        at_once: int,
+        layer: LogLayer,
+        start: LogPosition,
+        durable: Callable[[LogPosition], None],
+        done: Callable[[int], None],
+    ) -> None:
+        self._pool = pool
+        self._at_once = at_once
+        self._layer = layer
+        self._durable = durable
+        self._done = done
+        self._coming = deque[tuple[Future[None], LogPosition]]()
+        self._laid = self._synced = start
+        self._syncing: Future[None] | None = None
+
+    def lay(self, at: LogPosition, log: Iterator[bytes], end: LogPosition) -> None:
+        """Have log laid that reaches from `at` to `end`."""
+        while len(self._coming) > self._at_once:  # one waits, so that nobody has to
+            self._await_laid()
+        self._coming.append((self._pool.submit(self._layer.lay, at.lsn, log, at.scn), end))
+
+    def finish(self) -> None:
+        """Wait until all is laid that was begun."""
+        while self._coming:
+            self._await_laid()
+        self._await_synced()
+
+    def _await_laid(self) -> None:
+        future, end = self._coming.popleft()
+        if (error := future.exception()) is not None:
+            self._coming.clear()  # what was laid behind a hole does not count
+            raise error
+        self._done(end.lsn - self._laid.lsn)
+        self._laid = end
+        if end.lsn - self._synced.lsn >= _SYNC_EVERY:
+            self._await_synced()
+            self._syncing, self._synced = self._pool.submit(self._layer.sync), end
+
+    def _await_synced(self) -> None:
+        if self._syncing is not None:
+            self._syncing.result()
+            self._syncing = None
+            self._durable(self._synced)
+
+
+def _runs(plan: Track, lsn: int) -> Iterator[tuple[LogPart, Run]]:
     """The plan's log from `lsn` on, a segment at a time; it is what was stored, whether it fits is not checked here."""
     for part in plan.parts:
         if part.end_lsn <= lsn:
             continue
         for run in walk(part.store, lsn):
-            log = io.BytesIO()  # unlike parts that are joined, it never holds the log twice
-            log.writelines(run.chunks)
-            yield part, run, log.getvalue()
+            yield part, run
             lsn = run.header.end_lsn
             if lsn >= part.end_lsn:
                 break
 
 
 def _checked(
-    part: LogPart, run: Run, log: bytes, at: LogPosition, end: LogPosition, cutter: LogCutter
-) -> tuple[LogPosition, bytes]:
+    part: LogPart, run: Run, at: LogPosition, end: LogPosition, cutter: LogCutter
+) -> tuple[LogPosition, Iterator[bytes]]:
     """A run's log up to `end` at most, which continues the log that ends at `at`."""
     header = run.header
     is_whole = run.start_lsn == header.start_lsn == at.lsn and header.end_lsn <= end.lsn
     if is_whole and (at.chain is None or at.chain == header.chain_before):
-        return header.end, log
+        return header.end, run.chunks
     # It begins or ends inside the segment, or its beginning is not known: then its groups say whether it fits.
+    log = b"".join(run.chunks)
     scn = end.scn if header.end_lsn > end.lsn else NEWEST
     try:
         reached = cutter.cut(log, at, scn)
     except LogDamagedError as error:
         raise ArchiveError(f"{part.store.path.folder} is damaged, or of another history: {error}") from error
-    return reached, log[: reached.lsn - at.lsn]
+    return reached, iter([log[: reached.lsn - at.lsn]])

@@ -25,6 +25,8 @@ _FOLDER = "redoubt"
 _STATE = f"{_FOLDER}/restoring"
 _RESULT = f"{_FOLDER}/restored_from"
 _NEW = ".new"
+AT_ONCE = 2
+"""Runs of log that are laid at once. Nobody opens the directory before all is there, so holes do no harm meanwhile."""
 
 
 class RestoreError(Exception):
@@ -157,7 +159,7 @@ class Restoration:
             start = LogPosition(state.laid_lsn, state.laid_scn, state.laid_chain)
             self._tell(start.lsn - first)
         layer = self._layer(first)
-        lay_log(self._plan, layer, self._cutter, start, lambda at: self._keep(_laid(state, at)), self._tell)
+        lay_log(self._plan, layer, self._cutter, start, lambda at: self._keep(_laid(state, at)), self._tell, AT_ONCE)
         return _laid(state, self._plan.end)
 
     def _begin(self) -> Restored:

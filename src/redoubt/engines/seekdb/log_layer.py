@@ -10,7 +10,12 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from mmap import ACCESS_READ, mmap
+from operator import attrgetter
+from threading import Lock
 
 from redoubt.engines.seekdb.files import BaseDir, block_ids, block_of
 from redoubt.engines.seekdb.palf import (
@@ -28,8 +33,6 @@ from redoubt.model.log import LogDamagedError, LogPosition
 
 _SIZE_AND_SCN = struct.Struct(">4xi8xQ")
 _FILE_MODE = 0o640
-_UNSYNCED = 2
-"""Blocks that are being made durable while others are written, at most."""
 
 
 class SeekdbLogLayer:
@@ -37,79 +40,103 @@ class SeekdbLogLayer:
 
     def __init__(self, base: BaseDir, start_lsn: int) -> None:
         self._base = base
+        self._unsynced = set[int]()
+        self._lock = Lock()
         base.log.mkdir(parents=True, exist_ok=True)
         for block in block_ids(base.log):
             if block < block_of(start_lsn):
                 (base.log / str(block)).unlink()
-        self._block = -1
-        self._descriptor = -1
-        self._pool = _new_pool()
-        self._syncing: list[Future[None]] = []
 
-    def lay(self, lsn: int, log: bytes, scn_before: int) -> None:
+    def lay(self, lsn: int, log: Iterator[bytes], scn_before: int) -> None:
         """See `LogLayer`."""
-        view, at = memoryview(log), 0
-        while at < len(view):
-            block = block_of(lsn + at)
-            offset = lsn + at - block * BLOCK_LOG_SIZE
-            piece = view[at : at + BLOCK_LOG_SIZE - offset]
-            self._open(block, scn_before, piece)
-            _write(self._descriptor, piece, INFO_SIZE + offset)
-            at += len(piece)
-            if at < len(view):
-                scn_before = last_scn(piece)
+        for block, pieces in groupby(_pieces(lsn, log), key=attrgetter("block")):
+            with self._opened(block) as descriptor:
+                os.ftruncate(descriptor, BLOCK_SIZE)
+                places = [piece.write(descriptor) for piece in pieces]
+                start, end = places[0][0], places[-1][1]
+                with _mapped(descriptor, start, end) as written:
+                    _give_info(descriptor, block, scn_before, written)
+                    if end == BLOCK_LOG_SIZE:
+                        scn_before = last_scn(written)
+            with self._lock:
+                self._unsynced.add(block)
 
     def sync(self) -> None:
         """See `LogLayer`."""
-        self._await(0)
-        if self._descriptor >= 0:
-            os.fsync(self._descriptor)
+        with self._lock:
+            blocks, self._unsynced = self._unsynced, set()
+        for block in sorted(blocks):
+            with self._opened(block) as descriptor:
+                os.fsync(descriptor)
         _sync_folder(self._base)
 
     def finish(self, end: LogPosition) -> None:
         """See `LogLayer`."""
-        self._close()
-        self._await(0)
-        self._pool.shutdown()
-        self._pool = _new_pool()  # has no thread until log is laid again
         for block in block_ids(self._base.log):
-            path = self._base.log / str(block)
             if block * BLOCK_LOG_SIZE >= end.lsn:
-                path.unlink()
+                (self._base.log / str(block)).unlink()
                 continue
-            descriptor = os.open(path, os.O_RDWR)
-            try:
+            with self._opened(block) as descriptor:
                 if block == block_of(end.lsn):  # what is cut off and grown again is zero
                     os.ftruncate(descriptor, INFO_SIZE + end.lsn - block * BLOCK_LOG_SIZE)
                 os.ftruncate(descriptor, BLOCK_SIZE)
                 os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
         _sync_folder(self._base)
 
-    def _open(self, block: int, scn_before: int, log: memoryview) -> None:
-        """Have the block's file open, with an info in it."""
-        if block == self._block:
-            return
-        self._close()
-        self._descriptor = os.open(self._base.log / str(block), os.O_RDWR | os.O_CREAT, _FILE_MODE)
-        self._block = block
-        os.ftruncate(self._descriptor, BLOCK_SIZE)
-        if parse_block_info(os.pread(self._descriptor, INFO_SIZE, 0)) is None:
-            first = _SIZE_AND_SCN.unpack_from(log)[1]
-            os.pwrite(self._descriptor, block_info(block, scn_before + 1 if scn_before else first), 0)
+    @contextmanager
+    def _opened(self, block: int) -> Iterator[int]:
+        descriptor = os.open(self._base.log / str(block), os.O_RDWR | os.O_CREAT, _FILE_MODE)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
-    def _close(self) -> None:
-        """Let go of the block: it is made durable while the next one is written."""
-        if self._descriptor >= 0:
-            self._syncing.append(self._pool.submit(_sync_and_close, self._descriptor))
-            self._await(_UNSYNCED)
-        self._block = self._descriptor = -1
 
-    def _await(self, left: int) -> None:
-        """Wait until no more than so many blocks are left to be made durable. Raises what went wrong."""
-        while len(self._syncing) > left:
-            self._syncing.pop(0).result()
+@dataclass(frozen=True)
+class _Piece:
+    """Log that lies in one block; `offset` counts from where the block's log begins."""
+
+    block: int
+    offset: int
+    log: memoryview
+
+    def write(self, descriptor: int) -> tuple[int, int]:
+        """Have it in the block's file; its offset, and that behind it."""
+        left, at = self.log, INFO_SIZE + self.offset
+        while left:
+            written = os.pwrite(descriptor, left, at)
+            left, at = left[written:], at + written
+        return self.offset, at - INFO_SIZE
+
+
+def _pieces(lsn: int, log: Iterator[bytes]) -> Iterator[_Piece]:
+    """The log, cut where a block ends."""
+    for part in log:
+        left = memoryview(part)
+        while left:
+            block = block_of(lsn)
+            offset = lsn - block * BLOCK_LOG_SIZE
+            piece = _Piece(block, offset, left[: BLOCK_LOG_SIZE - offset])
+            yield piece
+            left, lsn = left[len(piece.log) :], lsn + len(piece.log)
+
+
+@contextmanager
+def _mapped(descriptor: int, offset: int, end: int) -> Iterator[memoryview]:
+    """The log in a block's file between two offsets, to read."""
+    with (
+        mmap(descriptor, BLOCK_SIZE, access=ACCESS_READ) as file,
+        memoryview(file) as view,
+        view[INFO_SIZE + offset : INFO_SIZE + end] as log,
+    ):
+        yield log
+
+
+def _give_info(descriptor: int, block: int, scn_before: int, log: memoryview) -> None:
+    """Have an info in a block's file if there is none; `log` is the first that lies in it."""
+    if parse_block_info(os.pread(descriptor, INFO_SIZE, 0)) is None:
+        first = _SIZE_AND_SCN.unpack_from(log)[1]
+        os.pwrite(descriptor, block_info(block, scn_before + 1 if scn_before else first), 0)
 
 
 class SeekdbLogCutter:
@@ -165,23 +192,6 @@ def _size_until(log: bytes, scn: int) -> int:
             break
         at += GROUP_HEADER_SIZE + size
     return min(at, len(log))
-
-
-def _new_pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(1, "sync-block")
-
-
-def _sync_and_close(descriptor: int) -> None:
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _write(descriptor: int, data: memoryview, offset: int) -> None:
-    while data:
-        written = os.pwrite(descriptor, data, offset)
-        data, offset = data[written:], offset + written
 
 
 def _sync_folder(base: BaseDir) -> None:
