@@ -32,6 +32,8 @@ TAIL = f"UNTIL '{UNTIL}' WITH '{OPTIONS}'"
             RestoreTenant("t", "s", "x", "y", is_preview=True),
         ),
         ("ALTER SYSTEM RESTORE t FROM s UNTIL '' WITH ''", RestoreTenant("t", "s", "", "")),
+        ("ALTER SYSTEM RESTORE t FROM s UNTIL 'u'", RestoreTenant("t", "s", "u", "")),
+        ("ALTER SYSTEM RESTORE t FROM s UNTIL 'u' PREVIEW", RestoreTenant("t", "s", "u", "", is_preview=True)),
         ("ALTER SYSTEM RESTORE at FROM until UNTIL 'u' WITH 'o'", RestoreTenant("at", "until", "u", "o")),
         (
             f"ALTER SYSTEM RESTORE d.t, `d` . `T`,x FOR shop2 FROM shop AT 'file:///b' {TAIL}",
@@ -62,7 +64,7 @@ def test_what_is_read(text: str, expected: Statement) -> None:
         f"ALTER SYSTEM RESTORE t FROM s AT uri {TAIL}",
         f"ALTER SYSTEM RESTORE t FROM s AT = 'uri' {TAIL}",
         "ALTER SYSTEM RESTORE t FROM s WITH 'o'",
-        "ALTER SYSTEM RESTORE t FROM s UNTIL 'u'",
+        "ALTER SYSTEM RESTORE t FROM s UNTIL 'u' WITH",
         "ALTER SYSTEM RESTORE t FROM s UNTIL now() WITH 'o'",
         "ALTER SYSTEM RESTORE t FROM s UNTIL TIMESTAMP '2026-11-23' WITH 'o'",
         "ALTER SYSTEM RESTORE t FROM s UNTIL ? WITH 'o'",

@@ -26,6 +26,7 @@ NUMBERS = ("backup_cluster_id", "restore_job_id")
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("", RestoreOption()),
         (
             "backup_cluster_name=redoubt&backup_cluster_id=1&pool_list=p1",
             RestoreOption(cluster_name="redoubt", cluster_id=1, pool_list="p1"),
@@ -47,7 +48,6 @@ def test_what_is_taken(text: str, expected: RestoreOption) -> None:
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        ("", "'' is not key=value"),
         ("&", "'' is not key=value"),
         ("&&pool_list=p", "'' is not key=value"),
         ("pool_list=p&", "'' is not key=value"),

@@ -2,8 +2,8 @@
 
 What follows ALTER SYSTEM:
 
-    tenant  := RESTORE name FROM name [AT string] UNTIL string WITH string [PREVIEW]
-    tables  := RESTORE table (',' table)* FOR name FROM name [AT string] UNTIL string WITH string
+    tenant  := RESTORE name FROM name [AT string] UNTIL string [WITH string] [PREVIEW]
+    tables  := RESTORE table (',' table)* FOR name FROM name [AT string] UNTIL string [WITH string]
     sources := ADD RESTORE SOURCE string | CLEAR RESTORE SOURCE
     table   := [name '.'] name
 
@@ -12,7 +12,7 @@ What follows SHOW:
     preview := RESTORE PREVIEW
 
 A name is a bare word or in backticks, as in OceanBase, and no string: `RESTORE name FROM string` was its logical
-restore before 3.0.
+restore before 3.0. OceanBase wants WITH always; here nothing behind it is needed.
 """
 
 from __future__ import annotations
@@ -80,5 +80,5 @@ def _whence(cursor: Cursor) -> tuple[str, str | None, str, str]:
     at = cursor.expect(Kind.STRING).value if cursor.take_word("at") else None
     cursor.expect_word("until")
     until = cursor.expect(Kind.STRING).value
-    cursor.expect_word("with")
-    return source, at, until, cursor.expect(Kind.STRING).value
+    options = cursor.expect(Kind.STRING).value if cursor.take_word("with") else ""
+    return source, at, until, options

@@ -53,7 +53,7 @@ def parse_restore_option(text: str) -> RestoreOption:
     if _NOT_PRINTABLE.search(text):
         raise invalid_restore_option("write it as key=value&key=value, in printable ASCII without spaces")
     values: dict[str, str | int] = {}
-    for item in text.removeprefix("&").split("&"):
+    for item in text.removeprefix("&").split("&") if text else ():
         key, value = _item(item)
         if key in _TEXTS:
             values[_TEXTS[key]] = value
