@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from redoubt.durable import replace_file, sync
 from redoubt.engines.seekdb.files import BaseDir, kept_line
 
 _DROPPED = ".dropped"
@@ -89,7 +90,7 @@ class Home:
         if (password := self.account_of(source)) is not None:
             kept_line(beside.account, lambda: password)
         beside.path.rename(path)
-        _sync(path.parent)
+        sync(path.parent)
 
     def keep_account(self, source: str, password: str) -> None:
         """Keep the password of the service's account on an engine: its bases need it after it is gone. Raises OSError.
@@ -166,12 +167,7 @@ class Home:
         """The cluster's identity, made up at the first call."""
         path = self.path / "identity"
         if not path.exists():
-            temporary = path.with_suffix(".new")
-            with temporary.open("w") as file:
-                file.write(uuid.uuid4().hex + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.rename(path)
+            replace_file(path, f"{uuid.uuid4().hex}\n".encode())
         return path.read_text().strip()
 
     def announce(self, running: Running) -> None:
@@ -204,14 +200,6 @@ def _remove(path: Path) -> None:
     if path.exists():
         path.rename(leftover)
         shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _is_same(descriptor: int, path: Path) -> bool:

@@ -6,7 +6,6 @@ the midst leaves is a log that ends early, or in half a group, as a crash of the
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TypeVar
 from redoubt.archive.inventory import PieceHeld, TenantPath, pieces_of
 from redoubt.archive.record import INFO_FORMAT, RecordError, dump_record, load_record
 from redoubt.archive.store import ArchiveError
+from redoubt.durable import replace_file
 from redoubt.model.bases import LogCutter, LogLayer, Progress
 from redoubt.model.log import LogPosition
 from redoubt.model.pieces import PieceKey
@@ -154,13 +154,7 @@ class Standby:
 
     def _keep(self, state: Following) -> None:
         """Have the state in its file, durably: the old one or the new one, never half."""
-        path = self._directory / _STATE
-        temporary = path.with_suffix(".new")
-        with temporary.open("wb") as file:
-            file.write(dump_record(state, indent=2))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(path)
+        replace_file(self._directory / _STATE, dump_record(state, indent=2))
 
 
 def _refuse_lost_ahead(state: Following, held: list[PieceHeld], lost: dict[PieceKey, str]) -> None:

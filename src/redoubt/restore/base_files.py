@@ -10,6 +10,7 @@ from pathlib import Path
 from redoubt.archive.set_manifest import Extent, SetFile, SetManifest
 from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import ArchiveError
+from redoubt.durable import sync
 from redoubt.restore.ahead import made_ahead
 
 _SYNC_EVERY = 256 * 1024 * 1024
@@ -68,7 +69,7 @@ def _sync_all(into: Path, manifest: SetManifest, files: set[Path]) -> None:
     """Make these files durable, and all folders."""
     parents = {parent for file in manifest.files for parent in (into / file.path).parents if into in parent.parents}
     for path in (*sorted(files), *parents, into):
-        _sync(path)
+        sync(path)
 
 
 def _make(path: Path, file: SetFile) -> None:
@@ -87,13 +88,5 @@ def _write(path: Path, data: memoryview, offset: int) -> None:
         while data:
             written = os.pwrite(descriptor, data, offset)
             data, offset = data[written:], offset + written
-    finally:
-        os.close(descriptor)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -47,8 +47,8 @@ def lay_log(
     were laid. Raises ArchiveError for what is not what the plan was made for, DestinationError, OSError.
     """
     at = start
-    with ThreadPoolExecutor(at_once + 1, "lay") as pool:
-        belt = _Belt(pool, at_once, layer, start, durable, done)
+    with ThreadPoolExecutor(at_once, "lay") as laying, ThreadPoolExecutor(1, "sync-log") as syncing:
+        belt = _Belt(laying, syncing, at_once, layer, start, durable, done)
         try:
             for part, run in _runs(plan, start.lsn):
                 end, fitting = _checked(part, run, at, plan.end, cutter)
@@ -66,27 +66,29 @@ class _Belt:
 
     def __init__(
         self,
-        pool: ThreadPoolExecutor,
+        laying: ThreadPoolExecutor,
+        syncing: ThreadPoolExecutor,
         at_once: int,
         layer: LogLayer,
         start: LogPosition,
         durable: Callable[[LogPosition], None],
         done: Callable[[int], None],
     ) -> None:
-        self._pool = pool
+        self._laying = laying
+        self._syncing = syncing
         self._at_once = at_once
         self._layer = layer
         self._durable = durable
         self._done = done
         self._coming = deque[tuple[Future[None], LogPosition]]()
         self._laid = self._synced = start
-        self._syncing: Future[None] | None = None
+        self._sync: Future[None] | None = None
 
     def lay(self, at: LogPosition, log: Iterator[bytes], end: LogPosition) -> None:
         """Have log laid that reaches from `at` to `end`."""
         while len(self._coming) > self._at_once:  # one waits, so that nobody has to
             self._await_laid()
-        self._coming.append((self._pool.submit(self._layer.lay, at.lsn, log, at.scn), end))
+        self._coming.append((self._laying.submit(self._layer.lay, at.lsn, log, at.scn), end))
 
     def finish(self) -> None:
         """Wait until all is laid that was begun."""
@@ -103,12 +105,12 @@ class _Belt:
         self._laid = end
         if end.lsn - self._synced.lsn >= _SYNC_EVERY:
             self._await_synced()
-            self._syncing, self._synced = self._pool.submit(self._layer.sync), end
+            self._sync, self._synced = self._syncing.submit(self._layer.sync), end
 
     def _await_synced(self) -> None:
-        if self._syncing is not None:
-            self._syncing.result()
-            self._syncing = None
+        if self._sync is not None:
+            self._sync.result()
+            self._sync = None
             self._durable(self._synced)
 
 

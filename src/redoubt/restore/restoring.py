@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from redoubt.archive.record import FORMAT, RecordError, dump_record, load_record
+from redoubt.durable import NEW, replace_file, sync
 from redoubt.model.bases import LogCutter, LogLayer, Progress
 from redoubt.model.log import LogPosition
 from redoubt.restore.base_files import write_files
@@ -24,7 +25,6 @@ from redoubt.restore.planning import Plan
 _FOLDER = "redoubt"
 _STATE = f"{_FOLDER}/restoring"
 _RESULT = f"{_FOLDER}/restored_from"
-_NEW = ".new"
 AT_ONCE = 2
 """Runs of log that are laid at once. Nobody opens the directory before all is there, so holes do no harm meanwhile."""
 
@@ -103,7 +103,7 @@ def check_room(plan: Plan, directory: Path) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    return path.name == Path(_STATE).with_suffix(_NEW).name
+    return path.name == Path(_STATE).with_suffix(NEW).name
 
 
 class Restoration:
@@ -133,7 +133,7 @@ class Restoration:
             state = self._lay(self._write_files(self._begin()))
             self._keep(state)
             (self._directory / _STATE).rename(self._directory / _RESULT)
-            _sync_folder(self._directory / _FOLDER)
+            sync(self._directory / _FOLDER)
         return state
 
     def _write_files(self, state: Restored) -> Restored:
@@ -200,30 +200,11 @@ class Restoration:
         self._progress(self._done, self._plan.base_bytes + self._plan.log_bytes)
 
     def _keep(self, state: Restored) -> None:
-        _write(self._directory / _STATE, dump_record(state, indent=2))
+        replace_file(self._directory / _STATE, dump_record(state, indent=2))
 
 
 def _laid(state: Restored, at: LogPosition) -> Restored:
     return replace(state, laid_lsn=at.lsn, laid_scn=at.scn, laid_chain=at.chain)
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Replace a file, durably: the old content or the new one, never half."""
-    temporary = path.with_suffix(_NEW)
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from redoubt.durable import sync, write_file
 from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE
 
 MAX_SOCKET_PATH = 107
@@ -115,17 +116,10 @@ def kept_line(path: Path, make: Callable[[], str]) -> str:
         return path.read_text().strip()
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
     try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(make() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        write_file(temporary, f"{make()}\n".encode())
         with suppress(FileExistsError):
             os.link(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(path.parent)
     return path.read_text().strip()

@@ -17,6 +17,7 @@ from mmap import ACCESS_READ, mmap
 from operator import attrgetter
 from threading import Lock
 
+from redoubt.durable import sync
 from redoubt.engines.seekdb.files import BaseDir, block_ids, block_of
 from redoubt.engines.seekdb.palf import (
     BLOCK_LOG_SIZE,
@@ -66,9 +67,8 @@ class SeekdbLogLayer:
         with self._lock:
             blocks, self._unsynced = self._unsynced, set()
         for block in sorted(blocks):
-            with self._opened(block) as descriptor:
-                os.fsync(descriptor)
-        _sync_folder(self._base)
+            sync(self._base.log / str(block))
+        sync(self._base.log)
 
     def finish(self, end: LogPosition) -> None:
         """See `LogLayer`."""
@@ -81,7 +81,7 @@ class SeekdbLogLayer:
                     os.ftruncate(descriptor, INFO_SIZE + end.lsn - block * BLOCK_LOG_SIZE)
                 os.ftruncate(descriptor, BLOCK_SIZE)
                 os.fsync(descriptor)
-        _sync_folder(self._base)
+        sync(self._base.log)
 
     @contextmanager
     def _opened(self, block: int) -> Iterator[int]:
@@ -192,11 +192,3 @@ def _size_until(log: bytes, scn: int) -> int:
             break
         at += GROUP_HEADER_SIZE + size
     return min(at, len(log))
-
-
-def _sync_folder(base: BaseDir) -> None:
-    folder = os.open(base.log, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
