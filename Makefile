@@ -46,7 +46,7 @@ layers: $(VENV)/.installed-tests
 
 unit: $(VENV)/.installed-tests test-tools
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest --numprocesses 2 --dist loadfile -m "not alone"
+	$(BIN)/coverage run -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder -m "not alone"
 	$(BIN)/coverage run -m pytest -m alone
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report

@@ -1,11 +1,41 @@
-"""What every test has: hypothesis profiles. CI takes the same examples each time, a developer new ones."""
+"""What every test has: hypothesis profiles, and its place in the order in which processes share the tests.
+
+CI takes the same examples each time, a developer new ones. Tests that share engines are run by one process, one after
+another: engines that wait for others' tests take a share of the processors all the time.
+"""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", parent=settings.get_profile("dev"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+_HERE = Path(__file__).parent
+_SERVICES = "service"
+_SHARING = frozenset({"catalog", "clients", "conformance", "gateway", "rehearsal", "restore", "seekdb"})
+"""Folders in which engines are shared by the tests of all files; elsewhere they are by those of one."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have tests that share engines beside each other, and what takes long first; else they stay as shuffled."""
+    groups: dict[str, int] = {}
+    for item in items:
+        groups.setdefault(_group(item), len(groups))
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=lambda item: (_rank(item), groups[_group(item)]))
+
+
+def _group(item: pytest.Item) -> str:
+    path = item.path.relative_to(_HERE)
+    return path.parts[0] if path.parts[0] in _SHARING else str(path)
+
+
+def _rank(item: pytest.Item) -> int:
+    folder = item.path.relative_to(_HERE).parts[0]
+    return 0 if folder == _SERVICES else 1 if folder in _SHARING else 2

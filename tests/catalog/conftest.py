@@ -16,7 +16,7 @@ from tests.catalog.rows import Rows
 from tests.seekdb.running import Seekdb, running_seekdb
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sys_engine() -> Iterator[Seekdb]:
     """A running engine with the catalog's tables and views."""
     with running_seekdb() as seekdb:

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from redoubt.cli import progress
 from redoubt.cli.main import app
 from redoubt.cli.moments import MomentError, instant, moment
-from redoubt.restore import laying
+from redoubt.engines.seekdb.log_layer import SeekdbLogLayer
 from redoubt.restore.restoring import Restored
 from tests.restore.small import SmallArchive, assert_restored, ordinary
 
@@ -214,7 +214,7 @@ def test_an_interrupted_restore_says_how_to_go_on(uri: str, target: Path, monkey
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(laying, "made_ahead", interrupt)
+        patched.setattr(SeekdbLogLayer, "lay", interrupt)
         status, _, err = run(uri, "--tenant", "main", "--latest", "--to", target)
 
     assert (status, f"the same command goes on where it was in {target}" in err) == (130, True)

@@ -14,13 +14,13 @@ from tests.clients.suite import SESSIONS
 from tests.service.cluster import ServiceUnderTest
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     """What the service with TLS shows."""
     return make_certificate(tmp_path_factory.mktemp("certificate"))
 
 
-@pytest.fixture(scope="session", params=["plain", "tls"])
+@pytest.fixture(scope="package", params=["plain", "tls"])
 def matrix(
     request: pytest.FixtureRequest, certificate: Certificate, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Request]:

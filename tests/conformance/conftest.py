@@ -9,7 +9,7 @@ import pytest
 from tests.seekdb.running import Seekdb, running_seekdb
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def seekdb() -> Iterator[Seekdb]:
     """A running engine with some log."""
     with running_seekdb() as seekdb:

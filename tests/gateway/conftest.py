@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 USER_PASSWORD = "correct horse"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Engine]]:
     """The engines of `sys` and of the tenant `main`, with a user `alice` in each."""
     base = tmp_path_factory.mktemp("engines")
@@ -34,13 +34,13 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Engi
         engine.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def engine(engines: dict[str, Engine]) -> Engine:
     """The engine of the tenant `main`."""
     return engines["main"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running_door(engines: dict[str, Engine]) -> Iterator[Door]:
     """The gateway that most tests use."""
     sockets = {tenant: engine.socket for tenant, engine in engines.items()}

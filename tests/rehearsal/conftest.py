@@ -64,7 +64,7 @@ class Archive:
         return SetKey(self.summary.set_id, self.summary.create_date)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
     """Tables, users and grants, a data backup of them with its fingerprint, and a row that came after it."""
     service = ServiceUnderTest(tmp_path_factory.mktemp("r"))

@@ -37,7 +37,7 @@ class Archive:
         return next(group for group in self.engine.groups if group.lsn == BLOCK_LOG_SIZE)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def archive() -> Iterator[Archive]:
     """The archive, when the engine has ended."""
     with short_directory() as root:

@@ -28,7 +28,7 @@ class CopiedLog:
         return data[: max(self.end - block * LOG, 0)]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def seekdb() -> Iterator[Seekdb]:
     """A running engine that has filled its first block with small and with large rows."""
     with running_seekdb() as seekdb:
@@ -38,7 +38,7 @@ def seekdb() -> Iterator[Seekdb]:
         yield seekdb
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def copied(seekdb: Seekdb) -> Iterator[CopiedLog]:
     """The log of that engine, out of its reach. Only to be read."""
     with short_directory() as path:
