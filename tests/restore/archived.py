@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from redoubt.archive.codec import codec_named
 from redoubt.archive.inventory import TenantPath
 from redoubt.archive.layout import ClusterPath, RoundInfo
@@ -150,14 +152,12 @@ print(json.dumps(answers))
 
 def opened(directory: Path, *statements: str) -> Any:
     """What statements answer in a directory that an application opens; what it has said when it has ended."""
-    run = subprocess.run(
-        [sys.executable, "-c", _OPENING, str(directory), *statements],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
-        cwd=directory.parent,
-    )
+    command = [sys.executable, "-c", _OPENING, str(directory), *statements]
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100, cwd=directory.parent)
+    except subprocess.TimeoutExpired:
+        said = (directory / "log" / "seekdb.log").read_bytes()[-20_000:].decode(errors="replace")
+        pytest.fail(f"the engine did not open, or answer, within 100 s; it said last:\n{said}")
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
 
