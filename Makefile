@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SHARED := --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: help demo install test test-tools lint types layers unit simulate bench fuzz clean
 
@@ -46,8 +47,9 @@ layers: $(VENV)/.installed-tests
 
 unit: $(VENV)/.installed-tests test-tools
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder -m "not alone"
+	$(BIN)/coverage run -m pytest $(SHARED) -m "not alone and not repeated"
 	$(BIN)/coverage run -m pytest -m alone
+	$(BIN)/pytest $(SHARED) -m repeated
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -17,6 +17,7 @@ from .defects import DEFECTS
 from .report import Report
 from .runner import run_one
 
+pytestmark = pytest.mark.repeated
 _SCHEDULES = 10_000
 _RANGE = 2_500
 _BOUND = 8_000

@@ -25,6 +25,7 @@ from tests.archiver.test_freezing import Freezing
 
 from .small import CLUSTER, LATE_SET, TENANT, SmallArchive, flipped, flips, verify
 
+pytestmark = pytest.mark.repeated
 _PLACES = int(os.environ.get("REDOUBT_FLIPS", "300"))
 """Random places in the larger archive; 10,000 in the longer run."""
 _NAMES = sorted(name for name in SmallArchive().destination.objects if str(LATE_SET) not in name)
