@@ -17,7 +17,7 @@ from redoubt.archive.manifest import Entry, Manifest, Piece, dump_manifest, load
 from redoubt.archive.record import RecordError, seal
 from redoubt.archive.segment import SegmentName
 from redoubt.archive.store import ArchiveError, PieceStore
-from redoubt.archiver.freezing import Freezer, frozen
+from redoubt.archiver.freezing import Freezer
 from redoubt.archiver.merger import merge
 from redoubt.archiver.merging import Part
 from redoubt.model.seams import DestinationError
@@ -49,7 +49,7 @@ class Freezing:
     def freeze(self, info: RoundInfo = INFO) -> Manifest:
         """The manifest, which is also the one that lies there."""
         manifest = self.freezer.freeze(info)
-        assert manifest == frozen(self.store)
+        assert manifest == self.store.manifest()
         return manifest
 
 
@@ -235,7 +235,7 @@ def test_a_manifest_that_is_there_is_the_manifest() -> None:
     assert again.told == []
     destination.objects[PATH.manifest] = b"{}"
     with pytest.raises(ArchiveError, match="single_piece_info is damaged"):
-        frozen(store)
+        store.manifest()
 
 
 def test_a_manifest_that_appears_meanwhile_is_the_manifest() -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from redoubt.archive.layout import ClusterPath, HoleInfo, Interruption
 from redoubt.archive.store import PieceStore
-from redoubt.archiver.freezing import frozen
 from redoubt.archiver.holes import Hole
 from redoubt.archiver.job import RoundJob
 from redoubt.archiver.messages import (
@@ -94,7 +93,7 @@ def test_an_interruption_is_put_on_record(destination: MemoryDestination) -> Non
     job = RoundJob(broken, log, destination, small_means())
     job.stop(10)
     assert run(job)[-1] == RoundStopped(1001, 3, "")
-    manifest = frozen(PieceStore(destination, PATH))
+    manifest = PieceStore(destination, PATH).manifest()
     assert manifest is not None
     assert (manifest.piece.end_lsn, manifest.piece.broken_by) == (80, CAUSE)
     job = RoundJob(broken, log, destination, small_means())
@@ -181,7 +180,7 @@ def test_an_interrupted_round_is_frozen_by_the_next(destination: MemoryDestinati
     assert [HoleClosed(1001, 4, 3, 80, 400, 100, 600)] == closed(run(next_round(destination, log, 100)))
     record = PieceStore(destination, NEXT_PATH).record(HoleInfo, NEXT_PATH.hole)
     assert (record.since, record.cause) == (77, CAUSE)
-    assert frozen(PieceStore(destination, PATH)) is not None
+    assert PieceStore(destination, PATH).manifest() is not None
     assert f"{PATH.lock}" not in destination.locks
 
 

@@ -13,7 +13,6 @@ from redoubt.archive.layout import RoundInfo
 from redoubt.archive.record import dump_record
 from redoubt.archive.segment import SegmentName
 from redoubt.archive.store import PieceStore
-from redoubt.archiver.freezing import frozen
 from redoubt.archiver.job import RoundJob
 from redoubt.archiver.messages import (
     Event,
@@ -542,7 +541,7 @@ def test_stopping_freezes_the_round(destination: MemoryDestination, log: MemoryL
     steps(job)
     job.stop(10)
     events = steps(job)
-    manifest = frozen(PieceStore(destination, PATH))
+    manifest = PieceStore(destination, PATH).manifest()
 
     assert manifest is not None
     assert len(manifest.segments) == 1

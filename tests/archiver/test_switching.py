@@ -13,7 +13,6 @@ from redoubt.archive.layout import ClusterPath, Interruption, PiecePath, RoundIn
 from redoubt.archive.manifest import Manifest
 from redoubt.archive.record import load_record
 from redoubt.archive.store import PieceStore, piece_keys
-from redoubt.archiver.freezing import frozen
 from redoubt.archiver.job import RoundJob
 from redoubt.archiver.messages import (
     ArchiveRound,
@@ -136,7 +135,7 @@ def test_a_piece_is_cut_frozen_and_continued(destination: MemoryDestination, log
     assert old + new == log.data
     claim = PieceStore(destination, path(SECOND)).record(RoundInfo, path(SECOND).info)
     assert (claim.start_scn, claim.start_chain) == (300, chain)
-    manifests = [frozen(PieceStore(destination, path(key))) for key in (FIRST, SECOND)]
+    manifests = [PieceStore(destination, path(key)).manifest() for key in (FIRST, SECOND)]
     assert [(m.piece.piece, m.piece.start_lsn, m.piece.end_lsn) for m in manifests if m] == [(7, 0, 60), (8, 60, 100)]
     assert piece_keys(destination, ClusterPath(OF.cluster, OF.cluster_id), 1001, 3) == [FIRST, SECOND]
 
@@ -354,7 +353,7 @@ def test_the_hole_before_a_round_begins_at_the_end_of_the_last_piece(
 
     assert HoleClosed(1001, 4, 3, 100, 500, 140, 800) in events
     assert path(later).hole in destination.objects
-    assert all(isinstance(frozen(PieceStore(destination, path(key))), Manifest) for key in (FIRST, SECOND))
+    assert all(isinstance(PieceStore(destination, path(key)).manifest(), Manifest) for key in (FIRST, SECOND))
 
 
 def _follow(task: ArchiveRound, log: MemoryLog, destination: MemoryDestination) -> list[Event]:

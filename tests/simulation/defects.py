@@ -222,7 +222,7 @@ def _freeze_in_mind(self: Freezer, info: RoundInfo) -> Manifest:
 def _start_too_early(store: PieceStore, task: ArchiveRound) -> LogPosition:
     if task.previous is not None:
         previous = opening._previous_store(store, task)
-        if freezing.frozen(previous) is None:
+        if previous.manifest() is None:
             info, listing = previous.claimed(task.identity, task.source), previous.listing()
             return previous.resume(info, Listing(listing.objects[:-1] or listing.objects, ())).position
     return _START(store, task)

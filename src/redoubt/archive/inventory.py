@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 
 from redoubt.archive.deletion import Deletion
 from redoubt.archive.layout import INCARNATION, ClusterPath, HoleInfo, Interruption, PiecePath, RoundInfo
-from redoubt.archive.manifest import Manifest, load_manifest
-from redoubt.archive.record import RecordError
+from redoubt.archive.manifest import Manifest
 from redoubt.archive.set_layout import SetPath, data_folder, set_path
 from redoubt.archive.set_manifest import SetManifest
 from redoubt.archive.set_store import SetStore
-from redoubt.archive.store import ArchiveError, PieceStore
+from redoubt.archive.store import ArchiveError, PieceStore, exists
 from redoubt.model.bases import SetKey
 from redoubt.model.pieces import PieceKey
 from redoubt.model.recovery import LogRun
@@ -33,6 +32,10 @@ class TenantPath:
     cluster: ClusterPath
     tenant_id: int
     name: str
+
+    def is_called(self, wanted: str) -> bool:
+        """Whether that is its name, in any case, or its id."""
+        return wanted.lower() in {self.name.lower(), str(self.tenant_id)}
 
     def __str__(self) -> str:
         """As a person names it."""
@@ -120,19 +123,10 @@ def run_of(key: PieceKey, store: PieceStore, info: RoundInfo) -> LogRun | None:
 
 
 def _run_of(key: PieceKey, store: PieceStore, info: RoundInfo) -> LogRun | None:
-    if _is_there(store.destination, store.path.deletion):
+    if store.is_deleted():
         return None
-    manifest = _manifest(store)
+    manifest = store.manifest()
     return _open_run(key, store, info) if manifest is None else _frozen_run(key, manifest)
-
-
-def _manifest(store: PieceStore) -> Manifest | None:
-    try:
-        return load_manifest(store.destination.get(store.path.manifest))
-    except ObjectMissingError:
-        return None
-    except RecordError as error:
-        raise ArchiveError(f"{store.path.manifest} is damaged ({error})") from error
 
 
 def _frozen_run(key: PieceKey, manifest: Manifest) -> LogRun | None:
@@ -212,7 +206,7 @@ def _sets(destination: Destination, tenant: TenantPath, damage: list[str]) -> It
     names = destination.folders(data_folder(tenant.cluster, tenant.tenant_id))
     for key in sorted(key for name in names if (key := SetKey.parse(name)) is not None):
         store = SetStore(destination, set_path(tenant.cluster, tenant.tenant_id, key))
-        if _is_there(destination, store.path.deletion):
+        if exists(destination, store.path.deletion):
             continue
         try:
             yield SetHeld(key, store, store.manifest())
@@ -240,11 +234,3 @@ def _name_in_sets(destination: Destination, cluster: ClusterPath, tenant_id: int
         except (ArchiveError, ObjectMissingError):
             continue
     return ""
-
-
-def _is_there(destination: Destination, name: str) -> bool:
-    try:
-        destination.get(name, 0, 1)
-    except ObjectMissingError:
-        return False
-    return True

@@ -14,6 +14,7 @@ from typing import TypeVar
 from redoubt.archive.framing import LONGEST_HEAD
 from redoubt.archive.layout import ClusterPath, PiecePath, RoundInfo
 from redoubt.archive.listing import HoleError, Listing, arrange
+from redoubt.archive.manifest import Manifest, load_manifest
 from redoubt.archive.record import Record, RecordError, dump_record, load_record
 from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_header, decode_segment
 from redoubt.model.log import LogPosition
@@ -34,6 +35,15 @@ def piece_keys(destination: Destination, path: ClusterPath, tenant_id: int, roun
     """The pieces of a tenant's round that have a folder in the destination, in order."""
     keys = (PieceKey.parse(name) for name in destination.folders(path.clog(tenant_id)))
     return sorted(key for key in keys if key is not None and key.round == round_id)
+
+
+def exists(destination: Destination, name: str) -> bool:
+    """Whether an object is there."""
+    try:
+        destination.get(name, 0, 1)
+    except ObjectMissingError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -86,6 +96,19 @@ class PieceStore:
             return self.record(kind, name)
         except ObjectMissingError:
             return None
+
+    def manifest(self) -> Manifest | None:
+        """The manifest, None if the piece is not frozen. Raises ArchiveError if it is damaged."""
+        try:
+            return load_manifest(self.destination.get(self.path.manifest))
+        except ObjectMissingError:
+            return None
+        except RecordError as error:
+            raise ArchiveError(f"{self.path.manifest} is damaged ({error})") from error
+
+    def is_deleted(self) -> bool:
+        """Whether a deletion of its log is on record, be it readable or not."""
+        return exists(self.destination, self.path.deletion)
 
     def put_record(self, record: T, name: str) -> T:
         """Store a record, or find one there already: the one that stands there."""

@@ -8,26 +8,15 @@ from dataclasses import replace
 
 from redoubt.archive.layout import Interruption, RoundInfo
 from redoubt.archive.listing import Listing
-from redoubt.archive.manifest import Entry, Manifest, Piece, dump_manifest, load_manifest
-from redoubt.archive.record import RecordError
+from redoubt.archive.manifest import Entry, Manifest, Piece, dump_manifest
 from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_header, decode_stored
 from redoubt.archive.store import ArchiveError, PieceStore
 from redoubt.archiver.merger import merge, remove, tidy
 from redoubt.archiver.merging import Part, plan_final
-from redoubt.model.seams import ObjectExistsError, ObjectMissingError
+from redoubt.model.seams import ObjectExistsError
 
 Tell = Callable[[int, int], None]
 """Is told how many of how many objects have been read."""
-
-
-def frozen(store: PieceStore) -> Manifest | None:
-    """The manifest of a round that has been frozen, None if it has not. Raises ArchiveError if it is damaged."""
-    try:
-        return load_manifest(store.destination.get(store.path.manifest))
-    except ObjectMissingError:
-        return None
-    except RecordError as error:
-        raise ArchiveError(f"{store.path.manifest} is damaged: {error}") from error
 
 
 class Freezer:
@@ -56,7 +45,7 @@ class Freezer:
         Raises ArchiveError if something in the round is damaged, and DestinationError.
         """
         store = self._store
-        if (manifest := frozen(store)) is not None:
+        if (manifest := store.manifest()) is not None:
             return manifest
         self._merge(store.listing())
         listing = store.listing()
@@ -65,7 +54,7 @@ class Freezer:
         try:
             store.destination.put_if_absent(store.path.manifest, dump_manifest(manifest))
         except ObjectExistsError:  # the answer to an earlier call was lost
-            return frozen(store) or manifest
+            return store.manifest() or manifest
         return manifest
 
     def _merge(self, listing: Listing) -> None:

@@ -9,7 +9,7 @@ from redoubt.archive.layout import ClusterPath, HoleInfo, Interruption, RoundInf
 from redoubt.archive.manifest import Manifest
 from redoubt.archive.segment import SegmentHeader
 from redoubt.archive.store import PieceStore, piece_keys
-from redoubt.archiver.freezing import Freezer, frozen
+from redoubt.archiver.freezing import Freezer
 from redoubt.archiver.messages import ArchiveRound, HoleClosed
 from redoubt.archiver.opening import Tenure
 from redoubt.model.pieces import PieceKey
@@ -90,7 +90,7 @@ class Hole:
         )
 
     def _seal(self, key: PieceKey, store: PieceStore, info: RoundInfo) -> Manifest:
-        if (manifest := frozen(store)) is not None:
+        if (manifest := store.manifest()) is not None:
             return manifest
         tenure = Tenure(store, self._holder)
         tenure.take()

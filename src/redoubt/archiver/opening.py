@@ -9,7 +9,6 @@ from redoubt.archive.layout import ClusterPath, Interruption, RoundInfo
 from redoubt.archive.listing import Listing
 from redoubt.archive.manifest import Manifest
 from redoubt.archive.store import ArchiveEnd, ArchiveError, PieceStore
-from redoubt.archiver.freezing import frozen
 from redoubt.archiver.messages import ArchiveRound
 from redoubt.model.log import LogPosition
 from redoubt.model.seams import DestinationError, Lock, ObjectMissingError
@@ -59,7 +58,7 @@ def open_round(store: PieceStore, task: ArchiveRound, tenure: Tenure) -> Opened:
     if info is None:
         info = store.claim(_round_info(task, _start(store, task)))
     listing = store.listing()
-    opened = Opened(info, store.resume(info, listing), listing, frozen(store))
+    opened = Opened(info, store.resume(info, listing), listing, store.manifest())
     is_cut = bool(task.switch_scn) and opened.end.position.scn >= task.switch_scn
     if not task.broken_by:
         _refuse_interrupted(store, opened)
@@ -99,7 +98,7 @@ def _start(store: PieceStore, task: ArchiveRound) -> LogPosition:
 
 def _end_of_previous(store: PieceStore, task: ArchiveRound) -> LogPosition:
     previous = _previous_store(store, task)
-    if (manifest := frozen(previous)) is not None:
+    if (manifest := previous.manifest()) is not None:
         end = manifest.piece
         return LogPosition(end.end_lsn, end.end_scn, end.chain_after)
     return previous.resume(previous.claimed(task.identity, task.source)).position

@@ -19,7 +19,6 @@ from redoubt.model.pieces import Piece, PieceKey, PieceStatus, TenantPiece
 from redoubt.model.retention import FileStatus, SetStatus
 from redoubt.model.rounds import Round, RoundStatus, TenantRound
 from redoubt.model.seams import Destination, DestinationError, ObjectMissingError
-from redoubt.restore.covering import manifest_of
 
 _UNFROZEN = "its end is as the destination has it: the catalog was made anew"
 
@@ -58,7 +57,7 @@ def history(destination: Destination, path: ClusterPath, uri: str) -> History:
                 holes += _hole(held)
             except ArchiveError as error:
                 left_out.append(str(error))
-            if destination_has(held, held.store.path.deletion):
+            if held.store.is_deleted():
                 deleted.add(held.key)
         for key in sorted(_set_keys(destination, tenant)):
             try:
@@ -74,14 +73,9 @@ def history(destination: Destination, path: ClusterPath, uri: str) -> History:
     )
 
 
-def destination_has(held: PieceHeld, name: str) -> bool:
-    """Whether an object of a piece's folder is there."""
-    return any(each.name == name for each in held.store.destination.list(held.store.path.folder))
-
-
 def _part(tenant: TenantPath, held: PieceHeld) -> TenantPiece:
     """A tenant's part of a piece, of which its manifest may be all that is left. Raises ArchiveError."""
-    manifest = manifest_of(held)
+    manifest = held.store.manifest()
     start_lsn, end_lsn, end_scn, output = held.info.start_lsn, held.info.start_lsn, held.info.start_scn, 0
     if manifest is not None:
         end_lsn, end_scn, output = manifest.piece.end_lsn, manifest.piece.end_scn, manifest.output_bytes
@@ -98,7 +92,7 @@ def _cause(held: PieceHeld) -> str:
     """Why a round ended with this piece, as far as that is on record. Raises ArchiveError."""
     if broken := held.store.recorded(Interruption, held.store.path.interruption):
         return broken.cause
-    return "" if manifest_of(held) is not None else _UNFROZEN
+    return "" if held.store.manifest() is not None else _UNFROZEN
 
 
 def _hole(held: PieceHeld) -> Iterator[Hole]:

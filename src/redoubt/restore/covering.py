@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from redoubt.archive.deletion import Deletion
 from redoubt.archive.inventory import Inventory, PieceHeld, TenantPath, clusters, take_inventory, tenants
 from redoubt.archive.layout import HoleInfo, Interruption
-from redoubt.archive.manifest import Manifest, load_manifest
-from redoubt.archive.record import RecordError
 from redoubt.archive.store import ArchiveError
 from redoubt.model.coverage import ENDLESS, Coverage, Obstacle, coverage
-from redoubt.model.seams import Destination, ObjectMissingError
+from redoubt.model.seams import Destination
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ def cover(destination: Destination, wanted: str | None = None) -> Iterator[Tenan
     """Every tenant, or the one of that name or id. Raises DestinationError."""
     for cluster in clusters(destination):
         for tenant in tenants(destination, cluster):
-            if wanted in {None, tenant.name, str(tenant.tenant_id)}:
+            if wanted is None or tenant.is_called(wanted):
                 yield _covered(destination, tenant)
 
 
@@ -45,19 +43,9 @@ def _covered(destination: Destination, tenant: TenantPath) -> TenantCoverage:
     return TenantCoverage(tenant, found, tuple(damage))
 
 
-def manifest_of(piece: PieceHeld) -> Manifest | None:
-    """A piece's manifest, None if it has none. Raises ArchiveError if it is damaged."""
-    try:
-        return load_manifest(piece.store.destination.get(piece.store.path.manifest))
-    except ObjectMissingError:
-        return None
-    except RecordError as error:
-        raise ArchiveError(f"{piece.store.path.manifest} is damaged ({error})") from error
-
-
 def _obstacles(piece: PieceHeld) -> Iterator[Obstacle]:
     """What is on record in a piece's folder of why log is missing; the hole before it first, its own end last."""
-    store, manifest = piece.store, manifest_of(piece)
+    store, manifest = piece.store, piece.store.manifest()
     if hole := store.recorded(HoleInfo, store.path.hole):
         yield Obstacle(hole.start_scn, hole.end_scn, hole.cause)
     if gone := store.recorded(Deletion, store.path.deletion):

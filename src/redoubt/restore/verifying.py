@@ -112,7 +112,7 @@ class Verifier:
         return judge_set(self._checker, owner, key, path) if is_damaged else verdict
 
     def _is_wanted(self, tenant: TenantPath) -> bool:
-        return self._wanted is None or self._wanted.lower() in {str(tenant.tenant_id), tenant.name.lower()}
+        return self._wanted is None or tenant.is_called(self._wanted)
 
     def _strangers(self, folder: str, ours: set[str], objects: set[str] | None = None) -> Iterator[Finding]:
         """Folders and objects in a folder that nobody accounts for."""
