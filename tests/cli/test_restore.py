@@ -82,9 +82,13 @@ def test_a_plan_is_shown_and_carried_out(archive: SmallArchive, uri: str, target
     assert lines[3].startswith(
         f"log     piece 1_2_20261123: LSN {archive.ends[6].lsn} to {archive.ends[8].lsn}, 2 segm"
     )
-    assert lines[5:7] == ["stops   at SCN 800, 1970-01-01T00:00:00.000000Z", f"into    {target}"]
+    assert lines[5:8] == [
+        "asked   for SCN 850, 1970-01-01T00:00:00.000000Z",
+        "stops   at SCN 800, 1970-01-01T00:00:00.000000Z",
+        f"into    {target}",
+    ]
     assert (
-        lines[7] == f"restored: pylibseekdb.open({str(target)!r}) opens it, with the users and passwords of that moment"
+        lines[8] == f"restored: pylibseekdb.open({str(target)!r}) opens it, with the users and passwords of that moment"
     )
     assert_restored(archive, target, result_of(target))
 
@@ -93,10 +97,12 @@ def test_a_dry_run_ends_with_the_plan(uri: str, target: Path) -> None:
     """For people and for programs."""
     status, out, _ = run(uri, "--tenant", "MAIN", "--latest", "--to", target, "--dry-run")
     assert (status, "stops   at SCN 1200" in out, "restored" in out, target.exists()) == (0, True, False, False)
+    assert "asked" not in out
     status, out, _ = run(uri, "--tenant", "1001", "--latest", "--to", target, "--dry-run", "--json")
     said = json.loads(out)
 
     assert (status, said["restored"], said["plan"]["end_scn"], target.exists()) == (0, None, 1200, False)
+    assert (said["plan"]["asked_scn"], said["plan"]["asked_time"]) == (None, None)
     assert said["plan"]["bytes"] == said["plan"]["end_lsn"] + said["plan"]["base"]["bytes"]
     assert [part["piece"] for part in said["plan"]["log"]] == ["1_1_20261123", "1_2_20261123"]
 
@@ -110,8 +116,9 @@ def test_a_time_names_a_moment(uri: str, target: Path) -> None:
     )
     status, _, err = run(uri, "--tenant", "main", "--until", when, "--to", target)
 
-    assert "stops   at SCN 400," in with_offset
-    assert "stops   at SCN 400," in in_utc
+    for said in (with_offset, in_utc):
+        assert "asked   for SCN 450, 1970-01-01T00:00:00.000000Z" in said, "the offset was understood as it was meant"
+        assert "stops   at SCN 400," in said
     assert (status, "may be any of 24 hours: add its offset (+08:00, or Z for UTC), or give --utc" in err) == (1, True)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from redoubt.archive.deletion import Deletion
 from redoubt.archive.layout import INCARNATION, ClusterPath, HoleInfo, Interruption, PiecePath, RoundInfo
+from redoubt.archive.looking import look_until_settled
 from redoubt.archive.manifest import Manifest
 from redoubt.archive.set_layout import SetPath, data_folder, set_path
 from redoubt.archive.set_manifest import SetManifest
@@ -20,8 +21,6 @@ from redoubt.model.pieces import PieceKey
 from redoubt.model.recovery import LogRun
 from redoubt.model.seams import Destination, ObjectMissingError
 
-_LOOKS = 10
-"""How often a piece is looked at that is another one each time."""
 _STOPPED = "archiving was stopped (NOARCHIVELOG)"
 
 
@@ -109,17 +108,7 @@ def run_of(key: PieceKey, store: PieceStore, info: RoundInfo) -> LogRun | None:
 
     The piece may be written, merged or deleted meanwhile: damage is believed when two looks in a row show the same.
     """
-    seen: Exception | None = None
-    for _ in range(_LOOKS):
-        try:
-            return _run_of(key, store, info)
-        except ObjectMissingError as error:  # it has just been merged, or deleted
-            seen = error
-        except ArchiveError as error:
-            if str(error) == str(seen):
-                raise
-            seen = error
-    raise ArchiveError(f"{store.path.folder} changes while it is looked at: {seen}")
+    return look_until_settled(lambda: _run_of(key, store, info), store.path.folder)
 
 
 def _run_of(key: PieceKey, store: PieceStore, info: RoundInfo) -> LogRun | None:

@@ -77,7 +77,7 @@ def restore(wish: Wish) -> int:
     try:
         plan = _planned(wish)
         if not wish.as_json:
-            _print_plan(console(), plan, wish.to)
+            _print_plan(console(), plan, wish)
         check_room(plan, wish.to)
         done = None if wish.dry_run else _carried_out(plan, wish.to)
     except _FAILURES as error:
@@ -89,7 +89,7 @@ def restore(wish: Wish) -> int:
     if done is not None and needs_replay(wish.to) and not wish.no_replay:
         replay(wish.to, "root", "")  # what is restored is restored, whatever comes of this; it says itself
     if wish.as_json:
-        _print_json({"plan": _as_fields(plan, wish.to), "restored": None if done is None else vars(done)})
+        _print_json({"plan": _as_fields(plan, wish), "restored": None if done is None else vars(done)})
     elif done is not None:
         console().print(
             f"restored: pylibseekdb.open({str(wish.to)!r}) opens it, with the users and passwords of that moment",
@@ -127,8 +127,8 @@ def _carried_out(plan: Plan, to: Path) -> Restored:
         return Restoration(plan, to, layer, SeekdbLogCutter(), progress).run()
 
 
-def _print_plan(out: Console, plan: Plan, to: Path) -> None:
-    summary = plan.base.summary
+def _print_plan(out: Console, plan: Plan, wish: Wish) -> None:
+    summary, asked = plan.base.summary, wish.moment
     taken = instant(summary.snapshot_scn)
     lines = [
         f"tenant  {plan.tenant}",
@@ -139,14 +139,13 @@ def _print_plan(out: Console, plan: Plan, to: Path) -> None:
         f"{part.end_lsn - part.start_lsn} bytes ({part.stored_bytes} stored)"
         for part in plan.parts
     ]
-    lines += [
-        f"total   {plan.base_bytes + plan.log_bytes} bytes to write, {plan.stored_bytes} to read",
-        f"stops   at SCN {plan.end.scn}, {instant(plan.end.scn)}",
-        f"into    {to}",
-    ]
+    lines.append(f"total   {plan.base_bytes + plan.log_bytes} bytes to write, {plan.stored_bytes} to read")
+    if asked is not None:
+        lines.append(f"asked   for SCN {asked}, {instant(asked)}")
+    lines += [f"stops   at SCN {plan.end.scn}, {instant(plan.end.scn)}", f"into    {wish.to}"]
     for line in lines:
         out.print(line, markup=False, soft_wrap=True)
-    for warning in _warnings(plan, to):
+    for warning in _warnings(plan, wish.to):
         out.print(f"warning: {warning}", markup=False, soft_wrap=True, style="yellow")
 
 
@@ -168,8 +167,8 @@ def _warnings(plan: Plan, to: Path) -> list[str]:
     return warnings
 
 
-def _as_fields(plan: Plan, to: Path) -> dict[str, Any]:
-    summary = plan.base.summary
+def _as_fields(plan: Plan, wish: Wish) -> dict[str, Any]:
+    summary, asked = plan.base.summary, wish.moment
     return {
         "cluster": plan.tenant.cluster.cluster,
         "cluster_id": plan.tenant.cluster.cluster_id,
@@ -194,11 +193,13 @@ def _as_fields(plan: Plan, to: Path) -> dict[str, Any]:
         ],
         "bytes": plan.base_bytes + plan.log_bytes,
         "stored_bytes": plan.stored_bytes,
+        "asked_scn": asked,
+        "asked_time": None if asked is None else instant(asked),
         "end_lsn": plan.end.lsn,
         "end_scn": plan.end.scn,
         "end_time": instant(plan.end.scn),
-        "directory": str(to),
-        "warnings": _warnings(plan, to),
+        "directory": str(wish.to),
+        "warnings": _warnings(plan, wish.to),
     }
 
 

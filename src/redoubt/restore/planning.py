@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from redoubt.archive.inventory import Inventory, TenantPath, clusters, take_inventory, tenants
 from redoubt.archive.listing import Listed
+from redoubt.archive.looking import look_until_settled
 from redoubt.archive.segment import SegmentName
 from redoubt.archive.set_manifest import SetManifest
 from redoubt.archive.set_store import SetStore
@@ -15,11 +16,10 @@ from redoubt.model.bases import Base, LogCutter
 from redoubt.model.log import LogDamagedError, LogPosition
 from redoubt.model.pieces import PieceKey
 from redoubt.model.recovery import NotRecoverableError, Stretch, Way, way_to
-from redoubt.model.seams import Destination, ObjectMissingError
+from redoubt.model.seams import Destination
 
 NEWEST = 2**63 - 1
 """An SCN behind every other."""
-_LOOKS = 10
 _LOOK_BACK = 64 * 1024 * 1024
 """Bytes of log before a moment in which something is looked for that decides a transaction."""
 
@@ -115,17 +115,9 @@ def make_plan(
     What is archived, merged or deleted meanwhile is looked at again. Raises NotRecoverableError, ArchiveError for what
     is damaged, DestinationError.
     """
-    seen: Exception | None = None
-    for _ in range(_LOOKS):
-        try:
-            return _plan(take_inventory(destination, tenant), scn, cutter, set_id, is_settled=is_settled)
-        except ObjectMissingError as error:  # it has just been merged, or deleted
-            seen = error
-        except ArchiveError as error:
-            if str(error) == str(seen):
-                raise
-            seen = error
-    raise ArchiveError(f"the archive changes while it is looked at: {seen}")
+    return look_until_settled(
+        lambda: _plan(take_inventory(destination, tenant), scn, cutter, set_id, is_settled=is_settled), "the archive"
+    )
 
 
 def _plan(inventory: Inventory, scn: int | None, cutter: LogCutter, set_id: int | None, *, is_settled: bool) -> Plan:
