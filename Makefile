@@ -47,7 +47,7 @@ layers: $(VENV)/.installed-tests
 
 unit: $(VENV)/.installed-tests test-tools
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest $(SHARED) -m "not alone and not repeated"
+	$(BIN)/coverage run -m pytest $(SHARED) -m "not alone and not repeated" --durations 20
 	$(BIN)/coverage run -m pytest -m alone
 	$(BIN)/pytest $(SHARED) -m repeated
 	$(BIN)/coverage combine --quiet

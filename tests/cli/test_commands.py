@@ -138,7 +138,6 @@ def _demo_in(folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.timeout(180)
 def test_the_demo_holds_and_leaves_nothing_behind(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Every statement of the page is played, the archive equals the engine's log, the folder is gone."""
     folder = tmp_path_factory.mktemp("d")

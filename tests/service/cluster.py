@@ -23,7 +23,7 @@ SEGMENT = re.compile(r"(\d{20})-(\d{20})(?:\.merged)?\.(zst|lz4|redo)")
 T = TypeVar("T")
 
 
-def wait_until(what: str, condition: Callable[[], T | None], timeout: float = 60.0) -> T:
+def wait_until(what: str, condition: Callable[[], T | None], timeout: float = 120.0) -> T:
     """The first true value of `condition`, asked again and again; fails the test after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:

@@ -84,7 +84,6 @@ def _archive_to(service: ServiceUnderTest, disk: Path, option: str) -> None:
     service.archive(f"{option} compression= disable")
 
 
-@pytest.mark.timeout(240)
 def test_optional_goes_on_and_the_hole_is_on_record(service: ServiceUnderTest, small_disk: Path) -> None:
     """In the view, in the log and in the destination: from where to where, since when, why; exactly what is missing."""
     subprocess.run(["mount", "-o", "remount,size=40m", str(small_disk)], check=True)
@@ -134,7 +133,6 @@ def _begin_beyond(service: ServiceUnderTest, lsn: int) -> None:
     service.wait_for_status("DOING")
 
 
-@pytest.mark.timeout(240)
 def test_a_new_round_begins_by_itself_where_that_is_wished(service: ServiceUnderTest, small_disk: Path) -> None:
     """As soon as it is; until then the old one stays INTERRUPTED."""
     subprocess.run(["mount", "-o", "remount,size=40m", str(small_disk)], check=True)
@@ -151,7 +149,6 @@ def test_a_new_round_begins_by_itself_where_that_is_wished(service: ServiceUnder
     service.wait_for_status("DOING")
 
 
-@pytest.mark.timeout(240)
 def test_mandatory_lets_writers_wait_and_loses_nothing(service: ServiceUnderTest, small_disk: Path) -> None:
     """Root's writes wait and fail with the reason, reads go on; the gate opens by itself when there is room."""
     subprocess.run(["mount", "-o", "remount,size=40m", str(small_disk)], check=True)
@@ -195,7 +192,6 @@ def _assert_other_doors_are_closed(service: ServiceUnderTest) -> None:
             cursor.execute("INSERT INTO test.big (a) VALUES ('x')")
 
 
-@pytest.mark.timeout(240)
 def test_a_closed_gate_survives_the_service_and_opens_with_the_mode(
     service: ServiceUnderTest, small_disk: Path
 ) -> None:

@@ -59,7 +59,6 @@ def assert_pieces_are_right(service: ServiceUnderTest, round_id: int = 1) -> Non
         assert after["chain_before"] in {None, before["chain_after"]}
 
 
-@pytest.mark.timeout(240)
 def test_pieces_are_switched_under_load_and_over_kills(service: ServiceUnderTest) -> None:
     """Whoever is killed at whatever moment, nothing is lost, double, or in the wrong piece."""
     rng = random.Random(7)
@@ -87,7 +86,6 @@ def test_pieces_are_switched_under_load_and_over_kills(service: ServiceUnderTest
     assert (row["START_PIECE_ID"], row["BACKUP_PIECE_ID"]) == (1, len(pieces(service)))
 
 
-@pytest.mark.timeout(240)
 def test_a_switch_holds_up_no_synchronous_commit(service: ServiceUnderTest) -> None:
     """Commits that wait at the cut are acknowledged when the next piece has their log; numbers go on over rounds."""
     service.keep_engine_log()

@@ -139,7 +139,7 @@ def restored(story: Story, folder: Path, moment: int, *statements: str) -> Any:
     return answers
 
 
-@pytest.mark.timeout(60 + 30 * MOMENTS)
+@pytest.mark.timeout(300 + 30 * MOMENTS)
 def test_any_moment_is_restored_to_the_transaction(story: Story) -> None:
     """Sums hold, what was acknowledged before the moment is there, and nothing whose COMMIT was sent after it."""
     seed = random.randrange(10**6)

@@ -54,7 +54,6 @@ def test_every_acknowledged_commit_is_in_the_archive_when_the_machine_is_gone(se
     _assert_archived(service, load.acknowledged)
 
 
-@pytest.mark.timeout(300)
 def test_transfers_survive_kills_in_every_mode(stopped_service: ServiceUnderTest) -> None:
     """Worker, service and engines are killed at random; synchronous commits are archived at any moment, sums hold."""
     service, dice = stopped_service, random.Random(20261123)
