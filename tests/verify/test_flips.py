@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import tempfile
 from collections.abc import Iterator
@@ -26,8 +25,8 @@ from tests.archiver.test_freezing import Freezing
 from .small import CLUSTER, LATE_SET, TENANT, SmallArchive, flipped, flips, verify
 
 pytestmark = pytest.mark.repeated
-_PLACES = int(os.environ.get("REDOUBT_FLIPS", "300"))
-"""Random places in the larger archive; 10,000 in the longer run."""
+_PLACES = 10_000
+"""Random places in the larger archive."""
 _NAMES = sorted(name for name in SmallArchive().destination.objects if str(LATE_SET) not in name)
 _MEMORY = Path("/dev/shm")
 
@@ -112,7 +111,7 @@ def test_a_restore_never_makes_anything_else(small: SmallArchive, name: str) -> 
 
 
 def test_a_flipped_bit_in_a_larger_archive_is_found() -> None:
-    """At random places of a frozen round of merged and other segments; REDOUBT_FLIPS says at how many."""
+    """At random places of a frozen round of merged and other segments."""
     destination, _, _ = archive_of([40_000, 7, 90_000, 30_000, 1, 60_000] * 3, "zstd_1.3.8")
     Freezing(destination).freeze()
     place = random.Random(4)
