@@ -137,13 +137,13 @@ def _append_when_there_is_room(base: BaseDir, engine: Restartable, found: list[O
         else:
             return
         engine.start()
-        _await_log_after(engine.run, known_end)
+        _await_room(engine.run)
 
 
-def _await_log_after(run: Run, lsn: int) -> None:
+def _await_room(run: Run) -> None:
     """Wait until an engine has written into the next block: it writes by itself, and does so most after its start."""
     deadline = time.monotonic() + _PATIENCE
-    while run(_END)[0][0] // BLOCK_LOG_SIZE == lsn // BLOCK_LOG_SIZE and time.monotonic() < deadline:
+    while not _has_room(run(_END)[0][0] % BLOCK_LOG_SIZE, _TAIL_ROOM) and time.monotonic() < deadline:
         run("ALTER SYSTEM MINOR FREEZE")
         time.sleep(_POLL)
 
@@ -173,7 +173,7 @@ def _verified_blocks(base: BaseDir, blocks: Iterator[int]) -> Iterator[tuple[int
 def _write(base: BaseDir, end: LogPosition, groups: bytes) -> LogPosition:
     """Have groups in the log where it ends, and nothing behind them; read back."""
     block, offset = divmod(end.lsn, BLOCK_LOG_SIZE)
-    if BLOCK_LOG_SIZE - offset < len(groups) + _TAIL_ROOM or offset == 0:
+    if not _has_room(offset, len(groups)):
         raise NoRoomError(f"the last block of the log in {base.path} is full")
     descriptor = os.open(base.log / str(block), os.O_RDWR)
     try:
@@ -190,6 +190,11 @@ def _write(base: BaseDir, end: LogPosition, groups: bytes) -> LogPosition:
             f"{verified.why or verified.tail.value}"
         )
     return LogPosition(end.lsn + len(groups), verified.max_scn, verified.chain)
+
+
+def _has_room(offset: int, size: int) -> bool:
+    """Whether so many bytes fit behind an offset in a block. A block that has no group yet may have no file."""
+    return 0 < offset <= BLOCK_LOG_SIZE - size - _TAIL_ROOM
 
 
 def _blank(descriptor: int, at: int) -> None:
