@@ -30,6 +30,7 @@ MAX_GROUP_SIZE = 16 * 1024 * 1024
 _GROUP_MAGIC = 0x4752
 _GROUP_VERSION = 3
 _ENTRY_MAGIC = 0x4C48
+_ENTRY_VERSION = 2
 _INFO_MAGIC = 0x4942
 _PADDING_FLAG = 1 << 62
 _NO_MAX_SCN = 2**64 - 1
@@ -154,6 +155,20 @@ def _check_entry(data: bytes, at: int, end: int) -> tuple[int, int]:
     if crc(data[start : start + covered]) != checksum:
         raise BadLogError("log entry data checksum does not match")
     return checksum, ENTRY_HEADER_SIZE + size
+
+
+def make_group(data: bytes, lsn: int, scn: int, chain: int, log_id: int) -> bytes:
+    """A group of one log entry with this data, as the engine writes it at `lsn`; `chain` is that before it."""
+    checksum = crc(data)
+    entry = _signed(_ENTRY_LE, _ENTRY, (_ENTRY_MAGIC, _ENTRY_VERSION, len(data), scn, checksum)) + data
+    accumulated = crc(_I64_LE.pack(crc(_I64_LE.pack(checksum))), chain)
+    fields = (_GROUP_MAGIC, _GROUP_VERSION, len(entry), lsn, scn, accumulated, log_id)
+    return _signed(_GROUP_LE, _GROUP, fields) + entry
+
+
+def _signed(in_memory: struct.Struct, on_disk: struct.Struct, fields: tuple[int, ...]) -> bytes:
+    """A header without flags but its own checksum."""
+    return on_disk.pack(*fields, xxhash.xxh64_intdigest(in_memory.pack(*fields, 0)) & _CHECKSUM_BITS)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,222 @@
+"""Ends the transactions that nobody will ever end: those whose redo is in the log, but neither commit nor abort.
+
+An engine that opens such a log (after a restore to a moment, or after `kill -9`) takes them over with all their locks,
+and never ends them (measured). So their abort is appended to its log while it does not run, as it would have written
+it itself; at the next start it replays that, and they are over. Log is written at the very end only, behind everything
+that the engine has written; nothing that is there is changed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from redoubt.engines.seekdb.files import BaseDir, block_ids
+from redoubt.engines.seekdb.palf import (
+    BLOCK_LOG_SIZE,
+    BLOCK_SIZE,
+    INFO_SIZE,
+    Verified,
+    parse_block_info,
+    verify_groups,
+)
+from redoubt.engines.seekdb.pausing import pid_of
+from redoubt.engines.seekdb.undo_log import LogEnd, Orphan, abort_groups, entry_numbers, last_log_id
+from redoubt.model.log import LogDamagedError, LogPosition
+
+Run = Callable[[str], tuple[tuple[Any, ...], ...]]
+"""Runs a statement on the engine: its rows. Raises OSError."""
+
+_ACTIVE = 10
+"""The state of a transaction that is neither committing nor aborting, nor prepared by XA."""
+_OPEN = f"""SELECT trans_id, start_scn FROM oceanbase.__all_virtual_trans_stat
+  WHERE session_id = 0 AND is_decided = 0 AND is_exiting = 0 AND state = {_ACTIVE} AND expired_time IS NULL"""
+_END = "SELECT END_LSN, END_SCN FROM oceanbase.V$OB_LOG_STAT"
+_TAIL_ROOM = 64 * 1024
+"""Bytes that are left free at a block's end: the engine never ends a group in the last 4096, it fills them."""
+_PATIENCE = 120.0
+_POLL = 0.1
+
+
+class OrphansLeftError(Exception):
+    """Transactions that nobody ends are still there; the text says why."""
+
+
+class NoRoomError(Exception):
+    """The last block is nearly full; there is room again when the engine has written on."""
+
+
+class Restartable(Protocol):
+    """An engine that is started and stopped by us alone."""
+
+    def start(self) -> None:
+        """Start it; returns when it takes statements, and so has replayed its log."""
+
+    def stop(self) -> None:
+        """Have it ended when this returns."""
+
+    def run(self, sql: str) -> tuple[tuple[Any, ...], ...]:
+        """The rows of a statement. Raises OSError."""
+
+
+def end_orphans(base: BaseDir, engine: Restartable) -> list[Orphan]:
+    """Start the engine, which must not run, and end what nobody else will; it runs when this returns.
+
+    Returns what was ended. Restarts the engine once if there was anything, else not at all. May be repeated after
+    whatever cut it off. Raises OrphansLeftError, LogDamagedError, OSError, and what `engine` raises; then the engine
+    runs or not, as it happens.
+    """
+    before = end_of_log(base)
+    engine.start()
+    found = orphans(engine.run, before.at.scn) if before else []
+    if not found:
+        return []
+    _append_when_there_is_room(base, engine, found)
+    engine.start()
+    left = [orphan for orphan in orphans(engine.run, before.at.scn if before else 0) if orphan in found]
+    if left:
+        raise OrphansLeftError(
+            f"the engine in {base.path} still has transactions open that nobody ends, though their abort is in its "
+            f"log: {', '.join(str(orphan.tx_id) for orphan in left)}"
+        )
+    return found
+
+
+def orphans(run: Run, started_at: int) -> list[Orphan]:
+    """The transactions on a running engine that nobody will end, in the order in which they began.
+
+    `started_at` is the SCN at which its log ended before it was started: what has redo from before that and is open has
+    outlived its session, and is none of a living one or of the engine's own work.
+    """
+    first, second = ({Orphan(tx_id, scn) for tx_id, scn in run(_OPEN) if 0 < scn <= started_at} for _ in range(2))
+    return sorted(first & second, key=lambda orphan: orphan.start_scn)
+
+
+def append_aborts(base: BaseDir, found: list[Orphan], known_end: int) -> LogPosition:
+    """Have the abort of each transaction in the log, durably; where the log then ends. The engine must not run.
+
+    `known_end` is an LSN up to which the engine is known to have written. A crash leaves some of the aborts and never
+    half of one: what is not whole is no log to the engine. Raises NoRoomError, LogDamagedError, and OSError, also if an
+    engine runs.
+    """
+    with _kept_closed(base):
+        end = end_of_log(base)
+        if end is None or end.at.lsn < known_end:
+            raise LogDamagedError(
+                f"the log in {base.path} cannot be read to its end at LSN {known_end}; nothing was written"
+            )
+        numbers = _next_numbers(base, found)
+        groups = abort_groups({orphan: numbers[orphan.tx_id] for orphan in found}, end)
+        return _write(base, end.at, groups)
+
+
+def end_of_log(base: BaseDir) -> LogEnd | None:
+    """Where the log ends that an engine would find there, None if there is none. The engine must not run."""
+    for block, log, verified in _verified_blocks(base, reversed(block_ids(base.log))):
+        if verified.size:
+            lsn = block * BLOCK_LOG_SIZE + verified.size
+            return LogEnd(LogPosition(lsn, verified.max_scn, verified.chain), last_log_id(log[: verified.size]))
+    return None
+
+
+def _append_when_there_is_room(base: BaseDir, engine: Restartable, found: list[Orphan]) -> None:
+    """Append, with the engine stopped; it writes on meanwhile where the last block is nearly full."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        ((known_end, _),) = engine.run(_END)
+        engine.stop()
+        try:
+            append_aborts(base, found, known_end)
+        except NoRoomError as error:
+            if time.monotonic() > deadline:
+                raise OrphansLeftError(str(error)) from error
+        else:
+            return
+        engine.start()
+        _await_room(engine.run)
+
+
+def _await_room(run: Run) -> None:
+    """Wait until an engine has written into the next block: it writes by itself, and does so most after its start."""
+    deadline = time.monotonic() + _PATIENCE
+    while not _has_room(run(_END)[0][0] % BLOCK_LOG_SIZE, _TAIL_ROOM) and time.monotonic() < deadline:
+        run("ALTER SYSTEM MINOR FREEZE")
+        time.sleep(_POLL)
+
+
+def _next_numbers(base: BaseDir, found: list[Orphan]) -> dict[int, int]:
+    """The number of the entry that each transaction would write next; 0 where its log is recycled.
+
+    The engine then knows the transaction from its tables, and does not look at the number.
+    """
+    wanted = frozenset(orphan.tx_id for orphan in found)
+    next_numbers = dict.fromkeys(wanted, 0)
+    for _, log, verified in _verified_blocks(base, iter(block_ids(base.log))):
+        for tx_id, number in entry_numbers(log[: verified.size], wanted).items():
+            next_numbers[tx_id] = max(next_numbers[tx_id], number + 1)
+    return next_numbers
+
+
+def _verified_blocks(base: BaseDir, blocks: Iterator[int]) -> Iterator[tuple[int, bytes, Verified]]:
+    """Each of these blocks that the engine has begun to write: its number, its log, and how much of that is sound."""
+    for block in blocks:
+        data = (base.log / str(block)).read_bytes()
+        if parse_block_info(data[:INFO_SIZE]) is not None:
+            log = data[INFO_SIZE:]
+            yield block, log, verify_groups(log, None)
+
+
+def _write(base: BaseDir, end: LogPosition, groups: bytes) -> LogPosition:
+    """Have groups in the log where it ends, and nothing behind them; read back."""
+    block, offset = divmod(end.lsn, BLOCK_LOG_SIZE)
+    if not _has_room(offset, len(groups)):
+        raise NoRoomError(f"the last block of the log in {base.path} is full")
+    descriptor = os.open(base.log / str(block), os.O_RDWR)
+    try:
+        _blank(descriptor, INFO_SIZE + offset)
+        os.pwrite(descriptor, groups, INFO_SIZE + offset)
+        os.fsync(descriptor)
+        written = os.pread(descriptor, len(groups) + 1, INFO_SIZE + offset)
+    finally:
+        os.close(descriptor)
+    verified = verify_groups(written, end.chain, end.scn)
+    if verified.size != len(groups):
+        raise LogDamagedError(
+            f"what was written at LSN {end.lsn} of the log in {base.path} is not there: "
+            f"{verified.why or verified.tail.value}"
+        )
+    return LogPosition(end.lsn + len(groups), verified.max_scn, verified.chain)
+
+
+def _has_room(offset: int, size: int) -> bool:
+    """Whether so many bytes fit behind an offset in a block. A block that has no group yet may have no file."""
+    return 0 < offset <= BLOCK_LOG_SIZE - size - _TAIL_ROOM
+
+
+def _blank(descriptor: int, at: int) -> None:
+    """Have a block's file zero from there on: a group that a crash left half written may be there."""
+    rest = os.pread(descriptor, BLOCK_SIZE - at, at)
+    if rest.count(0) != len(rest):
+        os.ftruncate(descriptor, at)
+        os.ftruncate(descriptor, BLOCK_SIZE)
+        os.fsync(descriptor)
+
+
+@contextmanager
+def _kept_closed(base: BaseDir) -> Iterator[None]:
+    """Keep engines out while the block runs. Raises OSError if one is in there."""
+    closed = f"an engine runs in {base.path}; its log can be added to only when it is stopped"
+    descriptor = os.open(base.clients, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if pid_of(base) is not None:
+            raise BlockingIOError(closed)  # noqa: TRY301  # the two are one for the caller
+        yield
+    except BlockingIOError as error:
+        raise BlockingIOError(closed) from error
+    finally:
+        os.close(descriptor)
