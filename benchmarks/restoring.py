@@ -150,7 +150,7 @@ def _print_restore(destination: Path, folder: Path, size: int) -> None:
     """From the command to the first answer, and what of it is the engine's, which has memory for all of the log."""
     with tempfile.TemporaryDirectory(prefix="restored-", dir=folder) as name:
         target = BaseDir(Path(name) / "r")
-        options = ["--tenant", "main", "--latest", "--to", str(target.path), "--no-replay"]
+        options = ["--tenant", "main", "--latest", "--to", str(target.path), "--no-start"]
         began = time.perf_counter()
         command = [sys.executable, "-m", "redoubt", "restore", f"file://{destination}", *options]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

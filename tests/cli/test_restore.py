@@ -41,8 +41,8 @@ app()
 
 
 def run(*arguments: str | Path | int) -> tuple[int, str, str]:
-    """Exit status, standard output and error of the command, in this process."""
-    result = CliRunner().invoke(app, ["restore", *map(str, arguments)])
+    """Exit status, standard output and error of the command, in this process; no engine could open what is restored."""
+    result = CliRunner().invoke(app, ["restore", "--no-start", *map(str, arguments)])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, result.stdout, result.stderr
 
@@ -196,7 +196,7 @@ def test_a_killed_restore_goes_on(archive: SmallArchive, uri: str, target: Path,
     limit = int((plan.base_bytes + plan.log_bytes) * share)
     arguments = [uri, "--tenant", "main", "--latest", "--to", str(target)]
     killed = subprocess.run(
-        [sys.executable, "-c", KILLED_AFTER, str(limit), "restore", *arguments],
+        [sys.executable, "-c", KILLED_AFTER, str(limit), "restore", "--no-start", *arguments],
         capture_output=True,
         text=True,
         check=False,

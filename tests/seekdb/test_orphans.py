@@ -193,7 +193,11 @@ def test_the_engine_makes_room_where_its_block_is_full(log: WrittenLog) -> None:
     """It writes by itself; aborts follow in the next block."""
     log.fill_block()
     engine = FakeEngine(log, [ORPHAN])
-    engine.on_freeze = lambda: log.append(b"written by itself") and None
+
+    def writes_on() -> None:
+        log.append(b"written by itself")
+
+    engine.on_freeze = writes_on
 
     assert end_orphans(log.base, engine) == [ORPHAN]
     assert log.end.lsn > LOG

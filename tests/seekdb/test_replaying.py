@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from redoubt.cli.replay import needs_replay, replay
+from redoubt.cli.replay import needs_flush, replay
 from redoubt.engines.seekdb import replaying
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes, Instance
@@ -60,7 +60,7 @@ def test_only_a_restored_directory_with_much_log_needs_more_at_first(base: BaseD
     assert first_sizes(base, EngineSizes()) is None
     assert first_sizes(base, EngineSizes("100M")) == EngineSizes("1024M", "2048M")
     assert first_sizes(BaseDir(tmp_path), EngineSizes("100M")) is None
-    assert not needs_replay(base.path)
+    assert not needs_flush(base.path)
 
 
 def test_an_engine_is_started_with_more_memory_once(base: BaseDir, monkeypatch: pytest.MonkeyPatch) -> None:

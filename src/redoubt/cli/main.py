@@ -125,8 +125,8 @@ def restore(
     cluster: Annotated[str | None, typer.Option(help="The cluster's name, if several have archived there.")] = None,
     cluster_id: Annotated[int | None, typer.Option(help="The cluster's id, likewise.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, and do nothing.")] = False,
-    no_replay: Annotated[
-        bool, typer.Option("--no-replay", help="Start no engine, also where there is much log to replay.")
+    no_start: Annotated[
+        bool, typer.Option("--no-start", help="Start no engine; what was open at the moment stays open.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print as JSON; see docs/RESTORE.md for the fields.")] = False,
 ) -> None:
@@ -135,7 +135,7 @@ def restore(
     from redoubt.cli.restore import restore as run
 
     directory = to.expanduser().absolute()
-    wish = Wish(uri, tenant, directory, until, scn, latest, utc, cluster, cluster_id, dry_run, no_replay, json)
+    wish = Wish(uri, tenant, directory, until, scn, latest, utc, cluster, cluster_id, dry_run, no_start, json)
     raise typer.Exit(run(wish))
 
 
@@ -147,7 +147,7 @@ def replay(
         str, typer.Option("--password", "-p", help="Better given in the environment.", envvar="REDOUBT_PASSWORD")
     ] = "",
 ) -> None:
-    """Have an engine replay the log in a restored directory, once, with as much memory as that needs."""
+    """Start an engine in a restored directory once: it replays, rolls back what was open, and flushes."""
     from redoubt.cli.replay import replay as run
 
     raise typer.Exit(run(directory.expanduser().absolute(), user, password))

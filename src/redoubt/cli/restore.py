@@ -15,7 +15,7 @@ from redoubt.archive.store import ArchiveError
 from redoubt.cli.moments import MomentError, instant, moment
 from redoubt.cli.printing import complain, console
 from redoubt.cli.progress import shown_progress
-from redoubt.cli.replay import needs_replay, replay
+from redoubt.cli.replay import FirstStart, needs_flush, start_once
 from redoubt.destinations.uri import UriError, open_destination
 from redoubt.engines.seekdb.files import MAX_SOCKET_PATH, BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes
@@ -61,7 +61,7 @@ class Wish:
     cluster: str | None = None
     cluster_id: int | None = None
     dry_run: bool = False
-    no_replay: bool = False
+    no_start: bool = False
     as_json: bool = False
 
     @property
@@ -86,17 +86,32 @@ def restore(wish: Wish) -> int:
     except KeyboardInterrupt:
         complain(f"interrupted; the same command goes on where it was in {wish.to}")
         return _INTERRUPTED
-    if done is not None and needs_replay(wish.to) and not wish.no_replay:
-        replay(wish.to, "root", "")  # what is restored is restored, whatever comes of this; it says itself
+    started = None if done is None or wish.no_start else _started(wish.to)
     if wish.as_json:
-        _print_json({"plan": _as_fields(plan, wish), "restored": None if done is None else vars(done)})
-    elif done is not None:
-        console().print(
-            f"restored: pylibseekdb.open({str(wish.to)!r}) opens it, with the users and passwords of that moment",
-            markup=False,
-            soft_wrap=True,
-        )
-    return 0
+        rolled_back = None if started is None else started.rolled_back
+        restored = None if done is None else vars(done) | {"rolled_back": rolled_back}
+        _print_json({"plan": _as_fields(plan, wish), "restored": restored})
+    elif done is not None and (started is None or started.is_open):
+        _print_end(console(), wish.to, started)
+    return 0 if started is None or started.is_open else 1
+
+
+def _started(to: Path) -> FirstStart:
+    """What came of the first start; what is restored is restored in any case."""
+    started = start_once(to, "root", "", flush=needs_flush(to))
+    if started.trouble:
+        complain(started.trouble)
+    return started
+
+
+def _print_end(out: Console, to: Path, started: FirstStart | None) -> None:
+    if started is not None and started.rolled_back:
+        out.print(f"rolled back: {started.rolled_back} transactions that were open at that moment")
+    out.print(
+        f"restored: pylibseekdb.open({str(to)!r}) opens it, with the users and passwords of that moment",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _planned(wish: Wish) -> Plan:

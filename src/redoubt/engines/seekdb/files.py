@@ -88,6 +88,11 @@ class BaseDir:
         return self.ours / "replayed"
 
     @property
+    def settled(self) -> Path:
+        """The mark that no transaction is open any more that was open where a restore ended."""
+        return self.ours / "settled"
+
+    @property
     def output(self) -> Path:
         """What the engine's process prints."""
         return self.ours / "engine.out"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 
@@ -16,8 +17,10 @@ from redoubt.engines.seekdb.account import AccountError, accepts_empty_root, ens
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError, Instance
+from redoubt.engines.seekdb.orphans import OrphansLeftError, end_orphans, may_have_orphans
 from redoubt.engines.seekdb.pausing import resume_stopped
 from redoubt.engines.seekdb.replaying import first_sizes, flush_replayed
+from redoubt.model.log import LogDamagedError
 
 _READY_TIMEOUT = 120.0
 _RESTORED_TIMEOUT = 6 * 3600.0
@@ -132,13 +135,18 @@ class EmbeddedKeeper(Keeper):
 
     async def _reach(self) -> None:
         if not self._instance.is_running():
-            await asyncio.to_thread(self._start_process)
-        await self._wait_until_ready()
+            if may_have_orphans(self.base):
+                await self._end_orphans()
+            else:
+                await asyncio.to_thread(self.start_process)
+        await self.wait_until_ready()
+        if may_have_orphans(self.base):  # the service could not log in when it was started
+            await self._end_orphans()
         if self._instance.sizes is not self._sizes:
             _log.info("engine has replayed, and flushes", directory=str(self.base.path))
             await asyncio.to_thread(flush_replayed, self.base, self.engine.run)
-            await asyncio.to_thread(self._start_process)
-            await self._wait_until_ready()
+            await asyncio.to_thread(self.start_process)
+            await self.wait_until_ready()
         if self.trouble:
             _log.info("engine started", directory=str(self.base.path), pid=self._instance.pid)
 
@@ -149,7 +157,18 @@ class EmbeddedKeeper(Keeper):
         self.trouble = "it ended, and is being started again"
         return False
 
-    def _start_process(self) -> None:
+    async def _end_orphans(self) -> None:
+        """Start the engine of a directory that was restored; what was open where that ended is rolled back."""
+        restored = _Restored(self, asyncio.get_running_loop())
+        try:
+            ended = await asyncio.to_thread(end_orphans, self.base, restored)
+        except (OrphansLeftError, LogDamagedError) as error:  # it can be used, but for what they have locked
+            _log.error("what was open is not rolled back", directory=str(self.base.path), cause=str(error))
+        else:
+            _log.info("what was open is rolled back", directory=str(self.base.path), transactions=len(ended))
+
+    def start_process(self) -> None:
+        """Start the process anew, with what memory it needs. Raises EngineStartError."""
         if not self.may_be_new and not self.base.log.is_dir():
             raise EngineStartError(
                 f"the engine's data in {self.base.path} is gone: put the directory back, or drop the tenant"
@@ -158,7 +177,11 @@ class EmbeddedKeeper(Keeper):
         self._instance.sizes = first_sizes(self.base, self._sizes) or self._sizes
         self._instance.start()
 
-    async def _wait_until_ready(self) -> None:
+    def stop_process(self) -> None:
+        """Have the process ended."""
+        self._instance.stop()
+
+    async def wait_until_ready(self) -> None:
         """Until the service can log in to it; an engine that never lets it is ended."""
         is_restored = self.base.restored_from.exists()
         deadline = asyncio.get_running_loop().time() + (_RESTORED_TIMEOUT if is_restored else _READY_TIMEOUT)
@@ -173,6 +196,28 @@ class EmbeddedKeeper(Keeper):
                 await asyncio.sleep(_POLL)
             else:
                 return
+
+
+class _Restored:
+    """See `Restartable`: a keeper's engine, for a thread."""
+
+    def __init__(self, keeper: EmbeddedKeeper, loop: asyncio.AbstractEventLoop) -> None:
+        self._keeper = keeper
+        self._loop = loop
+
+    def start(self) -> None:
+        """See `Restartable`."""
+        self._keeper.start_process()
+        asyncio.run_coroutine_threadsafe(self._keeper.wait_until_ready(), self._loop).result()
+
+    def stop(self) -> None:
+        """See `Restartable`."""
+        self._keeper.engine.close()
+        self._keeper.stop_process()
+
+    def run(self, sql: str) -> tuple[tuple[Any, ...], ...]:
+        """See `Restartable`."""
+        return self._keeper.engine.run(sql)
 
 
 class ExternalKeeper(Keeper):

@@ -63,6 +63,11 @@ class Restartable(Protocol):
         """The rows of a statement. Raises OSError."""
 
 
+def may_have_orphans(base: BaseDir) -> bool:
+    """Whether a directory was restored, and nobody has looked since for what was open where that ended."""
+    return base.restored_from.exists() and not base.settled.exists()
+
+
 def end_orphans(base: BaseDir, engine: Restartable) -> list[Orphan]:
     """Start the engine, which must not run, and end what nobody else will; it runs when this returns.
 
@@ -73,16 +78,17 @@ def end_orphans(base: BaseDir, engine: Restartable) -> list[Orphan]:
     before = end_of_log(base)
     engine.start()
     found = orphans(engine.run, before.at.scn) if before else []
-    if not found:
-        return []
-    _append_when_there_is_room(base, engine, found)
-    engine.start()
-    left = [orphan for orphan in orphans(engine.run, before.at.scn if before else 0) if orphan in found]
-    if left:
-        raise OrphansLeftError(
-            f"the engine in {base.path} still has transactions open that nobody ends, though their abort is in its "
-            f"log: {', '.join(str(orphan.tx_id) for orphan in left)}"
-        )
+    if found:
+        _append_when_there_is_room(base, engine, found)
+        engine.start()
+        left = [orphan for orphan in orphans(engine.run, before.at.scn if before else 0) if orphan in found]
+        if left:
+            raise OrphansLeftError(
+                f"the engine in {base.path} still has transactions open that nobody ends, though their abort is in its "
+                f"log: {', '.join(str(orphan.tx_id) for orphan in left)}"
+            )
+    if may_have_orphans(base):
+        base.settled.touch(mode=0o600)
     return found
 
 
