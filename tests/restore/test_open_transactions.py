@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from redoubt.engines.seekdb.account import connect
 from redoubt.engines.seekdb.files import BaseDir
+from redoubt.engines.seekdb.instance import EngineSizes
+from redoubt.engines.seekdb.keeping import EmbeddedKeeper
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
+from redoubt.engines.seekdb.orphans import may_have_orphans
 from redoubt.model.log import LogPosition
 from redoubt.model.pieces import PieceKey
 from redoubt.restore import planning
@@ -19,7 +26,7 @@ from redoubt.restore.restoring import Restoration
 from tests.seekdb.running import Seekdb, running_seekdb, short_directory, until
 from tests.seekdb.test_tx_log import REDO, UPKEEP, transaction
 
-from .archived import TENANT, ArchivedEngine, opened
+from .archived import TENANT, ArchivedEngine, opened, restore
 from .small import SmallArchive, assert_restored, restoration
 
 ROWS = 200
@@ -187,3 +194,62 @@ def test_a_plan_comes_to_its_own_end_again(dropped: Dropped) -> None:
         plan = dropped.plan(group.scn)
         assert plan.end.lsn <= group.lsn
         assert dropped.plan(plan.end.scn).end == plan.end
+
+
+@pytest.fixture(scope="module")
+def open_moment() -> Iterator[tuple[ArchivedEngine, int]]:
+    """The archive of an engine, and a moment at which a large transaction was open and a later one was committed."""
+    with short_directory() as root:
+        with running_seekdb() as seekdb:
+            engine = ArchivedEngine(seekdb, root)
+            engine.begin_piece(PieceKey(1, 1, 20261123))
+            seekdb.run("INSERT INTO test.rows_of_test (id, content) VALUES (1, 'old'), (2, 'old')")
+            engine.take_base(1)
+            with closing(connect(seekdb.base)) as connection, connection.cursor() as cursor:
+                cursor.execute("SET autocommit = 0")
+                cursor.execute("UPDATE test.rows_of_test SET content = 'new' WHERE id = 1")
+                for _ in range(6):
+                    cursor.execute("INSERT INTO test.rows_of_test (content) VALUES (%s)", (os.urandom(250_000).hex(),))
+                seekdb.run("UPDATE test.rows_of_test SET content = 'committed' WHERE id = 2")
+                engine.archive()
+                moment = engine.at.scn
+                connection.rollback()
+            engine.archive()
+        yield engine, moment
+
+
+USED = (
+    "SET ob_query_timeout = 20000000",
+    "SELECT id, content FROM rows_of_test ORDER BY id",
+    "UPDATE rows_of_test SET content = 'mine' WHERE id = 1",
+    "COMMIT",
+    "CREATE TABLE made_afterwards (id INT)",
+)
+
+
+def test_what_was_open_is_rolled_back(open_moment: tuple[ArchivedEngine, int]) -> None:
+    """By the command, which says so; then an application can write what was locked, and make tables."""
+    engine, moment = open_moment
+    with short_directory() as folder:
+        target = folder / "restored"
+        run = restore(engine.uri, "--tenant", "main", "--scn", str(moment), "--to", target)
+        assert (run.returncode, run.stderr) == (0, "")
+        assert "rolled back: 1 transaction that was open at that moment" in run.stdout
+        assert opened(target, *USED)[1] == [["1", "old"], ["2", "committed"]]
+
+
+def test_the_service_rolls_back_what_was_open(open_moment: tuple[ArchivedEngine, int]) -> None:
+    """When it first starts an engine in a directory that was restored, and never again."""
+    engine, moment = open_moment
+    with short_directory() as folder:
+        target = BaseDir(folder / "restored")
+        options = ("--tenant", "main", "--scn", str(moment), "--to", target.path)
+        assert restore(engine.uri, *options, "--no-start").returncode == 0
+        keeper = EmbeddedKeeper(target, EngineSizes(), may_be_new=False)
+        try:
+            assert may_have_orphans(target)
+            asyncio.run(keeper.start())
+            assert not may_have_orphans(target)
+        finally:
+            asyncio.run(keeper.stop())
+        assert opened(target.path, *USED)[1] == [["1", "old"], ["2", "committed"]]

@@ -106,7 +106,8 @@ def _started(to: Path) -> FirstStart:
 
 def _print_end(out: Console, to: Path, started: FirstStart | None) -> None:
     if started is not None and started.rolled_back:
-        out.print(f"rolled back: {started.rolled_back} transactions that were open at that moment")
+        which = "transaction that was" if started.rolled_back == 1 else "transactions that were"
+        out.print(f"rolled back: {started.rolled_back} {which} open at that moment")
     out.print(
         f"restored: pylibseekdb.open({str(to)!r}) opens it, with the users and passwords of that moment",
         markup=False,
