@@ -64,7 +64,7 @@ class FakeEngine:
         self.open = open_
         self.heeds = heeds
         self.starts = 0
-        self.on_freeze: Callable[[], None] = lambda: None
+        self.on_freeze: Callable[[], object] = lambda: None
 
     def start(self) -> None:
         """It replays."""
@@ -193,7 +193,7 @@ def test_the_engine_makes_room_where_its_block_is_full(log: WrittenLog) -> None:
     """It writes by itself; aborts follow in the next block."""
     log.fill_block()
     engine = FakeEngine(log, [ORPHAN])
-    engine.on_freeze = lambda: log.append(b"written by itself") and None
+    engine.on_freeze = lambda: log.append(b"written by itself")
 
     assert end_orphans(log.base, engine) == [ORPHAN]
     assert log.end.lsn > LOG
