@@ -64,6 +64,7 @@ class FakeEngine:
         self.open = open_
         self.heeds = heeds
         self.starts = 0
+        self.living: list[tuple[int, ...]] = [()] * 10
         self.on_freeze: Callable[[], object] = lambda: None
 
     def start(self) -> None:
@@ -84,6 +85,8 @@ class FakeEngine:
             return ()
         if "END_LSN" in sql:
             return ((self.log.end.lsn, self.log.end.scn),)
+        if "trans_id" not in sql:
+            return tuple((scn,) for scn in (15, *self.living.pop(), 2**64 - 1))
         return tuple((orphan.tx_id, orphan.start_scn) for orphan in self.open)
 
 
@@ -176,10 +179,12 @@ def test_an_engine_without_orphans_is_not_restarted(log: WrittenLog, tmp_path: P
 def test_orphans_are_ended_once(log: WrittenLog) -> None:
     """In the order in which they began; the second time there are none."""
     engine = FakeEngine(log, [ORPHAN, OTHER])
+    engine.living = [(), (log.end.scn + 1,)]
 
     assert end_orphans(log.base, engine) == [OTHER, ORPHAN]
     assert end_orphans(log.base, engine) == []
     assert engine.starts == 3
+    assert engine.living == []
 
 
 def test_a_transaction_that_ends_meanwhile_is_none() -> None:
