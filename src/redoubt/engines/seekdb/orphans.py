@@ -39,10 +39,11 @@ _UNDECIDED = "SELECT start_scn FROM oceanbase.__all_virtual_trans_stat WHERE is_
 _NO_SCN = 2**64 - 1
 """The `start_scn` of a transaction without redo in the log."""
 _END = "SELECT END_LSN, END_SCN FROM oceanbase.V$OB_LOG_STAT"
-_TAIL_ROOM = 64 * 1024
-"""Bytes that are left free at a block's end: the engine never ends a group in the last 4096, it fills them."""
+_TAIL_ROOM = 4096
+"""Bytes that are left free at a block's end: the engine never ends a group in them, it fills them."""
 _ROUNDS = 5
-_PATIENCE = 120.0
+_PATIENCE = 600.0
+"""Seconds for an engine to fill what is left of a block: idle, it wrote 10 KB in 55 s."""
 _PATIENCE_WITH_LIVING = 10.0
 _POLL = 0.1
 
