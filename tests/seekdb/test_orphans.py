@@ -64,7 +64,8 @@ class FakeEngine:
         self.open = open_
         self.heeds = heeds
         self.starts = 0
-        self.on_freeze: Callable[[], None] = lambda: None
+        self.living: list[tuple[int, ...]] = [()] * 10
+        self.on_freeze: Callable[[], object] = lambda: None
 
     def start(self) -> None:
         """It replays."""
@@ -84,6 +85,8 @@ class FakeEngine:
             return ()
         if "END_LSN" in sql:
             return ((self.log.end.lsn, self.log.end.scn),)
+        if "trans_id" not in sql:
+            return tuple((scn,) for scn in (15, *self.living.pop(), 2**64 - 1))
         return tuple((orphan.tx_id, orphan.start_scn) for orphan in self.open)
 
 
@@ -144,12 +147,15 @@ def test_what_is_not_there_when_read_back_is_damage(log: WrittenLog, monkeypatch
         append_aborts(log.base, [ORPHAN], log.end.lsn)
 
 
-def test_nothing_is_appended_while_an_engine_runs(log: WrittenLog) -> None:
+def test_nothing_is_appended_while_an_engine_runs(log: WrittenLog, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or is about to: it holds its lock, or its process is there."""
     with log.base.clients.open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_SH)
         with pytest.raises(BlockingIOError, match="an engine runs in"):
             append_aborts(log.base, [ORPHAN], log.end.lsn)
+    monkeypatch.setattr(module, "pid_of", lambda _: 1)
+    with pytest.raises(BlockingIOError, match="an engine runs in"):
+        append_aborts(log.base, [ORPHAN], log.end.lsn)
 
 
 def test_a_block_that_is_full_is_not_written_to(log: WrittenLog) -> None:
@@ -176,10 +182,12 @@ def test_an_engine_without_orphans_is_not_restarted(log: WrittenLog, tmp_path: P
 def test_orphans_are_ended_once(log: WrittenLog) -> None:
     """In the order in which they began; the second time there are none."""
     engine = FakeEngine(log, [ORPHAN, OTHER])
+    engine.living = [(), (log.end.scn + 1,)]
 
     assert end_orphans(log.base, engine) == [OTHER, ORPHAN]
     assert end_orphans(log.base, engine) == []
     assert engine.starts == 3
+    assert engine.living == []
 
 
 def test_a_transaction_that_ends_meanwhile_is_none() -> None:
@@ -193,11 +201,7 @@ def test_the_engine_makes_room_where_its_block_is_full(log: WrittenLog) -> None:
     """It writes by itself; aborts follow in the next block."""
     log.fill_block()
     engine = FakeEngine(log, [ORPHAN])
-
-    def writes_on() -> None:
-        log.append(b"written by itself")
-
-    engine.on_freeze = writes_on
+    engine.on_freeze = lambda: log.append(b"written by itself")
 
     assert end_orphans(log.base, engine) == [ORPHAN]
     assert log.end.lsn > LOG
@@ -209,6 +213,10 @@ def test_an_engine_that_makes_no_room_or_takes_no_abort_is_given_up(
     """And says so."""
     with pytest.raises(OrphansLeftError, match=r"still has transactions open that nobody ends.*: 300"):
         end_orphans(log.base, FakeEngine(log, [ORPHAN], heeds=False))
+    with monkeypatch.context() as once:
+        once.setattr(module, "_ROUNDS", 1)
+        with pytest.raises(OrphansLeftError, match="still has transactions open"):
+            end_orphans(log.base, FakeEngine(log, [ORPHAN]))
     log.fill_block()
     monkeypatch.setattr(module, "_PATIENCE", 0.01)
     with pytest.raises(OrphansLeftError, match="is full"):
@@ -300,13 +308,15 @@ def test_a_killed_engine_is_free_of_what_was_open(killed: RealEngine) -> None:
     ended = end_orphans(killed.base, killed)
     assert len(ended) >= 2  # the engine's own work after its start may be among them
 
-    for _ in range(2):
+    for is_last in (False, True):
         assert killed.run("SELECT id, content FROM test.kept") == ((1, "old"), (2, "old"))
         assert killed.run("SELECT content FROM test.rows_of_test") == (("committed behind it",),)
         killed.run("UPDATE test.kept SET content = 'mine'")
         killed.run("UPDATE test.kept SET content = 'old'")
         killed.run("CREATE TABLE test.half (id INT PRIMARY KEY)")
         killed.run("DROP TABLE test.half")
+        if is_last:
+            break
         killed.run("ALTER SYSTEM MINOR FREEZE")
         killed.instance.kill()
         assert not set(end_orphans(killed.base, killed)) & set(ended)

@@ -19,7 +19,7 @@ from redoubt.cli.printing import complain, console
 from redoubt.engines.seekdb.account import connect_as
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes
-from redoubt.engines.seekdb.orphans import OrphansLeftError, end_orphans
+from redoubt.engines.seekdb.orphans import OrphansLeftError, await_own_work, end_orphans
 from redoubt.engines.seekdb.replaying import first_sizes, flush_replayed, laid_bytes, sizes_for
 from redoubt.engines.seekdb.scratch import ScratchSeekdb
 from redoubt.model.log import LogDamagedError
@@ -74,6 +74,7 @@ def start_once(directory: Path, user: str, password: str, *, flush: bool) -> Fir
         if flush:
             with out.status("the engine flushes what it has replayed"):
                 flush_replayed(base, engine.run)
+        await_own_work(engine.run)
     except ScratchError as error:
         return FirstStart(is_open=False, trouble=str(error))
     except (LogDamagedError, OrphansLeftError) as error:
@@ -92,7 +93,7 @@ def start_once(directory: Path, user: str, password: str, *, flush: bool) -> Fir
 
 
 class _Engine:
-    """See `Restartable`. Ending it at once is as good as any other end: its log has all that was acknowledged."""
+    """See `Restartable`."""
 
     def __init__(self, base: BaseDir, sizes: EngineSizes, user: str, password: str) -> None:
         self._base = base
@@ -110,7 +111,7 @@ class _Engine:
             with suppress(pymysql.err.Error, OSError):  # it may be broken already
                 self._connection.close()
             self._connection = None
-        self._scratch.stop()
+        self._scratch.leave()
 
     def run(self, sql: str) -> tuple[tuple[Any, ...], ...]:
         """See `Restartable`."""

@@ -35,10 +35,16 @@ _ACTIVE = 10
 """The state of a transaction that is neither committing nor aborting, nor prepared by XA."""
 _OPEN = f"""SELECT trans_id, start_scn FROM oceanbase.__all_virtual_trans_stat
   WHERE session_id = 0 AND is_decided = 0 AND is_exiting = 0 AND state = {_ACTIVE} AND expired_time IS NULL"""
+_UNDECIDED = "SELECT start_scn FROM oceanbase.__all_virtual_trans_stat WHERE is_decided = 0"
+_NO_SCN = 2**64 - 1
+"""The `start_scn` of a transaction without redo in the log."""
 _END = "SELECT END_LSN, END_SCN FROM oceanbase.V$OB_LOG_STAT"
-_TAIL_ROOM = 64 * 1024
-"""Bytes that are left free at a block's end: the engine never ends a group in the last 4096, it fills them."""
-_PATIENCE = 120.0
+_TAIL_ROOM = 4096
+"""Bytes that are left free at a block's end: the engine never ends a group in them, it fills them."""
+_ROUNDS = 5
+_PATIENCE = 600.0
+"""Seconds for an engine to fill what is left of a block: idle, it wrote 10 KB in 55 s."""
+_PATIENCE_WITH_LIVING = 10.0
 _POLL = 0.1
 
 
@@ -71,25 +77,28 @@ def may_have_orphans(base: BaseDir) -> bool:
 def end_orphans(base: BaseDir, engine: Restartable) -> list[Orphan]:
     """Start the engine, which must not run, and end what nobody else will; it runs when this returns.
 
-    Returns what was ended. Restarts the engine once if there was anything, else not at all. May be repeated after
-    whatever cut it off. Raises OrphansLeftError, LogDamagedError, OSError, and what `engine` raises; then the engine
-    runs or not, as it happens.
+    Returns what was ended. Restarts the engine if there was anything, else not at all; again where it left work of its
+    own open when it was stopped. May be repeated after whatever cut it off. Raises OrphansLeftError, LogDamagedError,
+    OSError, and what `engine` raises; then the engine runs or not, as it happens.
     """
-    before = end_of_log(base)
-    engine.start()
-    found = orphans(engine.run, before.at.scn) if before else []
-    if found:
-        _append_when_there_is_room(base, engine, found)
+    ended: list[Orphan] = []
+    for _ in range(_ROUNDS):
+        end = end_of_log(base)
         engine.start()
-        left = [orphan for orphan in orphans(engine.run, before.at.scn if before else 0) if orphan in found]
-        if left:
-            raise OrphansLeftError(
-                f"the engine in {base.path} still has transactions open that nobody ends, though their abort is in its "
-                f"log: {', '.join(str(orphan.tx_id) for orphan in left)}"
-            )
-    if may_have_orphans(base):
-        base.settled.touch(mode=0o600)
-    return found
+        found = orphans(engine.run, end.at.scn) if end else []
+        if end is None or not found:
+            if may_have_orphans(base):
+                base.settled.touch(mode=0o600)
+            return ended
+        if set(found) & set(ended):
+            break
+        await_own_work(engine.run, end.at.scn)
+        _append_when_there_is_room(base, engine, found)
+        ended += found
+    raise OrphansLeftError(
+        f"the engine in {base.path} still has transactions open that nobody ends, though their abort is in its log: "
+        f"{', '.join(str(orphan.tx_id) for orphan in found)}"
+    )
 
 
 def orphans(run: Run, started_at: int) -> list[Orphan]:
@@ -127,6 +136,16 @@ def end_of_log(base: BaseDir) -> LogEnd | None:
             lsn = block * BLOCK_LOG_SIZE + verified.size
             return LogEnd(LogPosition(lsn, verified.max_scn, verified.chain), last_log_id(log[: verified.size]))
     return None
+
+
+def await_own_work(run: Run, started_at: int = 0) -> None:
+    """Give the engine's own work time to end, which would be the next orphan if the engine were stopped.
+
+    It is what has redo from after `started_at`. Raises OSError.
+    """
+    deadline = time.monotonic() + _PATIENCE_WITH_LIVING
+    while time.monotonic() < deadline and any(started_at < scn < _NO_SCN for (scn,) in run(_UNDECIDED)):
+        time.sleep(_POLL)
 
 
 def _append_when_there_is_room(base: BaseDir, engine: Restartable, found: list[Orphan]) -> None:

@@ -128,16 +128,24 @@ class ScratchSeekdb:
 
     def stop(self) -> None:
         """See `ScratchEngine`. What it has not written yet is of no use to anybody: the directory is thrown away."""
-        if self._connection is not None:
-            with suppress(pymysql.err.Error, OSError):  # it may be broken already
-                self._connection.close()
-            self._connection = None
+        self._hang_up()
         self._instance.kill()
+
+    def leave(self) -> None:
+        """Have the engine end in order: the directory is of use to somebody."""
+        self._hang_up()
+        self._instance.stop()
 
     @property
     def _logged_in(self) -> Connection[Any]:
         assert self._connection is not None, "log in first"
         return self._connection
+
+    def _hang_up(self) -> None:
+        if self._connection is not None:
+            with suppress(pymysql.err.Error, OSError):  # it may be broken already
+                self._connection.close()
+            self._connection = None
 
     def _answers(self) -> bool:
         try:
