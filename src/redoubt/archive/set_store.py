@@ -42,6 +42,17 @@ class SetStore:
         """Take away a part of a set that is not complete; no error if there is none. Raises DestinationError."""
         self.destination.delete(self.path.part(number))
 
+    def give_up(self, info: SetInfo) -> None:
+        """Take away all of a set of ours that did not become complete; the claim last. Raises DestinationError."""
+        try:
+            if self.info() != info or self.manifest() is not None:
+                return
+        except (ArchiveError, ObjectMissingError):  # another's, or not even claimed
+            return
+        names = [each.name for each in self.destination.list(self.path.folder)]
+        for name in (*(each for each in names if each != self.path.info), self.path.info):
+            self.destination.delete(name)
+
     def put_fingerprint(self, data: bytes) -> None:
         """Store what was noted of the engine's content at the snapshot. Raises DestinationError."""
         self.destination.put_if_absent(self.path.fingerprint, data)

@@ -47,12 +47,13 @@ class BackupFailedError(Exception):
 class Terms:
     """How a data backup is taken: `pause_limit`, and `patience` with an engine that writes on and on, in seconds.
 
-    Patience begins when the files have been read once.
+    Patience begins when the files have been read once. `method` is put on record in place of how the files were had.
     """
 
     pause_limit: float = PAUSE_LIMIT
     patience: float = _PATIENCE
     may_clone: bool = True
+    method: str | None = None
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,7 @@ class Taking:
             completed_at=time.time_ns(),
             pause_us=round(instant.pause_seconds * 1e6),
             passes=self._passes,
-            method=instant.method,
+            method=self._terms.method or instant.method,
             input_bytes=sum(extent.length for file in files for extent in file.extents),
             output_bytes=sum(part.size for part in parts),
         )

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,7 +17,7 @@ from redoubt.catalog.drills import DRILL_COLUMNS, keep_drills
 from redoubt.cli.connecting import NoServiceError, connect_as_service
 from redoubt.cli.moments import MomentError
 from redoubt.cli.printing import complain, console, print_rows
-from redoubt.cli.rehearsing import chosen_tenant, is_of_home, logins_for, moment_of, utc_text
+from redoubt.cli.rehearsing import chosen_tenant, ended_in_order, is_of_home, logins_for, moment_of, utc_text
 from redoubt.destinations.uri import UriError, open_destination
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
@@ -77,7 +74,7 @@ def run_drill(options: DrillOptions) -> int:
     0: passed; 2: failed; 3: the engine opened, and nobody could log in to look further; 1: it could not be done.
     """
     try:
-        with _ended_in_order():
+        with ended_in_order():
             destination = open_destination(options.uri)
             tenant = chosen_tenant(destination, options.tenant)
             drill, record = _drill(options, destination, tenant)
@@ -178,17 +175,3 @@ def _show_in_catalog(home: Path, destination: Destination, tenant: TenantPath) -
 
 def _of_catalog(record: DrillRecord) -> dict[str, int | str]:
     return {**asdict(record), "bs_key": record.set_id}
-
-
-@contextmanager
-def _ended_in_order() -> Iterator[None]:
-    """SIGTERM ends the drill as Ctrl-C does: no engine and no directory stay behind."""
-
-    def end(number: int, _frame: object) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

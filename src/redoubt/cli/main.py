@@ -153,6 +153,28 @@ def replay(
     raise typer.Exit(run(directory.expanduser().absolute(), user, password))
 
 
+@app.command(name="roll-forward")
+def roll_forward(
+    uri: UriArgument,
+    tenant: TenantOption = None,
+    until: UntilOption = None,
+    scn: ScnOption = None,
+    utc: UtcOption = False,
+    scratch: Annotated[Path | None, typer.Option(help="Folder in which the scratch directory is made.")] = None,
+    user: Annotated[str | None, typer.Option("--user", "-u", help="An account of the engine.")] = None,
+    password: Annotated[
+        str, typer.Option("--password", "-p", help="Better given in the environment.", envvar="REDOUBT_PASSWORD")
+    ] = "",
+    home: Annotated[Path | None, typer.Option("--home", help="The cluster's home: lends its account.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Make a new data backup of an older one and the log after it, without the source."""
+    from redoubt.cli.roll_forward import RollOptions, run_roll_forward
+
+    options = RollOptions(uri, tenant, until, scn, utc, scratch, user, password, home, json)
+    raise typer.Exit(run_roll_forward(options))
+
+
 @app.command()
 def verify(
     uri: Annotated[str, typer.Argument(help="The destination: file:///…")],

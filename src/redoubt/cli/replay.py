@@ -111,7 +111,7 @@ class _Engine:
             with suppress(pymysql.err.Error, OSError):  # it may be broken already
                 self._connection.close()
             self._connection = None
-        self._scratch.leave()
+        self._scratch.end_in_order()
 
     def run(self, sql: str) -> tuple[tuple[Any, ...], ...]:
         """See `Restartable`."""

@@ -55,11 +55,7 @@ class SeekdbBaseSource:
         """See `BaseSource`."""
         (lsn,) = self._engine.ask("SELECT checkpoint_lsn FROM oceanbase.__all_virtual_ls_info")
         block = block_of(int(lsn))  # the engine looks at whole blocks
-        with (self._base.log / str(block)).open("rb") as file:
-            info = parse_block_info(file.read(INFO_SIZE))
-        if info is None:
-            raise OSError(f"{self._base.log / str(block)}: its first bytes say nothing of the log in it")
-        return LogPosition(block * BLOCK_LOG_SIZE, info.min_scn - 1)
+        return block_start(self._base, block)
 
     def end_of_log(self) -> LogPosition:
         """See `BaseSource`. The engine's own END_SCN may be that of a place a little before its END_LSN (measured)."""
@@ -71,11 +67,11 @@ class SeekdbBaseSource:
 
     def files(self) -> list[BaseFile]:
         """See `BaseSource`."""
-        return _files(self._base)
+        return files_of(self._base)
 
     def files_in(self, clone: Path) -> list[BaseFile]:
         """See `BaseSource`."""
-        return _files(BaseDir(clone))
+        return files_of(BaseDir(clone))
 
     def open(self, file: BaseFile) -> int:
         """See `BaseSource`.
@@ -109,6 +105,15 @@ class SeekdbBaseSource:
             os.close(lock)
 
 
+def block_start(base: BaseDir, block: int) -> LogPosition:
+    """The place at which a block of the log begins, by what its first bytes say. Raises OSError."""
+    with (base.log / str(block)).open("rb") as file:
+        info = parse_block_info(file.read(INFO_SIZE))
+    if info is None:
+        raise OSError(f"{base.log / str(block)}: its first bytes say nothing of the log in it")
+    return LogPosition(block * BLOCK_LOG_SIZE, info.min_scn - 1)
+
+
 def _sweep(base: BaseDir) -> None:
     """Remove the clones that nobody holds: whoever made them was killed."""
     for leftover in base.ours.glob(f"{_CLONE}*"):
@@ -121,7 +126,8 @@ def _sweep(base: BaseDir) -> None:
                 os.close(lock)
 
 
-def _files(base: BaseDir) -> list[BaseFile]:
+def files_of(base: BaseDir) -> list[BaseFile]:
+    """The files that make a base, see `BaseSource.files`."""
     found = []
     for folder in _FOLDERS:
         for path, folders, names in os.walk(base.path / folder, onerror=_unless_gone):

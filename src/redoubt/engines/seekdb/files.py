@@ -93,6 +93,11 @@ class BaseDir:
         return self.ours / "settled"
 
     @property
+    def parameters_before(self) -> Path:
+        """The engine's parameters as they were before we changed its role; there until they are put back."""
+        return self.ours / "parameters_before"
+
+    @property
     def output(self) -> Path:
         """What the engine's process prints."""
         return self.ours / "engine.out"

@@ -29,10 +29,11 @@ class EngineStartError(Exception):
 
 @dataclass(frozen=True)
 class EngineSizes:
-    """How much an engine may use, in its own spelling of sizes (`1G`)."""
+    """How much an engine may use, in its own spelling of sizes (`1G`); `others`: more parameters, as `name=value`."""
 
     memory_budget: str = "1G"
     log_disk_size: str = "2G"
+    others: tuple[str, ...] = ()
 
 
 def engine_package() -> Path:
@@ -116,6 +117,7 @@ class Instance:
             *("--base-dir", str(self._base.path), "--embedded", "--nodaemon"),
             *("--parameter", f"memory_budget={self.sizes.memory_budget}"),
             *("--parameter", f"log_disk_size={self.sizes.log_disk_size}"),
+            *(word for each in self.sizes.others for word in ("--parameter", each)),
         ]
         try:
             with self._base.output.open("wb") as output:

@@ -131,8 +131,8 @@ class ScratchSeekdb:
         self._hang_up()
         self._instance.kill()
 
-    def leave(self) -> None:
-        """Have the engine end in order: the directory is of use to somebody."""
+    def end_in_order(self) -> None:
+        """Have the engine end in its own way: the directory is of use to somebody. `stop` does no harm afterwards."""
         self._hang_up()
         self._instance.stop()
 

@@ -1,0 +1,144 @@
+"""Has an engine in the STANDBY role bring all log that was laid into a directory into its files, and nothing else.
+
+Measured: in that role it flushes while it replays, its checkpoint comes to the end of the log exactly, and it writes no
+log. Its first flush comes about a minute after its start. All of that is checked here, each time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import xxhash
+
+from redoubt.engines.seekdb.files import BaseDir, block_ids, block_of
+from redoubt.engines.seekdb.instance import EngineSizes
+from redoubt.engines.seekdb.palf import INFO_SIZE
+from redoubt.engines.seekdb.replaying import laid_bytes, sizes_for
+from redoubt.engines.seekdb.scratch import ScratchSeekdb
+from redoubt.engines.seekdb.standby_role import RoleError, become_primary_again, become_standby
+from redoubt.engines.seekdb.still_source import StillSource
+from redoubt.model.bases import BaseSource
+from redoubt.model.log import LogPosition
+from redoubt.model.rolling import NotRolledError
+from redoubt.model.scratch import Login, ScratchError, StatementError
+
+_MEMORY = "2G"
+_OFTEN = "_advance_checkpoint_interval=1s"
+_NO_SCN = 4611686018427387903
+"""What the engine shows where it has no SCN, the largest that there is."""
+_STALLED = 600.0
+"""Seconds without any progress after which it is given up."""
+_POLL = 0.5
+_REPLAY = "SELECT unsubmitted_lsn, pending_cnt FROM oceanbase.__all_virtual_replay_stat"
+_CHECKPOINT = "SELECT checkpoint_lsn, checkpoint_scn FROM oceanbase.__all_virtual_ls_info"
+_END = "SELECT END_LSN FROM oceanbase.V$OB_LOG_STAT"
+_PIECE = 8 * 1024 * 1024
+_ZEROES = bytes(_PIECE)
+
+
+class SeekdbRoller:
+    """See `Roller`. `say` is told how far the engine is."""
+
+    def __init__(self, base: BaseDir, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._base = base
+        self._say = say
+        self._clock = clock
+
+    def roll(self, end: LogPosition, logins: Sequence[Login], source: str, version: str) -> BaseSource:
+        """See `Roller`."""
+        before = {block: _digest(self._base, block) for block in block_ids(self._base.log)}
+        try:
+            become_standby(self._base)
+            try:
+                checkpoint = self._replay(end, logins)
+            finally:
+                become_primary_again(self._base)
+        except (RoleError, ScratchError, StatementError) as error:
+            raise NotRolledError(str(error)) from error
+        self._check_log(before, checkpoint, end)
+        return StillSource(self._base, source, version, checkpoint, end)
+
+    def _replay(self, end: LogPosition, logins: Sequence[Login]) -> int:
+        """Run the engine until its files hold the log up to `end`; the LSN of its checkpoint."""
+        sizes = EngineSizes(_MEMORY, sizes_for(laid_bytes(self._base)).log_disk_size, (_OFTEN,))
+        engine = ScratchSeekdb(self._base, sizes)
+        try:
+            engine.start()
+            if engine.log_in(logins) is None:
+                names = ", ".join(dict.fromkeys(each.user for each in logins))
+                raise NotRolledError(
+                    f"the engine let in nobody of {names}, and so cannot be asked how far it is; "
+                    "give --user and REDOUBT_PASSWORD, or the service's home with --home"
+                )
+            checkpoint = self._wait(engine, end)
+            _check_tables(engine, end)
+            engine.end_in_order()
+        finally:
+            engine.stop()
+        return checkpoint
+
+    def _wait(self, engine: ScratchSeekdb, end: LogPosition) -> int:
+        seen, since = None, self._clock()
+        while True:
+            replayed, pending = _row(engine, _REPLAY)
+            lsn, scn = _row(engine, _CHECKPOINT)
+            (there,) = _row(engine, _END)
+            if int(there) != end.lsn or int(scn) > end.scn:
+                raise NotRolledError(f"the engine's log ends at LSN {there}, its checkpoint is {scn}; not at {end}")
+            if int(replayed) == end.lsn and not int(pending) and int(scn) == end.scn:
+                return int(lsn)
+            if (now := (replayed, pending, lsn, scn)) != seen:
+                seen, since = now, self._clock()
+                self._say(f"replayed up to LSN {replayed} of {end.lsn}, in the files up to {lsn}")
+            if self._clock() - since > _STALLED:
+                raise NotRolledError(f"the engine has not come further than LSN {replayed} for {_STALLED:g} s")
+            time.sleep(_POLL)
+
+    def _check_log(self, before: dict[int, bytes], checkpoint: int, end: LogPosition) -> None:
+        """The engine has recycled log before its checkpoint at most, and written none."""
+        now = block_ids(self._base.log)
+        for block in now:
+            if block not in before:
+                _refuse_log(self._base, block)
+                (self._base.log / str(block)).unlink()  # made for log to come
+            elif _digest(self._base, block) != before[block]:
+                raise NotRolledError(f"the engine has changed the log in block {block}")
+        if missing := set(range(block_of(checkpoint), block_of(end.lsn - 1) + 1)) - set(now):
+            raise NotRolledError(f"the engine has removed the log in blocks {sorted(missing)}")
+
+
+def _check_tables(engine: ScratchSeekdb, end: LogPosition) -> None:
+    """Nothing in the files says that it holds log from behind the end: that log would be passed over later."""
+    beyond = (
+        "SELECT COUNT(*) FROM oceanbase.__all_virtual_table_mgr "
+        f"WHERE end_log_scn > {end.scn} AND end_log_scn < {_NO_SCN}"
+    )
+    if (count := int(_row(engine, beyond)[0])) > 0:
+        raise NotRolledError(f"{count} tables of the engine say that they hold log from behind SCN {end.scn}")
+
+
+def _row(engine: ScratchSeekdb, sql: str) -> tuple[Any, ...]:
+    rows = next(engine.results(sql))
+    if not rows:
+        raise StatementError(f"no answer to: {sql}")
+    return rows[0]
+
+
+def _digest(base: BaseDir, block: int) -> bytes:
+    """Of a block's log, and of what lies behind the log's end in it."""
+    digest = xxhash.xxh3_128()
+    with (base.log / str(block)).open("rb") as file:
+        file.seek(INFO_SIZE)
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    return digest.digest()
+
+
+def _refuse_log(base: BaseDir, block: int) -> None:
+    with (base.log / str(block)).open("rb") as file:
+        file.seek(INFO_SIZE)
+        while piece := file.read(_PIECE):
+            if piece != _ZEROES[: len(piece)]:
+                raise NotRolledError(f"the engine has written log of its own, into block {block}")

@@ -1,0 +1,132 @@
+"""A new base out of an older one and the log after it, without the source: restore, roll, take.
+
+The engine that rolls writes no log, so the source's later log goes on behind the new base. Nothing is deleted, and
+until the new set's manifest is stored, last of all, the set counts for nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
+from redoubt.archive.inventory import TenantPath
+from redoubt.archive.set_layout import SetInfo, data_folder, set_path
+from redoubt.archive.set_manifest import SetSummary
+from redoubt.archive.set_store import SetStore
+from redoubt.backup.taking import Taking, Terms
+from redoubt.model.bases import BaseSource, LogCutter, LogLayer, Progress, SetKey
+from redoubt.model.rolling import NotRolledError, Roller
+from redoubt.model.scratch import Login
+from redoubt.model.seams import Destination, DestinationError
+from redoubt.rehearsal.scratch import check_room, room_for, scratch_directory
+from redoubt.restore.planning import Plan, make_plan
+from redoubt.restore.restoring import Restoration
+
+METHOD = "rolled"
+
+
+@dataclass(frozen=True)
+class Means:
+    """What it needs of an engine: to lay log into a directory, to cut it, to roll it forward."""
+
+    layer: Callable[[Path, int], LogLayer]
+    cutter: LogCutter
+    roller: Callable[[Path], Roller]
+    logins: Callable[[SetSummary], Sequence[Login]]
+
+
+@dataclass(frozen=True)
+class Rolled:
+    """The new set, where it lies, and how long each step took, in seconds."""
+
+    summary: SetSummary
+    folder: str
+    laying: float
+    rolling: float
+    storing: float
+
+
+def plan_roll(destination: Destination, tenant: TenantPath, scn: int | None, cutter: LogCutter) -> Plan:
+    """From which set, over which log, to where. Raises NotRolledError if there is nothing to roll, and as make_plan."""
+    plan = make_plan(destination, tenant, scn, cutter, is_settled=False)
+    if plan.end.lsn <= plan.base.summary.snapshot_lsn:
+        raise NotRolledError(f"set {plan.base.summary.set_id} holds all log up to there: nothing to roll forward")
+    return plan
+
+
+def roll_forward(
+    destination: Destination,
+    plan: Plan,
+    folder: Path | None,
+    means: Means,
+    progress: Progress,
+    say: Callable[[str], None],
+) -> Rolled:
+    """Carry it out, in a scratch directory in that folder.
+
+    Raises NotRolledError, NoScratchError, ArchiveError, DestinationError, RestoreError, BackupFailedError, OSError;
+    then there is no new set.
+    """
+    began_at = time.time_ns()
+    with scratch_directory(folder, keep=False) as directory:
+        check_room(directory, room_for(plan) + 2 * plan.log_bytes)  # in the files, 654 MB of log took 1,067 MB
+        times = [time.monotonic()]
+        say("laying base and log")
+        Restoration(plan, directory, lambda lsn: means.layer(directory, lsn), means.cutter, progress).run()
+        times.append(time.monotonic())
+        say("the engine replays")
+        old = plan.base.summary
+        source = means.roller(directory).roll(plan.end, means.logins(old), old.source, old.engine)
+        times.append(time.monotonic())
+        say("storing the new data backup")
+        summary, path = _take(destination, plan, source, began_at, progress)
+        times.append(time.monotonic())
+    laying, rolling, storing = (after - before for before, after in pairwise(times))
+    return Rolled(summary, path, laying, rolling, storing)
+
+
+def _take(
+    destination: Destination, plan: Plan, source: BaseSource, began_at: int, progress: Progress
+) -> tuple[SetSummary, str]:
+    old = plan.base.summary
+    today = int(datetime.now().astimezone().strftime("%Y%m%d"))
+    key = SetKey(_last_set(destination, plan.tenant) + 1, today)
+    path = set_path(plan.tenant.cluster, old.tenant_id, key)
+    info = SetInfo(
+        identity=old.identity,
+        cluster=old.cluster,
+        cluster_id=old.cluster_id,
+        tenant_id=old.tenant_id,
+        tenant=old.tenant,
+        source=source.source_id(),
+        set_id=key.set_id,
+        create_date=key.create_date,
+        began_at=began_at,
+    )
+    lock = destination.lock(path.lock, f"pid {os.getpid()} on {socket.gethostname()}")
+    try:
+        terms = Terms(may_clone=False, method=METHOD)
+        store = SetStore(destination, path)
+        try:
+            return Taking(source, store, info, terms, progress, time.sleep).run().summary, path.folder
+        except BaseException:
+            with suppress(DestinationError):  # what stays has no manifest, and counts for nothing
+                store.give_up(info)
+            raise
+    finally:
+        lock.release()
+
+
+def _last_set(destination: Destination, tenant: TenantPath) -> int:
+    """The highest number of a data backup of the tenant's cluster, 0 if there is none: they count for all tenants."""
+    cluster = tenant.cluster
+    ids = [int(name) for name in destination.folders(str(cluster)) if name.isdecimal()]
+    names = [name for each in ids for name in destination.folders(data_folder(cluster, each))]
+    return max((key.set_id for name in names if (key := SetKey.parse(name)) is not None), default=0)

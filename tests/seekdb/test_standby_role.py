@@ -1,0 +1,74 @@
+"""The engine's role in its directory is changed and put back, whatever happens in between."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from redoubt.engines.seekdb.files import BaseDir
+from redoubt.engines.seekdb.standby_role import RoleError, become_primary_again, become_standby
+
+_PRIMARY = "PRIMARY:INVALID:NORMAL:0"
+
+
+def _directory(path: Path, role: str) -> BaseDir:
+    (path / "store" / "sstable").mkdir(parents=True)
+    _run(path, "CREATE TABLE __all_sys_parameter (name TEXT PRIMARY KEY, value TEXT, info TEXT, version INTEGER)")
+    _run(path, f"INSERT INTO __all_sys_parameter VALUES ('server_role_info', '{role}', NULL, 3), ('é', '1G', 'x', 0)")
+    return BaseDir(path)
+
+
+def _run(path: Path, sql: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path / "store" / "sstable" / "meta.db")) as database:
+        rows = database.execute(sql).fetchall()
+        database.commit()
+    return rows
+
+
+def _rows(path: Path) -> list[tuple[object, ...]]:
+    return _run(path, "SELECT * FROM __all_sys_parameter ORDER BY name")
+
+
+def test_all_parameters_are_as_they_were_after_the_role_was_changed(tmp_path: Path) -> None:
+    """Also one that the engine has added or changed meanwhile; a second time does no harm."""
+    base = _directory(tmp_path, _PRIMARY)
+    before = _rows(tmp_path)
+    become_standby(base)
+    assert ("server_role_info", "STANDBY:INVALID:NORMAL:0", None, 3) in _rows(tmp_path)
+    _run(tmp_path, "INSERT INTO __all_sys_parameter VALUES ('memory_budget', '2G', NULL, 1)")
+    become_primary_again(base)
+    become_primary_again(base)
+    assert (_rows(tmp_path), base.parameters_before.exists()) == (before, False)
+
+
+def test_what_a_killed_run_left_is_put_back_by_the_next(tmp_path: Path) -> None:
+    """The next one begins with the role of before, and ends with it."""
+    base = _directory(tmp_path, _PRIMARY)
+    before = _rows(tmp_path)
+    become_standby(base)
+    become_standby(base)
+    become_primary_again(base)
+    assert _rows(tmp_path) == before
+
+
+@pytest.mark.parametrize("role", ["STANDBY:INVALID:NORMAL:0", "PRIMARY:INVALID:SWITCHING:4", ""])
+def test_any_other_role_is_left_alone(tmp_path: Path, role: str) -> None:
+    """Nothing is changed, nothing is kept."""
+    base = _directory(tmp_path, role)
+    before = _rows(tmp_path)
+    with pytest.raises(RoleError, match="stays as it is"):
+        become_standby(base)
+    assert (_rows(tmp_path), base.parameters_before.exists()) == (before, False)
+
+
+def test_a_database_that_is_none_is_an_os_error(tmp_path: Path) -> None:
+    """Missing, or damaged."""
+    with pytest.raises(OSError, match=r"meta\.db"):
+        become_standby(BaseDir(tmp_path))
+    _directory(tmp_path, _PRIMARY)
+    (tmp_path / "store" / "sstable" / "meta.db").write_bytes(b"no database" * 1000)
+    with pytest.raises(OSError, match=r"meta\.db"):
+        become_standby(BaseDir(tmp_path))
