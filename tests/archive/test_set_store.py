@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from redoubt.archive.layout import ClusterPath
@@ -91,3 +93,18 @@ def test_a_fingerprint_is_there_or_not(store: SetStore) -> None:
     assert store.fingerprint() is None
     store.put_fingerprint(b"print")
     assert store.fingerprint() == b"print"
+
+
+def test_a_set_of_ours_that_is_not_complete_can_be_given_up(store: SetStore) -> None:
+    """Nothing of it stays; one that is complete, another's, or damaged stays as it is."""
+    store.put_part(1, encode_part(HEADER, b"content"))
+    before = dict(objects(store))
+    store.give_up(replace(INFO, began_at=6))
+    assert objects(store) == before
+    store.put_manifest(MANIFEST)
+    store.give_up(INFO)
+    assert len(objects(store)) == len(before) + 1
+    del objects(store)[store.path.manifest]
+    store.give_up(INFO)
+    assert objects(store) == {}
+    store.give_up(INFO)

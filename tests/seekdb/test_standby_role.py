@@ -11,10 +11,11 @@ import pytest
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.standby_role import RoleError, become_primary_again, become_standby
 
-_PRIMARY = "PRIMARY:INVALID:NORMAL:0"
+PRIMARY = "PRIMARY:INVALID:NORMAL:0"
 
 
-def _directory(path: Path, role: str) -> BaseDir:
+def directory_with_role(path: Path, role: str) -> BaseDir:
+    """A directory with nothing in it but parameters, the role among them."""
     (path / "store" / "sstable").mkdir(parents=True)
     _run(path, "CREATE TABLE __all_sys_parameter (name TEXT PRIMARY KEY, value TEXT, info TEXT, version INTEGER)")
     _run(path, f"INSERT INTO __all_sys_parameter VALUES ('server_role_info', '{role}', NULL, 3), ('é', '1G', 'x', 0)")
@@ -28,13 +29,18 @@ def _run(path: Path, sql: str) -> list[tuple[object, ...]]:
     return rows
 
 
+def role_of(path: Path) -> object:
+    """The role that a directory's engine would start in."""
+    return _run(path, "SELECT value FROM __all_sys_parameter WHERE name = 'server_role_info'")[0][0]
+
+
 def _rows(path: Path) -> list[tuple[object, ...]]:
     return _run(path, "SELECT * FROM __all_sys_parameter ORDER BY name")
 
 
 def test_all_parameters_are_as_they_were_after_the_role_was_changed(tmp_path: Path) -> None:
     """Also one that the engine has added or changed meanwhile; a second time does no harm."""
-    base = _directory(tmp_path, _PRIMARY)
+    base = directory_with_role(tmp_path, PRIMARY)
     before = _rows(tmp_path)
     become_standby(base)
     assert ("server_role_info", "STANDBY:INVALID:NORMAL:0", None, 3) in _rows(tmp_path)
@@ -46,7 +52,7 @@ def test_all_parameters_are_as_they_were_after_the_role_was_changed(tmp_path: Pa
 
 def test_what_a_killed_run_left_is_put_back_by_the_next(tmp_path: Path) -> None:
     """The next one begins with the role of before, and ends with it."""
-    base = _directory(tmp_path, _PRIMARY)
+    base = directory_with_role(tmp_path, PRIMARY)
     before = _rows(tmp_path)
     become_standby(base)
     become_standby(base)
@@ -57,7 +63,7 @@ def test_what_a_killed_run_left_is_put_back_by_the_next(tmp_path: Path) -> None:
 @pytest.mark.parametrize("role", ["STANDBY:INVALID:NORMAL:0", "PRIMARY:INVALID:SWITCHING:4", ""])
 def test_any_other_role_is_left_alone(tmp_path: Path, role: str) -> None:
     """Nothing is changed, nothing is kept."""
-    base = _directory(tmp_path, role)
+    base = directory_with_role(tmp_path, role)
     before = _rows(tmp_path)
     with pytest.raises(RoleError, match="stays as it is"):
         become_standby(base)
@@ -68,7 +74,7 @@ def test_a_database_that_is_none_is_an_os_error(tmp_path: Path) -> None:
     """Missing, or damaged."""
     with pytest.raises(OSError, match=r"meta\.db"):
         become_standby(BaseDir(tmp_path))
-    _directory(tmp_path, _PRIMARY)
+    directory_with_role(tmp_path, PRIMARY)
     (tmp_path / "store" / "sstable" / "meta.db").write_bytes(b"no database" * 1000)
     with pytest.raises(OSError, match=r"meta\.db"):
         become_standby(BaseDir(tmp_path))

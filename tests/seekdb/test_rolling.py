@@ -1,0 +1,162 @@
+"""What an engine that rolls a directory forward may not do is found: each check, with an engine that breaks it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from redoubt.engines.seekdb import rolling
+from redoubt.engines.seekdb.files import BaseDir
+from redoubt.engines.seekdb.instance import EngineSizes
+from redoubt.engines.seekdb.rolling import SeekdbRoller
+from redoubt.model.rolling import NotRolledError
+from redoubt.model.scratch import Login
+
+from .test_standby_role import PRIMARY, directory_with_role, role_of
+from .written import BLOCK, INFO, WrittenLog, block_info
+
+ROOT = [Login("root", "")]
+
+
+@dataclass
+class Rolling:
+    """A directory with two blocks of log, and how an engine in it behaves; `None` is what it does by right."""
+
+    log: WrittenLog
+    answers: dict[str, Any] = field(default_factory=dict)
+    lets_in: bool = True
+    does: Callable[[WrittenLog], object] = lambda _log: None
+    said: list[str] = field(default_factory=list)
+    sizes: EngineSizes | None = None
+
+    def roll(self, clock: Callable[[], float] = lambda: 0.0) -> int:
+        """Roll it; the LSN from which on the new base needs log."""
+        roller = SeekdbRoller(self.log.base, self.said.append, clock)
+        source = roller.roll(self.log.end, ROOT, "f00d", "1.4.0")
+        assert (source.source_id(), source.version(), source.end_of_log()) == ("f00d", "1.4.0", self.log.end)
+        return source.checkpoint().lsn
+
+
+@pytest.fixture
+def rolled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rolling]:
+    """Whatever comes of it, the role is as it was."""
+    directory_with_role(tmp_path, PRIMARY)
+    log = WrittenLog(tmp_path)
+    log.append(b"first")
+    log.fill_block()
+    log.append(b"last")
+    made = Rolling(log)
+
+    class Engine:
+        """In place of `ScratchSeekdb`."""
+
+        def __init__(self, base: BaseDir, sizes: EngineSizes) -> None:
+            made.sizes = sizes
+
+        def start(self) -> None:
+            """It does what it does."""
+            assert role_of(log.base.path) == "STANDBY:INVALID:NORMAL:0"
+            made.does(log)
+
+        def log_in(self, logins: list[Login]) -> str | None:
+            """Whoever it is."""
+            return logins[0].user if made.lets_in else None
+
+        def results(self, sql: str) -> Iterator[Any]:
+            """What it is asked."""
+            end = log.end
+            right = {
+                "replay_stat": ((end.lsn, 0),),
+                "ls_info": ((end.lsn, end.scn),),
+                "LOG_STAT": ((end.lsn,),),
+                "table_mgr": ((0,),),
+            }
+            (name,) = (name for name in right if name in sql)
+            yield made.answers.get(name, right[name])
+
+        def end_in_order(self) -> None:
+            """It ends."""
+
+        def stop(self) -> None:
+            """It ends."""
+
+    monkeypatch.setattr(rolling, "ScratchSeekdb", Engine)
+    monkeypatch.setattr(rolling, "_POLL", 0)
+    yield made
+    assert role_of(log.base.path) == PRIMARY
+    assert not log.base.parameters_before.exists()
+
+
+def test_a_base_begins_with_the_block_of_the_checkpoint(rolled: Rolling) -> None:
+    """Log before it may be gone, and a block for log to come, with nothing in it, goes."""
+    later = rolled.log.block(2)
+
+    def recycles(log: WrittenLog) -> None:
+        log.block(0).unlink()
+        later.write_bytes(bytes(BLOCK))
+
+    rolled.does = recycles
+    assert rolled.roll() == BLOCK - INFO
+    assert not later.exists()
+    assert rolled.sizes is not None
+    assert rolled.sizes.memory_budget == "2G"
+
+
+def written_to(log: WrittenLog) -> None:
+    """Log of its own behind the end."""
+    with log.block(1).open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"x")
+
+
+@pytest.mark.parametrize(
+    ("does", "text"),
+    [
+        (written_to, "has changed the log in block 1"),
+        (lambda log: log.block(2).write_bytes(block_info(2) + bytes(INFO - 48) + b"GR"), "written log of its own"),
+        (lambda log: log.block(1).unlink(), r"has removed the log in blocks \[1\]"),
+    ],
+)
+def test_an_engine_that_touches_the_log_is_found_out(
+    rolled: Rolling, does: Callable[[WrittenLog], object], text: str
+) -> None:
+    """It may have thrown away what lies before its checkpoint, and nothing else."""
+    rolled.does = does
+    with pytest.raises(NotRolledError, match=text):
+        rolled.roll()
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "text"),
+    [
+        ("LOG_STAT", ((10**9,),), "the engine's log ends at LSN 1000000000"),
+        ("ls_info", ((0, 10**18),), "its checkpoint is 1000000000000000000; not at"),
+        ("table_mgr", ((2,),), "2 tables of the engine say that they hold log from behind"),
+        ("replay_stat", (), "no answer to: SELECT unsubmitted_lsn"),
+    ],
+)
+def test_an_engine_that_is_elsewhere_is_found_out(rolled: Rolling, name: str, rows: Any, text: str) -> None:
+    """Its log, its checkpoint, or its tables."""
+    rolled.answers[name] = rows
+    with pytest.raises(NotRolledError, match=text):
+        rolled.roll()
+
+
+def test_an_engine_that_does_not_get_there_is_given_up(rolled: Rolling) -> None:
+    """It says how far it was."""
+    rolled.answers["ls_info"] = ((0, 1),)
+    now = iter(range(0, 10_000, 100))
+    with pytest.raises(NotRolledError, match="has not come further than LSN"):
+        rolled.roll(lambda: float(next(now)))
+    assert rolled.said == [f"replayed up to LSN {rolled.log.end.lsn} of {rolled.log.end.lsn}, in the files up to 0"]
+
+
+def test_an_engine_that_lets_in_nobody_cannot_be_asked(rolled: Rolling) -> None:
+    """The text says whom to name."""
+    rolled.lets_in = False
+    with pytest.raises(NotRolledError, match=r"let in nobody of root, .* give --user"):
+        rolled.roll()
