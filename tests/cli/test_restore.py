@@ -93,6 +93,15 @@ def test_a_plan_is_shown_and_carried_out(archive: SmallArchive, uri: str, target
     assert_restored(archive, target, result_of(target))
 
 
+def test_what_no_engine_opens_is_said(uri: str, target: Path) -> None:
+    """It is restored as it was backed up; that this is no engine's directory shows when one is started."""
+    result = CliRunner().invoke(app, ["restore", uri, "--tenant", "main", "--latest", "--to", str(target)])
+
+    assert (result.exit_code, "restored: " in result.stdout) == (1, False)
+    assert "redoubt: the engine in" in result.stderr
+    assert result_of(target).end_scn == 1200
+
+
 def test_a_dry_run_ends_with_the_plan(uri: str, target: Path) -> None:
     """For people and for programs."""
     status, out, _ = run(uri, "--tenant", "MAIN", "--latest", "--to", target, "--dry-run")

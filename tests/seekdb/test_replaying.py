@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from redoubt.cli import replay as command
 from redoubt.cli.replay import needs_flush, replay
 from redoubt.engines.seekdb import replaying
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes, Instance
 from redoubt.engines.seekdb.keeping import EmbeddedKeeper
+from redoubt.engines.seekdb.orphans import OrphansLeftError
 from redoubt.engines.seekdb.replaying import first_sizes, flush_replayed, size_of, sizes_for
+from redoubt.model.log import LogDamagedError
 from tests.seekdb.running import running_seekdb
 
 GIB = 1024**3
@@ -84,7 +88,9 @@ def test_an_engine_is_started_with_more_memory_once(base: BaseDir, monkeypatch: 
 def test_a_directory_is_replayed_by_hand(base: BaseDir, capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever it was made by."""
     assert replay(base.path, "root", "") == 0
-    assert "replayed and flushed" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "replayed and flushed" in said
+    assert "transactions that were open and are rolled back: " in said
     assert base.replayed.exists()
 
 
@@ -92,6 +98,18 @@ def test_who_may_not_log_in_is_told_what_to_do(base: BaseDir, capsys: pytest.Cap
     """The account, or the memory that the first start needs."""
     assert replay(base.path, "root", "wrong") == 1
     assert "--user and --password, or open it first with memory_budget=1024M" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [OrphansLeftError("they stay"), LogDamagedError("it is damaged")])
+def test_what_stays_open_is_told(
+    base: BaseDir, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    """The directory can be opened all the same."""
+    monkeypatch.setattr(command, "end_orphans", mock.Mock(side_effect=error))
+    started = command.start_once(base.path, "root", "", flush=False)
+    assert (started.is_open, started.rolled_back, started.trouble) == (True, None, str(error))
+    assert replay(base.path, "root", "") == 1
+    assert str(error) in capsys.readouterr().err
 
 
 def test_what_cannot_be_replayed_is_refused(tmp_path: Path, base: BaseDir, capsys: pytest.CaptureFixture[str]) -> None:
