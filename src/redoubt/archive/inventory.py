@@ -94,6 +94,13 @@ def tenants(destination: Destination, cluster: ClusterPath) -> Iterator[TenantPa
         yield TenantPath(cluster, tenant_id, _name_of(destination, cluster, tenant_id))
 
 
+def last_set_id(destination: Destination, cluster: ClusterPath) -> int:
+    """The highest number of a data backup in a cluster, 0 if there is none. Raises DestinationError."""
+    ids = [int(name) for name in destination.folders(str(cluster)) if name.isdecimal()]
+    names = [name for each in ids for name in destination.folders(data_folder(cluster, each))]
+    return max((key.set_id for name in names if (key := SetKey.parse(name)) is not None), default=0)
+
+
 def take_inventory(destination: Destination, tenant: TenantPath) -> Inventory:
     """What there is of a tenant now. Raises DestinationError."""
     lost: dict[PieceKey, str] = {}

@@ -12,8 +12,8 @@ from datetime import datetime
 
 import structlog
 
+from redoubt.archive.inventory import last_set_id
 from redoubt.archive.layout import ClusterPath
-from redoubt.archive.set_layout import data_folder
 from redoubt.catalog.session import CatalogError
 from redoubt.catalog.set_table import Remains, SetTable
 from redoubt.control.archiving import Archiving
@@ -188,9 +188,6 @@ class DataBackups:
 def _last_set(uri: str, path: ClusterPath) -> int:
     """The highest number of a data backup in a destination, 0 if there is none. Raises SqlError."""
     try:
-        destination = open_destination(uri)
-        tenants = [int(name) for name in destination.folders(str(path)) if name.isdecimal()]
-        names = [name for tenant in tenants for name in destination.folders(data_folder(path, tenant))]
+        return last_set_id(open_destination(uri), path)
     except (DestinationError, UriError) as error:
         raise backup_dest_not_valid(str(error)) from error
-    return max((key.set_id for name in names if (key := SetKey.parse(name)) is not None), default=0)

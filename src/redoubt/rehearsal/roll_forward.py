@@ -16,8 +16,8 @@ from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
-from redoubt.archive.inventory import TenantPath
-from redoubt.archive.set_layout import SetInfo, data_folder, set_path
+from redoubt.archive.inventory import TenantPath, last_set_id
+from redoubt.archive.set_layout import SetInfo, set_path
 from redoubt.archive.set_manifest import SetSummary
 from redoubt.archive.set_store import SetStore
 from redoubt.backup.taking import Taking, Terms
@@ -97,7 +97,7 @@ def _take(
 ) -> tuple[SetSummary, str]:
     old = plan.base.summary
     today = int(datetime.now().astimezone().strftime("%Y%m%d"))
-    key = SetKey(_last_set(destination, plan.tenant) + 1, today)
+    key = SetKey(last_set_id(destination, plan.tenant.cluster) + 1, today)
     path = set_path(plan.tenant.cluster, old.tenant_id, key)
     info = SetInfo(
         identity=old.identity,
@@ -122,11 +122,3 @@ def _take(
             raise
     finally:
         lock.release()
-
-
-def _last_set(destination: Destination, tenant: TenantPath) -> int:
-    """The highest number of a data backup of the tenant's cluster, 0 if there is none: they count for all tenants."""
-    cluster = tenant.cluster
-    ids = [int(name) for name in destination.folders(str(cluster)) if name.isdecimal()]
-    names = [name for each in ids for name in destination.folders(data_folder(cluster, each))]
-    return max((key.set_id for name in names if (key := SetKey.parse(name)) is not None), default=0)
