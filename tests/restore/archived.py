@@ -154,10 +154,10 @@ def opened(directory: Path, *statements: str) -> Any:
     """What statements answer in a directory that an application opens; what it has said when it has ended."""
     command = [sys.executable, "-c", _OPENING, str(directory), *statements]
     try:
-        run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100, cwd=directory.parent)
+        run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200, cwd=directory.parent)
     except subprocess.TimeoutExpired:
         said = (directory / "log" / "seekdb.log").read_bytes()[-20_000:].decode(errors="replace")
-        pytest.fail(f"the engine did not open, or answer, within 100 s; it said last:\n{said}")
+        pytest.fail(f"the engine did not open, or answer, within 200 s; it said last:\n{said}")
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
 
@@ -165,4 +165,4 @@ def opened(directory: Path, *statements: str) -> Any:
 def restore(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """`redoubt restore`, as it is typed."""
     command = [sys.executable, "-m", "redoubt", "restore", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=250)
