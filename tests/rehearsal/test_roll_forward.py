@@ -1,0 +1,76 @@
+"""What is stored of a base that was rolled forward, and what stays of one that could not be: no engine takes part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from redoubt.engines.seekdb.files import BaseDir
+from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
+from redoubt.engines.seekdb.still_source import StillSource
+from redoubt.model.bases import BaseSource
+from redoubt.model.log import LogPosition
+from redoubt.model.rolling import NotRolledError
+from redoubt.model.scratch import Login
+from redoubt.model.seams import DestinationError
+from redoubt.rehearsal.roll_forward import Means, Rolled, plan_roll, roll_forward
+from tests.archive.fakes import MemoryDestination
+from tests.restore.small import SmallArchive, ordinary
+
+
+class DoneRoller:
+    """In place of an engine that has brought the log into the files."""
+
+    def __init__(self, base: BaseDir) -> None:
+        self._base = base
+
+    def roll(self, end: LogPosition, logins: Sequence[Login], source: str, version: str) -> BaseSource:
+        """See `Roller`."""
+        return StillSource(self._base, source, version, 0, end)
+
+
+def rolled(archive: SmallArchive, scn: int | None, folder: Path) -> Rolled:
+    """Roll to a moment."""
+    cutter = SeekdbLogCutter()
+    means = Means(
+        lambda path, lsn: SeekdbLogLayer(BaseDir(path), lsn),
+        cutter,
+        lambda path: DoneRoller(BaseDir(path)),
+        lambda _summary: [],
+    )
+    plan = plan_roll(archive.destination, archive.tenant, scn, cutter)
+    return roll_forward(archive.destination, plan, folder, means, lambda _done, _all: None, lambda _text: None)
+
+
+def test_the_new_set_goes_on_with_the_old_one_s_log(tmp_path: Path) -> None:
+    """The next number, the moment as its snapshot; restores from then on begin with it."""
+    archive = ordinary()
+    before = archive.plan(None)
+    made = rolled(archive, None, tmp_path)
+
+    assert (made.summary.set_id, made.summary.method) == (before.base.summary.set_id + 1, "rolled")
+    assert (made.summary.snapshot_lsn, made.summary.snapshot_scn) == (before.end.lsn, before.end.scn)
+    assert made.summary.source == before.base.summary.source
+    assert archive.plan(None).base.summary == made.summary
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(NotRolledError, match="nothing to roll forward"):
+        rolled(archive, None, tmp_path)
+
+
+def test_nothing_stays_of_a_set_that_cannot_be_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The destination fails in the midst of it."""
+    archive = ordinary()
+    before, put = dict(archive.destination.objects), MemoryDestination.put_if_absent
+
+    def full(destination: MemoryDestination, name: str, data: bytes) -> None:
+        if name.endswith("single_backup_set_info"):
+            raise DestinationError("the disk is full")
+        put(destination, name, data)
+
+    monkeypatch.setattr(MemoryDestination, "put_if_absent", full)
+    with pytest.raises(DestinationError, match="the disk is full"):
+        rolled(archive, None, tmp_path)
+    assert archive.destination.objects == before
+    assert list(tmp_path.iterdir()) == []
