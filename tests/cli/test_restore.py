@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from redoubt.cli import progress
+from redoubt.cli import restore as command
 from redoubt.cli.main import app
 from redoubt.cli.moments import MomentError, instant, moment
 from redoubt.engines.seekdb.log_layer import SeekdbLogLayer
@@ -100,6 +102,17 @@ def test_what_no_engine_opens_is_said(uri: str, target: Path) -> None:
     assert (result.exit_code, "restored: " in result.stdout) == (1, False)
     assert "redoubt: the engine in" in result.stderr
     assert result_of(target).end_scn == 1200
+
+
+def test_a_first_start_that_is_interrupted_says_what_is_left(
+    uri: str, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is restored is restored."""
+    monkeypatch.setattr(command, "start_once", mock.Mock(side_effect=KeyboardInterrupt))
+    result = CliRunner().invoke(app, ["restore", uri, "--tenant", "main", "--latest", "--to", str(target)])
+
+    assert result.exit_code == 130
+    assert f"{target} is restored, and redoubt replay {target} does what is left" in result.stderr
 
 
 def test_a_dry_run_ends_with_the_plan(uri: str, target: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from redoubt.cli import replay as command
 from redoubt.cli.replay import needs_flush, replay
-from redoubt.engines.seekdb import replaying
+from redoubt.engines.seekdb import keeping, replaying
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes, Instance
 from redoubt.engines.seekdb.keeping import EmbeddedKeeper
@@ -98,6 +98,23 @@ def test_who_may_not_log_in_is_told_what_to_do(base: BaseDir, capsys: pytest.Cap
     """The account, or the memory that the first start needs."""
     assert replay(base.path, "root", "wrong") == 1
     assert "--user and --password, or open it first with memory_budget=1024M" in capsys.readouterr().err
+
+
+def test_a_restored_engine_can_be_used_though_nothing_was_rolled_back(
+    base: BaseDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it was ended for that, and not started again; it is not tried for ever."""
+    tries = mock.Mock(side_effect=OrphansLeftError("the last block of the log is full"))
+    monkeypatch.setattr(keeping, "end_orphans", tries)
+    base.settled.unlink(missing_ok=True)
+    keeper = EmbeddedKeeper(base, EngineSizes(), may_be_new=False)
+    try:
+        asyncio.run(keeper.start())
+        assert keeper.engine.run("SELECT COUNT(*) FROM test.rows_of_test") == ((50,),)
+        asyncio.run(keeper.start())
+        assert (keeper.trouble, tries.call_count) == ("", 1)
+    finally:
+        asyncio.run(keeper.stop())
 
 
 @pytest.mark.parametrize("error", [OrphansLeftError("they stay"), LogDamagedError("it is damaged")])

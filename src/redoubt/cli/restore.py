@@ -86,7 +86,11 @@ def restore(wish: Wish) -> int:
     except KeyboardInterrupt:
         complain(f"interrupted; the same command goes on where it was in {wish.to}")
         return _INTERRUPTED
-    started = None if done is None or wish.no_start else _started(wish.to)
+    try:
+        started = None if done is None or wish.no_start else _started(wish.to)
+    except KeyboardInterrupt:
+        complain(f"interrupted; {wish.to} is restored, and redoubt replay {wish.to} does what is left")
+        return _INTERRUPTED
     if wish.as_json:
         rolled_back = None if started is None else started.rolled_back
         restored = None if done is None else vars(done) | {"rolled_back": rolled_back}

@@ -12,7 +12,7 @@ from redoubt.archive.set_manifest import SetSummary
 from redoubt.archive.store import ArchiveError
 from redoubt.backup.taking import BackupFailedError
 from redoubt.cli.moments import MomentError
-from redoubt.cli.printing import complain, console
+from redoubt.cli.printing import complain, console, print_rows
 from redoubt.cli.rehearsing import chosen_tenant, ended_in_order, logins_for, moment_of, utc_text
 from redoubt.destinations.uri import UriError, open_destination
 from redoubt.engines.seekdb.files import BaseDir
@@ -129,5 +129,4 @@ def _print(options: RollOptions, plan: Plan, rolled: Rolled) -> None:
     if options.json:
         print(json.dumps(said, indent=2))  # noqa: T201 - plain, for programs
         return
-    for name, value in said.items():
-        console().print(f"{name} {value}", markup=False, soft_wrap=True)
+    print_rows(console(), list(said), [tuple(said.values())])

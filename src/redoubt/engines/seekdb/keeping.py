@@ -121,6 +121,7 @@ class EmbeddedKeeper(Keeper):
         super().__init__(base, is_exposed=is_exposed)
         self._sizes = sizes
         self._instance = Instance(base, sizes)
+        self._was_in_vain = False
         self.may_be_new = may_be_new
 
     async def stop(self) -> None:
@@ -135,13 +136,11 @@ class EmbeddedKeeper(Keeper):
 
     async def _reach(self) -> None:
         if not self._instance.is_running():
-            if may_have_orphans(self.base):
-                await self._end_orphans()
-            else:
-                await asyncio.to_thread(self.start_process)
+            await (self._end_orphans() if self._is_to_be_settled() else asyncio.to_thread(self.start_process))
         await self.wait_until_ready()
-        if may_have_orphans(self.base):  # the service could not log in when it was started
+        if self._is_to_be_settled():  # the service could not log in when it was started
             await self._end_orphans()
+            await self.wait_until_ready()
         if self._instance.sizes is not self._sizes:
             _log.info("engine has replayed, and flushes", directory=str(self.base.path))
             await asyncio.to_thread(flush_replayed, self.base, self.engine.run)
@@ -157,6 +156,10 @@ class EmbeddedKeeper(Keeper):
         self.trouble = "it ended, and is being started again"
         return False
 
+    def _is_to_be_settled(self) -> bool:
+        """Whether what was open where a restore ended is still to be rolled back; it is tried once."""
+        return may_have_orphans(self.base) and not self._was_in_vain
+
     async def _end_orphans(self) -> None:
         """Start the engine of a directory that was restored; what was open where that ended is rolled back."""
         restored = _Restored(self, asyncio.get_running_loop())
@@ -164,6 +167,9 @@ class EmbeddedKeeper(Keeper):
             ended = await asyncio.to_thread(end_orphans, self.base, restored)
         except (OrphansLeftError, LogDamagedError) as error:  # it can be used, but for what they have locked
             _log.error("what was open is not rolled back", directory=str(self.base.path), cause=str(error))
+            self._was_in_vain = True
+            if not self._instance.is_running():
+                await asyncio.to_thread(self.start_process)
         else:
             _log.info("what was open is rolled back", directory=str(self.base.path), transactions=len(ended))
 
