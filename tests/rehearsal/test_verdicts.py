@@ -27,6 +27,7 @@ from redoubt.model.seams import ObjectMissingError
 from redoubt.rehearsal.checks import Check, OwnSql
 from redoubt.rehearsal.drill import Drill, Means, Terms
 from redoubt.rehearsal.record import Verdict, kept_records
+from tests.seekdb.running import short_directory
 from tests.service.cluster import copy_destination
 
 from .conftest import PASSWORD, Archive
@@ -263,6 +264,29 @@ def test_log_that_the_engine_did_not_take_is_told(restored: ScratchSeekdb) -> No
     with ended, pytest.raises(ScratchError, match="it ended"):
         other.goes_on_from(LogPosition(0, 0, 12345))
     assert other.log_in([Login("nobody", "")]) is None
+
+
+def test_an_engine_that_ends_while_it_is_asked_is_told() -> None:
+    """With its status, not as a connection that was lost."""
+    with short_directory() as folder:
+        engine = ScratchSeekdb(BaseDir(folder), EngineSizes())
+        try:
+            engine.start()
+            assert engine.log_in([Login("root", "")]) == "root"
+            engine._instance.kill()
+            with pytest.raises(ScratchError, match="ended with status -9"):
+                list(engine.results("SELECT 1"))
+            with pytest.raises(ScratchError, match="ended with status -9"):
+                engine.tables()
+        finally:
+            engine.stop()
+
+
+def test_an_engine_that_only_hangs_up_is_asked_no_more(restored: ScratchSeekdb) -> None:
+    """One session may be killed, and the engine lives."""
+    with mock.patch.object(seekdb_scratch, "_END_PATIENCE", 0.2), pytest.raises(StatementError, match=r"error 20\d\d"):
+        list(restored.results("KILL CONNECTION_ID(); SELECT 1"))
+    restored.log_in([Login("root", PASSWORD)])
 
 
 def test_an_engine_that_does_not_open_is_told(tmp_path: Path) -> None:

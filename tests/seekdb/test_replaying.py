@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
@@ -147,7 +148,9 @@ def test_an_engine_that_ends_says_why(base: BaseDir, capsys: pytest.CaptureFixtu
     foreign.touch()
     try:
         assert replay(base.path, "root", "") == 1
-        assert "ended with status" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert "ended with status" in said
+        assert re.search(r"files in the log directory .*\(error -\d+\)", said)
     finally:
         foreign.unlink()
 

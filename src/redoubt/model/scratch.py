@@ -44,7 +44,10 @@ class TableName:
 
 
 class ScratchEngine(Protocol):
-    """An engine of our own on a directory of our own. Methods block; all but `start` and `stop` need it started."""
+    """An engine of our own on a directory of our own. Methods block; all but `start` and `stop` need it started.
+
+    All but `stop` raise ScratchError if it has ended; its text has the engine's own complaint.
+    """
 
     def start(self) -> None:
         """Open the directory; when this returns, the log that was laid is replayed. Raises ScratchError."""

@@ -43,6 +43,11 @@ class BaseDir:
         return self.path / "store" / "redo" / "sys" / "log_stream" / "log"
 
     @property
+    def own_log(self) -> Path:
+        """What the engine logs of its work, for people."""
+        return self.path / "log" / "seekdb.log"
+
+    @property
     def ours(self) -> Path:
         """The folder of what Redoubt keeps in this directory."""
         return self.path / "redoubt"

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from redoubt.engines.seekdb.complaints import complaint, size_of
 from redoubt.engines.seekdb.files import MAX_SOCKET_PATH, BaseDir
 from redoubt.engines.seekdb.pausing import pid_of, resume_stopped
 
@@ -55,6 +56,7 @@ class Instance:
         self.sizes = sizes
         self._turn = threading.RLock()
         self._lock = -1
+        self._logged = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -75,11 +77,10 @@ class Instance:
         """Raise EngineStartError if the process has ended."""
         if self._process is None or self._process.poll() is None:
             return
-        with self._base.output.open("rb") as output:
-            said = output.read()[-_OUTPUT_SHOWN:].decode(errors="replace").strip()
         raise EngineStartError(
             f"the engine in {self._base.path} ended with status {self._process.returncode}: "
-            f"{said or 'it said nothing'} (its log is in {self._base.path / 'log'})"
+            f"{complaint(self._base.own_log, self._logged) or self._printed() or 'it said nothing'} "
+            f"(its log is in {self._base.own_log.parent})"
         )
 
     def stop(self, timeout: float = 30.0) -> None:
@@ -119,6 +120,7 @@ class Instance:
             *("--parameter", f"log_disk_size={self.sizes.log_disk_size}"),
             *(word for each in self.sizes.others for word in ("--parameter", each)),
         ]
+        self._logged = size_of(self._base.own_log)
         try:
             with self._base.output.open("wb") as output:
                 self._process = subprocess.Popen(
@@ -133,6 +135,10 @@ class Instance:
         except OSError as error:
             self._drop_lock()
             raise EngineStartError(f"the engine's program cannot be run: {error}; reinstall pylibseekdb") from error
+
+    def _printed(self) -> str:
+        """The end of what the process has printed: of a good engine only that it starts."""
+        return self._base.output.read_bytes()[-_OUTPUT_SHOWN:].decode(errors="replace").strip()
 
     def _take_lock(self, deadline: float) -> None:
         """Hold the lock with no engine running under it: one that is ending would neither serve nor make room."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import pymysql
 from pymysql.connections import Connection
-from pymysql.constants import CLIENT, ER
+from pymysql.constants import CLIENT, CR, ER
 
 from redoubt.engines.seekdb.account import connect_as
 from redoubt.engines.seekdb.catalog_tables import read_catalog
@@ -26,6 +26,11 @@ _POLL = 0.05
 _READY_PATIENCE = 3600.0
 _LOG_PATIENCE = 30.0
 _STATEMENT_PATIENCE = 24 * 3600.0
+_NO_CONNECTION = 0
+"""PyMySQL's own, with no words, once it knows that the connection is lost."""
+_HUNG_UP = frozenset({_NO_CONNECTION, CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST})
+_END_PATIENCE = 10.0
+"""Seconds for an engine to have ended, once it has hung up: it writes its memory to the disk first."""
 _SOME_ROWS = 100
 _SOME_LOG = 64 * 1024
 _OWN_SCHEMAS = "('oceanbase', 'mysql', 'information_schema')"
@@ -124,7 +129,7 @@ class ScratchSeekdb:
                     if not cursor.nextset():
                         return
             except pymysql.err.MySQLError as error:
-                raise StatementError(_text(error)) from error
+                raise self._refusal(error) from error
 
     def stop(self) -> None:
         """See `ScratchEngine`. What it has not written yet is of no use to anybody: the directory is thrown away."""
@@ -163,13 +168,25 @@ class ScratchSeekdb:
                 cursor.execute(sql, values)
                 return tuple(cursor.fetchall())
             except pymysql.err.MySQLError as error:
-                raise StatementError(_text(error)) from error
+                raise self._refusal(error) from error
+
+    def _refusal(self, error: pymysql.err.MySQLError) -> StatementError:
+        """The engine's words, with the number that it gives them. Raises ScratchError if it hung up since it ended."""
+        number, *words = error.args or (_NO_CONNECTION,)
+        if number in _HUNG_UP:
+            self._check_alive_for(_END_PATIENCE)
+        return StatementError(f"{''.join(words) or 'the connection is lost'} (error {number})")
+
+    def _check_alive_for(self, seconds: float) -> None:
+        """Raise ScratchError if it ends meanwhile."""
+        deadline = time.monotonic() + seconds
+        try:
+            while time.monotonic() < deadline:
+                self._instance.check_alive()
+                time.sleep(_POLL)
+        except EngineStartError as error:
+            raise ScratchError(str(error)) from error
 
 
 def _quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
-
-
-def _text(error: pymysql.err.MySQLError) -> str:
-    """The engine's words, with the number that it gives them."""
-    return f"{error.args[1]} (error {error.args[0]})" if len(error.args) > 1 else str(error)
