@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from redoubt.cli import roll_forward as command
+from redoubt.cli.roll_forward import RollOptions, run_roll_forward
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
 from redoubt.engines.seekdb.still_source import StillSource
@@ -74,3 +77,19 @@ def test_nothing_stays_of_a_set_that_cannot_be_stored(tmp_path: Path, monkeypatc
         rolled(archive, None, tmp_path)
     assert archive.destination.objects == before
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cluster_that_cannot_be_told_of_the_new_set_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is made, and what to do is said: its service does not run."""
+    archive = ordinary()
+    plan, made = archive.plan(None), rolled(archive, None, tmp_path)
+    monkeypatch.setattr(command, "_roll", lambda _options: (plan, made))
+    options = RollOptions("", None, None, None, False, None, None, "", tmp_path, True)  # noqa: FBT003 - as typed
+
+    assert run_roll_forward(options) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["set_id"] == made.summary.set_id
+    assert "is not in the catalog of" in said.err
+    assert "start one with: redoubt start" in said.err

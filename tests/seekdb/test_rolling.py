@@ -14,7 +14,7 @@ from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes
 from redoubt.engines.seekdb.rolling import SeekdbRoller
 from redoubt.model.rolling import NotRolledError
-from redoubt.model.scratch import Login
+from redoubt.model.scratch import Login, ScratchError
 
 from .test_standby_role import PRIMARY, directory_with_role, role_of
 from .written import BLOCK, INFO, WrittenLog, block_info
@@ -28,7 +28,7 @@ class Rolling:
 
     log: WrittenLog
     answers: dict[str, Any] = field(default_factory=dict)
-    lets_in: bool = True
+    lets_in: Iterator[str | None] = field(default_factory=lambda: iter(["root"]))
     does: Callable[[WrittenLog], object] = lambda _log: None
     said: list[str] = field(default_factory=list)
     sizes: EngineSizes | None = None
@@ -62,9 +62,9 @@ def rolled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rolling]
             assert role_of(log.base.path) == "STANDBY:INVALID:NORMAL:0"
             made.does(log)
 
-        def log_in(self, logins: list[Login]) -> str | None:
-            """Whoever it is."""
-            return logins[0].user if made.lets_in else None
+        def log_in(self, _logins: list[Login]) -> str | None:
+            """The next one that it lets in, if it does."""
+            return next(made.lets_in)
 
         def results(self, sql: str) -> Iterator[Any]:
             """What it is asked."""
@@ -86,6 +86,7 @@ def rolled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rolling]
 
     monkeypatch.setattr(rolling, "ScratchSeekdb", Engine)
     monkeypatch.setattr(rolling, "_POLL", 0)
+    monkeypatch.setattr(rolling, "_LOGIN_PATIENCE", 1.0)
     yield made
     assert role_of(log.base.path) == PRIMARY
     assert not log.base.parameters_before.exists()
@@ -157,6 +158,28 @@ def test_an_engine_that_does_not_get_there_is_given_up(rolled: Rolling) -> None:
 
 def test_an_engine_that_lets_in_nobody_cannot_be_asked(rolled: Rolling) -> None:
     """The text says whom to name."""
-    rolled.lets_in = False
+    rolled.lets_in = iter([None] * 3)
+    now = iter([0.0, 0.5, 1.0, 1.5])
     with pytest.raises(NotRolledError, match=r"let in nobody of root, .* give --user"):
+        rolled.roll(lambda: next(now))
+
+
+def test_an_account_that_is_in_the_log_is_waited_for(rolled: Rolling) -> None:
+    """It is let in once it is replayed."""
+    rolled.lets_in = iter([None, None, "root"])
+    assert rolled.roll() == BLOCK - INFO
+
+
+def test_an_engine_that_ends_at_its_start_is_started_again(rolled: Rolling) -> None:
+    """Some times; then what it says last is the reason."""
+    tries = iter(range(1, 100))
+
+    def ends(_log: WrittenLog) -> None:
+        if (number := next(tries)) != 3:
+            raise ScratchError(f"it ended at start {number}")
+
+    rolled.does = ends
+    assert rolled.roll() == BLOCK - INFO
+    assert [text[:27] for text in rolled.said[:2]] == ["the engine ended at its sta"] * 2
+    with pytest.raises(NotRolledError, match="it ended at start 15"):
         rolled.roll()

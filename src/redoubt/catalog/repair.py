@@ -66,7 +66,7 @@ def plan(session: CatalogSession, history: History, uri: str) -> Repair:
     is_under_way = now.status is not RoundStatus.STOP
     ended = [each for each in history.rounds if not (is_under_way and each.round_id >= now.round_id)]
     changes = [change for each in ended for change in _of_round(session, each, history)]
-    changes += [change for group in _grouped(history.sets) for change in _of_set(session, group, uri)]
+    changes += set_changes(session, history.sets, uri)
     for hole in history.holes:
         if not (is_under_way and hole.after >= now.round_id):
             changes += _change(session, tables.HOLE_TABLE, vars(hole), lambda old: old["closed_at"] == 0)
@@ -82,6 +82,11 @@ def plan(session: CatalogSession, history: History, uri: str) -> Repair:
         changes += _change(session, tables.STATUS_TABLE, row, lambda old: _number(old) < _number(row))
     backup_dest = "" if _BACKUP_DEST in catalog.parameters() else uri
     return Repair(tuple(changes), backup_dest, held_up)
+
+
+def set_changes(session: CatalogSession, sets: tuple[TenantSet, ...], uri: str) -> tuple[Change, ...]:
+    """What it takes for the catalog to have data backups in a destination; also while its service runs."""
+    return tuple(change for group in _grouped(sets) for change in _of_set(session, group, uri))
 
 
 def carry_out(session: CatalogSession, repair: Repair) -> None:

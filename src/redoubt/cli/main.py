@@ -165,7 +165,10 @@ def roll_forward(
     password: Annotated[
         str, typer.Option("--password", "-p", help="Better given in the environment.", envvar="REDOUBT_PASSWORD")
     ] = "",
-    home: Annotated[Path | None, typer.Option("--home", help="The cluster's home: lends its account.")] = None,
+    home: Annotated[
+        Path | None,
+        typer.Option("--home", help="The cluster's home: lends its account; its catalog learns of the set."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Make a new data backup of an older one and the log after it, without the source."""

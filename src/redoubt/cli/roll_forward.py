@@ -8,22 +8,32 @@ from pathlib import Path
 
 from rich.progress import Progress
 
+from redoubt.archive.inventory import take_inventory
+from redoubt.archive.set_layout import set_path
 from redoubt.archive.set_manifest import SetSummary
+from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import ArchiveError
 from redoubt.backup.taking import BackupFailedError
+from redoubt.catalog.catalog import Catalog
+from redoubt.catalog.repair import Repair, carry_out, set_changes
+from redoubt.catalog.session import CatalogError, CatalogSession
+from redoubt.cli.connecting import NoServiceError, connect_as_service
 from redoubt.cli.moments import MomentError
 from redoubt.cli.printing import complain, console, print_rows
-from redoubt.cli.rehearsing import chosen_tenant, ended_in_order, logins_for, moment_of, utc_text
+from redoubt.cli.rehearsing import chosen_tenant, ended_in_order, is_of_home, logins_for, moment_of, utc_text
 from redoubt.destinations.uri import UriError, open_destination
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
 from redoubt.engines.seekdb.rolling import SeekdbRoller
+from redoubt.model.bases import SetKey
+from redoubt.model.history import TenantSet
 from redoubt.model.recovery import NotRecoverableError
 from redoubt.model.rolling import NotRolledError
 from redoubt.model.scratch import Login
 from redoubt.model.seams import DestinationError
 from redoubt.rehearsal.roll_forward import Means, Rolled, plan_roll, roll_forward
 from redoubt.rehearsal.scratch import NoScratchError
+from redoubt.restore.archived_history import ForeignDestinationError, set_of
 from redoubt.restore.planning import Plan, UnknownTenantError
 from redoubt.restore.restoring import RestoreError
 
@@ -67,6 +77,8 @@ def run_roll_forward(options: RollOptions) -> int:
         complain(error)
         return 1
     _print(options, plan, rolled)
+    if options.home is not None:
+        _show_in_catalog(options.home, plan, rolled)
     return 0
 
 
@@ -130,3 +142,32 @@ def _print(options: RollOptions, plan: Plan, rolled: Rolled) -> None:
         print(json.dumps(said, indent=2))  # noqa: T201 - plain, for programs
         return
     print_rows(console(), list(said), [tuple(said.values())])
+
+
+def _show_in_catalog(home: Path, plan: Plan, rolled: Rolled) -> None:
+    """Have the new set in the catalog of the home's cluster: its views show it, its retention counts on it."""
+    session = CatalogSession(lambda: connect_as_service(home))
+    try:
+        uri = Catalog(session).parameters().get("backup_dest", "")
+        part = _as_stored(uri, home, plan, rolled)
+        carry_out(session, Repair(set_changes(session, (part,), uri)))
+    except (ArchiveError, CatalogError, DestinationError, ForeignDestinationError, NoServiceError, OSError) as error:
+        complain(f"set {rolled.summary.set_id} is not in the catalog of {home}: {error}")
+    finally:
+        session.close()
+
+
+def _as_stored(uri: str, home: Path, plan: Plan, rolled: Rolled) -> TenantSet:
+    """The new set as it is in the cluster's own backup_dest: it was not stored there if that which was named is a copy.
+
+    Raises ForeignDestinationError, ArchiveError, DestinationError, OSError.
+    """
+    key = SetKey(rolled.summary.set_id, rolled.summary.create_date)
+    path = set_path(plan.tenant.cluster, plan.tenant.tenant_id, key)
+    destination = open_destination(uri) if uri else None
+    if destination is None or not is_of_home(destination, plan.tenant, home):
+        raise ForeignDestinationError(f"its backup_dest is {uri or 'empty'}, with no archive of it")
+    manifest = SetStore(destination, path).manifest()
+    if manifest is None or manifest.summary != rolled.summary:  # of the same number may be one of its own
+        raise ForeignDestinationError(f"its backup_dest is {uri}, and the set is not there as {path.folder}")
+    return set_of(destination, plan.tenant, key, take_inventory(destination, plan.tenant))

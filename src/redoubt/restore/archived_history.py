@@ -61,7 +61,7 @@ def history(destination: Destination, path: ClusterPath, uri: str) -> History:
                 deleted.add(held.key)
         for key in sorted(_set_keys(destination, tenant)):
             try:
-                sets.append(_set(destination, tenant, key, inventory))
+                sets.append(set_of(destination, tenant, key, inventory))
             except (ArchiveError, ObjectMissingError) as error:
                 left_out.append(str(error))
     return History(
@@ -70,6 +70,44 @@ def history(destination: Destination, path: ClusterPath, uri: str) -> History:
         tuple(sets),
         tuple(holes),
         tuple(dict.fromkeys(left_out)),
+    )
+
+
+def set_of(destination: Destination, tenant: TenantPath, key: SetKey, inventory: Inventory) -> TenantSet:
+    """A tenant's part of a data backup.
+
+    Raises ArchiveError, and DestinationError, as ObjectMissingError if it is not even claimed.
+    """
+    store = SetStore(destination, SetPath(f"{data_folder(tenant.cluster, tenant.tenant_id)}/{key}"))
+    info, manifest = store.info(), store.manifest()
+    there = {each.name for each in destination.list(store.path.folder)}
+    if store.path.deletion in there:
+        return TenantSet(key, tenant.tenant_id, SetStatus.SUCCESS, FileStatus.DELETED, info.began_at)
+    if manifest is None:
+        return TenantSet(key, tenant.tenant_id, SetStatus.FAILED, FileStatus.INCOMPLETE, info.began_at)
+    now = manifest.summary
+    rounds = [
+        run.key.round
+        for run in inventory.runs
+        if run.source == now.source and run.start_lsn <= now.start_lsn < run.end_lsn
+    ]
+    return TenantSet(
+        key=key,
+        tenant_id=tenant.tenant_id,
+        status=SetStatus.SUCCESS,
+        file_status=FileStatus.AVAILABLE,
+        start_time=now.began_at,
+        completion_time=now.completed_at,
+        start_scn=now.start_scn,
+        snapshot_scn=now.snapshot_scn,
+        start_lsn=now.start_lsn,
+        snapshot_lsn=now.snapshot_lsn,
+        input_bytes=now.input_bytes,
+        output_bytes=now.output_bytes,
+        pause_us=now.pause_us,
+        passes=now.passes,
+        method=now.method,
+        round_id=max(rounds, default=0),
     )
 
 
@@ -149,38 +187,3 @@ def _tenant_round(tenant_id: int, pieces: list[Piece], cause: str) -> TenantRoun
 def _set_keys(destination: Destination, tenant: TenantPath) -> set[SetKey]:
     names = destination.folders(data_folder(tenant.cluster, tenant.tenant_id))
     return {key for name in names if (key := SetKey.parse(name)) is not None}
-
-
-def _set(destination: Destination, tenant: TenantPath, key: SetKey, inventory: Inventory) -> TenantSet:
-    """A tenant's part of a data backup. Raises ArchiveError, ObjectMissingError if it is not even claimed."""
-    store = SetStore(destination, SetPath(f"{data_folder(tenant.cluster, tenant.tenant_id)}/{key}"))
-    info, manifest = store.info(), store.manifest()
-    there = {each.name for each in destination.list(store.path.folder)}
-    if store.path.deletion in there:
-        return TenantSet(key, tenant.tenant_id, SetStatus.SUCCESS, FileStatus.DELETED, info.began_at)
-    if manifest is None:
-        return TenantSet(key, tenant.tenant_id, SetStatus.FAILED, FileStatus.INCOMPLETE, info.began_at)
-    now = manifest.summary
-    rounds = [
-        run.key.round
-        for run in inventory.runs
-        if run.source == now.source and run.start_lsn <= now.start_lsn < run.end_lsn
-    ]
-    return TenantSet(
-        key=key,
-        tenant_id=tenant.tenant_id,
-        status=SetStatus.SUCCESS,
-        file_status=FileStatus.AVAILABLE,
-        start_time=now.began_at,
-        completion_time=now.completed_at,
-        start_scn=now.start_scn,
-        snapshot_scn=now.snapshot_scn,
-        start_lsn=now.start_lsn,
-        snapshot_lsn=now.snapshot_lsn,
-        input_bytes=now.input_bytes,
-        output_bytes=now.output_bytes,
-        pause_us=now.pause_us,
-        passes=now.passes,
-        method=now.method,
-        round_id=max(rounds, default=0),
-    )

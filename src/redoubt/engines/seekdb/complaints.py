@@ -1,7 +1,7 @@
 """What an engine that has ended complains of in its own log, for our messages: that log may be thrown away.
 
-The engine goes on logging while it gives up, so its last errors say only that it does. The first ones that have the
-code with which it ended say why.
+The engine goes on logging while it gives up, and beside it its threads do. The last line of level ERROR has the code
+with which it ended; the first lines that have that code say why.
 """
 
 from __future__ import annotations
@@ -9,12 +9,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-_ERROR = re.compile(rb"\[[^]]*\] (?:ERROR|EDIAG) .*?\[errcode=(-\d+)\] (.*)")
-_WORDS = re.compile(rb"(?:\(ret=| BACKTRACE:).*")
+_LINE = re.compile(rb"\[[^]]*\] (ERROR|EDIAG) .*?\[errcode=(-\d+)\] (.*)")
+_STATE = re.compile(rb"(?:\(\w+=| BACKTRACE:).*")
 """What follows the words: the state of a few of the engine's objects, and addresses in its program."""
+_NAME = re.compile(rb'ret="(OB_\w+)"')
+_AGAIN = -4023
+"""The code of what the engine only has to try again."""
 _SHOWN = 2
 _LONGEST = 200
+
+
+class _Error(NamedTuple):
+    is_for_people: bool
+    code: int
+    words: str
+    name: str
 
 
 def size_of(log: Path) -> int:
@@ -24,19 +35,22 @@ def size_of(log: Path) -> int:
 
 def complaint(log: Path, since: int) -> str:
     """Why the run ended whose part of the log begins at byte `since`; empty if it does not say. Raises OSError."""
-    errors = list(_errors(log, since)) if log.exists() else []
+    errors = [each for each in _errors(log, since) if each.code != _AGAIN] if log.exists() else []
     if not errors:
         return ""
-    last = errors[-1][0]
-    causes = list(dict.fromkeys(words for code, words in errors if code == last))
-    return f"{'; '.join(causes[:_SHOWN])} (error {last})"
+    code = next((each.code for each in reversed(errors) if each.is_for_people), errors[-1].code)
+    causes = [each for each in errors if each.code == code]
+    words = list(dict.fromkeys(each.words for each in causes))[:_SHOWN]
+    name = next((f" {each.name}" for each in causes if each.name), "")
+    return f"{'; '.join(words)} (error {code}{name})"
 
 
-def _errors(log: Path, since: int) -> Iterator[tuple[int, str]]:
-    """Code and words of each error, in order; a log that has become smaller was begun anew."""
+def _errors(log: Path, since: int) -> Iterator[_Error]:
+    """Each error, in order; a log that has become smaller was begun anew."""
     with log.open("rb") as file:
         file.seek(since if since <= size_of(log) else 0)
         for line in file:
-            if match := _ERROR.match(line):
-                words = _WORDS.sub(b"", match[2]).decode(errors="replace").strip()
-                yield int(match[1]), words[:_LONGEST]
+            if match := _LINE.match(line):
+                name = _NAME.search(match[3])
+                words = _STATE.sub(b"", match[3]).decode(errors="replace").strip()
+                yield _Error(match[1] == b"ERROR", int(match[2]), words[:_LONGEST], name[1].decode() if name else "")

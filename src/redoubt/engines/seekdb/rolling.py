@@ -28,6 +28,9 @@ _MEMORY = "2G"
 _OFTEN = "_advance_checkpoint_interval=1s"
 _NO_SCN = 4611686018427387903
 """What the engine shows where it has no SCN, the largest that there is."""
+_STARTS = 12
+_LOGIN_PATIENCE = 15.0
+"""Seconds in which an account may turn up that is not in the base, but in the log that is being replayed."""
 _STALLED = 600.0
 """Seconds without any progress after which it is given up."""
 _POLL = 0.5
@@ -62,22 +65,46 @@ class SeekdbRoller:
 
     def _replay(self, end: LogPosition, logins: Sequence[Login]) -> int:
         """Run the engine until its files hold the log up to `end`; the LSN of its checkpoint."""
-        sizes = EngineSizes(_MEMORY, sizes_for(laid_bytes(self._base)).log_disk_size, (_OFTEN,))
-        engine = ScratchSeekdb(self._base, sizes)
+        engine = self._started(EngineSizes(_MEMORY, sizes_for(laid_bytes(self._base)).log_disk_size, (_OFTEN,)))
         try:
-            engine.start()
-            if engine.log_in(logins) is None:
-                names = ", ".join(dict.fromkeys(each.user for each in logins))
-                raise NotRolledError(
-                    f"the engine let in nobody of {names}, and so cannot be asked how far it is; "
-                    "give --user and REDOUBT_PASSWORD, or the service's home with --home"
-                )
+            self._log_in(engine, logins)
             checkpoint = self._wait(engine, end)
             _check_tables(engine, end)
             engine.end_in_order()
         finally:
             engine.stop()
         return checkpoint
+
+    def _started(self, sizes: EngineSizes) -> ScratchSeekdb:
+        """An engine that has started. Raises ScratchError.
+
+        In this role it does not wait for its replay: it reads system tables that are half replayed, and may end over
+        it, most often where the base is from the source's first minute, so that all of them are in the log. Which of
+        the two is first is chance (16 of 25 starts ended so beside other work); nothing is flushed by then.
+        """
+        tries = 0
+        while True:
+            engine, tries = ScratchSeekdb(self._base, sizes), tries + 1
+            try:
+                engine.start()
+            except ScratchError:
+                engine.stop()
+                if tries == _STARTS:
+                    raise
+                self._say(f"the engine ended at its start, trying again ({tries} of {_STARTS - 1})")
+            else:
+                return engine
+
+    def _log_in(self, engine: ScratchSeekdb, logins: Sequence[Login]) -> None:
+        deadline = self._clock() + _LOGIN_PATIENCE
+        while engine.log_in(logins) is None:
+            if self._clock() > deadline:
+                names = ", ".join(dict.fromkeys(each.user for each in logins))
+                raise NotRolledError(
+                    f"the engine let in nobody of {names}, and so cannot be asked how far it is; "
+                    "give --user and REDOUBT_PASSWORD, or the service's home with --home"
+                )
+            time.sleep(_POLL)
 
     def _wait(self, engine: ScratchSeekdb, end: LogPosition) -> int:
         seen, since = None, self._clock()
