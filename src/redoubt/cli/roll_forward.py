@@ -151,8 +151,13 @@ def _show_in_catalog(home: Path, plan: Plan, rolled: Rolled) -> None:
         uri = Catalog(session).parameters().get("backup_dest", "")
         part = _as_stored(uri, home, plan, rolled)
         carry_out(session, Repair(set_changes(session, (part,), uri)))
-    except (ArchiveError, CatalogError, DestinationError, ForeignDestinationError, NoServiceError, OSError) as error:
+    except ForeignDestinationError as error:
         complain(f"set {rolled.summary.set_id} is not in the catalog of {home}: {error}")
+    except (ArchiveError, CatalogError, DestinationError, NoServiceError, OSError) as error:
+        complain(
+            f"set {rolled.summary.set_id} is not in the catalog of {home}: {error}; "
+            "while its service is stopped, redoubt repair-catalog adds it"
+        )
     finally:
         session.close()
 
