@@ -7,10 +7,14 @@ another: engines that wait for others' tests take a share of the processors all 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.seekdb.template import FOLDER as TEMPLATE
 
 settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", parent=settings.get_profile("dev"), derandomize=True)
@@ -20,6 +24,18 @@ _HERE = Path(__file__).parent
 _SERVICES = "service"
 _SHARING = frozenset({"catalog", "clients", "conformance", "gateway", "rehearsal", "restore", "seekdb"})
 """Folders in which engines are shared by the tests of all files; elsewhere they are by those of one."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have a folder for what all processes that share the tests make once."""
+    if not hasattr(config, "workerinput"):  # those that only take a share have it from this one
+        os.environ[TEMPLATE] = tempfile.mkdtemp(prefix="redoubt-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove it."""
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ[TEMPLATE])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from redoubt.model.log import LogPosition
 from redoubt.model.pieces import PieceKey
 from redoubt.restore import planning
 from redoubt.restore.planning import Plan, make_plan
-from tests.seekdb.running import Seekdb, running_seekdb, short_directory, until
+from tests.seekdb.running import running_seekdb, short_directory
 from tests.seekdb.test_tx_log import REDO, UPKEEP, transaction
 
 from .archived import TENANT, ArchivedEngine, opened, restore
@@ -118,25 +117,6 @@ class Dropped:
         return make_plan(self.engine.destination, TENANT, scn, SeekdbLogCutter())
 
 
-def await_own_work_of_a_fresh_engine(seekdb: Seekdb) -> None:
-    """Its system packages are there: some 200 large groups of transactions, 3 s after a start where nothing else runs.
-
-    Between the commit and the drop they would be moments of their own.
-    """
-    with closing(connect(seekdb.base)) as connection, connection.cursor() as cursor:
-        packages, since = 0, time.monotonic()
-
-        def are_there() -> bool:
-            nonlocal packages, since
-            cursor.execute("SELECT COUNT(*) FROM oceanbase.__all_package")
-            [number] = cursor.fetchone() or (0,)
-            if number != packages:
-                packages, since = number, time.monotonic()
-            return packages > 0 and time.monotonic() - since > 1
-
-        until(are_there)
-
-
 @pytest.fixture(scope="module")
 def dropped() -> Iterator[Dropped]:
     """The archive, when the engine has ended."""
@@ -144,7 +124,6 @@ def dropped() -> Iterator[Dropped]:
         with running_seekdb() as seekdb:
             engine = ArchivedEngine(seekdb, root)
             engine.begin_piece(PieceKey(1, 1, 20261123))
-            await_own_work_of_a_fresh_engine(seekdb)
             rows = ", ".join(f"({number}, 'x')" for number in range(1, ROWS))
             seekdb.run(f"INSERT INTO test.rows_of_test (id, content) VALUES {rows}")
             engine.take_base(1)

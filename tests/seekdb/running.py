@@ -16,6 +16,8 @@ from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes, Instance
 
+from .template import copy_of_new
+
 
 @dataclass(frozen=True)
 class Seekdb:
@@ -68,9 +70,11 @@ def short_directory() -> Iterator[Path]:
 
 
 @contextmanager
-def running_seekdb() -> Iterator[Seekdb]:
-    """A fresh engine with a table to write to."""
+def running_seekdb(*, is_new: bool = False) -> Iterator[Seekdb]:
+    """An engine with a table to write to; a new one makes all that an engine makes by itself, and is not quiet."""
     with short_directory() as path:
+        if not is_new:
+            copy_of_new(path)
         base = BaseDir(path)
         seekdb = Seekdb(base, Instance(base, EngineSizes()), SeekdbEngine(base))
         try:

@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 import pymysql
 from pymysql.connections import Connection
 
+from tests.seekdb.template import copy_of_new
+
 BLOCK_LOG_SIZE = 64 * 1024 * 1024 - 4096
 SEGMENT = re.compile(r"(\d{20})-(\d{20})(?:\.merged)?\.(zst|lz4|redo)")
 T = TypeVar("T")
@@ -43,12 +45,13 @@ def is_alive(pid: int) -> bool:
 
 
 class ServiceUnderTest:
-    """A service, its home and a backup destination."""
+    """A service, its home and a backup destination. Unless its engines are to be new, they are copies of a new one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, is_new: bool = False) -> None:
         self.home = folder / "home"
         self.backup = folder / "backup"
         self.backup.mkdir(parents=True)
+        self._is_new = is_new
         self._kept = folder / "kept"
         self._kept.mkdir()
         self._stop_keeping = threading.Event()
@@ -57,6 +60,10 @@ class ServiceUnderTest:
 
     def start(self, *options: str) -> None:
         """Start it and wait until it is ready."""
+        if not (self._is_new or self.home.exists()):
+            self.home.mkdir(mode=0o700)
+            copy_of_new(self.home / "sys")
+            copy_of_new(self.main_dir)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "redoubt", "start", "--home", str(self.home), "--port", "0", *options],
             stdout=subprocess.PIPE,

@@ -13,9 +13,9 @@ from tests.service.disks import StallingDisk
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[ServiceUnderTest]:
+def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServiceUnderTest]:
     """A fresh service that has been started."""
-    fresh = ServiceUnderTest(tmp_path)
+    fresh = ServiceUnderTest(tmp_path, is_new=_is_new(request))
     fresh.start()
     yield fresh
     fresh.close()
@@ -33,9 +33,9 @@ def hasty_service(tmp_path: Path) -> Iterator[ServiceUnderTest]:
 
 
 @pytest.fixture
-def stopped_service(tmp_path: Path) -> Iterator[ServiceUnderTest]:
+def stopped_service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServiceUnderTest]:
     """A fresh service that has not been started yet."""
-    fresh = ServiceUnderTest(tmp_path)
+    fresh = ServiceUnderTest(tmp_path, is_new=_is_new(request))
     yield fresh
     fresh.close()
 
@@ -65,3 +65,7 @@ def stalling_disk(tmp_path: Path) -> Iterator[StallingDisk]:
     disk = StallingDisk(tmp_path)
     yield disk
     disk.close()
+
+
+def _is_new(request: pytest.FixtureRequest) -> bool:
+    return request.node.get_closest_marker("new_engines") is not None

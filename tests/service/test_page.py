@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.service.cluster import ServiceUnderTest, WriteLoad, assert_archive_equals_engine, wait_until
+
+pytestmark = pytest.mark.new_engines
 
 ARCHIVELOG_COLUMNS = [
     ("INCARNATION", "bigint(20)"),

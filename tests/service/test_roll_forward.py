@@ -16,6 +16,8 @@ import pytest
 from tests.service.bank import BankLoad
 from tests.service.cluster import ServiceUnderTest, copy_destination, wait_until
 
+pytestmark = pytest.mark.new_engines
+
 
 @pytest.fixture
 def scratch() -> Iterator[Path]:

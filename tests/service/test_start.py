@@ -15,6 +15,8 @@ import pytest
 
 from tests.service.cluster import ServiceUnderTest, is_alive, wait_until
 
+pytestmark = pytest.mark.new_engines
+
 
 def _start(*options: str) -> subprocess.CompletedProcess[str]:
     """Run `redoubt start` where it is expected to fail."""
