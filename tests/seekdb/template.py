@@ -1,8 +1,8 @@
-"""An engine's directory that is made once for all tests, and copied for each: a new one costs 8 s of a processor.
+"""Engines' directories that are made once for all tests, and copied for each: a new one costs 8 s of a processor.
 
-In its first seconds an engine makes its system tables and packages. The copy has that behind it, in its files: it
-starts with 2.5 s of a processor, and does nothing of its own while a test looks. A test that is about an engine's first
-seconds takes a new directory.
+In its first seconds an engine makes its system tables and packages. The copies have that behind them, in their files:
+they start with 2.5 s of a processor, and do nothing of their own while a test looks. A test that is about an engine's
+first seconds takes a new directory.
 """
 
 from __future__ import annotations
@@ -12,17 +12,21 @@ import os
 import shutil
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pymysql
 
-from redoubt.engines.seekdb.account import connect_as
+from redoubt.catalog.catalog import Catalog
+from redoubt.catalog.session import CatalogSession
+from redoubt.engines.seekdb.account import connect, connect_as, ensure_account
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes, Instance
 
 if TYPE_CHECKING:
+    from pymysql.connections import Connection
     from pymysql.cursors import Cursor
 
 FOLDER = "REDOUBT_TEST_TEMPLATE"
@@ -34,10 +38,12 @@ _PACKAGES_PAUSE = 1.0
 
 def copy_of_new(path: Path) -> None:
     """Make `path` an engine's directory in which nobody has done anything yet."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    template = _template()
-    for part in _PARTS:  # not its own log, nor what is ours
-        subprocess.run(["cp", "-a", "--sparse=always", template / part, path], check=True)
+    _copy(_template("engine", _make), path)
+
+
+def copy_of_new_sys(path: Path) -> None:
+    """The same with the catalog's tables in it, which take 3 s to make."""
+    _copy(_template("sys", _make_sys), path)
 
 
 def await_packages(cursor: Cursor) -> None:
@@ -51,40 +57,69 @@ def await_packages(cursor: Cursor) -> None:
         time.sleep(0.05)
 
 
-def _template() -> Path:
-    """The template; made by the process that needs it first."""
+def _copy(template: Path, path: Path) -> None:
+    """Copy what is the engine's, without its own log."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for part in _PARTS:
+        subprocess.run(["cp", "-a", "--sparse=always", template / part, path], check=True)
+
+
+def _template(name: str, make: Callable[[BaseDir], None]) -> Path:
+    """A template; made by the process that needs it first."""
     folder = Path(os.environ[FOLDER])
-    made = folder / "made"
-    with (folder / "lock").open("w") as lock:
+    made, making = folder / name, folder / f"{name}.part"
+    with (folder / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists():
-            making = folder / "m"
             shutil.rmtree(making, ignore_errors=True)  # of a process that was killed
             making.mkdir()
-            _make(BaseDir(making))
+            make(BaseDir(making))
             making.rename(made)
     return made
 
 
 def _make(base: BaseDir) -> None:
-    """Have a new engine make all that it makes by itself, and bring it into its files."""
+    """Have a new engine make all that it makes by itself."""
+    with _running(base) as cursor:
+        await_packages(cursor)
+        _flush(cursor)
+
+
+def _make_sys(base: BaseDir) -> None:
+    """Have the service's account and its tables as well; each copy's service gives the account a new password."""
+    copy_of_new(base.path)
+    with _running(base) as cursor:
+        ensure_account(base)
+        session = CatalogSession(lambda: connect(base))
+        Catalog(session).prepare()
+        session.close()
+        _flush(cursor)
+
+
+@contextmanager
+def _running(base: BaseDir) -> Iterator[Cursor]:
+    """A session of root's on an engine that runs meanwhile."""
     instance = Instance(base, EngineSizes())
     instance.start()
     try:
         connection = _connected(base, instance)
         with connection, connection.cursor() as cursor:
-            await_packages(cursor)
-            (end,) = _row(cursor, "SELECT END_SCN FROM oceanbase.V$OB_LOG_STAT")
-            cursor.execute("ALTER SYSTEM MINOR FREEZE")
-            deadline = time.monotonic() + _PATIENCE
-            while _row(cursor, "SELECT checkpoint_scn FROM oceanbase.__all_virtual_ls_info")[0] < end:
-                assert time.monotonic() < deadline, "the engine has not brought its tables into its files"
-                time.sleep(0.1)
+            yield cursor
     finally:
         instance.stop()
 
 
-def _connected(base: BaseDir, instance: Instance) -> Any:
+def _flush(cursor: Cursor) -> None:
+    """Wait until the engine has brought everything into its files."""
+    (end,) = _row(cursor, "SELECT END_SCN FROM oceanbase.V$OB_LOG_STAT")
+    cursor.execute("ALTER SYSTEM MINOR FREEZE")
+    deadline = time.monotonic() + _PATIENCE
+    while _row(cursor, "SELECT checkpoint_scn FROM oceanbase.__all_virtual_ls_info")[0] < end:
+        assert time.monotonic() < deadline, "the engine has not brought its tables into its files"
+        time.sleep(0.1)
+
+
+def _connected(base: BaseDir, instance: Instance) -> Connection[Cursor]:
     while True:
         with suppress(pymysql.err.Error):
             return connect_as(base, "root", "")

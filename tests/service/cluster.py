@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import pymysql
 from pymysql.connections import Connection
 
-from tests.seekdb.template import copy_of_new
+from tests.seekdb.template import copy_of_new, copy_of_new_sys
 
 BLOCK_LOG_SIZE = 64 * 1024 * 1024 - 4096
 SEGMENT = re.compile(r"(\d{20})-(\d{20})(?:\.merged)?\.(zst|lz4|redo)")
@@ -62,7 +62,7 @@ class ServiceUnderTest:
         """Start it and wait until it is ready."""
         if not (self._is_new or self.home.exists()):
             self.home.mkdir(mode=0o700)
-            copy_of_new(self.home / "sys")
+            copy_of_new_sys(self.home / "sys")
             copy_of_new(self.main_dir)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "redoubt", "start", "--home", str(self.home), "--port", "0", *options],
