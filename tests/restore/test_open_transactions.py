@@ -22,6 +22,7 @@ from redoubt.model.pieces import PieceKey
 from redoubt.restore import planning
 from redoubt.restore.planning import Plan, make_plan
 from tests.seekdb.running import running_seekdb, short_directory
+from tests.seekdb.template import await_packages
 from tests.seekdb.test_tx_log import REDO, UPKEEP, transaction
 
 from .archived import TENANT, ArchivedEngine, opened, restore
@@ -242,3 +243,21 @@ def test_the_service_rolls_back_what_was_open(open_moment: tuple[ArchivedEngine,
         finally:
             asyncio.run(keeper.stop())
         assert opened(target.path, *USED)[1] == [["1", "old"], ["2", "committed"]]
+
+
+def test_what_a_new_engine_makes_by_itself_locks_nothing() -> None:
+    """Its system packages are large transactions, with DDL among them; such a restore hung when they were left open."""
+    with short_directory() as root, short_directory() as folder:
+        with running_seekdb(is_new=True) as seekdb:
+            engine = ArchivedEngine(seekdb, root)
+            engine.begin_piece(PieceKey(1, 1, 20261123))
+            seekdb.run("INSERT INTO test.rows_of_test (id, content) VALUES (1, 'old'), (2, 'committed')")
+            base = engine.take_base(1).summary
+            with closing(connect(seekdb.base)) as connection, connection.cursor() as cursor:
+                await_packages(cursor)
+            engine.archive()
+        later = [group for group in engine.groups if group.scn > base.snapshot_scn]
+        moment, target = later[len(later) // 5].scn, folder / "restored"
+        run = restore(engine.uri, "--tenant", "main", "--scn", str(moment), "--to", target)
+        assert (run.returncode, run.stderr) == (0, "")
+        assert opened(target, *USED)[1] == [["1", "old"], ["2", "committed"]]
