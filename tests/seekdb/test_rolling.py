@@ -159,7 +159,7 @@ def test_an_engine_that_does_not_get_there_is_given_up(rolled: Rolling) -> None:
 def test_an_engine_that_lets_in_nobody_cannot_be_asked(rolled: Rolling) -> None:
     """The text says whom to name."""
     rolled.lets_in = iter([None] * 3)
-    now = iter([0.0, 0.5, 1.0, 1.5])
+    now = iter([0.0, 0.0, 0.5, 1.0, 1.5])
     with pytest.raises(NotRolledError, match=r"let in nobody of root, .* give --user"):
         rolled.roll(lambda: next(now))
 
@@ -183,3 +183,15 @@ def test_an_engine_that_ends_at_its_start_is_started_again(rolled: Rolling) -> N
     assert [text[:27] for text in rolled.said[:2]] == ["the engine ended at its sta"] * 2
     with pytest.raises(NotRolledError, match="it ended at start 15"):
         rolled.roll()
+
+
+def test_an_engine_that_takes_long_to_end_at_its_start_is_not_started_again(rolled: Rolling) -> None:
+    """It did not end over system tables."""
+
+    def ends(_log: WrittenLog) -> None:
+        raise ScratchError("it did not answer")
+
+    rolled.does = ends
+    now = iter([0.0, 601.0])
+    with pytest.raises(NotRolledError, match="it did not answer"):
+        rolled.roll(lambda: next(now))

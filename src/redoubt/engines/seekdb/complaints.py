@@ -34,8 +34,13 @@ def size_of(log: Path) -> int:
 
 
 def complaint(log: Path, since: int) -> str:
-    """Why the run ended whose part of the log begins at byte `since`; empty if it does not say. Raises OSError."""
-    errors = [each for each in _errors(log, since) if each.code != _AGAIN] if log.exists() else []
+    """Why the run ended whose part of the log begins at byte `since`; empty if it does not say."""
+    try:
+        errors = [each for each in _errors(log, since) if each.code != _AGAIN]
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return f"{log} cannot be read: {error.strerror}"
     if not errors:
         return ""
     code = next((each.code for each in reversed(errors) if each.is_for_people), errors[-1].code)

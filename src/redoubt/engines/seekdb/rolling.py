@@ -82,14 +82,14 @@ class SeekdbRoller:
         it, most often where the base is from the source's first minute, so that all of them are in the log. Which of
         the two is first is chance (16 of 25 starts ended so beside other work); nothing is flushed by then.
         """
-        tries = 0
+        tries, deadline = 0, self._clock() + _STALLED
         while True:
             engine, tries = ScratchSeekdb(self._base, sizes), tries + 1
             try:
                 engine.start()
             except ScratchError:
                 engine.stop()
-                if tries == _STARTS:
+                if tries == _STARTS or self._clock() > deadline:
                     raise
                 self._say(f"the engine ended at its start, trying again ({tries} of {_STARTS - 1})")
             else:

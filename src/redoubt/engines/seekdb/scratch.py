@@ -28,7 +28,7 @@ _LOG_PATIENCE = 30.0
 _STATEMENT_PATIENCE = 24 * 3600.0
 _NO_CONNECTION = 0
 """PyMySQL's own, with no words, once it knows that the connection is lost."""
-_HUNG_UP = frozenset({_NO_CONNECTION, CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST})
+_HUNG_UP = frozenset({CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST})
 _END_PATIENCE = 10.0
 """Seconds for an engine to have ended, once it has hung up: it writes its memory to the disk first."""
 _SOME_ROWS = 100
@@ -90,10 +90,7 @@ class ScratchSeekdb:
                     self._base, login.user, login.password, _STATEMENT_PATIENCE, CLIENT.MULTI_STATEMENTS
                 )
                 return login.user
-        try:
-            self._instance.check_alive()
-        except EngineStartError as error:
-            raise ScratchError(str(error)) from error
+        self._check_alive(0.0)
         return None
 
     def catalog(self, scn: int | None) -> Iterator[tuple[str, Rows]]:
@@ -171,19 +168,19 @@ class ScratchSeekdb:
                 raise self._refusal(error) from error
 
     def _refusal(self, error: pymysql.err.MySQLError) -> StatementError:
-        """The engine's words, with the number that it gives them. Raises ScratchError if it hung up since it ended."""
+        """The engine's words, with the number that it gives them. Raises ScratchError if it has ended."""
         number, *words = error.args or (_NO_CONNECTION,)
-        if number in _HUNG_UP:
-            self._check_alive_for(_END_PATIENCE)
+        self._check_alive(_END_PATIENCE if number in _HUNG_UP else 0.0)
         return StatementError(f"{''.join(words) or 'the connection is lost'} (error {number})")
 
-    def _check_alive_for(self, seconds: float) -> None:
-        """Raise ScratchError if it ends meanwhile."""
+    def _check_alive(self, seconds: float) -> None:
+        """Raise ScratchError if it has ended, or does so meanwhile."""
         deadline = time.monotonic() + seconds
         try:
+            self._instance.check_alive()
             while time.monotonic() < deadline:
-                self._instance.check_alive()
                 time.sleep(_POLL)
+                self._instance.check_alive()
         except EngineStartError as error:
             raise ScratchError(str(error)) from error
 
