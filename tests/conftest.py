@@ -38,12 +38,23 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(os.environ[TEMPLATE])
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Have tests that share engines in one process; at `pytest_collection_modifyitems` xdist has looked already."""
+    item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """See to it that they are: where xdist cannot tell, every engine is started in every process, without a word."""
+    items = session.items if session.config.getoption("loadgroup", default=False) else []
+    if not all(item.nodeid.endswith(f"@{_group(item)}") for item in items):
+        raise pytest.UsageError("this pytest-xdist does not keep groups together with this pytest")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Have tests that share engines beside each other, and what takes long first; else they stay as shuffled."""
     groups: dict[str, int] = {}
     for item in items:
         groups.setdefault(_group(item), len(groups))
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
     items.sort(key=lambda item: (_rank(item), groups[_group(item)]))
 
 

@@ -6,8 +6,6 @@ import pytest
 
 from tests.service.cluster import ServiceUnderTest, WriteLoad, assert_archive_equals_engine, wait_until
 
-pytestmark = pytest.mark.new_engines
-
 ARCHIVELOG_COLUMNS = [
     ("INCARNATION", "bigint(20)"),
     ("LOG_ARCHIVE_ROUND", "bigint(20)"),
@@ -53,6 +51,7 @@ PIECE_COLUMNS = [
 ]
 
 
+@pytest.mark.new_engines
 def test_the_page_can_be_followed_statement_by_statement(service: ServiceUnderTest) -> None:
     """Every statement of the page, in its order, from an empty cluster to a stopped round."""
     service.keep_engine_log()

@@ -15,8 +15,6 @@ import pytest
 
 from tests.service.cluster import ServiceUnderTest, is_alive, wait_until
 
-pytestmark = pytest.mark.new_engines
-
 
 def _start(*options: str) -> subprocess.CompletedProcess[str]:
     """Run `redoubt start` where it is expected to fail."""
@@ -25,6 +23,7 @@ def _start(*options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.new_engines
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_everything_cleanly(stopped_service: ServiceUnderTest, number: signal.Signals) -> None:
     """SIGTERM and Ctrl-C: status 0, and no process is left."""
