@@ -14,16 +14,18 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pymysql
 
 from redoubt.catalog.catalog import Catalog
-from redoubt.catalog.session import CatalogSession
+from redoubt.catalog.session import CatalogError, CatalogSession
 from redoubt.engines.seekdb.account import connect, connect_as, ensure_account
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes, Instance
+from redoubt.engines.seekdb.replaying import flush_replayed
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection
@@ -51,7 +53,7 @@ def await_packages(cursor: Cursor) -> None:
     deadline, seen, since = time.monotonic() + _PATIENCE, 0, time.monotonic()
     while not seen or time.monotonic() - since < _PACKAGES_PAUSE:
         assert time.monotonic() < deadline, "the engine has not made its packages"
-        number = int(_row(cursor, "SELECT COUNT(*) FROM oceanbase.__all_package")[0])
+        ((number,),) = _rows(cursor, "SELECT COUNT(*) FROM oceanbase.__all_package")
         if number != seen:
             seen, since = number, time.monotonic()
         time.sleep(0.05)
@@ -82,18 +84,18 @@ def _make(base: BaseDir) -> None:
     """Have a new engine make all that it makes by itself."""
     with _running(base) as cursor:
         await_packages(cursor)
-        _flush(cursor)
+        flush_replayed(base, partial(_rows, cursor))
 
 
 def _make_sys(base: BaseDir) -> None:
     """Have the service's account and its tables as well; each copy's service gives the account a new password."""
     copy_of_new(base.path)
     with _running(base) as cursor:
-        ensure_account(base)
+        _persist(lambda: ensure_account(base))
         session = CatalogSession(lambda: connect(base))
-        Catalog(session).prepare()
+        _persist(Catalog(session).prepare)
         session.close()
-        _flush(cursor)
+        flush_replayed(base, partial(_rows, cursor))
 
 
 @contextmanager
@@ -109,13 +111,15 @@ def _running(base: BaseDir) -> Iterator[Cursor]:
         instance.stop()
 
 
-def _flush(cursor: Cursor) -> None:
-    """Wait until the engine has brought everything into its files."""
-    (end,) = _row(cursor, "SELECT END_SCN FROM oceanbase.V$OB_LOG_STAT")
-    cursor.execute("ALTER SYSTEM MINOR FREEZE")
+def _persist(action: Callable[[], None]) -> None:
+    """Do what an engine that has just started may refuse at first."""
     deadline = time.monotonic() + _PATIENCE
-    while _row(cursor, "SELECT checkpoint_scn FROM oceanbase.__all_virtual_ls_info")[0] < end:
-        assert time.monotonic() < deadline, "the engine has not brought its tables into its files"
+    while True:
+        try:
+            return action()
+        except (OSError, CatalogError):
+            if time.monotonic() > deadline:
+                raise
         time.sleep(0.1)
 
 
@@ -127,8 +131,6 @@ def _connected(base: BaseDir, instance: Instance) -> Connection[Cursor]:
         time.sleep(0.05)
 
 
-def _row(cursor: Cursor, sql: str) -> tuple[Any, ...]:
+def _rows(cursor: Cursor, sql: str) -> tuple[tuple[Any, ...], ...]:
     cursor.execute(sql)
-    row = cursor.fetchone()
-    assert row is not None
-    return row
+    return tuple(cursor.fetchall())
