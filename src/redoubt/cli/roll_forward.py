@@ -153,7 +153,7 @@ def _show_in_catalog(home: Path, plan: Plan, rolled: Rolled) -> None:
         carry_out(session, Repair(set_changes(session, (part,), uri)))
     except ForeignDestinationError as error:
         complain(f"set {rolled.summary.set_id} is not in the catalog of {home}: {error}")
-    except (ArchiveError, CatalogError, DestinationError, NoServiceError, OSError) as error:
+    except (ArchiveError, CatalogError, DestinationError, NoServiceError, OSError, UriError) as error:
         complain(
             f"set {rolled.summary.set_id} is not in the catalog of {home}: {error}; "
             "while its service is stopped, redoubt repair-catalog adds it"
@@ -165,7 +165,7 @@ def _show_in_catalog(home: Path, plan: Plan, rolled: Rolled) -> None:
 def _as_stored(uri: str, home: Path, plan: Plan, rolled: Rolled) -> TenantSet:
     """The new set as it is in the cluster's own backup_dest: it was not stored there if that which was named is a copy.
 
-    Raises ForeignDestinationError, ArchiveError, DestinationError, OSError.
+    Raises ForeignDestinationError, ArchiveError, DestinationError, UriError, OSError.
     """
     key = SetKey(rolled.summary.set_id, rolled.summary.create_date)
     path = set_path(plan.tenant.cluster, plan.tenant.tenant_id, key)
