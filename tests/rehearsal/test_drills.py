@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from redoubt.rehearsal.fingerprint import Fingerprint, dump_fingerprint
-from tests.service.cluster import copy_destination, is_alive, wait_until
+from tests.processes import is_alive
+from tests.service.cluster import copy_destination, wait_until
 
 from .conftest import PASSWORD, Archive
 

@@ -21,6 +21,7 @@ from redoubt.engines.seekdb.instance import EngineSizes
 from redoubt.engines.seekdb.keeping import EmbeddedKeeper
 from redoubt.engines.seekdb.pausing import EnginePause, pause, pid_of, resume_stopped
 from redoubt.model.bases import PauseOverError
+from tests.processes import is_alive, state_of, thread_states
 from tests.service.application import Application
 from tests.service.disks import StallingDisk
 
@@ -35,15 +36,7 @@ MARGIN = 10.0
 
 def stands(pid: int | None) -> bool:
     """Whether every thread of a process is stopped."""
-    return {state_of(task) for task in Path(f"/proc/{pid}/task").iterdir()} == {"T"}
-
-
-def state_of(task: Path) -> str:
-    """The letter for what a thread or process does, X for one that has just ended."""
-    try:
-        return (task / "stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return "X"
+    return pid is not None and thread_states(pid) == {"T"}
 
 
 def goes_on(seekdb: Seekdb) -> bool:
@@ -60,11 +53,6 @@ def pauser(seekdb: Seekdb) -> Iterator[Pauser]:
         yield other
     finally:
         other.close()
-
-
-def has_ended(pid: int) -> bool:
-    """Whether a process that was killed has let go of its files; somebody may still have to ask for its status."""
-    return state_of(Path(f"/proc/{pid}")) in "ZX"
 
 
 def kill_guard(standing: EnginePause) -> None:
@@ -108,7 +96,7 @@ def test_it_goes_on_when_the_backup_is_killed(seekdb: Seekdb, *, whole_group: bo
         kill(other.process.pid, signal.SIGKILL)
         until(lambda: not stands(seekdb.instance.pid), MARGIN)
         until(lambda: goes_on(seekdb))
-        until(lambda: has_ended(other.guard))
+        until(lambda: not is_alive(other.guard))
     resume_stopped(seekdb.base)
 
     assert not seekdb.base.pausing.exists()
@@ -134,7 +122,7 @@ def test_it_goes_on_after_both_were_killed(seekdb: Seekdb) -> None:
         assert stands(seekdb.instance.pid)
         os.kill(other.process.pid, signal.SIGKILL)
         other.process.wait()
-        until(lambda: has_ended(other.guard))
+        until(lambda: not is_alive(other.guard))
         assert stands(seekdb.instance.pid)
         resume_stopped(seekdb.base)
 
@@ -193,7 +181,7 @@ def test_an_engine_that_is_killed_in_the_pause_is_noticed() -> None:
         for pid in (other.guard, other.process.pid):
             os.kill(pid, signal.SIGKILL)
         other.process.wait()
-        until(lambda: has_ended(other.guard))
+        until(lambda: not is_alive(other.guard))
         other.close()
         left_behind = seekdb.instance._process
         assert left_behind is not None
@@ -305,7 +293,7 @@ def test_a_guard_says_why_it_could_not_stop_a_process(tmp_path: Path) -> None:
     try:
         with disk.stalled():
             hanging = subprocess.Popen(["touch", str(disk.path / "file")])
-            until(lambda: state_of(Path(f"/proc/{hanging.pid}")) == "D")
+            until(lambda: state_of(hanging.pid) == "D")
             assert guard_of(hanging, 0.2).communicate("stop\n", timeout=30)[0] == "it did not stop in time\n"
         assert hanging.wait(30) == 0
     finally:

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import pymysql
 from pymysql.connections import Connection
 
+from tests.processes import is_alive
 from tests.seekdb.template import copy_of_new, copy_of_new_sys
 
 BLOCK_LOG_SIZE = 64 * 1024 * 1024 - 4096
@@ -34,14 +35,6 @@ def wait_until(what: str, condition: Callable[[], T | None], timeout: float = 12
             return value
         time.sleep(0.02)
     raise AssertionError(f"not within {timeout} s: {what}")
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process is there and not a zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 class ServiceUnderTest:

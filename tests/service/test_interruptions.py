@@ -6,7 +6,8 @@ import os
 import shutil
 import signal
 
-from tests.service.cluster import ServiceUnderTest, WriteLoad, is_alive, wait_until
+from tests.processes import is_alive
+from tests.service.cluster import ServiceUnderTest, WriteLoad, wait_until
 
 
 def _cause(service: ServiceUnderTest) -> str:

@@ -13,12 +13,12 @@ from typing import Any, Self
 import pymysql
 import pytest
 
+from tests.processes import is_alive
 from tests.service.cluster import (
     BLOCK_LOG_SIZE,
     ServiceUnderTest,
     WriteLoad,
     assert_archive_equals_engine,
-    is_alive,
     wait_until,
 )
 

@@ -10,12 +10,12 @@ import signal
 import pymysql
 import pytest
 
+from tests.processes import is_alive
 from tests.service.cluster import (
     ServiceUnderTest,
     WriteLoad,
     assert_archive_equals_engine,
     decoded,
-    is_alive,
     wait_until,
 )
 

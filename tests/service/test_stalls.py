@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from tests.processes import is_alive, thread_states
 from tests.service.cluster import (
     ServiceUnderTest,
     WriteLoad,
     assert_archive_equals_engine,
-    is_alive,
     wait_until,
 )
 from tests.service.disks import StallingDisk
@@ -83,8 +83,8 @@ def test_a_medium_that_is_gone_is_done_without(
         assert service.run("SHOW PARAMETERS LIKE 'backup_dest'")[0]["value"] == ""
         service.backup = first
         service.archive()
-        assert _is_held(worker), "the system has let go of it: this test shows nothing"
-    wait_until("the first worker has ended", lambda: not Path(f"/proc/{worker}").exists())
+        assert "D" in thread_states(worker), "the system has let go of it: this test shows nothing"
+    wait_until("the first worker has ended", lambda: not is_alive(worker))
     service.stop_archiving()
 
     assert_archive_equals_engine(service, 2)
@@ -92,12 +92,6 @@ def test_a_medium_that_is_gone_is_done_without(
         "SELECT comment FROM __all_backup_log_archive_status_history_v2 WHERE tenant_id = 1 ORDER BY log_archive_round"
     )
     assert "CANCEL ALL BACKUP FORCE" in first_row["comment"]
-
-
-def _is_held(pid: int) -> bool:
-    """Whether a thread of a process waits in the kernel for what does not come."""
-    stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
-    return any(stat.rpartition(")")[2].split()[0] == "D" for stat in stats)
 
 
 def _begins(service: ServiceUnderTest) -> bool:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pymysql
 import pytest
 
-from tests.service.cluster import ServiceUnderTest, is_alive, wait_until
+from tests.processes import is_alive
+from tests.service.cluster import ServiceUnderTest, wait_until
 
 
 def _start(*options: str) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,8 @@ from contextlib import suppress
 import pymysql
 import pytest
 
-from tests.service.cluster import ServiceUnderTest, assert_archive_equals_engine, is_alive, log_of, wait_until
+from tests.processes import is_alive
+from tests.service.cluster import ServiceUnderTest, assert_archive_equals_engine, log_of, wait_until
 
 
 def _names(service: ServiceUnderTest) -> dict[str, str]:

@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.processes import is_alive
 from tests.service.bank import ACCOUNTS, BALANCE, ENTRY, BankLoad, archived_log
-from tests.service.cluster import ServiceUnderTest, assert_archive_equals_engine, is_alive, wait_until
+from tests.service.cluster import ServiceUnderTest, assert_archive_equals_engine, wait_until
 
 pytestmark = pytest.mark.alone
 
