@@ -133,7 +133,8 @@ def test_an_engine_that_is_killed_again_and_again_is_told_of(source: _Source, sc
 
     def is_over() -> bool:
         for pid in _engines(scratch):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended by itself meanwhile
+                os.kill(pid, signal.SIGKILL)
         return run.poll() is not None
 
     until(is_over, 200)

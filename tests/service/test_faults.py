@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from redoubt.engines.seekdb.instance import EngineStartError
 from redoubt.home import Home, HomeError
 from redoubt.service import Service
 from tests.service.cluster import ServiceUnderTest, wait_until
+from tests.service.kills import kill_part
 
 
 @pytest.fixture
@@ -46,7 +45,7 @@ def test_the_sys_engine_may_die_while_a_round_is_doing(service: ServiceUnderTest
     service.archive()
     engine = service.home / "sys"
     before = service.engine_pid(engine)
-    os.kill(before, signal.SIGKILL)
+    kill_part(service, "sys engine")
     wait_until("another sys engine", lambda: service.engine_pid(engine) not in {0, before})
     wait_until("it answers", lambda: service.mariadb("SELECT 1").returncode == 0)
     shown = service.run("SELECT INPUT_BYTES FROM CDB_OB_BACKUP_ARCHIVELOG")[0]["INPUT_BYTES"]

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import random
-import signal
 from itertools import pairwise
 from typing import Any
 
@@ -18,6 +15,7 @@ from tests.service.cluster import (
     assert_archive_equals_engine,
     wait_until,
 )
+from tests.service.kills import kill_part
 
 pytestmark = pytest.mark.alone
 
@@ -69,11 +67,10 @@ def test_pieces_are_switched_under_load_and_over_kills(service: ServiceUnderTest
             wait_for_pieces(service, len(pieces(service)) + 1)
             load.pause(rng.random() * 0.4)
             if kill == "worker":
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(service.worker_pid(), signal.SIGKILL)
+                kill_part(service, kill)
             else:
                 service.kill()
-                service.start()
+                service.start()  # while what the first one had started may still be ending
         wait_for_pieces(service, len(pieces(service)) + 2)
     service.stop_archiving()
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
-import signal
 
 import pymysql
 import pytest
 
-from tests.processes import is_alive
 from tests.service.cluster import (
     ServiceUnderTest,
     WriteLoad,
@@ -18,6 +15,7 @@ from tests.service.cluster import (
     decoded,
     wait_until,
 )
+from tests.service.kills import kill_part
 
 pytestmark = pytest.mark.alone
 
@@ -26,21 +24,6 @@ def _grows(service: ServiceUnderTest) -> None:
     """Wait until the archive has a segment more."""
     before = len(service.segments())
     wait_until("a new segment", lambda: len(service.segments()) > before)
-
-
-def _kill(service: ServiceUnderTest, victim: str) -> None:
-    if victim == "worker":
-        pid = service.worker_pid()
-        os.kill(pid, signal.SIGKILL)
-        wait_until("another worker", lambda: service.worker_pid() not in {0, pid})
-    elif victim == "service":
-        children = service.children()
-        service.kill()
-        wait_until("its children are gone", lambda: not any(is_alive(child) for child in children))
-        service.start()
-    else:
-        folder = service.main_dir if victim == "engine" else service.home / "sys"
-        os.kill(service.engine_pid(folder), signal.SIGKILL)
 
 
 def _is_doing(service: ServiceUnderTest) -> bool:
@@ -64,7 +47,7 @@ def test_a_round_survives_kills_under_load(stopped_service: ServiceUnderTest) ->
         for victim in kills:
             _grows(service)
             load.pause(dice.uniform(0, 1.2))  # any moment of the second between two seals
-            _kill(service, victim)
+            kill_part(service, victim)
         commits = load.commits
     wait_until("the sys engine is back", lambda: _is_doing(service))
     service.stop_archiving()

@@ -15,6 +15,7 @@ import pytest
 
 from tests.processes import is_alive
 from tests.service.cluster import ServiceUnderTest, wait_until
+from tests.service.kills import kill_part
 
 
 def _start(*options: str) -> subprocess.CompletedProcess[str]:
@@ -134,7 +135,7 @@ def test_the_configuration_is_followed(stopped_service: ServiceUnderTest, tmp_pa
 def test_an_engine_that_dies_is_started_again(service: ServiceUnderTest) -> None:
     """After SIGKILL its tenant answers again without anybody's doing."""
     before = service.engine_pid(service.main_dir)
-    os.kill(before, signal.SIGKILL)
+    kill_part(service, "engine")
 
     wait_until("another engine", lambda: service.engine_pid(service.main_dir) not in {0, before})
     wait_until("main answers", lambda: _answers(service))

@@ -15,6 +15,7 @@ import pytest
 from tests.processes import is_alive
 from tests.service.bank import ACCOUNTS, BALANCE, ENTRY, BankLoad, archived_log
 from tests.service.cluster import ServiceUnderTest, assert_archive_equals_engine, wait_until
+from tests.service.kills import kill_part
 
 pytestmark = pytest.mark.alone
 
@@ -69,7 +70,7 @@ def test_transfers_survive_kills_in_every_mode(stopped_service: ServiceUnderTest
             before = len(load.acknowledged)
             wait_until("transfers", lambda before=before: len(load.acknowledged) > before + 50)  # type: ignore[misc]
             load._stop.wait(dice.uniform(0, 0.5))
-            _kill(service, victim)
+            kill_part(service, victim)
             _assert_archived(service, load.acknowledged[:])
         before = len(load.acknowledged)
         wait_until("transfers go on", lambda: len(load.acknowledged) > before + 50)
@@ -81,18 +82,6 @@ def test_transfers_survive_kills_in_every_mode(stopped_service: ServiceUnderTest
     assert set(load.acknowledged) <= entries
     _assert_archived(service, load.acknowledged)
     assert_archive_equals_engine(service)
-
-
-def _kill(service: ServiceUnderTest, victim: str) -> None:
-    if victim == "worker":
-        os.kill(service.worker_pid(), signal.SIGKILL)
-    elif victim == "engine":
-        os.kill(service.engine_pid(service.main_dir), signal.SIGKILL)
-    else:
-        children = service.children()
-        service.kill()
-        wait_until("its children are gone", lambda: not any(is_alive(child) for child in children))
-        service.start()
 
 
 def test_a_commit_that_cannot_be_archived_is_not_acknowledged(service: ServiceUnderTest) -> None:
