@@ -128,7 +128,11 @@ def test_an_empty_folder_holds_no_log_yet(log: WrittenLog, reader: SeekdbLogRead
     assert reader.read(START, LIMIT) is None
 
 
-@pytest.mark.parametrize("content", [b"", b"IB", bytes(BLOCK), block_info(0)[:-2] + bytes(4096)])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"IB", bytes(BLOCK), block_info(0)[:-2] + bytes(4096)],
+    ids=["empty", "a piece of its info", "zeros", "all but the end of its info"],
+)
 def test_a_block_that_is_being_made_holds_no_log_yet(log: WrittenLog, reader: SeekdbLogReader, content: bytes) -> None:
     """Empty, or with its info half written."""
     log.block(0).write_bytes(content)
