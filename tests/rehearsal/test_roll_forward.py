@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,31 +17,42 @@ from redoubt.engines.seekdb.still_source import StillSource
 from redoubt.model.bases import BaseSource
 from redoubt.model.log import LogPosition
 from redoubt.model.rolling import NotRolledError
-from redoubt.model.scratch import Login
+from redoubt.model.scratch import Login, Rows, ScratchEngine, StatementError, TableName
 from redoubt.model.seams import DestinationError
+from redoubt.rehearsal.fingerprint import dump_fingerprint, fingerprint_of, take_fingerprint
 from redoubt.rehearsal.roll_forward import Means, Rolled, plan_roll, roll_forward
 from tests.archive.fakes import MemoryDestination
+from tests.rehearsal.fakes import FakeEngine
 from tests.restore.small import SmallArchive, ordinary
 
 
 class DoneRoller:
-    """In place of an engine that has brought the log into the files."""
+    """In place of an engine that has brought the log into the files, and answers as it is told."""
 
-    def __init__(self, base: BaseDir) -> None:
+    def __init__(self, base: BaseDir, engine: FakeEngine) -> None:
         self._base = base
+        self._engine = engine
 
-    def roll(self, end: LogPosition, logins: Sequence[Login], source: str, version: str) -> BaseSource:
+    def roll(
+        self,
+        end: LogPosition,
+        logins: Sequence[Login],
+        source: str,
+        version: str,
+        look: Callable[[ScratchEngine], None],
+    ) -> BaseSource:
         """See `Roller`."""
+        look(self._engine)
         return StillSource(self._base, source, version, 0, end)
 
 
-def rolled(archive: SmallArchive, scn: int | None, folder: Path) -> Rolled:
+def rolled(archive: SmallArchive, scn: int | None, folder: Path, engine: FakeEngine | None = None) -> Rolled:
     """Roll to a moment."""
     cutter = SeekdbLogCutter()
     means = Means(
         lambda path, lsn: SeekdbLogLayer(BaseDir(path), lsn),
         cutter,
-        lambda path: DoneRoller(BaseDir(path)),
+        lambda path: DoneRoller(BaseDir(path), engine or FakeEngine()),
         lambda _summary: [],
     )
     plan = plan_roll(archive.destination, archive.tenant, scn, cutter)
@@ -60,6 +72,42 @@ def test_the_new_set_goes_on_with_the_old_one_s_log(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(NotRolledError, match="nothing to roll forward"):
         rolled(archive, None, tmp_path)
+
+
+def test_the_new_set_has_a_fingerprint_of_the_moment(tmp_path: Path) -> None:
+    """With which later drills compare; the older one's is compared here, and said of."""
+    archive = ordinary()
+    before = archive.plan(None)
+    old, new = ((1,),), ((1,), (2,))
+    then = take_fingerprint(before.base.summary.snapshot_scn, [("system", old)])
+    before.base_store.put_fingerprint(dump_fingerprint(then))
+    made = rolled(archive, None, tmp_path, FakeEngine({then.scn: old, before.end.scn: new, None: new}))
+
+    assert made.checked == "0 tables and 1 system tables read; the schema at the snapshot is the one that was recorded"
+    recorded = fingerprint_of(archive.plan(None).base_store)
+    assert recorded == take_fingerprint(before.end.scn, [("system", new)])
+
+
+@pytest.mark.parametrize(
+    ("counts", "system", "text"),
+    [
+        ({TableName("a", "b"): StatementError("no such block")}, (), "a.b: no such block"),
+        ({}, ((1,),), "the schema is not the one of the snapshot: system has 1 rows, not 0"),
+    ],
+)
+def test_what_does_not_pass_a_drills_check_is_not_stored(
+    tmp_path: Path, counts: dict[TableName, int | StatementError], system: Rows, text: str
+) -> None:
+    """A table that does not open, and another schema than was recorded."""
+    archive = ordinary()
+    plan = archive.plan(None)
+    then = take_fingerprint(plan.base.summary.snapshot_scn, [("system", ())])
+    plan.base_store.put_fingerprint(dump_fingerprint(then))
+    before = dict(archive.destination.objects)
+    with pytest.raises(NotRolledError, match=f"what the engine replayed is not in order: {re.escape(text)}"):
+        rolled(archive, None, tmp_path, FakeEngine({then.scn: system}, counts))
+    assert archive.destination.objects == before
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_stays_of_a_set_that_cannot_be_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

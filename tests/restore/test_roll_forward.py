@@ -97,6 +97,11 @@ def test_the_source_s_later_log_goes_on_over_a_base_that_was_rolled_forward(sour
     status, _, said = _roll(source.engine.uri, scratch, *at)
     assert (status, "nothing to roll forward" in said) == (1, True)
 
+    drill = [sys.executable, "-m", "redoubt", "drill", source.engine.uri, "--scratch", str(scratch), "--json"]
+    drilled = json.loads(subprocess.run(drill, capture_output=True, text=True, check=True).stdout)
+    assert drilled["set_id"] == made["set_id"]
+    assert "the schema at the snapshot is the one that was recorded" in drilled["checked"]
+
     target = scratch / "r"
     restored = restore(source.engine.uri, "--tenant", "main", "--to", target, "--latest", "--json", "--no-start")
     assert restored.returncode == 0, restored.stderr

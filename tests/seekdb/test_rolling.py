@@ -14,7 +14,7 @@ from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes
 from redoubt.engines.seekdb.rolling import SeekdbRoller
 from redoubt.model.rolling import NotRolledError
-from redoubt.model.scratch import Login, ScratchError
+from redoubt.model.scratch import Login, ScratchEngine, ScratchError
 
 from .test_standby_role import PRIMARY, directory_with_role, role_of
 from .written import BLOCK, INFO, WrittenLog, block_info
@@ -32,11 +32,17 @@ class Rolling:
     does: Callable[[WrittenLog], object] = lambda _log: None
     said: list[str] = field(default_factory=list)
     sizes: EngineSizes | None = None
+    was_seen: bool = False
+
+    def look(self, engine: ScratchEngine) -> None:
+        """It is asked while it runs."""
+        assert list(engine.results("table_mgr"))
+        self.was_seen = True
 
     def roll(self, clock: Callable[[], float] = lambda: 0.0) -> int:
         """Roll it; the LSN from which on the new base needs log."""
         roller = SeekdbRoller(self.log.base, self.said.append, clock)
-        source = roller.roll(self.log.end, ROOT, "f00d", "1.4.0")
+        source = roller.roll(self.log.end, ROOT, "f00d", "1.4.0", self.look)
         assert (source.source_id(), source.version(), source.end_of_log()) == ("f00d", "1.4.0", self.log.end)
         return source.checkpoint().lsn
 
@@ -105,6 +111,7 @@ def test_a_base_begins_with_the_block_of_the_checkpoint(rolled: Rolling) -> None
     assert not later.exists()
     assert rolled.sizes is not None
     assert rolled.sizes.memory_budget == "2G"
+    assert rolled.was_seen
 
 
 def written_to(log: WrittenLog) -> None:

@@ -53,8 +53,10 @@ def test_the_cluster_knows_the_new_set(service: ServiceUnderTest, scratch: Path)
     runs = [_begun(service, backup, scratch) for backup in (service.backup, copy)]
     (out, said), (_, of_copy) = (run.communicate(timeout=280) for run in runs)
     assert [run.returncode for run in runs] == [0, 0], said + of_copy
-    number = json.loads(out)["set_id"]
+    made = json.loads(out)
+    number = made["set_id"]
 
+    assert made["checked"].endswith("system tables read; the schema at the snapshot is the one that was recorded")
     assert "is not in the catalog" in of_copy
     assert "the set is not there as redoubt/1/incarnation_1/1001/data/backup_set_2_full_" in of_copy
     assert "catalog" not in said

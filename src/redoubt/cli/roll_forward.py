@@ -134,6 +134,7 @@ def _print(options: RollOptions, plan: Plan, rolled: Rolled) -> None:
         "start_lsn": rolled.summary.start_lsn,
         "log_bytes": plan.log_bytes,
         "output_bytes": rolled.summary.output_bytes,
+        "checked": rolled.checked,
         "laying_seconds": round(rolled.laying, 3),
         "rolling_seconds": round(rolled.rolling, 3),
         "storing_seconds": round(rolled.storing, 3),

@@ -1,7 +1,8 @@
 """A new base out of an older one and the log after it, without the source: restore, roll, take.
 
-The engine that rolls writes no log, so the source's later log goes on behind the new base. Nothing is deleted, and
-until the new set's manifest is stored, last of all, the set counts for nothing.
+The engine that rolls writes no log, so the source's later log goes on behind the new base. Before it
+ends it is put to a drill's check. Nothing is deleted, and until the new set's manifest is stored, last of all, the set
+counts for nothing.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from redoubt.archive.set_store import SetStore
 from redoubt.backup.taking import Taking, Terms
 from redoubt.model.bases import BaseSource, LogCutter, LogLayer, Progress, SetKey
 from redoubt.model.rolling import NotRolledError, Roller
-from redoubt.model.scratch import Login
+from redoubt.model.scratch import Login, ScratchEngine
 from redoubt.model.seams import Destination, DestinationError
+from redoubt.rehearsal.checks import CheckFailedError, EveryTable
+from redoubt.rehearsal.fingerprint import Fingerprint, dump_fingerprint, fingerprint_of, take_fingerprint
 from redoubt.rehearsal.scratch import check_room, room_for, scratch_directory
 from redoubt.restore.planning import Plan, make_plan
 from redoubt.restore.restoring import Restoration
@@ -44,10 +47,11 @@ class Means:
 
 @dataclass(frozen=True)
 class Rolled:
-    """The new set, where it lies, and how long each step took, in seconds."""
+    """The new set, where it lies, what the engine was found to have, and how long each step took, in seconds."""
 
     summary: SetSummary
     folder: str
+    checked: str
     laying: float
     rolling: float
     storing: float
@@ -77,23 +81,47 @@ def roll_forward(
     began_at = time.time_ns()
     with scratch_directory(folder, keep=False) as directory:
         check_room(directory, room_for(plan) + 2 * plan.log_bytes)  # in the files, 654 MB of log took 1,067 MB
+        look = _Look(fingerprint_of(plan.base_store), plan.end.scn)
         times = [time.monotonic()]
         say("laying base and log")
         Restoration(plan, directory, lambda lsn: means.layer(directory, lsn), means.cutter, progress).run()
         times.append(time.monotonic())
         say("the engine replays")
         old = plan.base.summary
-        source = means.roller(directory).roll(plan.end, means.logins(old), old.source, old.engine)
+        source = means.roller(directory).roll(plan.end, means.logins(old), old.source, old.engine, look)
         times.append(time.monotonic())
         say("storing the new data backup")
-        summary, path = _take(destination, plan, source, began_at, progress)
+        summary, path = _take(destination, plan, source, look.fingerprint, began_at, progress)
         times.append(time.monotonic())
     laying, rolling, storing = (after - before for before, after in pairwise(times))
-    return Rolled(summary, path, laying, rolling, storing)
+    return Rolled(summary, path, look.checked, laying, rolling, storing)
+
+
+class _Look:
+    """What is asked of the engine before its files make a base: every table opens, and the schema is as recorded."""
+
+    def __init__(self, recorded: Fingerprint | None, scn: int) -> None:
+        self._check = EveryTable(recorded, whole=False)
+        self._scn = scn
+        self.checked = ""
+        self.fingerprint = b""
+
+    def __call__(self, engine: ScratchEngine) -> None:
+        """Raises NotRolledError if it is not, ScratchError, StatementError."""
+        try:
+            self.checked = self._check(engine)
+        except CheckFailedError as error:
+            raise NotRolledError(f"what the engine replayed is not in order: {error}") from error
+        self.fingerprint = dump_fingerprint(take_fingerprint(self._scn, engine.catalog(self._scn)))
 
 
 def _take(
-    destination: Destination, plan: Plan, source: BaseSource, began_at: int, progress: Progress
+    destination: Destination,
+    plan: Plan,
+    source: BaseSource,
+    fingerprint: bytes,
+    began_at: int,
+    progress: Progress,
 ) -> tuple[SetSummary, str]:
     old = plan.base.summary
     today = int(datetime.now().astimezone().strftime("%Y%m%d"))
@@ -115,7 +143,8 @@ def _take(
         terms = Terms(may_clone=False, method=METHOD)
         store = SetStore(destination, path)
         try:
-            return Taking(source, store, info, terms, progress, time.sleep).run().summary, path.folder
+            taking = Taking(source, store, info, terms, progress, time.sleep, lambda _scn: fingerprint)
+            return taking.run().summary, path.folder
         except BaseException:
             with suppress(DestinationError):  # what stays has no manifest, and counts for nothing
                 store.give_up(info)

@@ -22,7 +22,7 @@ from redoubt.engines.seekdb.still_source import StillSource
 from redoubt.model.bases import BaseSource
 from redoubt.model.log import LogPosition
 from redoubt.model.rolling import NotRolledError
-from redoubt.model.scratch import Login, ScratchError, StatementError
+from redoubt.model.scratch import Login, ScratchEngine, ScratchError, StatementError
 
 _MEMORY = "2G"
 _OFTEN = "_advance_checkpoint_interval=1s"
@@ -49,13 +49,20 @@ class SeekdbRoller:
         self._say = say
         self._clock = clock
 
-    def roll(self, end: LogPosition, logins: Sequence[Login], source: str, version: str) -> BaseSource:
+    def roll(
+        self,
+        end: LogPosition,
+        logins: Sequence[Login],
+        source: str,
+        version: str,
+        look: Callable[[ScratchEngine], None],
+    ) -> BaseSource:
         """See `Roller`."""
         before = {block: _digest(self._base, block) for block in block_ids(self._base.log)}
         try:
             become_standby(self._base)
             try:
-                checkpoint = self._replay(end, logins)
+                checkpoint = self._replay(end, logins, look)
             finally:
                 become_primary_again(self._base)
         except (RoleError, ScratchError, StatementError) as error:
@@ -63,13 +70,14 @@ class SeekdbRoller:
         self._check_log(before, checkpoint, end)
         return StillSource(self._base, source, version, checkpoint, end)
 
-    def _replay(self, end: LogPosition, logins: Sequence[Login]) -> int:
+    def _replay(self, end: LogPosition, logins: Sequence[Login], look: Callable[[ScratchEngine], None]) -> int:
         """Run the engine until its files hold the log up to `end`; the LSN of its checkpoint."""
         engine = self._started(EngineSizes(_MEMORY, sizes_for(laid_bytes(self._base)).log_disk_size, (_OFTEN,)))
         try:
             self._log_in(engine, logins)
             checkpoint = self._wait(engine, end)
             _check_tables(engine, end)
+            look(engine)
             engine.end_in_order()
         finally:
             engine.stop()
