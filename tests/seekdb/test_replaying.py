@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from unittest import mock
 
@@ -87,12 +89,15 @@ def test_an_engine_is_started_with_more_memory_once(base: BaseDir, monkeypatch: 
 
 
 def test_a_directory_is_replayed_by_hand(base: BaseDir, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever it was made by."""
+    """Whatever it was made by. From then on its engine writes its own log at leisure again."""
     assert replay(base.path, "root", "") == 0
     said = capsys.readouterr().err
     assert "replayed and flushed" in said
     assert "transactions that were open and are rolled back: " in said
     assert base.replayed.exists()
+    kept = "SELECT value FROM __all_sys_parameter WHERE name = 'enable_async_syslog'"
+    with closing(sqlite3.connect(base.path / "store" / "sstable" / "meta.db")) as database:
+        assert database.execute(kept).fetchall() == [("1",)]
 
 
 def test_who_may_not_log_in_is_told_what_to_do(base: BaseDir, capsys: pytest.CaptureFixture[str]) -> None:

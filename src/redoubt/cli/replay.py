@@ -21,7 +21,7 @@ from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes
 from redoubt.engines.seekdb.orphans import OrphansLeftError, await_own_work, end_orphans
 from redoubt.engines.seekdb.replaying import first_sizes, flush_replayed, laid_bytes, sizes_for
-from redoubt.engines.seekdb.scratch import ScratchSeekdb
+from redoubt.engines.seekdb.scratch import LOG_AT_LEISURE, ScratchSeekdb
 from redoubt.model.log import LogDamagedError
 from redoubt.model.scratch import ScratchError
 
@@ -109,6 +109,7 @@ class _Engine:
         """See `Restartable`."""
         if self._connection is not None:
             with suppress(pymysql.err.Error, OSError):  # it may be broken already
+                self.run(LOG_AT_LEISURE)
                 self._connection.close()
             self._connection = None
         self._scratch.end_in_order()
