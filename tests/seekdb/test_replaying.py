@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from unittest import mock
 
+import pymysql
 import pytest
 
 from redoubt.cli import replay as command
@@ -98,6 +99,18 @@ def test_a_directory_is_replayed_by_hand(base: BaseDir, capsys: pytest.CaptureFi
     kept = "SELECT value FROM __all_sys_parameter WHERE name = 'enable_async_syslog'"
     with closing(sqlite3.connect(base.path / "store" / "sstable" / "meta.db")) as database:
         assert database.execute(kept).fetchall() == [("1",)]
+
+
+def test_who_may_not_put_a_parameter_back_is_told_of_it(base: BaseDir, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its engine ends all the same, and the connection with it."""
+    engine = command._Engine(base, EngineSizes(), "clerk", "")
+    connection = engine._connection = mock.MagicMock()
+    connection.cursor.side_effect = pymysql.err.OperationalError(1227, "Access denied")
+    engine.stop()
+    said = " ".join(capsys.readouterr().err.split())
+    assert "somebody who may runs ALTER SYSTEM SET enable_async_syslog = True there" in said
+    assert "Access denied" in said
+    connection.close.assert_called_once_with()
 
 
 def test_who_may_not_log_in_is_told_what_to_do(base: BaseDir, capsys: pytest.CaptureFixture[str]) -> None:

@@ -108,11 +108,20 @@ class _Engine:
     def stop(self) -> None:
         """See `Restartable`."""
         if self._connection is not None:
+            self._log_at_leisure()
             with suppress(pymysql.err.Error, OSError):  # it may be broken already
-                self.run(LOG_AT_LEISURE)
                 self._connection.close()
             self._connection = None
         self._scratch.end_in_order()
+
+    def _log_at_leisure(self) -> None:
+        try:
+            self.run(LOG_AT_LEISURE)
+        except OSError as error:
+            complain(
+                f"the engine in {self._base.path} goes on writing its own log at once, which costs some speed, until "
+                f"somebody who may runs {LOG_AT_LEISURE} there: {error}"
+            )
 
     def run(self, sql: str) -> tuple[tuple[Any, ...], ...]:
         """See `Restartable`."""

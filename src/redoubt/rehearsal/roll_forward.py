@@ -1,8 +1,7 @@
 """A new base out of an older one and the log after it, without the source: restore, roll, take.
 
-The engine that rolls writes no log, so the source's later log goes on behind the new base. Before it
-ends it is put to a drill's check. Nothing is deleted, and until the new set's manifest is stored, last of all, the set
-counts for nothing.
+The engine that rolls writes no log, so the source's later log goes on behind the new base. Before it ends it is put to
+a drill's check. Nothing is deleted; until the new set's manifest is stored, last of all, the set counts for nothing.
 """
 
 from __future__ import annotations
