@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 
 from benchmarks.load import make_table, write_for
-from redoubt.archiver.messages import ArchiveRound, Configure, RoundBroken, RoundProgress, from_line, to_line
 from redoubt.cli.demo_cluster import DemoCluster
 from redoubt.engines.seekdb.files import BaseDir, block_ids
 from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE
+from redoubt.messages.archiving import ArchivePiece, Configure, PieceBroken, PieceProgress, from_line, to_line
 
 _BLOCKS = 9  # 604 MB of log
 _RUNS = 5
@@ -77,15 +77,15 @@ def _archive(base: BaseDir, folder: Path, codec: str, size: int) -> float:
     lock = home / "run" / "archive_worker.lock"
     while not lock.exists() or not lock.read_text():
         time.sleep(0.01)
-    task = ArchiveRound(1001, "main", str(base.path), "s", f"file://{destination}", "b", 1, "i", 1, 0, 1, 0)
+    task = ArchivePiece(1001, "main", str(base.path), "s", f"file://{destination}", "b", 1, "i", 1, 0, 1, 0)
     began = time.perf_counter()
     worker.stdin.write(to_line(Configure(codec)) + to_line(task))
     worker.stdin.flush()
     reached = 0
     for line in worker.stdout:
         event = from_line(line)
-        assert not isinstance(event, RoundBroken), event
-        reached = event.lsn if isinstance(event, RoundProgress) else reached
+        assert not isinstance(event, PieceBroken), event
+        reached = event.lsn if isinstance(event, PieceProgress) else reached
         if reached > size - _SEGMENT:
             break
     seconds = (time.perf_counter() - began) * size / reached

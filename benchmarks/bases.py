@@ -21,7 +21,7 @@ from redoubt.archive.layout import ClusterPath
 from redoubt.archive.set_layout import SetInfo, set_path
 from redoubt.archive.set_manifest import SetSummary
 from redoubt.archive.set_store import SetStore
-from redoubt.backup.taking import Taking, Terms
+from redoubt.backup.taking import Taking, TakingOptions
 from redoubt.destinations.file import FileDestination
 from redoubt.engines.seekdb.account import connect, ensure_account
 from redoubt.engines.seekdb.base_source import SeekdbBaseSource
@@ -43,7 +43,7 @@ def take(engine: SeekdbEngine, destination: Path, number: int) -> tuple[SetSumma
     store = SetStore(FileDestination(destination), set_path(ClusterPath("bench", 1), 1001, key))
     info = SetInfo("bench", "bench", 1, 1001, "main", source.source_id(), number, key.create_date, time.time_ns())
     began = time.monotonic()
-    manifest = Taking(source, store, info, Terms(), lambda _done, _all: None, time.sleep).run()
+    manifest = Taking(source, store, info, TakingOptions(), lambda _done, _all: None, time.sleep).run()
     return manifest.summary, time.monotonic() - began
 
 

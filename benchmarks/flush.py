@@ -19,11 +19,11 @@ from pathlib import Path
 
 import google_crc32c
 
+from redoubt.archiver.archival import JobResources
 from redoubt.archiver.archiver import SealRule
-from redoubt.archiver.job import RoundJob
-from redoubt.archiver.means import Means
-from redoubt.archiver.messages import ArchiveRound, Flush, Flushed, from_line, to_line
+from redoubt.archiver.piece_job import PieceJob
 from redoubt.destinations.file import FileDestination
+from redoubt.messages.archiving import ArchivePiece, Flush, Flushed, from_line, to_line
 from redoubt.model.log import LogBatch, LogPosition
 
 _GROUP = 600  # bytes of log that a small transaction writes
@@ -58,7 +58,7 @@ class Loop:
         self._wake = threading.Event()
         self._commands: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self.answers: queue.SimpleQueue[float] = queue.SimpleQueue()
-        means = Means(
+        means = JobResources(
             encoders=ThreadPoolExecutor(2),
             storer=ThreadPoolExecutor(1),
             merger=ThreadPoolExecutor(1),
@@ -69,8 +69,8 @@ class Loop:
             codec=lambda: "lz4_1.0",
             seal=SealRule(),
         )
-        task = ArchiveRound(1001, "main", "", "bench", str(folder), "bench", 1, "f00d", 1, 0, 0, 0)
-        self._job = RoundJob(task, log, FileDestination(folder), means)
+        task = ArchivePiece(1001, "main", "", "bench", str(folder), "bench", 1, "f00d", 1, 0, 0, 0)
+        self._job = PieceJob(task, log, FileDestination(folder), means)
 
     def flush(self, number: int) -> float:
         """Ask, and wait for the answer: the seconds that it took."""

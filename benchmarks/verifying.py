@@ -16,14 +16,14 @@ from pathlib import Path
 
 import google_crc32c
 
-from redoubt.archive.layout import ClusterInfo, ClusterPath, RoundInfo
+from redoubt.archive.layout import ClusterInfo, ClusterPath, PieceInfo
 from redoubt.archive.record import dump_record
 from redoubt.archive.segment import SegmentHeader, SegmentName, decode_log, decode_stored, encode_segment
 from redoubt.destinations.file import FileDestination
 from redoubt.model.pieces import PieceKey
-from redoubt.restore.checking import Checker
-from redoubt.restore.verified import VerifiedObjects
-from redoubt.restore.verifying import Verifier
+from redoubt.verify.checking import Checker
+from redoubt.verify.verified_objects import VerifiedObjects
+from redoubt.verify.verifying import Verifier
 
 _SIZE = 16 * 1024 * 1024
 _SUFFIXES = {"zstd_1.3.8": ".zst", "lz4_1.0": ".lz4", "none": ".redo"}
@@ -48,7 +48,7 @@ def measure(megabytes: int) -> None:
 def _archive(folder: Path, segments: int, codec: str) -> tuple[FileDestination, list[tuple[str, SegmentName]]]:
     destination, path = FileDestination(folder), _CLUSTER.piece(1001, PieceKey(1))
     destination.put_if_absent(_CLUSTER.info, dump_record(ClusterInfo("redoubt", 1, "f00d"), indent=2))
-    claim = RoundInfo("f00d", 1001, "main", "engine", 1, 0, 0, 1)
+    claim = PieceInfo("f00d", 1001, "main", "engine", 1, 0, 0, 1)
     destination.put_if_absent(path.info, dump_record(claim, indent=2))
     names, chain = [], 0
     for number in range(segments):

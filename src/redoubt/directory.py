@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from redoubt.control.archiving import Archiving
 from redoubt.control.cluster import SYS_TENANT, Tenant
-from redoubt.control.tenants import Tenants
+from redoubt.control.rounds.archiving import Archiving
+from redoubt.control.tenants.tenants import Tenants
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.gateway.seams import WriteGate
 

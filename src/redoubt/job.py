@@ -20,14 +20,14 @@ from redoubt.archive.layout import ClusterPath
 from redoubt.archive.set_layout import SetInfo, set_path
 from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import ArchiveError
-from redoubt.backup.taking import BackupFailedError, Taking, Terms
+from redoubt.backup.taking import BackupFailedError, Taking, TakingOptions
 from redoubt.destinations.uri import UriError, open_destination
 from redoubt.engines.seekdb.base_source import SeekdbBaseSource
 from redoubt.engines.seekdb.catalog_tables import read_catalog
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
-from redoubt.jobs.messages import (
+from redoubt.messages.jobs import (
     BaseTaken,
     Failed,
     Message,
@@ -103,7 +103,7 @@ class Job:
         lock = destination.lock(path.lock, f"pid {os.getpid()} on {socket.gethostname()}")
         try:
             store = SetStore(destination, path)
-            terms = Terms(request.pause_limit)
+            terms = TakingOptions(request.pause_limit)
             taking = Taking(
                 source, store, info, terms, self._progress, time.sleep, lambda scn: _fingerprint(engine, scn)
             )

@@ -11,10 +11,10 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric, StateSetMetricFamily
 from prometheus_client.registry import Collector
 
-from redoubt.control.archiving import Archiving
-from redoubt.control.commits import SyncState
-from redoubt.control.data_backups import DataBackups
-from redoubt.control.tenant_archive import TenantArchive
+from redoubt.control.backups.data_backups import DataBackups
+from redoubt.control.modes.commits import SyncState
+from redoubt.control.modes.tenant_archive import TenantArchive
+from redoubt.control.rounds.archiving import Archiving
 from redoubt.model.health import Health
 from redoubt.model.rounds import RoundStatus
 

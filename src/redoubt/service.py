@@ -21,25 +21,25 @@ from redoubt.catalog.session import CatalogError, CatalogSession
 from redoubt.catalog.set_table import SetTable
 from redoubt.catalog.tenants import TenantStatus, TenantTable
 from redoubt.config import Config, GatewaySection
-from redoubt.control.archiving import Archiving
 from redoubt.control.background import Background
-from redoubt.control.chronicle import Chronicle
-from redoubt.control.clean_work import CleanWork
+from redoubt.control.backups.clean_work import CleanWork
+from redoubt.control.backups.data_backups import DataBackups
+from redoubt.control.backups.deletion import Deletion
 from redoubt.control.cluster import SYS_TENANT, Cluster, Tenant
-from redoubt.control.data_backups import DataBackups
-from redoubt.control.deletion import Deletion
-from redoubt.control.handler import Handler
 from redoubt.control.job_process import run_job
-from redoubt.control.parameters import Parameters
-from redoubt.control.register import Register
-from redoubt.control.restart import AutoRestart
-from redoubt.control.restore_planning import RestorePlanning
-from redoubt.control.restores import Restores
-from redoubt.control.settings import Settings
-from redoubt.control.switching import PieceSwitch
-from redoubt.control.tenants import Tenants
-from redoubt.control.valve import Valve
-from redoubt.control.worker import WorkerProcess
+from redoubt.control.modes.chronicle import Chronicle
+from redoubt.control.modes.valve import Valve
+from redoubt.control.parameters.parameters import Parameters
+from redoubt.control.restores.restore_planning import RestorePlanning
+from redoubt.control.restores.restores import Restores
+from redoubt.control.rounds.archiving import Archiving
+from redoubt.control.rounds.auto_restart import AutoRestart
+from redoubt.control.rounds.piece_switch import PieceSwitch
+from redoubt.control.rounds.worker_process import WorkerProcess
+from redoubt.control.statements.handler import Handler
+from redoubt.control.statements.settings import Settings
+from redoubt.control.tenants.register import Register
+from redoubt.control.tenants.tenants import Tenants
 from redoubt.directory import Directory
 from redoubt.engine_room import EngineRoom
 from redoubt.engines.seekdb.account import connect

@@ -20,28 +20,28 @@ from typing import BinaryIO, ParamSpec, TypeVar
 
 import structlog
 
+from redoubt.archiver.archival import JobResources
 from redoubt.archiver.archiver import SealRule
-from redoubt.archiver.job import RoundJob
-from redoubt.archiver.means import Means
-from redoubt.archiver.messages import (
-    ALL_PIECES,
-    ArchiveRound,
-    Command,
-    Configure,
-    Flush,
-    RoundBroken,
-    RoundStopped,
-    RoundTrouble,
-    StopRound,
-    SwitchPiece,
-    from_line,
-    to_line,
-)
+from redoubt.archiver.piece_job import PieceJob
 from redoubt.destinations.uri import open_destination
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.home import Home
 from redoubt.logs import log_to
+from redoubt.messages.archiving import (
+    ALL_PIECES,
+    ArchivePiece,
+    Command,
+    Configure,
+    Flush,
+    PieceBroken,
+    PieceStopped,
+    PieceTrouble,
+    StopRound,
+    SwitchPiece,
+    from_line,
+    to_line,
+)
 
 _POLL = 0.1
 """Seconds between looks at a log that had nothing new."""
@@ -86,7 +86,7 @@ class Worker:
         self._wake = threading.Event()
         self._encoders = Encoders(_ENCODERS)
         self._configured = Configure("lz4_1.0")
-        self._jobs: dict[tuple[int, int], RoundJob] = {}
+        self._jobs: dict[tuple[int, int], PieceJob] = {}
         """By tenant and piece, the older piece of a tenant first."""
 
     def tell(self, command: Command | None) -> None:
@@ -123,7 +123,7 @@ class Worker:
                 self._archive(command)
         return True
 
-    def _archive(self, command: ArchiveRound) -> None:
+    def _archive(self, command: ArchivePiece) -> None:
         """Begin a job, unless there is one for it: a worker is told twice. An interruption ends its piece's job.
 
         What there is of an earlier round of the tenant's ends here.
@@ -138,7 +138,7 @@ class Worker:
             job.abandon()  # the next one waits for the lock until nothing of this one is under way
         self._jobs[key] = self._job(command)
 
-    def _of(self, tenant_id: int, round_id: int) -> list[RoundJob]:
+    def _of(self, tenant_id: int, round_id: int) -> list[PieceJob]:
         """The jobs for a tenant's round, that for the oldest piece first."""
         return [job for key, job in sorted(self._jobs.items()) if key[0] == tenant_id and job.task.round == round_id]
 
@@ -158,13 +158,13 @@ class Worker:
         for job in jobs:
             job.stop(command.patience)
         if not jobs:
-            self._events.write(to_line(RoundStopped(command.tenant_id, command.round, UNKNOWN_ROUND, ALL_PIECES)))
+            self._events.write(to_line(PieceStopped(command.tenant_id, command.round, UNKNOWN_ROUND, ALL_PIECES)))
 
-    def _job(self, task: ArchiveRound) -> RoundJob:
+    def _job(self, task: ArchivePiece) -> PieceJob:
         _log.info("archiving", tenant_id=task.tenant_id, piece=str(task.key), destination=task.destination)
         storer = ThreadPoolExecutor(1, thread_name_prefix=f"store-{task.tenant_id}-{task.piece}")
         merger = ThreadPoolExecutor(1, thread_name_prefix=f"merge-{task.tenant_id}-{task.piece}")
-        means = Means(
+        means = JobResources(
             encoders=self._encoders,
             storer=storer,
             merger=merger,
@@ -178,14 +178,14 @@ class Worker:
             close=lambda: _shut_down(storer, merger),
         )
         reader = SeekdbEngine(BaseDir(Path(task.base_dir))).reader()
-        return RoundJob(task, reader, open_destination(task.destination), means)
+        return PieceJob(task, reader, open_destination(task.destination), means)
 
-    def _step(self, job: RoundJob) -> bool:
+    def _step(self, job: PieceJob) -> bool:
         more, events = job.step()
         for event in events:
-            if isinstance(event, RoundBroken):
+            if isinstance(event, PieceBroken):
                 _log.error("round broken", tenant_id=event.tenant_id, round=event.round, cause=event.text)
-            elif isinstance(event, RoundTrouble):
+            elif isinstance(event, PieceTrouble):
                 _log.warning("archiving is held up", tenant_id=event.tenant_id, round=event.round, cause=event.text)
             self._events.write(to_line(event))
         if job.ended:

@@ -15,9 +15,9 @@ import google_crc32c
 from redoubt.archive.layout import ClusterPath
 from redoubt.archive.segment import SegmentHeader
 from redoubt.archive.store import PieceStore
-from redoubt.archiver.archiver import RoundOf, SealRule
-from redoubt.archiver.means import Means
-from redoubt.archiver.messages import ArchiveRound
+from redoubt.archiver.archival import JobResources
+from redoubt.archiver.archiver import PieceIdentity, SealRule
+from redoubt.messages.archiving import ArchivePiece
 from redoubt.model.log import LogBatch, LogDamagedError, LogPosition
 from redoubt.model.pieces import PieceKey
 from redoubt.model.seams import (
@@ -32,7 +32,7 @@ from redoubt.model.seams import (
 P = ParamSpec("P")
 T = TypeVar("T")
 
-OF = RoundOf(cluster="redoubt", cluster_id=1, incarnation=1, tenant_id=1001, round=3, piece=0, source="engine-a")
+OF = PieceIdentity(cluster="redoubt", cluster_id=1, incarnation=1, tenant_id=1001, round=3, piece=0, source="engine-a")
 
 
 class CrashError(BaseException):
@@ -265,7 +265,7 @@ def random_log(size: int, seed: int = 1) -> bytes:
     return bytes(random.Random(seed).choices(b"abcdefgh\0\xff", k=size))
 
 
-TASK = ArchiveRound(
+TASK = ArchivePiece(
     tenant_id=OF.tenant_id,
     tenant="main",
     base_dir="/nowhere",
@@ -295,9 +295,9 @@ def archived(destination: MemoryDestination) -> bytes:
     return log
 
 
-def small_means(**changes: Any) -> Means:
+def small_means(**changes: Any) -> JobResources:
     """What a job works with: no threads, a clock by hand, segments of about 40 bytes."""
-    means = Means(
+    means = JobResources(
         encoders=InlineExecutor(),
         storer=InlineExecutor(),
         merger=InlineExecutor(),

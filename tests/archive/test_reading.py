@@ -14,9 +14,9 @@ from redoubt.archive.listing import HoleError, Listed, arrange
 from redoubt.archive.reading import walk
 from redoubt.archive.segment import SegmentName, assemble_segment
 from redoubt.archive.store import ArchiveError, PieceStore
-from redoubt.archiver.job import RoundJob
 from redoubt.archiver.merger import merge, remove, verify
 from redoubt.archiver.merging import Part
+from redoubt.archiver.piece_job import PieceJob
 from redoubt.model.seams import ObjectInfo, ObjectMissingError
 
 from .fakes import PATH, TASK, MemoryDestination, MemoryLog, archived, random_log, small_means
@@ -61,7 +61,7 @@ def test_a_hole_or_an_overlap_is_damage(entries: list[ObjectInfo]) -> None:
 def archive_of(sizes: list[int], codec: str = "none") -> tuple[MemoryDestination, MemoryLog, PieceStore]:
     """A round with segments of these sizes, and its log."""
     destination, log = MemoryDestination(), MemoryLog()
-    job = RoundJob(TASK, log, destination, small_means(codec=lambda: codec))
+    job = PieceJob(TASK, log, destination, small_means(codec=lambda: codec))
     for number, size in enumerate(sizes):
         log.append(random_log(size, number))
         job.flush(number + 1)

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redoubt.archive.deletion import Deletion
-from redoubt.archive.layout import ClusterInfo, HoleInfo, Interruption, RoundInfo
-from redoubt.archive.manifest import Entry, Manifest, Piece, dump_manifest, load_manifest
+from redoubt.archive.layout import ClusterInfo, HoleInfo, Interruption, PieceInfo
+from redoubt.archive.manifest import Entry, Manifest, ManifestPiece, dump_manifest, load_manifest
 from redoubt.archive.record import FORMAT, Record, RecordError, dump_record, load_record, seal, unseal
 
 
@@ -28,10 +28,10 @@ class Sample:
 
 
 CAUSE = 'it "broke":\n{"format": 1, "crc": "00000000"}, \\ \x00 Jürgen'
-PIECE = Piece("f00d", "redoubt", 1, 1001, "main", 3, 0, "cafe", 0, 9, 1, 2, None, 7, 5, CAUSE)
+PIECE = ManifestPiece("f00d", "redoubt", 1, 1001, "main", 3, 0, "cafe", 0, 9, 1, 2, None, 7, 5, CAUSE)
 INFOS: tuple[Record, ...] = (
     ClusterInfo("redoubt", 1, "f00d"),
-    RoundInfo("f00d", 1001, "main", "cafe", 3, 0, 67104768, 1700000000000000001),
+    PieceInfo("f00d", 1001, "main", "cafe", 3, 0, 67104768, 1700000000000000001),
     Interruption(1001, 3, "cafe", 9, 2, 5, CAUSE),
     HoleInfo(1001, 4, 3, 9, 2, 20, 5, 0, CAUSE),
     Deletion(1001, 3, 2, 9, CAUSE, "there", 5),
@@ -76,7 +76,7 @@ def test_a_claim_of_an_earlier_version_is_read() -> None:
         b'"start_lsn":67104768,"start_scn":17,"format":1}'
     )
 
-    assert load_record(RoundInfo, text) == RoundInfo("f00d", 1001, "main", "cafe", 2, 0, 67104768, 17)
+    assert load_record(PieceInfo, text) == PieceInfo("f00d", 1001, "main", "cafe", 2, 0, 67104768, 17)
 
 
 def test_fields_of_a_later_version_are_passed_over() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from redoubt.archive.codec import codec_named
-from redoubt.archive.layout import RoundInfo
+from redoubt.archive.layout import PieceInfo
 from redoubt.archive.record import dump_record
 from redoubt.archive.segment import SegmentHeader, SegmentName, encode_segment
 from redoubt.archive.store import ArchiveEnd, ArchiveError, PieceStore
@@ -16,7 +16,7 @@ from redoubt.model.seams import DestinationError, ObjectMissingError
 
 from .fakes import OF, PATH, MemoryDestination, chained, down, header_of, random_log
 
-INFO = RoundInfo(
+INFO = PieceInfo(
     identity="f00d", tenant_id=1001, tenant="main", source=OF.source, round=3, piece=0, start_lsn=100, start_scn=50
 )
 
@@ -62,7 +62,7 @@ def test_a_round_of_ours_keeps_its_first_claim(store: PieceStore) -> None:
         (replace(INFO, source="engine-b"), "round_info belongs to another engine's log; start a new round"),
     ],
 )
-def test_a_round_of_another_is_refused(store: PieceStore, other: RoundInfo, text: str) -> None:
+def test_a_round_of_another_is_refused(store: PieceStore, other: PieceInfo, text: str) -> None:
     """Whether it is claimed or looked up."""
     store.claim(other)
     with pytest.raises(ArchiveError, match=text):

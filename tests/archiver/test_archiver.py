@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from redoubt.archive.segment import SegmentHeader
 from redoubt.archive.store import ArchiveEnd, PieceStore
 from redoubt.archiver.archiver import Archiver, SealRule
-from redoubt.archiver.asking import Asker
+from redoubt.archiver.asking import Retrier
 from redoubt.archiver.shipper import DEPTH, Shipper
 from redoubt.model.log import LogBatch, LogDamagedError, LogPosition
 from redoubt.model.seams import DestinationError
@@ -37,7 +37,7 @@ class Bench:
         self.storer = PatientExecutor()
         self.clock = Clock()
         self.codec = "none"
-        self.asker = Asker(Pause(2))
+        self.asker = Retrier(Pause(2))
         self.archiver = Archiver(
             OF,
             self.log,

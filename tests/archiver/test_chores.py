@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from redoubt.archive.store import ArchiveError
-from redoubt.archiver.asking import Asker
+from redoubt.archiver.asking import SILENCE, Retrier, WatchedDestination
 from redoubt.archiver.chores import PERSISTENT, Chores
-from redoubt.archiver.watched import SILENCE, Watched
 from redoubt.model.seams import DestinationError
 from tests.archive.fakes import Clock, InlineExecutor, MemoryDestination, PatientExecutor, Pause
 
@@ -85,7 +84,7 @@ def test_a_mistake_of_ours_is_not_tried_again() -> None:
 def test_a_question_that_stays_open_is_a_complaint() -> None:
     """The same one for as long as it lasts; it goes with the answer."""
     clock, destination = Clock(), MemoryDestination()
-    watched, seen = Watched(destination, clock), list[str]()
+    watched, seen = WatchedDestination(destination, clock), list[str]()
 
     def hang(_operation: str, _name: str) -> None:
         for seconds in (0.0, SILENCE - 0.1, 0.1, 100.0):
@@ -104,7 +103,7 @@ def test_every_question_is_watched() -> None:
     """And passed on; an error is an answer, but nothing has moved."""
     destination, asked = MemoryDestination(), list[str]()
     clock = Clock()
-    watched = Watched(destination, clock)
+    watched = WatchedDestination(destination, clock)
 
     def note(_operation: str, _name: str) -> None:
         clock.now += SILENCE
@@ -136,7 +135,7 @@ def test_every_question_is_watched() -> None:
 def test_a_closed_destination_is_asked_nothing() -> None:
     """Who was given up writes nothing any more."""
     destination = MemoryDestination()
-    watched = Watched(destination, Clock())
+    watched = WatchedDestination(destination, Clock())
     watched.close()
     with pytest.raises(DestinationError, match="given up before storing a/b"):
         watched.put_if_absent("a/b", b"data")
@@ -147,7 +146,7 @@ def test_a_closed_destination_is_asked_nothing() -> None:
 def test_asking_goes_on_until_there_is_an_answer() -> None:
     """The complaint stands meanwhile; what is no trouble of the destination is raised at once."""
     pause, work = Pause(), Failing(DestinationError("the medium is gone"))
-    asker, seen = Asker(pause), list[str]()
+    asker, seen = Retrier(pause), list[str]()
 
     def mend() -> None:
         seen.append(asker.trouble)

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from redoubt.archive.store import PieceStore
-from redoubt.archiver.job import RoundJob
-from redoubt.archiver.messages import Event, RoundProgress, RoundStopped
+from redoubt.archiver.piece_job import PieceJob
+from redoubt.messages.archiving import Event, PieceProgress, PieceStopped
 from tests.archive.fakes import (
     PATH,
     TASK,
@@ -56,7 +56,7 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def reported(events: list[Event]) -> int:
     """The LSN up to which these events say that the log is durable."""
-    return max((event.lsn for event in events if isinstance(event, RoundProgress)), default=0)
+    return max((event.lsn for event in events if isinstance(event, PieceProgress)), default=0)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -72,7 +72,7 @@ def test_a_crash_at_any_operation_loses_and_doubles_nothing(
         log.append(*[random_log(size, len(log.groups)) for size in sizes])
         events: list[Event] = []
         try:
-            job = RoundJob(TASK, log, destination, small_means(codec=lambda codec=codec: codec))
+            job = PieceJob(TASK, log, destination, small_means(codec=lambda codec=codec: codec))
             clock = job._means.clock
             assert isinstance(clock, Clock)
             for _ in range(12):
@@ -87,12 +87,12 @@ def test_a_crash_at_any_operation_loses_and_doubles_nothing(
         assert log.data.startswith(held)
         assert durable <= len(held)
     log.append(*[random_log(size, len(log.groups)) for size in end])
-    job, events = RoundJob(TASK, log, destination, small_means()), []
+    job, events = PieceJob(TASK, log, destination, small_means()), []
     job.stop(10)
     while not job.ended:
         events += job.step()[1]
 
-    assert events[-1] == RoundStopped(TASK.tenant_id, TASK.round, "")
+    assert events[-1] == PieceStopped(TASK.tenant_id, TASK.round, "")
     assert log.data == archived(destination)
     assert len(log.data) == reported(events)
     assert PieceStore(destination, PATH).listing().covered == ()
@@ -106,7 +106,7 @@ def test_a_crash_between_threads_loses_and_doubles_nothing(data: st.DataObject) 
     for _life in range(3):
         clock, encoders, storer, merger = Clock(), PatientExecutor(), PatientExecutor(), PatientExecutor()
         means = small_means(clock=clock, encoders=encoders, storer=storer, merger=merger)
-        job = RoundJob(TASK, log, destination, means)
+        job = PieceJob(TASK, log, destination, means)
         for action in data.draw(st.lists(st.sampled_from("wesstm"), max_size=35)):
             if action == "w":
                 log.append(*[random_log(size, len(log.groups)) for size in data.draw(GROUP_SIZES)])

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redoubt.archive.layout import Interruption, RoundInfo
-from redoubt.archive.manifest import Entry, Manifest, Piece, dump_manifest, load_manifest
+from redoubt.archive.layout import Interruption, PieceInfo
+from redoubt.archive.manifest import Entry, Manifest, ManifestPiece, dump_manifest, load_manifest
 from redoubt.archive.record import RecordError, seal
 from redoubt.archive.segment import SegmentName
 from redoubt.archive.store import ArchiveError, PieceStore
@@ -24,7 +24,7 @@ from redoubt.model.seams import DestinationError
 from tests.archive.fakes import OF, PATH, MemoryDestination, archived, chained
 from tests.archive.test_reading import archive_of
 
-INFO = RoundInfo(
+INFO = PieceInfo(
     identity="f00d", tenant_id=1001, tenant="main", source=OF.source, round=3, piece=0, start_lsn=0, start_scn=50
 )
 NOW = 1_700_000_000_000_000_000
@@ -46,15 +46,15 @@ class Freezing:
             lambda done, total: self.told.append((done, total)),
         )
 
-    def freeze(self, info: RoundInfo = INFO) -> Manifest:
+    def freeze(self, info: PieceInfo = INFO) -> Manifest:
         """The manifest, which is also the one that lies there."""
         manifest = self.freezer.freeze(info)
         assert manifest == self.store.manifest()
         return manifest
 
 
-@given(piece=st.builds(Piece), entries=ENTRIES)
-def test_a_manifest_survives_the_round_trip(piece: Piece, entries: list[Entry]) -> None:
+@given(piece=st.builds(ManifestPiece), entries=ENTRIES)
+def test_a_manifest_survives_the_round_trip(piece: ManifestPiece, entries: list[Entry]) -> None:
     """Also with text of any kind, and without segments."""
     manifest = Manifest(piece, tuple(entries))
 
@@ -95,7 +95,7 @@ def test_a_frozen_round_has_a_manifest() -> None:
     assert log.data == archived(destination)
     assert (Entry(str(only[0]), only[1], hashlib.sha256(data).hexdigest()),) == manifest.segments
     assert manifest.output_bytes == only[1] == len(data)
-    assert manifest.piece == Piece(
+    assert manifest.piece == ManifestPiece(
         identity="f00d",
         cluster=OF.cluster,
         cluster_id=OF.cluster_id,

@@ -10,15 +10,15 @@ import pytest
 from redoubt.archive.layout import ClusterPath, HoleInfo, Interruption
 from redoubt.archive.store import PieceStore
 from redoubt.archiver.holes import Hole
-from redoubt.archiver.job import RoundJob
-from redoubt.archiver.messages import (
+from redoubt.archiver.piece_job import PieceJob
+from redoubt.messages.archiving import (
     Event,
     HoleClosed,
     HoleOpened,
-    RoundBroken,
-    RoundProgress,
-    RoundStopped,
-    RoundTrouble,
+    PieceBroken,
+    PieceProgress,
+    PieceStopped,
+    PieceTrouble,
 )
 from redoubt.model.pieces import PieceKey
 from tests.archive.fakes import OF, PATH, TASK, CrashError, MemoryDestination, MemoryLog, random_log, small_means
@@ -29,7 +29,7 @@ NOW = 1_700_000_000_000_000_000
 CAUSE = "the engine recycled the log"
 
 
-def run(job: RoundJob, steps: int = 12) -> list[Event]:
+def run(job: PieceJob, steps: int = 12) -> list[Event]:
     """The events of some steps."""
     events: list[Event] = []
     for _ in range(steps):
@@ -47,18 +47,18 @@ def grown(log: MemoryLog, groups: int = 4) -> MemoryLog:
 
 def stopped_round(destination: MemoryDestination, log: MemoryLog, **changes: Any) -> list[Event]:
     """Round 3 from its beginning to its end."""
-    job = RoundJob(replace(TASK, **changes), log, destination, small_means())
+    job = PieceJob(replace(TASK, **changes), log, destination, small_means())
     run(job)
     job.stop(10)
     return run(job)
 
 
-def next_round(destination: MemoryDestination, log: MemoryLog, start_lsn: int, **changes: Any) -> RoundJob:
+def next_round(destination: MemoryDestination, log: MemoryLog, start_lsn: int, **changes: Any) -> PieceJob:
     """Round 4, begun at a place in the log."""
     task = replace(NEXT, start_lsn=start_lsn, **changes)
     later = MemoryLog()
     later.groups = [group for group in log.groups if group.start.lsn >= start_lsn]
-    return RoundJob(task, later, destination, small_means())
+    return PieceJob(task, later, destination, small_means())
 
 
 @pytest.fixture
@@ -75,13 +75,13 @@ def closed(events: list[Event]) -> list[HoleClosed]:
 def test_an_interruption_is_put_on_record(destination: MemoryDestination) -> None:
     """Where the round ends, when and why; told again when it is there already; then the round waits to be stopped."""
     log = grown(MemoryLog())
-    job = RoundJob(TASK, log, destination, small_means())
+    job = PieceJob(TASK, log, destination, small_means())
     run(job)
     job.abandon()
     broken = replace(TASK, start_lsn=None, broken_by=CAUSE, broken_at=77)
     opened = HoleOpened(1001, 3, 80, 400)
     for _ in range(2):
-        job = RoundJob(broken, grown(log), destination, small_means())
+        job = PieceJob(broken, grown(log), destination, small_means())
         events = run(job)
         job.abandon()
 
@@ -90,13 +90,13 @@ def test_an_interruption_is_put_on_record(destination: MemoryDestination) -> Non
 
     record = PieceStore(destination, PATH).record(Interruption, PATH.interruption)
     assert record == Interruption(1001, 3, OF.source, 80, 400, 77, CAUSE)
-    job = RoundJob(broken, log, destination, small_means())
+    job = PieceJob(broken, log, destination, small_means())
     job.stop(10)
-    assert run(job)[-1] == RoundStopped(1001, 3, "")
+    assert run(job)[-1] == PieceStopped(1001, 3, "")
     manifest = PieceStore(destination, PATH).manifest()
     assert manifest is not None
     assert (manifest.piece.end_lsn, manifest.piece.broken_by) == (80, CAUSE)
-    job = RoundJob(broken, log, destination, small_means())
+    job = PieceJob(broken, log, destination, small_means())
     assert opened in run(job)
 
 
@@ -104,27 +104,27 @@ def test_a_round_does_not_go_on_after_its_interruption(destination: MemoryDestin
     """Also if the service was killed before its catalog knew; it is told the cause that is on record."""
     log = grown(MemoryLog())
     for task in (TASK, replace(TASK, broken_by=CAUSE, broken_at=77)):
-        job = RoundJob(task, log, destination, small_means())
+        job = PieceJob(task, log, destination, small_means())
         run(job)
         job.abandon()
-    job = RoundJob(TASK, grown(log), destination, small_means())
+    job = PieceJob(TASK, grown(log), destination, small_means())
 
-    assert run(job) == [RoundBroken(1001, 3, CAUSE)]
+    assert run(job) == [PieceBroken(1001, 3, CAUSE)]
 
 
 def test_a_broken_round_that_is_damaged_waits_with_its_trouble(destination: MemoryDestination) -> None:
     """Where it ends cannot be said; it can be stopped."""
     stopped_round(destination, grown(MemoryLog()))
     destination.objects[PATH.info] = b"{"
-    job = RoundJob(replace(TASK, broken_by=CAUSE), MemoryLog(), destination, small_means())
+    job = PieceJob(replace(TASK, broken_by=CAUSE), MemoryLog(), destination, small_means())
     events = run(job)
     job.stop(10)
     ending = run(job)
 
-    assert isinstance(events[0], RoundTrouble)
+    assert isinstance(events[0], PieceTrouble)
     assert "round_info is damaged" in events[0].text
     assert len(events) == 1
-    assert [RoundStopped(1001, 3, events[0].text)] == ending
+    assert [PieceStopped(1001, 3, events[0].text)] == ending
 
 
 def test_a_finished_round_is_not_archived_on(destination: MemoryDestination) -> None:
@@ -132,12 +132,12 @@ def test_a_finished_round_is_not_archived_on(destination: MemoryDestination) -> 
     log = grown(MemoryLog())
     stopped_round(destination, log)
     before = dict(destination.objects)
-    job = RoundJob(replace(TASK, start_lsn=None), grown(log), destination, small_means())
+    job = PieceJob(replace(TASK, start_lsn=None), grown(log), destination, small_means())
     running = run(job)
     job.stop(10)
 
-    assert [type(event) for event in running] == [RoundProgress]
-    assert run(job) == [RoundStopped(1001, 3, "")]
+    assert [type(event) for event in running] == [PieceProgress]
+    assert run(job) == [PieceStopped(1001, 3, "")]
     assert before == destination.objects
 
 
@@ -172,7 +172,7 @@ def test_an_interrupted_round_is_frozen_by_the_next(destination: MemoryDestinati
     """Its worker was gone before it could be; the hole has its cause and time, and the round before its manifest."""
     log = grown(MemoryLog())
     for task in (TASK, replace(TASK, broken_by=CAUSE, broken_at=77)):
-        job = RoundJob(task, log, destination, small_means())
+        job = PieceJob(task, log, destination, small_means())
         run(job)
         job.abandon()
     grown(log)
@@ -187,7 +187,7 @@ def test_an_interrupted_round_is_frozen_by_the_next(destination: MemoryDestinati
 def test_the_round_before_is_waited_for_while_it_has_a_writer(destination: MemoryDestination) -> None:
     """The new round is archived meanwhile."""
     log = grown(MemoryLog())
-    before = RoundJob(TASK, log, destination, small_means())
+    before = PieceJob(TASK, log, destination, small_means())
     run(before)
     grown(log)
     job = next_round(destination, log, 100)
@@ -196,7 +196,7 @@ def test_the_round_before_is_waited_for_while_it_has_a_writer(destination: Memor
     job._means.clock.now += 1  # type: ignore[attr-defined]
     later = run(job)
 
-    assert any(isinstance(event, RoundProgress) and event.lsn == 140 for event in events)
+    assert any(isinstance(event, PieceProgress) and event.lsn == 140 for event in events)
     assert closed(events) == []
     assert closed(later) == [HoleClosed(1001, 4, 3, 80, 400, 100, 600)]
 
@@ -234,7 +234,7 @@ def test_a_damaged_round_before_is_a_complaint_and_not_the_end(destination: Memo
     for _ in range(30):
         job._means.clock.now += 1  # type: ignore[attr-defined]
         events += job.step()[1]
-    troubles = [event.text for event in events if isinstance(event, RoundTrouble)]
+    troubles = [event.text for event in events if isinstance(event, PieceTrouble)]
 
     assert len(troubles) == 1
     assert troubles[0].startswith("the end of round 3 cannot be recorded: ")
@@ -245,7 +245,7 @@ def test_a_damaged_round_before_is_a_complaint_and_not_the_end(destination: Memo
 def test_a_crash_at_any_operation_leaves_the_same_record(destination: MemoryDestination) -> None:
     """Of the freezing and of the hole."""
     log = grown(MemoryLog())
-    job = RoundJob(TASK, log, destination, small_means())
+    job = PieceJob(TASK, log, destination, small_means())
     run(job)
     job.abandon()
     grown(log)
@@ -290,7 +290,7 @@ def test_a_round_that_was_broken_before_it_told_of_the_hole_tells_of_it(destinat
         job.step()
     job.abandon()
     destination.objects.pop(NEXT_PATH.hole, None)
-    broken = RoundJob(replace(NEXT, broken_by=CAUSE, broken_at=77), MemoryLog(), destination, small_means())
+    broken = PieceJob(replace(NEXT, broken_by=CAUSE, broken_at=77), MemoryLog(), destination, small_means())
     (hole,) = closed(run(broken))
 
     assert (hole.start_lsn, hole.end_lsn) == (end, start)

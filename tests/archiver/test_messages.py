@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redoubt.archiver.messages import (
-    ArchiveRound,
+from redoubt.messages.archiving import (
+    ArchivePiece,
     Command,
     Configure,
     Event,
@@ -15,27 +15,27 @@ from redoubt.archiver.messages import (
     Flushed,
     HoleClosed,
     HoleOpened,
-    RoundBroken,
-    RoundFreezing,
-    RoundProgress,
-    RoundStopped,
-    RoundTrouble,
+    PieceBroken,
+    PieceFreezing,
+    PieceProgress,
+    PieceStopped,
+    PieceTrouble,
     StopRound,
     from_line,
     to_line,
 )
 
 MESSAGES = st.one_of(
-    st.builds(ArchiveRound),
+    st.builds(ArchivePiece),
     st.builds(Configure),
     st.builds(StopRound, patience=st.floats(0, 1e6)),
-    st.builds(RoundProgress),
-    st.builds(RoundTrouble),
-    st.builds(RoundStopped),
-    st.builds(RoundBroken),
+    st.builds(PieceProgress),
+    st.builds(PieceTrouble),
+    st.builds(PieceStopped),
+    st.builds(PieceBroken),
     st.builds(Flush),
     st.builds(Flushed),
-    st.builds(RoundFreezing),
+    st.builds(PieceFreezing),
     st.builds(HoleOpened),
     st.builds(HoleClosed),
 )
@@ -53,7 +53,7 @@ def test_a_message_survives_the_line(message: Command | Event) -> None:
 
 def test_a_path_that_is_no_text_survives_the_line() -> None:
     """A directory's name may hold any bytes; Python carries them as lone surrogates."""
-    message = RoundTrouble(1001, 1, b"/backup/\xff: gone".decode(errors="surrogateescape"))
+    message = PieceTrouble(1001, 1, b"/backup/\xff: gone".decode(errors="surrogateescape"))
 
     assert message == from_line(to_line(message))
 

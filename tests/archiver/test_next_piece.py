@@ -9,8 +9,8 @@ import pytest
 from redoubt.archive.layout import ClusterPath
 from redoubt.archive.segment import SegmentName
 from redoubt.archive.store import PieceStore
-from redoubt.archiver.job import RoundJob
-from redoubt.archiver.opening import Tenure, open_round
+from redoubt.archiver.opening import Tenure, open_piece
+from redoubt.archiver.piece_job import PieceJob
 from redoubt.model.seams import DestinationError
 from tests.archive.fakes import OF, TASK, MemoryDestination, MemoryLog, small_means
 from tests.archiver.test_holes import grown, run
@@ -24,7 +24,7 @@ SECOND = replace(
 def test_a_piece_is_not_begun_before_all_of_the_one_before_is_seen() -> None:
     """While that is merged, a listing may miss the objects at its end."""
     destination = MemoryDestination()
-    job = RoundJob(FIRST, grown(MemoryLog()), destination, small_means())
+    job = PieceJob(FIRST, grown(MemoryLog()), destination, small_means())
     run(job)
     job.abandon()
     segments = {name: data for name, data in destination.objects.items() if SegmentName.parse(name.rpartition("/")[2])}
@@ -33,11 +33,11 @@ def test_a_piece_is_not_begun_before_all_of_the_one_before_is_seen() -> None:
     store = PieceStore(destination, ClusterPath(OF.cluster, OF.cluster_id).piece(OF.tenant_id, SECOND.key))
     tenure = Tenure(store, "somebody")
     with pytest.raises(DestinationError, match="ends at SCN 0, and is to reach 400"):
-        open_round(store, SECOND, tenure)
+        open_piece(store, SECOND, tenure)
     assert store.path.info not in destination.objects
 
     destination.objects |= segments
-    opened = open_round(store, SECOND, tenure)
+    opened = open_piece(store, SECOND, tenure)
 
     assert (opened.info.start_lsn, opened.info.start_scn) == (80, 400)
     assert opened.info.start_chain is not None

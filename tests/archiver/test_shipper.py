@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from redoubt.archive.segment import SegmentName
 from redoubt.archive.store import ArchiveError, PieceStore
-from redoubt.archiver.asking import Asker
+from redoubt.archiver.asking import Retrier
 from redoubt.archiver.shipper import DEPTH, Shipped, Shipper
 from redoubt.model.seams import DestinationError
 from tests.archive.fakes import (
@@ -36,7 +36,7 @@ class Shipping:
         self.pause = Pause(pause_limit)
         self.notified = 0
         store = PieceStore(self.destination, PATH)
-        self.asker = Asker(self.pause)
+        self.asker = Retrier(self.pause)
         self.shipper = Shipper(store, self.encoders, self.storer, self.asker, self._count, small=0)
         self.shipped = 0
 
@@ -231,7 +231,7 @@ def test_what_became_durable_before_a_failure_is_told_first() -> None:
 def test_a_shipper_without_threads_is_done_at_once() -> None:
     """The executors are the caller's business."""
     store = PieceStore(MemoryDestination(), PATH)
-    shipper = Shipper(store, InlineExecutor(), InlineExecutor(), Asker(Pause()), lambda: None)
+    shipper = Shipper(store, InlineExecutor(), InlineExecutor(), Retrier(Pause()), lambda: None)
     shipper.ship(header_of(b"log"), b"log")
 
     assert numbers(shipper.collect()) == [0]
@@ -240,10 +240,14 @@ def test_a_shipper_without_threads_is_done_at_once() -> None:
 def test_a_small_segment_is_encoded_where_it_is_stored() -> None:
     """Without waiting for a thread of the encoders."""
     destination, encoders = MemoryDestination(), PatientExecutor()
-    shipper = Shipper(PieceStore(destination, PATH), encoders, InlineExecutor(), Asker(Pause()), lambda: None, small=10)
+    shipper = Shipper(
+        PieceStore(destination, PATH), encoders, InlineExecutor(), Retrier(Pause()), lambda: None, small=10
+    )
     shipper.ship(header_of(random_log(10)), random_log(10))
     small = numbers(shipper.collect())
-    large = Shipper(PieceStore(destination, PATH), encoders, PatientExecutor(), Asker(Pause()), lambda: None, small=10)
+    large = Shipper(
+        PieceStore(destination, PATH), encoders, PatientExecutor(), Retrier(Pause()), lambda: None, small=10
+    )
     large.ship(header_of(random_log(11), start_lsn=10), random_log(11))
 
     assert small == [0]

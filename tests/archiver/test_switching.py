@@ -9,23 +9,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redoubt.archive.layout import ClusterPath, Interruption, PiecePath, RoundInfo
+from redoubt.archive.layout import ClusterPath, Interruption, PieceInfo, PiecePath
 from redoubt.archive.manifest import Manifest
 from redoubt.archive.record import load_record
 from redoubt.archive.store import PieceStore, piece_keys
-from redoubt.archiver.job import RoundJob
-from redoubt.archiver.messages import (
-    ArchiveRound,
+from redoubt.archiver.piece_job import PieceJob
+from redoubt.messages.archiving import (
+    ArchivePiece,
     Event,
     Flushed,
     HoleClosed,
     HoleOpened,
+    PieceBroken,
     PieceCut,
     PieceFrozen,
-    RoundBroken,
-    RoundProgress,
-    RoundStopped,
-    RoundTrouble,
+    PieceProgress,
+    PieceStopped,
+    PieceTrouble,
 )
 from redoubt.model.log import LogBatch, LogPosition
 from redoubt.model.pieces import PieceKey
@@ -66,7 +66,7 @@ def path(key: PieceKey) -> PiecePath:
 def log_of(destination: MemoryDestination, key: PieceKey) -> tuple[int, bytes, int | None]:
     """Where a piece begins, its log, and the chain checksum at its end."""
     store = PieceStore(destination, path(key))
-    info = store.record(RoundInfo, store.path.info)
+    info = store.record(PieceInfo, store.path.info)
     log, chain = b"", info.start_chain
     for name, _ in store.segments():
         header, data = store.read(name)
@@ -75,7 +75,7 @@ def log_of(destination: MemoryDestination, key: PieceKey) -> tuple[int, bytes, i
     return info.start_lsn, log, chain
 
 
-def run(job: RoundJob, steps: int = 30) -> list[Event]:
+def run(job: PieceJob, steps: int = 30) -> list[Event]:
     """The events of some steps, between which a little time passes."""
     events: list[Event] = []
     for _ in range(steps):
@@ -116,24 +116,24 @@ def test_a_piece_is_cut_frozen_and_continued(destination: MemoryDestination, log
     """The first batch end that is not before the switch parts them; nothing is missing, nothing is double."""
     one_group_at_a_time(log)
     later_groups = [log.groups.pop() for _ in range(3)]
-    job = RoundJob(ONE, log, destination, small_means())
+    job = PieceJob(ONE, log, destination, small_means())
     run(job, steps=2)
     job.switch(SWITCH)
     log.groups += reversed(later_groups)
     events = run(job)
-    following = RoundJob(TWO, log, destination, small_means())
+    following = PieceJob(TWO, log, destination, small_means())
     following.stop(10)
     later = run(following)
 
     assert events[-1] == PieceFrozen(1001, 3, 7)
     assert PieceCut(1001, 3, 7, 60, 300) in events
-    assert [event.piece for event in events if isinstance(event, RoundProgress)][-1] == 7
-    assert later[0] == RoundProgress(1001, 3, 60, 300, 0, 0, 0, 8)
-    assert later[-1] == RoundStopped(1001, 3, "", 8)
+    assert [event.piece for event in events if isinstance(event, PieceProgress)][-1] == 7
+    assert later[0] == PieceProgress(1001, 3, 60, 300, 0, 0, 0, 8)
+    assert later[-1] == PieceStopped(1001, 3, "", 8)
     (first, old, chain), (second, new, _) = log_of(destination, FIRST), log_of(destination, SECOND)
     assert (first, second) == (0, 60)
     assert old + new == log.data
-    claim = PieceStore(destination, path(SECOND)).record(RoundInfo, path(SECOND).info)
+    claim = PieceStore(destination, path(SECOND)).record(PieceInfo, path(SECOND).info)
     assert (claim.start_scn, claim.start_chain) == (300, chain)
     manifests = [PieceStore(destination, path(key)).manifest() for key in (FIRST, SECOND)]
     assert [(m.piece.piece, m.piece.start_lsn, m.piece.end_lsn) for m in manifests if m] == [(7, 0, 60), (8, 60, 100)]
@@ -142,7 +142,7 @@ def test_a_piece_is_cut_frozen_and_continued(destination: MemoryDestination, log
 
 def test_a_task_that_says_where_to_cut_cuts(destination: MemoryDestination, log: MemoryLog) -> None:
     """As a worker is told that starts after the switch; a batch is taken whole."""
-    events = run(RoundJob(CUT, log, destination, small_means()))
+    events = run(PieceJob(CUT, log, destination, small_means()))
 
     assert events[-1] == PieceFrozen(1001, 3, 7)
     (cut,) = [event for event in events if isinstance(event, PieceCut)]
@@ -154,7 +154,7 @@ def test_a_log_that_has_not_come_to_the_switch_goes_on_in_the_old_piece(
     destination: MemoryDestination, log: MemoryLog
 ) -> None:
     """Until it does."""
-    job = RoundJob(replace(CUT, switch_scn=550), log, destination, small_means())
+    job = PieceJob(replace(CUT, switch_scn=550), log, destination, small_means())
     before = run(job)
     log.append(random_log(20, 9))
     after = run(job)
@@ -166,11 +166,11 @@ def test_a_log_that_has_not_come_to_the_switch_goes_on_in_the_old_piece(
 
 def test_a_stop_before_the_switch_is_reached_ends_the_piece(destination: MemoryDestination, log: MemoryLog) -> None:
     """It is frozen where the log ends, and no other begins."""
-    job = RoundJob(replace(CUT, switch_scn=9999), log, destination, small_means())
+    job = PieceJob(replace(CUT, switch_scn=9999), log, destination, small_means())
     job.stop(10)
     events = run(job)
 
-    assert events[-1] == RoundStopped(1001, 3, "", 7)
+    assert events[-1] == PieceStopped(1001, 3, "", 7)
     assert not [event for event in events if isinstance(event, PieceCut)]
     assert log_of(destination, FIRST)[1] == log.data
 
@@ -178,12 +178,12 @@ def test_a_stop_before_the_switch_is_reached_ends_the_piece(destination: MemoryD
 def test_a_stop_of_a_cut_piece_ends_it_when_it_is_frozen(destination: MemoryDestination, log: MemoryLog) -> None:
     """And tells of the cut, so that the next one can be archived to its end as well."""
     one_group_at_a_time(log)
-    job = RoundJob(CUT, log, destination, small_means())
+    job = PieceJob(CUT, log, destination, small_means())
     job.stop(10)
     events = run(job)
 
     assert PieceCut(1001, 3, 7, 60, 300) in events
-    assert events[-1] == RoundStopped(1001, 3, "", 7)
+    assert events[-1] == PieceStopped(1001, 3, "", 7)
 
 
 def test_a_piece_that_was_cut_before_a_crash_is_ended_by_the_next_worker(
@@ -191,14 +191,14 @@ def test_a_piece_that_was_cut_before_a_crash_is_ended_by_the_next_worker(
 ) -> None:
     """Whether its manifest is there or not; nothing is added to it."""
     one_group_at_a_time(log)
-    run(RoundJob(CUT, log, destination, small_means()))
+    run(PieceJob(CUT, log, destination, small_means()))
     with_manifest = dict(destination.objects)
     for has_manifest in (True, False):
         destination.objects = dict(with_manifest)
         if not has_manifest:
             del destination.objects[path(FIRST).manifest]
         destination.locks.clear()
-        events = run(RoundJob(replace(CUT, start_lsn=None), log, destination, small_means()))
+        events = run(PieceJob(replace(CUT, start_lsn=None), log, destination, small_means()))
 
         assert events[-1] == PieceFrozen(1001, 3, 7)
         assert PieceCut(1001, 3, 7, 60, 300) in events
@@ -211,10 +211,10 @@ def test_a_flush_that_the_cut_piece_cannot_answer_waits_for_the_next(
 ) -> None:
     """The log that it asks for belongs to the next piece, whose job is asked again."""
     one_group_at_a_time(log)
-    job = RoundJob(CUT, log, destination, small_means())
+    job = PieceJob(CUT, log, destination, small_means())
     job.flush(5)
     events = run(job)
-    following = RoundJob(TWO, log, destination, small_means())
+    following = PieceJob(TWO, log, destination, small_means())
     following.flush(5)
     later = run(following)
 
@@ -228,9 +228,9 @@ def test_the_next_piece_begins_where_an_unfrozen_one_ends(destination: MemoryDes
     destination.failing = lambda operation, name: (
         down(operation, name) if name == path(FIRST).manifest and operation == "put" else None
     )
-    job = RoundJob(CUT, log, destination, small_means())
+    job = PieceJob(CUT, log, destination, small_means())
     events = run(job)
-    following = RoundJob(TWO, log, destination, small_means())
+    following = PieceJob(TWO, log, destination, small_means())
     run(following)
 
     assert not job.ended
@@ -241,26 +241,26 @@ def test_the_next_piece_begins_where_an_unfrozen_one_ends(destination: MemoryDes
 def test_a_piece_without_log_is_gone_on_with(destination: MemoryDestination, log: MemoryLog) -> None:
     """A worker that claimed it and died knows from the claim what log has to follow."""
     one_group_at_a_time(log)
-    run(RoundJob(CUT, log, destination, small_means()))
+    run(PieceJob(CUT, log, destination, small_means()))
     quiet = MemoryLog()
     quiet.groups = log.groups[:3]
-    run(RoundJob(TWO, quiet, destination, small_means()))
+    run(PieceJob(TWO, quiet, destination, small_means()))
     destination.locks.clear()
     other = MemoryLog()
     other.append(*[random_log(20, seed + 50) for seed in range(5)])
-    events = run(RoundJob(TWO, other, destination, small_means()))
+    events = run(PieceJob(TWO, other, destination, small_means()))
 
-    assert isinstance(events[-1], RoundBroken)
+    assert isinstance(events[-1], PieceBroken)
     assert "does not continue" in events[-1].text
     destination.locks.clear()
-    run(RoundJob(TWO, log, destination, small_means()))
+    run(PieceJob(TWO, log, destination, small_means()))
     assert log_of(destination, SECOND)[:2] == (60, log.data[60:])
 
 
 def test_a_piece_that_continues_nothing_is_not_begun(destination: MemoryDestination, log: MemoryLog) -> None:
     """Where the one before it is not there, nothing is claimed: perhaps the disk is not mounted."""
     with ThreadPoolExecutor(1) as storer:
-        job = RoundJob(TWO, log, destination, small_means(storer=storer))
+        job = PieceJob(TWO, log, destination, small_means(storer=storer))
         events: list[Event] = []
 
         def is_told() -> bool:
@@ -270,19 +270,19 @@ def test_a_piece_that_continues_nothing_is_not_begun(destination: MemoryDestinat
         until(is_told)
         job.abandon()
 
-    assert isinstance(events[0], RoundTrouble)
+    assert isinstance(events[0], PieceTrouble)
     assert (destination.objects, destination.locks) == ({}, {})
 
 
 def test_the_end_of_a_piece_that_is_being_merged_is_waited_for(destination: MemoryDestination, log: MemoryLog) -> None:
     """A listing may miss the last object of the old piece; the new one must not begin before it."""
     one_group_at_a_time(log)
-    run(RoundJob(CUT, log, destination, small_means()))
+    run(PieceJob(CUT, log, destination, small_means()))
     del destination.objects[path(FIRST).manifest]
     name = max(name for name in destination.objects if name.startswith(path(FIRST).folder + "/0"))
     missed = destination.objects.pop(name)
     with ThreadPoolExecutor(1) as storer:
-        job = RoundJob(TWO, log, destination, small_means(storer=storer))
+        job = PieceJob(TWO, log, destination, small_means(storer=storer))
         events: list[Event] = []
 
         def is_told(kind: type) -> bool:
@@ -290,10 +290,10 @@ def test_the_end_of_a_piece_that_is_being_merged_is_waited_for(destination: Memo
             return any(isinstance(event, kind) for event in events)
 
         try:
-            until(lambda: is_told(RoundTrouble))
+            until(lambda: is_told(PieceTrouble))
             assert path(SECOND).info not in destination.objects
             destination.objects[name] = missed
-            until(lambda: is_told(RoundProgress))
+            until(lambda: is_told(PieceProgress))
         finally:
             job.abandon()
 
@@ -303,10 +303,10 @@ def test_the_end_of_a_piece_that_is_being_merged_is_waited_for(destination: Memo
 def test_a_piece_that_reaches_beyond_its_cut_is_not_continued(destination: MemoryDestination, log: MemoryLog) -> None:
     """Nothing is archived twice."""
     one_group_at_a_time(log)
-    run(RoundJob(CUT, log, destination, small_means()))
-    (event,) = run(RoundJob(replace(TWO, start_scn=200), log, destination, small_means()))
+    run(PieceJob(CUT, log, destination, small_means()))
+    (event,) = run(PieceJob(replace(TWO, start_scn=200), log, destination, small_means()))
 
-    assert isinstance(event, RoundBroken)
+    assert isinstance(event, PieceBroken)
     assert "goes on beyond SCN 200" in event.text
 
 
@@ -316,12 +316,12 @@ def test_an_interruption_lies_in_the_piece_that_ends_with_it(destination: Memory
     destination.failing = lambda operation, name: (
         down(operation, name) if name == path(FIRST).manifest and operation == "put" else None
     )
-    run(RoundJob(CUT, log, destination, small_means()))
+    run(PieceJob(CUT, log, destination, small_means()))
     destination.failing = lambda _operation, _name: None
     destination.locks.clear()
     again = replace(CUT, start_lsn=None, broken_by="too much log", broken_at=77)
-    old = run(RoundJob(again, log, destination, small_means()))
-    new = RoundJob(replace(TWO, broken_by="too much log", broken_at=77), log, destination, small_means())
+    old = run(PieceJob(again, log, destination, small_means()))
+    new = PieceJob(replace(TWO, broken_by="too much log", broken_at=77), log, destination, small_means())
     opened = run(new)
     new.stop(10)
     events = run(new)
@@ -330,7 +330,7 @@ def test_an_interruption_lies_in_the_piece_that_ends_with_it(destination: Memory
     assert old[-1] == PieceFrozen(1001, 3, 7)
     assert path(FIRST).interruption not in destination.objects
     assert HoleOpened(1001, 3, 60, 300, 8) in opened
-    assert events[-1] == RoundStopped(1001, 3, "", 8)
+    assert events[-1] == PieceStopped(1001, 3, "", 8)
     record = load_record(Interruption, destination.objects[path(SECOND).interruption])
     assert (record.end_lsn, record.end_scn) == (60, 300)
 
@@ -340,15 +340,15 @@ def test_the_hole_before_a_round_begins_at_the_end_of_the_last_piece(
 ) -> None:
     """Whatever of the round before is not frozen is frozen then."""
     one_group_at_a_time(log)
-    run(RoundJob(CUT, log, destination, small_means()))
-    run(RoundJob(TWO, log, destination, small_means()))
+    run(PieceJob(CUT, log, destination, small_means()))
+    run(PieceJob(TWO, log, destination, small_means()))
     del destination.objects[path(FIRST).manifest]
     destination.locks.clear()
     for seed in range(6, 9):
         log.append(random_log(20, seed))
     later = PieceKey(4, 9, 20261125)
     task = replace(TASK, round=4, piece=9, create_date=20261125, start_lsn=140, after=3)
-    job = RoundJob(task, log, destination, small_means())
+    job = PieceJob(task, log, destination, small_means())
     events = run(job)
 
     assert HoleClosed(1001, 4, 3, 100, 500, 140, 800) in events
@@ -356,11 +356,11 @@ def test_the_hole_before_a_round_begins_at_the_end_of_the_last_piece(
     assert all(isinstance(PieceStore(destination, path(key)).manifest(), Manifest) for key in (FIRST, SECOND))
 
 
-def _follow(task: ArchiveRound, log: MemoryLog, destination: MemoryDestination) -> list[Event]:
+def _follow(task: ArchivePiece, log: MemoryLog, destination: MemoryDestination) -> list[Event]:
     """The events of one life of a job; a crash ends it."""
     events: list[Event] = []
     try:
-        job = RoundJob(task, log, destination, small_means())
+        job = PieceJob(task, log, destination, small_means())
         for _ in range(20):
             if job.ended:
                 break

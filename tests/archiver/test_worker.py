@@ -13,7 +13,8 @@ import pytest
 from redoubt.archive.layout import ClusterPath
 from redoubt.archive.store import PieceStore, piece_keys
 from redoubt.archiver.archiver import SealRule
-from redoubt.archiver.messages import (
+from redoubt.destinations.file import FileDestination
+from redoubt.messages.archiving import (
     ALL_PIECES,
     Command,
     Configure,
@@ -23,13 +24,12 @@ from redoubt.archiver.messages import (
     HoleOpened,
     PieceCut,
     PieceFrozen,
-    RoundProgress,
-    RoundStopped,
+    PieceProgress,
+    PieceStopped,
     StopRound,
     SwitchPiece,
     from_line,
 )
-from redoubt.destinations.file import FileDestination
 from redoubt.worker import UNKNOWN_ROUND, Worker
 from tests.archive.fakes import OF, PATH, TASK, MemoryLog, random_log, until
 
@@ -89,10 +89,10 @@ def test_a_round_is_archived_flushed_and_stopped(running: Running) -> None:
     running.tells(Flushed(1001, 3, 1))
     segments = running.store.segments()
     running.worker.tell(StopRound(1001, 3, 20.0))
-    running.tells(RoundStopped(1001, 3, ""))
+    running.tells(PieceStopped(1001, 3, ""))
 
     assert [(name.end_lsn, name.suffix) for name, _ in segments] == [(100, ".zst")]
-    assert isinstance(running.events()[0], RoundProgress)
+    assert isinstance(running.events()[0], PieceProgress)
 
 
 def test_a_round_that_is_told_twice_has_one_job(running: Running) -> None:
@@ -116,7 +116,7 @@ def test_an_interruption_ends_the_job_of_its_round(running: Running) -> None:
         running.worker.tell(command)
     running.tells(HoleOpened(1001, 3, 100, 100))
     running.worker.tell(StopRound(1001, 3, 20.0))
-    running.tells(RoundStopped(1001, 3, ""))
+    running.tells(PieceStopped(1001, 3, ""))
 
     assert running.readers == 2
 
@@ -125,10 +125,10 @@ def test_what_comes_for_no_job_is_no_trouble(running: Running) -> None:
     """A stop is answered, and not as if all were archived; a flush of a round that has ended is not."""
     running.worker.tell(Flush(1001, 3, 1))
     running.worker.tell(StopRound(1001, 3, 20.0))
-    running.tells(RoundStopped(1001, 3, UNKNOWN_ROUND, ALL_PIECES))
+    running.tells(PieceStopped(1001, 3, UNKNOWN_ROUND, ALL_PIECES))
     running.worker.tell(running.task)
     running.worker.tell(StopRound(1001, 2, 20.0))
-    running.tells(RoundStopped(1001, 2, UNKNOWN_ROUND, ALL_PIECES))
+    running.tells(PieceStopped(1001, 2, UNKNOWN_ROUND, ALL_PIECES))
     running.worker.tell(Flush(1001, 2, 1))
     running.worker.tell(Flush(1001, 3, 2))
     running.tells(Flushed(1001, 3, 2))
@@ -155,7 +155,7 @@ def test_a_round_goes_on_in_a_new_piece(running: Running) -> None:
     running.worker.tell(Flush(1001, 3, 2))
     running.tells(Flushed(1001, 3, 2))
     running.worker.tell(StopRound(1001, 3, 20.0))
-    running.tells(RoundStopped(1001, 3, "", 8))
+    running.tells(PieceStopped(1001, 3, "", 8))
 
     assert PieceCut(1001, 3, 7, 200, 200) in running.events()
     assert [
@@ -176,4 +176,4 @@ def test_a_new_round_ends_the_jobs_of_the_one_before(running: Running) -> None:
     running.worker.tell(Flush(1001, 4, 1))
     running.tells(Flushed(1001, 4, 1))
     running.worker.tell(StopRound(1001, 3, 20.0))
-    running.tells(RoundStopped(1001, 3, UNKNOWN_ROUND, ALL_PIECES))
+    running.tells(PieceStopped(1001, 3, UNKNOWN_ROUND, ALL_PIECES))

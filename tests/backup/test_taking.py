@@ -12,7 +12,7 @@ import pytest
 
 from redoubt.archive.store import ArchiveError
 from redoubt.backup import mirror, parts, taking
-from redoubt.backup.taking import BackupFailedError, Taking, Terms
+from redoubt.backup.taking import BackupFailedError, Taking, TakingOptions
 from redoubt.destinations.file import FileDestination
 from redoubt.model.seams import DestinationError
 from tests.archive.fakes import MemoryDestination
@@ -51,10 +51,12 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(taking, "_LOOK_PAUSE", 0.0)
 
 
-def taking_of(source: FolderSource, destination: Any, terms: Terms | None = None, **kinds: Any) -> Taking:
+def taking_of(source: FolderSource, destination: Any, terms: TakingOptions | None = None, **kinds: Any) -> Taking:
     """A backup of the source."""
     wait = kinds.pop("wait", lambda _seconds: None)
-    return Taking(source, store_in(destination), INFO, terms or Terms(), lambda _done, _all: None, wait, **kinds)
+    return Taking(
+        source, store_in(destination), INFO, terms or TakingOptions(), lambda _done, _all: None, wait, **kinds
+    )
 
 
 def overwrite(path: Path, chunk: int) -> None:
@@ -128,7 +130,7 @@ def test_patience_has_an_end(
     monkeypatch.setattr(time, "monotonic", lambda: next(now))
     source = FolderSource(root, pauses=pauses)
     with pytest.raises(BackupFailedError, match=rf"{why}, and the engine may stand still for 1 s .* allow a longer"):
-        taking_of(source, destination, Terms(patience=3.0)).run()
+        taking_of(source, destination, TakingOptions(patience=3.0)).run()
 
     assert names_in(destination) == {"backup_set_info"}
 
@@ -227,7 +229,7 @@ def test_instant_copies_may_be_unwanted(root: Path, destination: MemoryDestinati
     """Then none are tried."""
     source = FolderSource(root, can_clone=True)
 
-    assert taking_of(source, destination, Terms(may_clone=False)).run().summary.method == "hot"
+    assert taking_of(source, destination, TakingOptions(may_clone=False)).run().summary.method == "hot"
     assert source.clones == 0
 
 
@@ -358,7 +360,9 @@ def test_progress_is_told(root: Path, destination: MemoryDestination) -> None:
     """Bytes that were read, of those that there are to read."""
     told = list[tuple[int, int]]()
     source = FolderSource(root)
-    Taking(source, store_in(destination), INFO, Terms(), lambda *progress: told.append(progress), lambda _: None).run()
+    Taking(
+        source, store_in(destination), INFO, TakingOptions(), lambda *progress: told.append(progress), lambda _: None
+    ).run()
 
     assert told[-1] == (6 * CHUNK + 4, 6 * CHUNK + 4)
     assert told == sorted(told)

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from redoubt.archive.archived_history import cluster_of, history
 from redoubt.catalog import tables
 from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.repair import carry_out, plan
 from redoubt.catalog.session import CatalogSession
 from redoubt.model.history import History
 from redoubt.model.rounds import Round, RoundStatus
-from redoubt.restore.archived_history import cluster_of, history
 from tests.verify.small import CAUSE, CLUSTER, DATE, IDENTITY, SET, SmallArchive
 
 URI = "file:///b"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from redoubt.catalog.views import VIEWS
+from redoubt.catalog.schema import VIEWS
 from redoubt.engines.seekdb.account import connect
 from tests.seekdb.running import Seekdb
 

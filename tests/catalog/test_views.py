@@ -9,7 +9,7 @@ import pymysql
 import pytest
 
 from redoubt.catalog import tables
-from redoubt.catalog.views import VIEWS
+from redoubt.catalog.schema import VIEWS
 from tests.catalog.rows import AT, SECOND, Rows
 
 MB, GB, TB, PB = (1024**power for power in (2, 3, 4, 5))

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from redoubt.control import orders, restart, round_book, valve
+from redoubt.control.modes import valve
+from redoubt.control.rounds import auto_restart as restart
+from redoubt.control.rounds import orders, round_book
 from tests.control.stage import Stage
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from redoubt.archiver.messages import Command
 from redoubt.catalog.cleaning import CleanJob, CleanStatus, CleanType
 from redoubt.catalog.journal import ArchiveEvent, TenantState
 from redoubt.catalog.restores import RestoreJob
@@ -15,7 +14,8 @@ from redoubt.catalog.session import CatalogError
 from redoubt.catalog.set_table import Remains
 from redoubt.catalog.tenants import TenantRecord
 from redoubt.control.cluster import MAIN_TENANT_ID, EngineRefusedError, Tenant
-from redoubt.jobs.messages import Outcome, Request, TakeBase
+from redoubt.messages.archiving import Command
+from redoubt.messages.jobs import Outcome, Request, TakeBase
 from redoubt.model import pieces
 from redoubt.model.data_backups import DataBackup
 from redoubt.model.holes import Hole

@@ -8,7 +8,6 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, cast
 
-from redoubt.archiver.messages import RoundProgress, RoundStopped
 from redoubt.catalog.backups import Backups
 from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.cleaning import Cleaning
@@ -16,23 +15,24 @@ from redoubt.catalog.journal import Journal
 from redoubt.catalog.restores import RestoreJobs
 from redoubt.catalog.set_table import SetTable
 from redoubt.catalog.tenants import TenantStatus, TenantTable
-from redoubt.control.archiving import Archiving
 from redoubt.control.background import Background
-from redoubt.control.chronicle import Chronicle
-from redoubt.control.clean_work import CleanWork
+from redoubt.control.backups.clean_work import CleanWork
+from redoubt.control.backups.data_backups import DataBackups
+from redoubt.control.backups.deletion import Deletion
 from redoubt.control.cluster import MAIN_TENANT, MAIN_TENANT_ID, Cluster
-from redoubt.control.data_backups import DataBackups
-from redoubt.control.deletion import Deletion
-from redoubt.control.handler import Handler
-from redoubt.control.parameters import Parameters
-from redoubt.control.register import Register, new_record
-from redoubt.control.restore_planning import RestorePlanning
-from redoubt.control.restores import Restores
-from redoubt.control.settings import Settings
-from redoubt.control.tenant_archive import TenantArchive
-from redoubt.control.tenants import Tenants
-from redoubt.control.valve import Valve
+from redoubt.control.modes.chronicle import Chronicle
+from redoubt.control.modes.tenant_archive import TenantArchive
+from redoubt.control.modes.valve import Valve
+from redoubt.control.parameters.parameters import Parameters
+from redoubt.control.restores.restore_planning import RestorePlanning
+from redoubt.control.restores.restores import Restores
+from redoubt.control.rounds.archiving import Archiving
+from redoubt.control.statements.handler import Handler
+from redoubt.control.statements.settings import Settings
+from redoubt.control.tenants.register import Register, new_record
+from redoubt.control.tenants.tenants import Tenants
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter
+from redoubt.messages.archiving import PieceProgress, PieceStopped
 from tests.control.fakes import (
     FakeCatalog,
     FakeCleaning,
@@ -103,7 +103,7 @@ class Stage:
 
     def progress(self, lsn: int, scn: int = FAR) -> None:
         """The worker says that the archive is durable up to there."""
-        self.archiving.worker_says(RoundProgress(1001, self.archiving.round.round_id, lsn, scn, 10, 5, 1))
+        self.archiving.worker_says(PieceProgress(1001, self.archiving.round.round_id, lsn, scn, 10, 5, 1))
 
     async def doing(self, **parameters: str) -> None:
         """Begin a round that is DOING, with everything archived so far."""
@@ -115,7 +115,7 @@ class Stage:
     async def stopped(self) -> None:
         """Stop the round."""
         await self.archiving.stop()
-        self.archiving.worker_says(RoundStopped(1001, self.archiving.round.round_id, ""))
+        self.archiving.worker_says(PieceStopped(1001, self.archiving.round.round_id, ""))
 
     def told(self, what: str) -> list[tuple[str, str]]:
         """The changes of a kind that are on record or will be."""

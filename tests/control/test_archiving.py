@@ -8,21 +8,21 @@ from types import SimpleNamespace
 
 import pytest
 
-from redoubt.archiver.messages import (
-    ArchiveRound,
+from redoubt.control.rounds import archiving as module
+from redoubt.messages.archiving import (
+    ArchivePiece,
     Configure,
     Flush,
     Flushed,
     HoleClosed,
     HoleOpened,
-    RoundBroken,
-    RoundFreezing,
-    RoundProgress,
-    RoundStopped,
-    RoundTrouble,
+    PieceBroken,
+    PieceFreezing,
+    PieceProgress,
+    PieceStopped,
+    PieceTrouble,
     StopRound,
 )
-from redoubt.control import archiving as module
 from redoubt.model.holes import Hole
 from redoubt.model.rounds import Round, RoundStatus, TenantRound
 from redoubt.sql.errors import SqlError
@@ -37,7 +37,7 @@ def test_an_engine_that_is_down_is_asked_again(stage: Stage) -> None:
     async def scene() -> None:
         stage.engine.failures = 2
         await stage.archiving.start()
-        await stage.until(lambda: stage.sent(ArchiveRound) == 1)
+        await stage.until(lambda: stage.sent(ArchivePiece) == 1)
         await stage.archiving.close()
 
     play(scene())
@@ -52,7 +52,7 @@ def test_a_round_stopped_before_its_engine_answers_holds_nothing(stage: Stage) -
         stage.engine.failures = 10**6
         await stage.archiving.start()
         await stage.archiving.stop()
-        stage.archiving.worker_says(RoundStopped(1001, 1, ""))
+        stage.archiving.worker_says(PieceStopped(1001, 1, ""))
         stage.engine.failures = 0
         await stage.look()
         await stage.until(lambda: len(stage.archiving._orders._tasks) == 1)  # the one that would force the stop
@@ -60,7 +60,7 @@ def test_a_round_stopped_before_its_engine_answers_holds_nothing(stage: Stage) -
 
     play(scene())
 
-    assert stage.sent(ArchiveRound) == 0
+    assert stage.sent(ArchivePiece) == 0
     assert "hold_log" not in stage.engine.calls
     assert "release_all_log" in stage.engine.calls
     assert stage.archiving.round.status is RoundStatus.STOP
@@ -91,7 +91,7 @@ def test_a_round_that_stopped_in_time_is_not_forced(stage: Stage, monkeypatch: p
     async def scene() -> None:
         await stage.archiving.start()
         await stage.archiving.stop()
-        stage.archiving.worker_says(RoundStopped(1001, 1, ""))
+        stage.archiving.worker_says(PieceStopped(1001, 1, ""))
         await stage.until(lambda: not stage.archiving._orders._tasks)
 
     play(scene())
@@ -106,7 +106,7 @@ def test_a_catalog_that_fails_is_written_later(stage: Stage) -> None:
         await stage.archiving.start()
         saving = asyncio.create_task(stage.archiving.save_changes())
         stage.catalog.failures = 2
-        stage.archiving.worker_says(RoundProgress(1001, 1, 5, 2**62, 10, 5, 1))
+        stage.archiving.worker_says(PieceProgress(1001, 1, 5, 2**62, 10, 5, 1))
         await stage.until(lambda: stage.catalog.round is stage.archiving.round)
         saving.cancel()
         await stage.archiving.close()
@@ -123,8 +123,8 @@ def test_what_comes_too_late_is_passed_over(stage: Stage) -> None:
     async def scene() -> None:
         await stage.archiving.start()
         before = stage.archiving.round
-        stage.archiving.worker_says(RoundTrouble(1001, 99, "old"))
-        stage.archiving.worker_says(RoundStopped(1001, 1, ""))
+        stage.archiving.worker_says(PieceTrouble(1001, 99, "old"))
+        stage.archiving.worker_says(PieceStopped(1001, 1, ""))
         assert stage.archiving.round is before
         await stage.archiving.close()
 
@@ -137,7 +137,7 @@ def test_a_break_while_stopping_ends_the_round(stage: Stage) -> None:
     async def scene() -> None:
         await stage.archiving.start()
         await stage.archiving.stop()
-        stage.archiving.worker_says(RoundBroken(1001, 1, "damaged"))
+        stage.archiving.worker_says(PieceBroken(1001, 1, "damaged"))
         await stage.archiving.close()
 
     play(scene())
@@ -231,7 +231,7 @@ def test_progress_told_while_a_stop_is_written_is_kept(stage: Stage, monkeypatch
         save = stage.catalog.save_round
 
         def save_and_tell(now: Round, _before: Round | None = None) -> None:
-            stage.archiving.worker_says(RoundTrouble(1001, 1, "told meanwhile"))
+            stage.archiving.worker_says(PieceTrouble(1001, 1, "told meanwhile"))
             save(now)
 
         monkeypatch.setattr(stage.catalog, "save_round", save_and_tell)
@@ -244,8 +244,8 @@ def test_progress_told_while_a_stop_is_written_is_kept(stage: Stage, monkeypatch
     assert stage.archiving.round.tenants[1001].comment == "told meanwhile"
 
 
-def _tasks(stage: Stage) -> list[ArchiveRound]:
-    return [command for command in stage.worker.commands if isinstance(command, ArchiveRound)]
+def _tasks(stage: Stage) -> list[ArchivePiece]:
+    return [command for command in stage.worker.commands if isinstance(command, ArchivePiece)]
 
 
 def test_an_interruption_is_on_record_at_once(stage: Stage) -> None:
@@ -253,12 +253,12 @@ def test_an_interruption_is_on_record_at_once(stage: Stage) -> None:
 
     async def scene() -> None:
         await stage.doing()
-        await stage.until(lambda: stage.sent(ArchiveRound) == 1)
+        await stage.until(lambda: stage.sent(ArchivePiece) == 1)
         stage.progress(777)
         stage.archiving.interrupt(1001, "too much log")
         assert stage.archive.kicked.is_set()
-        await stage.until(lambda: stage.sent(ArchiveRound) == 2)
-        stage.archiving.worker_says(RoundBroken(1001, 1, "the log is gone"))
+        await stage.until(lambda: stage.sent(ArchivePiece) == 2)
+        stage.archiving.worker_says(PieceBroken(1001, 1, "the log is gone"))
         await stage.until(lambda: not stage.archiving._orders._tasks)
 
     play(scene())
@@ -305,7 +305,7 @@ def test_a_task_that_was_being_made_when_the_round_broke_is_not_sent(
 
         monkeypatch.setattr(stage.engine, "source_id", interrupt)
         await stage.archiving.start()
-        await stage.until(lambda: stage.sent(ArchiveRound) == 1 and not stage.archiving._orders._tasks)
+        await stage.until(lambda: stage.sent(ArchivePiece) == 1 and not stage.archiving._orders._tasks)
 
     play(scene())
 
@@ -321,7 +321,7 @@ def test_a_new_worker_is_told_of_a_broken_round(stage: Stage) -> None:
         await stage.until(lambda: not stage.archiving._orders._tasks)
         stage.worker.commands.clear()
         stage.archiving.worker_started()
-        await stage.until(lambda: stage.sent(ArchiveRound) == 1)
+        await stage.until(lambda: stage.sent(ArchivePiece) == 1)
         await stage.archiving.stop()
         stage.worker.commands.clear()
         stage.archiving.worker_started()
@@ -331,7 +331,7 @@ def test_a_new_worker_is_told_of_a_broken_round(stage: Stage) -> None:
     play(scene())
 
     kinds = [type(command) for command in stage.worker.commands]
-    assert kinds == [Configure, ArchiveRound, StopRound]
+    assert kinds == [Configure, ArchivePiece, StopRound]
     assert [task.broken_by for task in _tasks(stage)] == ["too much log"]
 
 
@@ -348,7 +348,7 @@ def test_a_hole_that_the_last_service_did_not_write_is_opened_again(stage: Stage
         await stage.archiving.load()
         assert first is stage.chronicle.hole(1001, 4)
         stage.archiving.worker_started()
-        await stage.until(lambda: stage.sent(ArchiveRound) == 1)
+        await stage.until(lambda: stage.sent(ArchivePiece) == 1)
 
     play(scene())
 
@@ -443,7 +443,7 @@ def test_the_end_of_a_round_is_written_before_the_next_begins(stage: Stage) -> N
         await stage.doing()
         await stage.stopped()
         await stage.archiving.start()
-        await stage.until(lambda: stage.sent(ArchiveRound) >= 1 and _tasks(stage)[-1].round == 2)
+        await stage.until(lambda: stage.sent(ArchivePiece) >= 1 and _tasks(stage)[-1].round == 2)
         await stage.archiving.close()
 
     play(scene())
@@ -481,7 +481,7 @@ def test_a_flush_that_is_done_lets_a_commit_go(stage: Stage) -> None:
         stage.worker.commands.clear()
         stage.archiving.worker_started()
         await stage.until(lambda: stage.sent(Flush) == 1)
-        assert [type(command) for command in stage.worker.commands] == [Configure, ArchiveRound, Flush]
+        assert [type(command) for command in stage.worker.commands] == [Configure, ArchivePiece, Flush]
         stage.archiving.worker_says(Flushed(1001, 1, 1))
         await waiting
         await stage.archiving.close()
@@ -501,7 +501,7 @@ def test_a_stop_is_not_forced_while_the_worker_freezes_the_round(stage: Stage, m
     force = loop.create_task(stage.archiving._force_stop(1))
     for done in range(6):
         loop.pass_time(10)
-        stage.archiving.worker_says(RoundFreezing(1001, 1, done, 6))
+        stage.archiving.worker_says(PieceFreezing(1001, 1, done, 6))
         assert stage.archive.trouble == f"freezing: {done} of 6 objects read"
     assert (stage.worker.kills, stage.archiving.round.status) == (0, RoundStatus.STOPPING)
     loop.pass_time(14)
@@ -534,12 +534,12 @@ def test_trouble_goes_with_the_worker_that_told_it(stage: Stage) -> None:
 
     async def scene() -> None:
         await stage.doing()
-        stage.archiving.worker_says(RoundTrouble(1001, 1, "no room"))
+        stage.archiving.worker_says(PieceTrouble(1001, 1, "no room"))
         assert stage.archive.trouble == "no room"
         stage.archiving.worker_started()
         assert (stage.archive.trouble, stage.archiving.round.tenants[1001].comment) == ("", "")
         await stage.archiving.stop()
-        stage.archiving.worker_says(RoundStopped(1001, 1, "the destination did not answer in time"))
+        stage.archiving.worker_says(PieceStopped(1001, 1, "the destination did not answer in time"))
         stage.archiving.worker_started()
         await stage.archiving.close()
 
@@ -640,7 +640,7 @@ def test_a_worker_that_does_not_know_the_round_is_not_told_to_stop_it(stage: Sta
 
     async def scene() -> None:
         await stage.archiving.start()
-        await stage.until(lambda: stage.sent(ArchiveRound) == 1)
+        await stage.until(lambda: stage.sent(ArchivePiece) == 1)
         stage.engine.failures = 10**6
         stage.archiving.worker_started()
         stage.worker.commands.clear()
@@ -652,4 +652,4 @@ def test_a_worker_that_does_not_know_the_round_is_not_told_to_stop_it(stage: Sta
 
     play(scene())
 
-    assert [type(command) for command in stage.worker.commands] == [ArchiveRound, StopRound]
+    assert [type(command) for command in stage.worker.commands] == [ArchivePiece, StopRound]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from redoubt.archive.layout import ClusterPath
-from redoubt.control.claims import check_new, claim, works
 from redoubt.control.cluster import Cluster
+from redoubt.control.rounds.claims import check_new, claim, works
 from redoubt.model.pieces import PieceKey
 from redoubt.sql.errors import SqlError
 

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from redoubt.control.commits import SynchronousCommit, SyncRule, SyncState
+from redoubt.control.modes.commits import SynchronousCommit, SyncRule, SyncState
 from redoubt.sql.errors import SqlError, commit_interrupted
 from tests.control.stage import TimelessLoop
 
@@ -22,7 +22,7 @@ MOMENT = 1e-10
 OFF, SYNC, ASYNC = SyncState.OFF, SyncState.SYNC, SyncState.ASYNC
 
 
-class Desk:
+class Flushes:
     """A synchronous commit on a loop of its own; `sent` are the flushes asked for, `changes` what was told."""
 
     def __init__(self) -> None:
@@ -53,12 +53,12 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Iterator[Desk]:
-    """A desk where commits wait."""
-    desk = Desk()
-    desk.commits.turn_on(STRICT)
-    yield desk
-    desk.end()
+def flushes() -> Iterator[Flushes]:
+    """A flushes where commits wait."""
+    flushes = Flushes()
+    flushes.commits.turn_on(STRICT)
+    yield flushes
+    flushes.end()
 
 
 def done(tasks: list[asyncio.Task[None]]) -> list[bool]:
@@ -68,173 +68,173 @@ def done(tasks: list[asyncio.Task[None]]) -> list[bool]:
 
 def test_a_commit_does_not_wait_where_nobody_asked_for_it() -> None:
     """And no flush is sent."""
-    desk = Desk()
-    (commit,) = desk.commit()
-    desk.loop.close()
+    flushes = Flushes()
+    (commit,) = flushes.commit()
+    flushes.loop.close()
 
     assert commit.done()
-    assert (desk.sent, desk.changes, desk.commits.is_synchronous) == ([], [], False)
+    assert (flushes.sent, flushes.changes, flushes.commits.is_synchronous) == ([], [], False)
 
 
-def test_commits_that_come_during_a_flush_share_the_next(desk: Desk) -> None:
+def test_commits_that_come_during_a_flush_share_the_next(flushes: Flushes) -> None:
     """The flush that was asked for before they came does not count for them."""
-    first = desk.commit()
-    later = desk.commit(3)
-    assert (desk.sent, done(first + later)) == ([1], [False] * 4)
-    desk.flushed(1)
-    assert (desk.sent, done(first + later)) == ([1, 2], [True, False, False, False])
-    desk.flushed(2)
+    first = flushes.commit()
+    later = flushes.commit(3)
+    assert (flushes.sent, done(first + later)) == ([1], [False] * 4)
+    flushes.flushed(1)
+    assert (flushes.sent, done(first + later)) == ([1, 2], [True, False, False, False])
+    flushes.flushed(2)
 
-    assert (desk.sent, done(later)) == ([1, 2], [True] * 3)
+    assert (flushes.sent, done(later)) == ([1, 2], [True] * 3)
 
 
-def test_an_answer_to_an_earlier_number_ends_no_later_flush(desk: Desk) -> None:
+def test_an_answer_to_an_earlier_number_ends_no_later_flush(flushes: Flushes) -> None:
     """Commits were turned off and on while it was under way."""
-    desk.commit()
-    desk.commits.turn_off()
-    desk.commits.turn_on(STRICT)
-    later = desk.commit()
-    desk.flushed(1)
-    assert (desk.sent, done(later)) == ([1, 2], [False])
-    desk.flushed(2)
+    flushes.commit()
+    flushes.commits.turn_off()
+    flushes.commits.turn_on(STRICT)
+    later = flushes.commit()
+    flushes.flushed(1)
+    assert (flushes.sent, done(later)) == ([1, 2], [False])
+    flushes.flushed(2)
 
     assert done(later) == [True]
 
 
-def test_a_commit_that_is_not_archived_in_time_is_refused(desk: Desk) -> None:
+def test_a_commit_that_is_not_archived_in_time_is_refused(flushes: Flushes) -> None:
     """All of a group in the same moment; the next ones wait as before."""
-    commits = desk.commit(5)
-    desk.loop.pass_time(10)
+    commits = flushes.commit(5)
+    flushes.loop.pass_time(10)
     errors = [commit.exception() for commit in commits]
     assert all(isinstance(error, SqlError) and error.code == 4012 for error in errors)
     assert "not archived within 10 s" in str(errors[0])
-    later = desk.commit()
-    desk.flushed(1)
-    desk.flushed(2)
+    later = flushes.commit()
+    flushes.flushed(1)
+    flushes.flushed(2)
 
-    assert (desk.commits.state, done(later)) == (SYNC, [True])
+    assert (flushes.commits.state, done(later)) == (SYNC, [True])
 
 
-def test_where_fallback_is_wished_all_are_acknowledged(desk: Desk) -> None:
+def test_where_fallback_is_wished_all_are_acknowledged(flushes: Flushes) -> None:
     """Those of the same moment too, and it is told once; the flush that succeeds ends it."""
-    desk.commits.turn_on(LENIENT)
-    early = desk.commit(5)
-    desk.loop.pass_time(5)
-    late = desk.commit(5)
-    desk.loop.pass_time(5)
+    flushes.commits.turn_on(LENIENT)
+    early = flushes.commit(5)
+    flushes.loop.pass_time(5)
+    late = flushes.commit(5)
+    flushes.loop.pass_time(5)
     assert done(early + late) == [True] * 10
-    assert desk.commits.cause == "a commit was not archived within 10 s"
-    assert done(desk.commit()) == [True]
-    desk.commits.turn_on(LENIENT)
-    assert desk.sent == [1]  # the old one is still asked for
-    desk.flushed(1)
+    assert flushes.commits.cause == "a commit was not archived within 10 s"
+    assert done(flushes.commit()) == [True]
+    flushes.commits.turn_on(LENIENT)
+    assert flushes.sent == [1]  # the old one is still asked for
+    flushes.flushed(1)
 
-    assert [change[:2] for change in desk.changes] == [(OFF, SYNC), (SYNC, ASYNC), (ASYNC, SYNC)]
-    assert (desk.commits.cause, done(desk.commit())) == ("", [False])
+    assert [change[:2] for change in flushes.changes] == [(OFF, SYNC), (SYNC, ASYNC), (ASYNC, SYNC)]
+    assert (flushes.commits.cause, done(flushes.commit())) == ("", [False])
 
 
-def test_the_archive_is_asked_whether_it_has_recovered(desk: Desk) -> None:
+def test_the_archive_is_asked_whether_it_has_recovered(flushes: Flushes) -> None:
     """Also when no commit asks for a flush, and the one before was given up."""
-    desk.commits.turn_on(LENIENT)
-    desk.commit()
-    desk.loop.pass_time(10)
-    desk.commits._is_under_way = False
-    desk.commits.turn_on(LENIENT)
-    assert desk.sent == [1, 2]
-    desk.flushed(2)
+    flushes.commits.turn_on(LENIENT)
+    flushes.commit()
+    flushes.loop.pass_time(10)
+    flushes.commits._is_under_way = False
+    flushes.commits.turn_on(LENIENT)
+    assert flushes.sent == [1, 2]
+    flushes.flushed(2)
 
-    assert desk.commits.state is SYNC
+    assert flushes.commits.state is SYNC
 
 
-def test_fallback_that_is_taken_back_ends_at_once(desk: Desk) -> None:
+def test_fallback_that_is_taken_back_ends_at_once(flushes: Flushes) -> None:
     """From then on a commit waits again, and is refused."""
-    desk.commits.turn_on(LENIENT)
-    desk.commit()
-    desk.loop.pass_time(10)
-    desk.commits.turn_on(STRICT)
-    (commit,) = desk.commit()
-    assert (desk.commits.state, desk.commits.cause) == (SYNC, "")
-    desk.loop.pass_time(10)
+    flushes.commits.turn_on(LENIENT)
+    flushes.commit()
+    flushes.loop.pass_time(10)
+    flushes.commits.turn_on(STRICT)
+    (commit,) = flushes.commit()
+    assert (flushes.commits.state, flushes.commits.cause) == (SYNC, "")
+    flushes.loop.pass_time(10)
 
     assert isinstance(commit.exception(), SqlError)
 
 
-def test_an_answer_in_the_moment_of_the_time_out_counts(desk: Desk) -> None:
+def test_an_answer_in_the_moment_of_the_time_out_counts(flushes: Flushes) -> None:
     """What is durable is acknowledged."""
-    (commit,) = desk.commit()
-    desk.loop.call_at(desk.loop.time() + 10 - MOMENT, desk.commits.flushed, 1)
-    desk.loop.pass_time(10)
+    (commit,) = flushes.commit()
+    flushes.loop.call_at(flushes.loop.time() + 10 - MOMENT, flushes.commits.flushed, 1)
+    flushes.loop.pass_time(10)
 
     assert done([commit]) == [True]
 
 
 @pytest.mark.parametrize("rule", [STRICT, LENIENT])
-def test_an_end_in_the_moment_of_the_time_out(desk: Desk, rule: SyncRule) -> None:
+def test_an_end_in_the_moment_of_the_time_out(flushes: Flushes, rule: SyncRule) -> None:
     """Whatever comes first, what is not archived is not acknowledged after an interruption, and OFF stays OFF."""
-    desk.commits.turn_on(rule)
-    end = desk.loop.time() + 10 - MOMENT
-    desk.loop.call_at(end, desk.commits.turn_off, commit_interrupted("damaged"))
-    before = desk.commit()
-    desk.loop.pass_time(10)
-    desk.commits.turn_on(rule)
-    after = desk.commit()
-    desk.loop.call_at(desk.loop.time() + 10, desk.commits.turn_off, commit_interrupted("damaged"))
-    desk.loop.pass_time(10)
+    flushes.commits.turn_on(rule)
+    end = flushes.loop.time() + 10 - MOMENT
+    flushes.loop.call_at(end, flushes.commits.turn_off, commit_interrupted("damaged"))
+    before = flushes.commit()
+    flushes.loop.pass_time(10)
+    flushes.commits.turn_on(rule)
+    after = flushes.commit()
+    flushes.loop.call_at(flushes.loop.time() + 10, flushes.commits.turn_off, commit_interrupted("damaged"))
+    flushes.loop.pass_time(10)
 
     assert isinstance(before[0].exception(), SqlError)
     assert isinstance(after[0].exception(), SqlError)
-    assert desk.commits.state is OFF
+    assert flushes.commits.state is OFF
 
 
-def test_a_commit_that_is_late_after_the_end_is_refused(desk: Desk) -> None:
+def test_a_commit_that_is_late_after_the_end_is_refused(flushes: Flushes) -> None:
     """Its waiting was over already when the end came, in the same turn of the loop, so that nobody told it."""
-    desk.commits.turn_on(LENIENT)
-    answer: asyncio.Future[None] = desk.loop.create_future()
+    flushes.commits.turn_on(LENIENT)
+    answer: asyncio.Future[None] = flushes.loop.create_future()
     answer.cancel()
-    desk.commits.turn_off(commit_interrupted("damaged"))
+    flushes.commits.turn_off(commit_interrupted("damaged"))
 
     with pytest.raises(SqlError, match="not archived within"):
-        desk.commits._late(answer, LENIENT)
-    assert desk.commits.state is OFF
+        flushes.commits._late(answer, LENIENT)
+    assert flushes.commits.state is OFF
 
 
-def test_turning_off_lets_go_or_refuses(desk: Desk) -> None:
+def test_turning_off_lets_go_or_refuses(flushes: Flushes) -> None:
     """An administrator lets them go, an interruption is told; twice changes nothing."""
-    let_go = desk.commit(2)
-    desk.commits.turn_off()
-    desk.loop.settle()
-    desk.commits.turn_on(STRICT)
-    refused = desk.commit(2)
+    let_go = flushes.commit(2)
+    flushes.commits.turn_off()
+    flushes.loop.settle()
+    flushes.commits.turn_on(STRICT)
+    refused = flushes.commit(2)
     for _ in range(2):
-        desk.commits.turn_off(commit_interrupted("damaged"))
-    desk.loop.settle()
+        flushes.commits.turn_off(commit_interrupted("damaged"))
+    flushes.loop.settle()
 
     assert done(let_go) == [True, True]
     assert ["damaged" in str(task.exception()) for task in refused] == [True, True]
-    assert [change[:2] for change in desk.changes] == [(OFF, SYNC), (SYNC, OFF)] * 2
+    assert [change[:2] for change in flushes.changes] == [(OFF, SYNC), (SYNC, OFF)] * 2
 
 
-def test_a_client_that_goes_away_leaves_nothing(desk: Desk) -> None:
+def test_a_client_that_goes_away_leaves_nothing(flushes: Flushes) -> None:
     """Others that wait are served, and no flush is sent for it."""
-    first, gone = desk.commit(), desk.commit()
+    first, gone = flushes.commit(), flushes.commit()
     gone[0].cancel()
-    desk.loop.settle()
-    desk.flushed(1)
+    flushes.loop.settle()
+    flushes.flushed(1)
 
     assert gone[0].cancelled()
-    assert (done(first), desk.sent, desk.commits._waiting) == ([True], [1], [])
+    assert (done(first), flushes.sent, flushes.commits._waiting) == ([True], [1], [])
 
 
-def test_a_new_worker_is_asked_again(desk: Desk) -> None:
+def test_a_new_worker_is_asked_again(flushes: Flushes) -> None:
     """For the flush that is under way, if there is one."""
-    desk.commits.resend()
-    (commit,) = desk.commit()
-    desk.commits.resend()
-    assert desk.sent == [1, 1]
-    desk.flushed(1)
-    desk.commits.resend()
+    flushes.commits.resend()
+    (commit,) = flushes.commit()
+    flushes.commits.resend()
+    assert flushes.sent == [1, 1]
+    flushes.flushed(1)
+    flushes.commits.resend()
 
-    assert (desk.sent, done([commit])) == ([1, 1], [True])
+    assert (flushes.sent, done([commit])) == ([1, 1], [True])
 
 
 @dataclass

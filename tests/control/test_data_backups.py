@@ -13,13 +13,13 @@ from redoubt.archive.deletion import SetDeletion
 from redoubt.archive.layout import ClusterInfo, ClusterPath
 from redoubt.archive.record import dump_record, load_record
 from redoubt.archive.set_layout import set_path
-from redoubt.archiver.messages import RoundStopped
 from redoubt.catalog.session import CatalogError
 from redoubt.catalog.set_table import Remains
-from redoubt.control import backup_work, data_backups
-from redoubt.control.parameter_list import BACKUP_DEST, BACKUP_PAUSE_LIMIT
+from redoubt.control.backups import backup_work, data_backups
+from redoubt.control.parameters.parameter_list import BACKUP_DEST, BACKUP_PAUSE_LIMIT
 from redoubt.destinations.file import FileDestination
-from redoubt.jobs.messages import BaseTaken, Failed, TenantRestored
+from redoubt.messages.archiving import PieceStopped
+from redoubt.messages.jobs import BaseTaken, Failed, TenantRestored
 from redoubt.model.bases import SetKey
 from redoubt.model.data_backups import DataBackup
 from redoubt.model.retention import SetStatus
@@ -206,7 +206,7 @@ def test_a_round_that_ends_ends_the_data_backup(stage: Stage, *, is_taken: bool)
         if is_taken:
             await asyncio.sleep(0.05)
             assert stage.backups.is_running
-            stage.archiving.worker_says(RoundStopped(1001, stage.archiving.round.round_id, "no answer"))
+            stage.archiving.worker_says(PieceStopped(1001, stage.archiving.round.round_id, "no answer"))
         over = await _over(stage)
         word = "STOP (no answer)" if is_taken else "STOPPING"
         assert over.status is SetStatus.FAILED
@@ -309,7 +309,7 @@ def test_drop_tenant_lets_go_of_the_engine_first(stage: Stage) -> None:
         await stage.until(lambda: stage.jobs.ended == [1001])
         over = await _over(stage)
         assert over.tenants[1001].comment == "the tenant was dropped meanwhile"
-        stage.archiving.worker_says(RoundStopped(1001, stage.archiving.round.round_id, ""))
+        stage.archiving.worker_says(PieceStopped(1001, stage.archiving.round.round_id, ""))
         await dropping
         await stage.background.stop()
 

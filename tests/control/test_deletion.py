@@ -19,8 +19,9 @@ from redoubt.archive.record import dump_record, load_record
 from redoubt.archive.set_layout import set_path
 from redoubt.catalog.cleaning import CleanStatus, CleanType
 from redoubt.catalog.session import CatalogError
-from redoubt.control import asking, clean_work, deletion
-from redoubt.control.parameter_list import AUTO_DELETE, BACKUP_DEST, BACKUP_DEST_OPTION, RECOVERY_WINDOW
+from redoubt.control import destination_questions as asking
+from redoubt.control.backups import clean_work, deletion
+from redoubt.control.parameters.parameter_list import AUTO_DELETE, BACKUP_DEST, BACKUP_DEST_OPTION, RECOVERY_WINDOW
 from redoubt.destinations.file import FileDestination
 from redoubt.model.bases import SetKey
 from redoubt.model.pieces import PieceKey

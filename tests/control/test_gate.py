@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from redoubt.control import gate as module
-from redoubt.control.gate import TenantGate
+from redoubt.control.modes import gate as module
+from redoubt.control.modes.gate import TenantGate
 from redoubt.sql.errors import SqlError
 from tests.control.fakes import FakeEngine
 from tests.control.stage import Stage, play

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from redoubt.archiver.messages import RoundStopped
-from redoubt.control.parameter_list import PARAMETERS
+from redoubt.control.parameters.parameter_list import PARAMETERS
+from redoubt.messages.archiving import PieceStopped
 from redoubt.model.rounds import RoundStatus
 from redoubt.sql.answers import Column, Ok, Rows
 from redoubt.sql.errors import SqlError
@@ -212,7 +212,7 @@ def test_all_tenants_by_name_are_the_cluster(stage: Stage) -> None:
         for tenants in ((), ("ALL",), ("MAIN",), ("main", "main")):
             assert await stage.handler.handle(ArchiveLog(tenants), FakeSession()) == Ok()
             assert await stage.handler.handle(NoArchiveLog(tenants), FakeSession()) == Ok()
-            stage.archiving.worker_says(RoundStopped(1001, stage.archiving.round.round_id, ""))
+            stage.archiving.worker_says(PieceStopped(1001, stage.archiving.round.round_id, ""))
         await stage.archiving.close()
 
     play(scene())

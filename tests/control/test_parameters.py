@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.session import CatalogError
-from redoubt.control.parameter_list import (
+from redoubt.control.parameters.parameter_list import (
     ALLOW_SHORT_INTERVALS,
     AUTO_DELETE,
     AUTO_RESTART,
@@ -29,7 +29,7 @@ from redoubt.control.parameter_list import (
     SYNC_FALLBACK,
     SYNC_TIMEOUT,
 )
-from redoubt.control.parameters import Parameters
+from redoubt.control.parameters.parameters import Parameters
 from redoubt.model.valve import MIN_LIMIT
 from redoubt.sql.errors import SqlError
 from redoubt.sql.log_archive_option import LogArchiveOption, Mode

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from redoubt.archiver.messages import RoundStopped, StopRound
-from redoubt.control import archiving
-from redoubt.control import restart as module
-from redoubt.control.parameter_list import AUTO_RESTART
-from redoubt.control.restart import AutoRestart
+from redoubt.control.parameters.parameter_list import AUTO_RESTART
+from redoubt.control.rounds import archiving
+from redoubt.control.rounds import auto_restart as module
+from redoubt.control.rounds.auto_restart import AutoRestart
+from redoubt.messages.archiving import PieceStopped, StopRound
 from redoubt.model.rounds import RoundStatus
 from tests.control.stage import Stage, play
 
@@ -57,7 +57,7 @@ class Pauses:
 
 
 def _end_stop(stage: Stage) -> None:
-    stage.archiving.worker_says(RoundStopped(1001, stage.archiving.round.round_id, ""))
+    stage.archiving.worker_says(PieceStopped(1001, stage.archiving.round.round_id, ""))
 
 
 def test_a_broken_round_is_followed_by_a_new_one(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

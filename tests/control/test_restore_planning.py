@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redoubt.archive.store import ArchiveError
-from redoubt.control import restore_planning
-from redoubt.control.restore_planning import RestorePlanning, UnreachableError, Wanted, error_for
-from redoubt.control.restore_session import RestoreSession, restore_session
+from redoubt.control.restores import restore_planning
+from redoubt.control.restores.restore_planning import RestorePlanning, UnreachableError, Wanted, error_for
+from redoubt.control.restores.restore_session import RestoreSession, restore_session
 from redoubt.model.bases import Base, SetKey
 from redoubt.model.pieces import PieceKey
 from redoubt.model.recovery import LogRun, NotRecoverableError, way_to

@@ -18,12 +18,13 @@ from redoubt.archive.store import PieceStore
 from redoubt.catalog.restores import RestoreJob, RestoreStatus
 from redoubt.catalog.session import CatalogError
 from redoubt.catalog.tenants import TenantStatus
-from redoubt.control import job_process, restores
-from redoubt.control.register import new_record
-from redoubt.control.restore_planning import Wanted
-from redoubt.control.tenants import _nothing_to_end
+from redoubt.control import job_process
+from redoubt.control.restores import restores
+from redoubt.control.restores.restore_planning import Wanted
+from redoubt.control.tenants.register import new_record
+from redoubt.control.tenants.tenants import _nothing_to_end
 from redoubt.destinations.file import FileDestination
-from redoubt.jobs.messages import Failed, Outcome, Request, RestoreTenant, TenantRestored
+from redoubt.messages.jobs import Failed, Outcome, Request, RestoreTenant, TenantRestored
 from redoubt.model.log import LogPosition
 from redoubt.model.pieces import PieceKey
 from redoubt.restore.planning import LogPart, Plan

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redoubt.control.parameter_list import (
+from redoubt.control.parameters.parameter_list import (
     ALLOW_SHORT_INTERVALS,
     AUTO_DELETE,
     AUTO_RESTART,

@@ -8,22 +8,22 @@ from types import SimpleNamespace
 
 import pytest
 
-from redoubt.archiver.messages import (
-    ArchiveRound,
+from redoubt.control.modes.tenant_archive import TenantArchive
+from redoubt.control.parameters.parameters import Parameters
+from redoubt.control.rounds import archiving as module
+from redoubt.control.rounds import piece_switch as switching
+from redoubt.control.rounds.piece_switch import PieceSwitch
+from redoubt.messages.archiving import (
+    ArchivePiece,
+    PieceBroken,
     PieceCut,
     PieceFrozen,
-    RoundBroken,
-    RoundProgress,
-    RoundStopped,
-    RoundTrouble,
+    PieceProgress,
+    PieceStopped,
+    PieceTrouble,
     StopRound,
     SwitchPiece,
 )
-from redoubt.control import archiving as module
-from redoubt.control import switching
-from redoubt.control.parameters import Parameters
-from redoubt.control.switching import PieceSwitch
-from redoubt.control.tenant_archive import TenantArchive
 from redoubt.model.pieces import PieceStatus
 from redoubt.model.rounds import Round, RoundStatus
 from tests.control.fakes import FakeEngine, tenant_with
@@ -43,13 +43,13 @@ async def doing(stage: Stage) -> None:
     """A round with pieces that is DOING."""
     await stage.archiving.start()
     await stage.until(lambda: stage.archive.told == {1})
-    stage.archiving.worker_says(RoundProgress(1001, 1, 100, FAR, 10, 5, 1, 1))
+    stage.archiving.worker_says(PieceProgress(1001, 1, 100, FAR, 10, 5, 1, 1))
     assert stage.archiving.round.status is RoundStatus.DOING
 
 
-def tasks(stage: Stage) -> list[ArchiveRound]:
+def tasks(stage: Stage) -> list[ArchivePiece]:
     """The tasks that the worker was given."""
-    return [command for command in stage.worker.commands if isinstance(command, ArchiveRound)]
+    return [command for command in stage.worker.commands if isinstance(command, ArchivePiece)]
 
 
 def statuses(now: Round) -> list[str]:
@@ -73,7 +73,7 @@ def test_a_piece_whose_time_is_over_is_switched(stage: Stage, interval: SimpleNa
         switch.cancel()
         stage.archiving.worker_says(PieceCut(1001, 1, 1, 150, FAR + 5))
         await stage.until(lambda: stage.archive.told == {1, 2})
-        stage.archiving.worker_says(RoundProgress(1001, 1, 200, FAR + 9, 20, 7, 1, 2))
+        stage.archiving.worker_says(PieceProgress(1001, 1, 200, FAR + 9, 20, 7, 1, 2))
         stage.archiving.worker_says(PieceFrozen(1001, 1, 1))
         await stage.archiving.close()
 
@@ -157,9 +157,9 @@ def test_a_stop_waits_for_both_pieces(stage: Stage) -> None:
         await stage.archiving.stop()
         stage.archiving.worker_says(PieceCut(1001, 1, 1, 150, FAR))
         await stage.until(lambda: stage.archive.told == {1, 2})
-        stage.archiving.worker_says(RoundStopped(1001, 1, "", 1))
+        stage.archiving.worker_says(PieceStopped(1001, 1, "", 1))
         assert stage.archiving.round.status is RoundStatus.STOPPING
-        stage.archiving.worker_says(RoundStopped(1001, 1, "", 2))
+        stage.archiving.worker_says(PieceStopped(1001, 1, "", 2))
         await stage.archiving.close()
 
     play(scene())
@@ -176,12 +176,12 @@ def test_trouble_with_a_piece_goes_with_it(stage: Stage) -> None:
         await doing(stage)
         await stage.archiving.switch_piece()
         stage.archiving.worker_says(PieceCut(1001, 1, 1, 150, FAR))
-        stage.archiving.worker_says(RoundTrouble(1001, 1, "cannot be frozen", 1))
+        stage.archiving.worker_says(PieceTrouble(1001, 1, "cannot be frozen", 1))
         assert stage.archive.trouble == "cannot be frozen"
-        stage.archiving.worker_says(RoundTrouble(1001, 1, "no room", 2))
+        stage.archiving.worker_says(PieceTrouble(1001, 1, "no room", 2))
         assert stage.archive.trouble == "no room"
-        stage.archiving.worker_says(RoundTrouble(1001, 1, "", 2))
-        stage.archiving.worker_says(RoundTrouble(1001, 1, "what piece is that?", 9))
+        stage.archiving.worker_says(PieceTrouble(1001, 1, "", 2))
+        stage.archiving.worker_says(PieceTrouble(1001, 1, "what piece is that?", 9))
         assert stage.archive.trouble == "cannot be frozen"
         stage.archiving.worker_says(PieceFrozen(1001, 1, 1))
         assert stage.archive.trouble == ""
@@ -199,7 +199,7 @@ def test_an_interruption_during_a_switch_is_told_of_both_pieces(stage: Stage) ->
         stage.archiving.worker_says(PieceCut(1001, 1, 1, 150, FAR))
         await stage.until(lambda: stage.archive.told == {1, 2})
         stage.worker.commands.clear()
-        stage.archiving.worker_says(RoundBroken(1001, 1, "the log is gone", 2))
+        stage.archiving.worker_says(PieceBroken(1001, 1, "the log is gone", 2))
         await stage.until(lambda: stage.archive.told == {1, 2})
         await stage.archiving.close()
 
@@ -226,7 +226,7 @@ def test_a_round_that_breaks_while_a_switch_is_written(stage: Stage, monkeypatch
         monkeypatch.setattr(stage.catalog, "save_round", save)
         await stage.until(lambda: stage.archive.told == {1})
         await stage.archiving.stop()
-        stage.archiving.worker_says(RoundStopped(1001, 1, "", 1))
+        stage.archiving.worker_says(PieceStopped(1001, 1, "", 1))
         await stage.archiving.close()
 
     play(scene())
@@ -245,7 +245,7 @@ def test_a_cancelled_round_ends_at_once(stage: Stage) -> None:
         await stage.archiving.cancel()
         await doing(stage)
         await stage.archiving.cancel()
-        stage.archiving.worker_says(RoundProgress(1001, 1, 900, FAR + 1, 99, 99, 1, 1))
+        stage.archiving.worker_says(PieceProgress(1001, 1, 900, FAR + 1, 99, 99, 1, 1))
         await stage.archiving.close()
 
     play(scene())
@@ -266,7 +266,7 @@ def test_a_cancelled_stop_ends_at_once(stage: Stage, monkeypatch: pytest.MonkeyP
         loop = asyncio.get_running_loop()
 
         def save_and_stop(now: Round, before: Round | None = None) -> None:
-            said = RoundStopped(1001, 1, "", 1)
+            said = PieceStopped(1001, 1, "", 1)
             loop.call_soon_threadsafe(stage.archiving.worker_says, said)
             save(now, before)
 
@@ -295,7 +295,7 @@ def test_a_tenant_joins_a_round(stage: Stage) -> None:
         await stage.archiving.add_tenant(OTHER)
         await stage.until(lambda: other(stage).told == {1})
         before = stage.archiving.round.tenants[1002].status
-        stage.archiving.worker_says(RoundProgress(1002, 1, 10, FAR + 9, 1, 1, 1, 1))
+        stage.archiving.worker_says(PieceProgress(1002, 1, 10, FAR + 9, 1, 1, 1, 1))
         assert (before, stage.archiving.round.tenants[1002].status) == (RoundStatus.BEGINNING, RoundStatus.DOING)
         await stage.archiving.close()
 
@@ -347,11 +347,11 @@ def test_a_tenant_leaves_a_round(stage: Stage) -> None:
         await stage.until(lambda: other(stage).told == {1})
         dropping = asyncio.create_task(stage.archiving.drop_tenant(1002, force=False))
         await stage.until(lambda: stage.sent(StopRound) == 1)
-        stage.archiving.worker_says(RoundProgress(1002, 1, 10, FAR + 9, 7, 3, 1, 1))
+        stage.archiving.worker_says(PieceProgress(1002, 1, 10, FAR + 9, 7, 3, 1, 1))
         assert not dropping.done()
-        stage.archiving.worker_says(RoundStopped(1002, 1, "", 1))
+        stage.archiving.worker_says(PieceStopped(1002, 1, "", 1))
         await dropping
-        stage.archiving.worker_says(RoundStopped(1002, 1, "", 1))
+        stage.archiving.worker_says(PieceStopped(1002, 1, "", 1))
         await stage.archiving.close()
 
     play(scene())
@@ -372,7 +372,7 @@ def test_a_tenant_that_breaks_while_it_leaves_breaks_no_round(stage: Stage) -> N
         await stage.until(lambda: other(stage).told == {1})
         dropping = asyncio.create_task(stage.archiving.drop_tenant(1002, force=False))
         await stage.until(lambda: stage.sent(StopRound) == 1)
-        stage.archiving.worker_says(RoundBroken(1002, 1, "the log is gone", 1))
+        stage.archiving.worker_says(PieceBroken(1002, 1, "the log is gone", 1))
         await dropping
         await stage.archiving.close()
 
@@ -389,7 +389,7 @@ def test_a_tenant_that_has_stopped_is_dropped_at_once(stage: Stage) -> None:
         await stage.archiving.add_tenant(OTHER)
         await stage.until(lambda: other(stage).told == {1})
         await stage.archiving.stop()
-        stage.archiving.worker_says(RoundStopped(1002, 1, "", 1))
+        stage.archiving.worker_says(PieceStopped(1002, 1, "", 1))
         async with asyncio.timeout(5):
             await stage.archiving.drop_tenant(1002, force=False)
         await stage.archiving.close()
@@ -446,7 +446,7 @@ def test_a_stop_that_nobody_asked_for_changes_nothing(stage: Stage) -> None:
     async def scene() -> None:
         await doing(stage)
         before = stage.archiving.round
-        stage.archiving.worker_says(RoundStopped(1001, 1, "", 1))
+        stage.archiving.worker_says(PieceStopped(1001, 1, "", 1))
         assert stage.archiving.round is before
         await stage.archiving.close()
 

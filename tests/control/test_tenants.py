@@ -9,11 +9,11 @@ import pytest
 
 from redoubt.catalog.session import CatalogError
 from redoubt.catalog.tenants import TenantRecord, TenantStatus
-from redoubt.control import archiving as archiving_module
-from redoubt.control import register as register_module
-from redoubt.control import tenants as tenants_module
 from redoubt.control.background import Background
-from redoubt.control.tenant_names import checked_name, is_like
+from redoubt.control.rounds import archiving as archiving_module
+from redoubt.control.tenants import register as register_module
+from redoubt.control.tenants import tenants as tenants_module
+from redoubt.control.tenants.names import checked_name, is_like
 from redoubt.sql.answers import Ok
 from redoubt.sql.errors import SqlError
 from redoubt.sql.statements import CreateTenant, DropTenant, ShowTenants

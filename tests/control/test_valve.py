@@ -8,11 +8,11 @@ from typing import cast
 
 import pytest
 
-from redoubt.archiver.messages import Flush, RoundBroken, RoundTrouble
 from redoubt.catalog.journal import Journal
-from redoubt.control import valve as module
-from redoubt.control.chronicle import Chronicle
-from redoubt.control.valve import Valve
+from redoubt.control.modes import valve as module
+from redoubt.control.modes.chronicle import Chronicle
+from redoubt.control.modes.valve import Valve
+from redoubt.messages.archiving import Flush, PieceBroken, PieceTrouble
 from redoubt.model.health import Health
 from redoubt.model.rounds import Round, RoundStatus, TenantRound
 from redoubt.model.valve import DISK_RESERVE, MIN_LIMIT
@@ -84,7 +84,7 @@ def test_optional_breaks_the_round_beyond_the_limit(stage: Stage) -> None:
         await stage.look()
         assert stage.archiving.round.is_archiving
         stage.engine.end += 1
-        stage.archiving.worker_says(RoundTrouble(1001, 1, "No space left on device"))
+        stage.archiving.worker_says(PieceTrouble(1001, 1, "No space left on device"))
         await stage.look()
         assert stage.archiving.round.status is RoundStatus.INTERRUPTED
         assert "release_all_log" not in stage.engine.calls
@@ -143,7 +143,7 @@ def test_a_closed_gate_opens_when_it_has_no_reason_any_more(stage: Stage, way: s
         elif way == "stop":
             await stage.archiving.stop()
         else:
-            stage.archiving.worker_says(RoundBroken(1001, 1, "damaged"))
+            stage.archiving.worker_says(PieceBroken(1001, 1, "damaged"))
         stage.engine.is_away = True
         await stage.look()
         assert stage.archive.gate.is_closed
@@ -346,7 +346,7 @@ def test_each_change_of_health_is_told_once_with_its_cause(stage: Stage) -> None
         await stage.look()
         await stage.doing(**MANDATORY)
         for text in ("", "no room", "no room", "no medium", ""):
-            stage.archiving.worker_says(RoundTrouble(1001, 1, text))
+            stage.archiving.worker_says(PieceTrouble(1001, 1, text))
             await stage.look()
             await stage.look()
             await stage.chronicle.write()

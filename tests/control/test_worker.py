@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from redoubt.archiver.messages import Configure
-from redoubt.control import worker as module
-from redoubt.control.worker import WorkerProcess
+from redoubt.control.rounds import worker_process as module
+from redoubt.control.rounds.worker_process import WorkerProcess
+from redoubt.messages.archiving import Configure
 
 
 def test_without_a_worker_nothing_is_sent_killed_or_stopped(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from typing import get_args
 
 import pytest
 
-from redoubt.catalog.views import VIEWS
-from redoubt.control.parameter_list import LOG_ARCHIVE_DEST, LOG_ARCHIVE_DEST_STATE, PARAMETERS
+from redoubt.catalog.schema import VIEWS
+from redoubt.control.parameters.parameter_list import LOG_ARCHIVE_DEST, LOG_ARCHIVE_DEST_STATE, PARAMETERS
 from redoubt.sql.backup_dest_option import BackupDestOption, parse_dest_option
 from redoubt.sql.parser import parse, split
 from redoubt.sql.statements import (

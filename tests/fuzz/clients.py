@@ -247,14 +247,14 @@ async def _serve(data: bytes, size: int) -> tuple[str, bytes]:
     engine = _engine()
     link = EngineLink(engine, "main", "root", OFFERED, 9, 2)
     client = wired()
-    house = mock.Mock(directory=_Directory(), handler=_Handler(), login_patience=60.0)
-    house.engine_id = lambda _tenant, number: 9 if number >> 4 == _FIRST_ID >> 4 else None
+    gateway = mock.Mock(directory=_Directory(), handler=_Handler(), login_patience=60.0)
+    gateway.engine_id = lambda _tenant, number: 9 if number >> 4 == _FIRST_ID >> 4 else None
 
     async def logged_in(*_: object) -> EngineLink:
         return link
 
     with mock.patch.object(session_module, "log_in", logged_in):
-        session = Session(client, 5, house)
+        session = Session(client, 5, gateway)
         serving: Coroutine[Any, Any, None] = session._serve()
         end = await _after_pieces(client, asyncio.ensure_future(serving), data, size)
     written = bytes(client._transport.written)  # type: ignore[attr-defined]

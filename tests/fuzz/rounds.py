@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from redoubt.archive.joining import Joined
 from redoubt.archive.listing import HoleError, Listing, arrange
-from redoubt.archive.manifest import Entry, Manifest, Piece, dump_manifest, load_manifest
+from redoubt.archive.manifest import Entry, Manifest, ManifestPiece, dump_manifest, load_manifest
 from redoubt.archive.record import RecordError
 from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_segment, encode_segment
 from redoubt.model.seams import ObjectInfo
@@ -19,7 +19,7 @@ from .palf import in_general
 from .segments import sealed_again
 from .target import Target
 
-_PIECE = Piece(
+_PIECE = ManifestPiece(
     identity="i",
     cluster="redoubt",
     cluster_id=1,

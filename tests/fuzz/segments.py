@@ -12,7 +12,7 @@ import google_crc32c
 import zstandard
 from lz4 import frame as lz4_frame
 
-from redoubt.archive.layout import ClusterInfo, HoleInfo, Interruption, RoundInfo
+from redoubt.archive.layout import ClusterInfo, HoleInfo, Interruption, PieceInfo
 from redoubt.archive.record import FORMAT, Record, RecordError, dump_record, load_record, seal, unseal
 from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_header, decode_segment
 
@@ -26,7 +26,7 @@ _HEAD = struct.Struct("<8sII")
 _FRAME = struct.Struct("<II")
 _SKIPPED = _FRAME.pack(0x184D2A51, 3) + b"xyz"
 _COMPRESS: dict[str, Callable[[bytes], bytes]] = {"zst": zstandard.compress, "lz4": lz4_frame.compress}
-_RECORDS: tuple[type[Record], ...] = (SegmentHeader, RoundInfo, ClusterInfo, Interruption, HoleInfo)
+_RECORDS: tuple[type[Record], ...] = (SegmentHeader, PieceInfo, ClusterInfo, Interruption, HoleInfo)
 _MOST_MEMORY = 4 * 1024 * 1024
 """Bytes that a refusal of the small inputs used here may take, beside the log that a sound header says is there."""
 
@@ -287,7 +287,7 @@ _NAMES = ("round-info", "cluster-info", "interruption", "hole-info")
 _INFOS = tuple(
     dump_record(record, indent=2)
     for record in (
-        RoundInfo("i", 1001, "main", "engine-a", 3, 0, 67104768, 1700000000000000001),
+        PieceInfo("i", 1001, "main", "engine-a", 3, 0, 67104768, 1700000000000000001),
         ClusterInfo("redoubt", 1, "i"),
         Interruption(1001, 3, "engine-a", 9, 2, 5, "cause"),
         HoleInfo(1001, 4, 3, 9, 2, 20, 5, 0, "cause"),

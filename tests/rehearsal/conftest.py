@@ -13,7 +13,7 @@ from redoubt.archive.layout import ClusterPath
 from redoubt.archive.set_layout import SetInfo, set_path
 from redoubt.archive.set_manifest import SetSummary
 from redoubt.archive.set_store import SetStore
-from redoubt.backup.taking import Taking, Terms
+from redoubt.backup.taking import Taking, TakingOptions
 from redoubt.destinations.file import FileDestination
 from redoubt.engines.seekdb.base_source import SeekdbBaseSource
 from redoubt.engines.seekdb.catalog_tables import read_catalog
@@ -96,7 +96,7 @@ def take_set(service: ServiceUnderTest, set_id: int) -> SetSummary:
             source,
             store,
             info,
-            Terms(),
+            TakingOptions(),
             lambda _done, _there: None,
             time.sleep,
             lambda scn: dump_fingerprint(take_fingerprint(scn, read_catalog(session.run, scn))),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from redoubt.model.log import LogPosition
-from redoubt.model.scratch import Login, Rows, StatementError, TableName
+from redoubt.model.scratch_engine import Login, Rows, StatementError, TableName
 
 
 @dataclass

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redoubt.model.scratch import StatementError, TableName
+from redoubt.model.scratch_engine import StatementError, TableName
 from redoubt.rehearsal.checks import CheckFailedError, EveryTable, OwnSql, is_true
 from redoubt.rehearsal.fingerprint import take_fingerprint
 

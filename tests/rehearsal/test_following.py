@@ -16,14 +16,14 @@ from unittest import mock
 
 import pytest
 
-from redoubt.archive.layout import RoundInfo
+from redoubt.archive.layout import PieceInfo
 from redoubt.archive.record import dump_record, load_record
 from redoubt.archive.segment import SegmentName, decode_segment, encode_segment
 from redoubt.cli.follow import keep_following
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes
-from redoubt.engines.seekdb.scratch import ScratchSeekdb
-from redoubt.model.scratch import Login
+from redoubt.engines.seekdb.scratch_seekdb import ScratchSeekdb
+from redoubt.model.scratch_engine import Login
 from tests.seekdb.running import short_directory
 from tests.service.bank import ACCOUNTS, BALANCE, BankLoad
 from tests.service.cluster import ServiceUnderTest, copy_destination, wait_until
@@ -192,7 +192,7 @@ def _claim(service: ServiceUnderTest, copy: ServiceUnderTest, segment: Path) -> 
     assert name is not None
     header, log = decode_segment(name, segment.read_bytes())
     header = replace(header, round=9)
-    info = load_record(RoundInfo, (segment.parent / "round_info").read_bytes())
+    info = load_record(PieceInfo, (segment.parent / "round_info").read_bytes())
     folder = copy.round_folder(9)
     folder.mkdir()
     (folder / "round_info").write_bytes(dump_record(replace(info, round=9, start_lsn=header.start_lsn), indent=2))

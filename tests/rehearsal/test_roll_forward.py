@@ -16,11 +16,10 @@ from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
 from redoubt.engines.seekdb.still_source import StillSource
 from redoubt.model.bases import BaseSource
 from redoubt.model.log import LogPosition
-from redoubt.model.rolling import NotRolledError
-from redoubt.model.scratch import Login, Rows, ScratchEngine, StatementError, TableName
+from redoubt.model.scratch_engine import Login, NotRolledError, Rows, ScratchEngine, StatementError, TableName
 from redoubt.model.seams import DestinationError
 from redoubt.rehearsal.fingerprint import dump_fingerprint, fingerprint_of, take_fingerprint
-from redoubt.rehearsal.roll_forward import Means, Rolled, plan_roll, roll_forward
+from redoubt.rehearsal.roll_forward import EngineTools, Rolled, plan_roll, roll_forward
 from tests.archive.fakes import MemoryDestination
 from tests.rehearsal.fakes import FakeEngine
 from tests.restore.small import SmallArchive, ordinary
@@ -49,7 +48,7 @@ class DoneRoller:
 def rolled(archive: SmallArchive, scn: int | None, folder: Path, engine: FakeEngine | None = None) -> Rolled:
     """Roll to a moment."""
     cutter = SeekdbLogCutter()
-    means = Means(
+    means = EngineTools(
         lambda path, lsn: SeekdbLogLayer(BaseDir(path), lsn),
         cutter,
         lambda path: DoneRoller(BaseDir(path), engine or FakeEngine()),

@@ -15,17 +15,17 @@ from redoubt.cli.drill import DrillOptions, run_drill
 from redoubt.cli.moments import MomentError
 from redoubt.cli.rehearsing import chosen_tenant, is_of_home, logins_for, moment_of, utc_text
 from redoubt.destinations.file import FileDestination
-from redoubt.engines.seekdb import scratch as seekdb_scratch
+from redoubt.engines.seekdb import scratch_seekdb as seekdb_scratch
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
-from redoubt.engines.seekdb.scratch import ScratchSeekdb
+from redoubt.engines.seekdb.scratch_seekdb import ScratchSeekdb
 from redoubt.model.log import LogPosition
 from redoubt.model.recovery import NotRecoverableError
-from redoubt.model.scratch import Login, ScratchError, StatementError, TableName
+from redoubt.model.scratch_engine import Login, ScratchError, StatementError, TableName
 from redoubt.model.seams import ObjectMissingError
 from redoubt.rehearsal.checks import Check, OwnSql
-from redoubt.rehearsal.drill import Drill, Means, Terms
+from redoubt.rehearsal.drill import Drill, DrillRequest, EngineTools
 from redoubt.rehearsal.record import Verdict, kept_records
 from tests.seekdb.running import short_directory
 from tests.service.cluster import copy_destination
@@ -68,8 +68,8 @@ def _drill(backup: Path, engine: FakeEngine | None, *, scn: int | None = None, k
     def start(path: Path, _plan: object) -> FakeEngine | ScratchSeekdb:
         return engine or ScratchSeekdb(BaseDir(path), EngineSizes())
 
-    terms = Terms(scn, None, keep, lambda _summary: [Login("root", "")], check)
-    means = Means(lambda path, lsn: SeekdbLogLayer(BaseDir(path), lsn), SeekdbLogCutter(), start)
+    terms = DrillRequest(scn, None, keep, lambda _summary: [Login("root", "")], check)
+    means = EngineTools(lambda path, lsn: SeekdbLogLayer(BaseDir(path), lsn), SeekdbLogCutter(), start)
     tenant = chosen_tenant(destination, None)
     return Drill(destination, tenant, terms, means, lambda _done, _there: None, lambda _text: None)
 

@@ -14,14 +14,14 @@ import pytest
 
 from redoubt.archive.codec import codec_named
 from redoubt.archive.inventory import TenantPath
-from redoubt.archive.layout import ClusterPath, RoundInfo
+from redoubt.archive.layout import ClusterPath, PieceInfo
 from redoubt.archive.segment import SegmentHeader, SegmentName, encode_segment
 from redoubt.archive.set_layout import SetInfo, set_path
 from redoubt.archive.set_manifest import SetManifest
 from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import PieceStore
 from redoubt.archiver.freezing import Freezer
-from redoubt.backup.taking import Taking, Terms
+from redoubt.backup.taking import Taking, TakingOptions
 from redoubt.destinations.file import FileDestination
 from redoubt.engines.seekdb.base_source import SeekdbBaseSource
 from redoubt.engines.seekdb.palf import GROUP_HEADER_SIZE
@@ -67,7 +67,7 @@ class ArchivedEngine:
     def begin_piece(self, key: PieceKey) -> PieceStore:
         """A piece that begins where the archive ends."""
         self.store = PieceStore(self.destination, CLUSTER.piece(TENANT.tenant_id, key))
-        self.info = RoundInfo(
+        self.info = PieceInfo(
             identity="f00d",
             tenant_id=TENANT.tenant_id,
             tenant=TENANT.name,
@@ -100,7 +100,7 @@ class ArchivedEngine:
         store = SetStore(self.destination, set_path(CLUSTER, TENANT.tenant_id, key))
         info = SetInfo("f00d", "redoubt", 1, 1001, "main", self.source, set_id, _DATE, time.time_ns())
         source = SeekdbBaseSource(self.seekdb.engine)
-        return Taking(source, store, info, Terms(), lambda _done, _all: None, time.sleep).run()
+        return Taking(source, store, info, TakingOptions(), lambda _done, _all: None, time.sleep).run()
 
     def _store(self, batch: LogBatch) -> None:
         header = SegmentHeader(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from redoubt.archive.codec import codec_named
 from redoubt.archive.inventory import TenantPath
-from redoubt.archive.layout import ClusterPath, RoundInfo
+from redoubt.archive.layout import ClusterPath, PieceInfo
 from redoubt.archive.part import PartHeader, encode_part
 from redoubt.archive.segment import SegmentHeader, SegmentName, encode_segment
 from redoubt.archive.set_layout import SetInfo, set_path
@@ -56,7 +56,7 @@ class SmallArchive:
         self.key = PieceKey(round_id, piece, DATE if piece else 0)
         self.store = PieceStore(self.destination, CLUSTER.piece(self.tenant.tenant_id, self.key))
         self.at = start or LogPosition(self.end.lsn, self.end.scn, None)
-        self.info = RoundInfo(
+        self.info = PieceInfo(
             identity="f00d",
             tenant_id=self.tenant.tenant_id,
             tenant=self.tenant.name,

@@ -22,8 +22,8 @@ from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.log_layer import SeekdbLogLayer
 from redoubt.model.log import LogPosition
 from redoubt.restore import base_files, laying, restoring
-from redoubt.restore.ahead import made_ahead
 from redoubt.restore.planning import Plan
+from redoubt.restore.prefetch import made_ahead
 from redoubt.restore.restoring import Restored, RestoreError, unfinished
 from tests.archive.fakes import CrashError
 

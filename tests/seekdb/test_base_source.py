@@ -21,7 +21,7 @@ from redoubt.archive.layout import ClusterPath
 from redoubt.archive.set_layout import SetInfo, set_path
 from redoubt.archive.set_manifest import SetManifest
 from redoubt.archive.set_store import SetStore
-from redoubt.backup.taking import Taking, Terms
+from redoubt.backup.taking import Taking, TakingOptions
 from redoubt.destinations.file import FileDestination
 from redoubt.engines.seekdb import base_source
 from redoubt.engines.seekdb.account import connect, ensure_account
@@ -30,7 +30,7 @@ from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes, Instance
 from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE, INFO_SIZE, verify_groups
-from redoubt.jobs.messages import TakeBase, to_line
+from redoubt.messages.jobs import TakeBase, to_line
 from redoubt.model.bases import BaseFile, SetKey
 from redoubt.restore.base_files import write_files
 from tests.service.application import Application
@@ -44,12 +44,12 @@ KEY = SetKey(1, 20261101)
 PATH = set_path(ClusterPath("redoubt", 1), 1001, KEY)
 
 
-def take(engine: SeekdbEngine, destination: Path, terms: Terms | None = None) -> tuple[SetStore, SetManifest]:
+def take(engine: SeekdbEngine, destination: Path, terms: TakingOptions | None = None) -> tuple[SetStore, SetManifest]:
     """A data backup of an engine that runs."""
     source = SeekdbBaseSource(engine)
     store = SetStore(FileDestination(destination), PATH)
     info = SetInfo("id", "redoubt", 1, 1001, "main", source.source_id(), KEY.set_id, KEY.create_date, 5)
-    taking = Taking(source, store, info, terms or Terms(), lambda _done, _all: None, lambda _seconds: None)
+    taking = Taking(source, store, info, terms or TakingOptions(), lambda _done, _all: None, lambda _seconds: None)
     return store, taking.run()
 
 

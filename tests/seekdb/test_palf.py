@@ -19,7 +19,7 @@ from redoubt.engines.seekdb.palf import (
     BadLogError,
     BlockInfo,
     Tail,
-    Verified,
+    VerifiedGroups,
     parse_block_info,
     verify_groups,
 )
@@ -59,7 +59,7 @@ AT_EACH = [verify_groups(GOLDEN[:end], CHAIN_BEFORE, SCN_BEFORE) for end in GROU
 """What is said of each true prefix."""
 
 
-def check_is_true_prefix(damaged: bytes, found: Verified) -> None:
+def check_is_true_prefix(damaged: bytes, found: VerifiedGroups) -> None:
     """What was found sound is a prefix of the real log, and is described as such."""
     assert found.size in GROUPS
     assert GOLDEN[: found.size] == damaged[: found.size]
@@ -67,7 +67,7 @@ def check_is_true_prefix(damaged: bytes, found: Verified) -> None:
     assert expected == replace(found, tail=expected.tail, needed=expected.needed, why="")
 
 
-def verified(damaged: bytes) -> Verified:
+def verified(damaged: bytes) -> VerifiedGroups:
     """What is found sound in bytes that stand in the place of the golden ones."""
     found = verify_groups(damaged, CHAIN_BEFORE, SCN_BEFORE)
     check_is_true_prefix(damaged, found)
@@ -281,7 +281,7 @@ def test_hostile_entries_never_raise(size: int, flag: int, body: bytes) -> None:
 )
 def test_what_is_wrong_is_said(data: bytes, why: str) -> None:
     """By the first check that it does not pass."""
-    assert Verified(0, 0, 0, 0, Tail.BAD, why=why) == verify_groups(data, 0)
+    assert VerifiedGroups(0, 0, 0, 0, Tail.BAD, why=why) == verify_groups(data, 0)
 
 
 def test_groups_made_here_verify() -> None:

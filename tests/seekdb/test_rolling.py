@@ -13,8 +13,7 @@ from redoubt.engines.seekdb import rolling
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes
 from redoubt.engines.seekdb.rolling import SeekdbRoller
-from redoubt.model.rolling import NotRolledError
-from redoubt.model.scratch import Login, ScratchEngine, ScratchError
+from redoubt.model.scratch_engine import Login, NotRolledError, ScratchEngine, ScratchError
 
 from .test_standby_role import PRIMARY, directory_with_role, role_of
 from .written import BLOCK, INFO, WrittenLog, block_info

@@ -14,7 +14,7 @@ import pytest
 from redoubt.archive.layout import ClusterPath
 from redoubt.archive.set_layout import SetInfo, set_path
 from redoubt.archive.set_store import SetStore
-from redoubt.backup.taking import Taking, Terms
+from redoubt.backup.taking import Taking, TakingOptions
 from redoubt.destinations.file import FileDestination
 from redoubt.engines.seekdb.base_source import SeekdbBaseSource
 from redoubt.engines.seekdb.engine import SeekdbEngine
@@ -52,7 +52,7 @@ def take_base(service: ServiceUnderTest) -> int:
     store = SetStore(FileDestination(service.backup), set_path(ClusterPath("redoubt", 1), 1001, key))
     identity = Home(service.home).identity()
     info = SetInfo(identity, "redoubt", 1, 1001, "main", source.source_id(), 1, 20261123, time.time_ns())
-    return Taking(source, store, info, Terms(), lambda _done, _all: None, time.sleep).run().summary.snapshot_scn
+    return Taking(source, store, info, TakingOptions(), lambda _done, _all: None, time.sleep).run().summary.snapshot_scn
 
 
 def archived_up_to(service: ServiceUnderTest, moment: int) -> None:

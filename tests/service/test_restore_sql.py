@@ -15,7 +15,7 @@ import pymysql
 import pytest
 
 from redoubt.control.job_process import run_job
-from redoubt.jobs.messages import BaseTaken, TakeBase
+from redoubt.messages.jobs import BaseTaken, TakeBase
 from tests.service.cluster import ServiceUnderTest, assert_archive_equals_engine, log_of, wait_until
 
 WITH = "WITH 'pool_list=p1'"

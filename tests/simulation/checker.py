@@ -25,7 +25,7 @@ _FOLDER = re.compile(r"([0-9]+)(?:_([0-9]+)_([0-9]{8}))?")
 
 
 @dataclass
-class Piece:
+class SimulatedPiece:
     """A piece as found."""
 
     key: Key
@@ -51,7 +51,7 @@ class Piece:
 class Round:
     """A round as found: its claimed pieces, each of which continues the one before."""
 
-    pieces: list[Piece]
+    pieces: list[SimulatedPiece]
     log: bytes
     history: History
 
@@ -76,7 +76,7 @@ class Checker:
 
     def check(self, disk: Disk, histories: list[History]) -> dict[int, Round]:
         """The rounds of a disk, all found to be right. Raises ViolationError."""
-        pieces: dict[int, list[Piece]] = {}
+        pieces: dict[int, list[SimulatedPiece]] = {}
         for piece in self._pieces(disk):
             pieces.setdefault(piece.key[0], []).append(piece)
         rounds = {number: self._round(number, of_round, histories) for number, of_round in pieces.items()}
@@ -91,7 +91,7 @@ class Checker:
             self._check_hole(number, found, rounds.get(number - 1))
         return rounds
 
-    def _pieces(self, disk: Disk) -> list[Piece]:
+    def _pieces(self, disk: Disk) -> list[SimulatedPiece]:
         """The claimed pieces in order. Only what was ordered is there, and under the name that was ordered."""
         found = []
         for name in disk.folders(CLOG):
@@ -107,7 +107,7 @@ class Checker:
                 found.append(piece)
         return sorted(found, key=lambda each: each.key)
 
-    def _piece(self, key: Key, folder: str, files: dict[str, bytes]) -> Piece | None:
+    def _piece(self, key: Key, folder: str, files: dict[str, bytes]) -> SimulatedPiece | None:
         """One piece, from the files in its folder; None if it has not been claimed yet."""
         segments = [self._segment(name, data, key) for name, data in files.items() if NAME.fullmatch(name)]
         records = {
@@ -132,9 +132,9 @@ class Checker:
             before = objects[0].header["chain_before"]
             scn, chain = objects[-1].header["max_scn"], objects[-1].header["chain_after"]
         present = {each.name: files[each.name] for each in objects}
-        return Piece(key, folder, start, log, scn, chain, before, present, records)
+        return SimulatedPiece(key, folder, start, log, scn, chain, before, present, records)
 
-    def _round(self, number: int, pieces: list[Piece], histories: list[History]) -> Round:
+    def _round(self, number: int, pieces: list[SimulatedPiece], histories: list[History]) -> Round:
         """The pieces of a round that have been claimed, joined: none is missing, and together they are one log."""
         ordered = [piece for of_round, piece in self._promises.pieces if of_round == number]
         claimed = [piece.key[1] for piece in pieces]
@@ -150,7 +150,7 @@ class Checker:
             raise ViolationError(f"round {number}: what it holds from {start} on is no log that the engine ever had")
         return Round(pieces, log, history)
 
-    def _check_cut(self, piece: Piece) -> None:
+    def _check_cut(self, piece: SimulatedPiece) -> None:
         """A piece that was cut ends where that was said, and no piece goes further than it may."""
         promises, key = self._promises, piece.key
         if piece.log and piece.end > promises.reach.get(key, 0):
@@ -165,7 +165,7 @@ class Checker:
         if cut[1] < promises.switches[key]:
             raise ViolationError(f"{piece.folder} was cut at {cut}, before the switch at {promises.switches[key]}")
 
-    def _check_seam(self, before: Piece, piece: Piece) -> None:
+    def _check_seam(self, before: SimulatedPiece, piece: SimulatedPiece) -> None:
         """A piece begins where the one before it ends, which is not before the switch."""
         switch_scn, info = self._promises.switches[before.key], piece.records["round_info"]
         if before.end_scn < switch_scn:
@@ -194,7 +194,7 @@ class Checker:
         if record["cause"] not in causes:
             raise ViolationError(f"round {number} was broken by {causes}, on record is {record}")
 
-    def _check_manifest(self, piece: Piece) -> None:
+    def _check_manifest(self, piece: SimulatedPiece) -> None:
         """A piece that was frozen has a manifest, and one with a manifest is exactly what that says."""
         manifest = piece.records.get("single_piece_info")
         if manifest is None:

@@ -11,25 +11,26 @@ from typing import Any
 from unittest import mock
 
 from redoubt import worker
-from redoubt.archive.layout import RoundInfo
+from redoubt.archive.layout import PieceInfo
 from redoubt.archive.listing import Listing
 from redoubt.archive.manifest import Manifest
 from redoubt.archive.segment import SegmentHeader
 from redoubt.archive.store import ArchiveEnd, PieceStore
-from redoubt.archiver import freezing, job, merger, opening
+from redoubt.archiver import freezing, merger, opening
+from redoubt.archiver import piece_job as job
 from redoubt.archiver.archiver import Archiver
+from redoubt.archiver.asking import WatchedDestination
 from redoubt.archiver.freezing import Freezer
-from redoubt.archiver.job import RoundJob
 from redoubt.archiver.merger import Merged
 from redoubt.archiver.merging import Part
-from redoubt.archiver.messages import ArchiveRound, Flush
 from redoubt.archiver.opening import Opened, Tenure
+from redoubt.archiver.piece_job import PieceJob
 from redoubt.archiver.shipper import Shipped, Shipper
-from redoubt.archiver.watched import Watched
-from redoubt.control import hearing
-from redoubt.control.tenant_archive import TenantArchive
+from redoubt.control.modes.tenant_archive import TenantArchive
+from redoubt.control.rounds import worker_events as hearing
 from redoubt.destinations import file
 from redoubt.destinations.file import FileDestination
+from redoubt.messages.archiving import ArchivePiece, Flush
 from redoubt.model import pieces
 from redoubt.model.log import LogPosition
 from redoubt.model.pieces import Piece, TenantPiece
@@ -134,7 +135,7 @@ def _put_also_after_a_failure(self: Shipper, header: SegmentHeader, encoded: Cal
 _PUT = Shipper._put
 
 
-def _resume_anywhere(self: PieceStore, info: RoundInfo, listing: Listing | None = None) -> ArchiveEnd:
+def _resume_anywhere(self: PieceStore, info: PieceInfo, listing: Listing | None = None) -> ArchiveEnd:
     end = _RESUME(self, info, listing)
     return replace(end, position=replace(end.position, chain=None))
 
@@ -174,7 +175,7 @@ def _cut_a_group_late(self: Archiver, scn: int) -> None:
 _CUT_AT = Archiver.cut_at
 
 
-def _is_cut_early(self: RoundJob) -> bool:
+def _is_cut_early(self: PieceJob) -> bool:
     return self._end is not None and 0 < self._switch_scn <= self._end.position.scn + GROUP_SCN
 
 
@@ -185,18 +186,18 @@ def _step_and_answer(self: Archiver, *, draining: bool = False) -> bool:
     return more
 
 
-def _open_and_record(store: PieceStore, task: ArchiveRound, tenure: Tenure) -> Opened:
+def _open_and_record(store: PieceStore, task: ArchivePiece, tenure: Tenure) -> Opened:
     return _OPEN(store, replace(task, switch_scn=0) if task.broken_by else task, tenure)
 
 
-_OPEN = opening.open_round
+_OPEN = opening.open_piece
 
 
-def _info_without_chain(task: ArchiveRound, start: LogPosition) -> RoundInfo:
+def _info_without_chain(task: ArchivePiece, start: LogPosition) -> PieceInfo:
     return _INFO(task, replace(start, chain=None))
 
 
-_INFO = opening._round_info
+_INFO = opening._piece_info
 
 
 def _followed_at_once(now: Piece, create_date: int, tenants: list[int]) -> Piece:
@@ -208,18 +209,18 @@ def _tell_all(self: Service) -> None:
     self.wants_launch = True
 
 
-def _piece_without_start(self: Freezer, info: RoundInfo, listing: Listing) -> Any:
+def _piece_without_start(self: Freezer, info: PieceInfo, listing: Listing) -> Any:
     return _PIECE(self, replace(info, start_chain=None), listing)
 
 
 _PIECE = Freezer._piece
 
 
-def _freeze_in_mind(self: Freezer, info: RoundInfo) -> Manifest:
+def _freeze_in_mind(self: Freezer, info: PieceInfo) -> Manifest:
     return Manifest(self._piece(info, self._store.listing()), ())
 
 
-def _start_too_early(store: PieceStore, task: ArchiveRound) -> LogPosition:
+def _start_too_early(store: PieceStore, task: ArchivePiece) -> LogPosition:
     if task.previous is not None:
         previous = opening._previous_store(store, task)
         if previous.manifest() is None:
@@ -238,7 +239,7 @@ def _stopped_without_complaint(now: Round, archive: TenantArchive, piece_id: int
 _STOPPED = hearing._stopped
 
 
-def _archive_one_piece(self: worker.Worker, command: ArchiveRound) -> None:
+def _archive_one_piece(self: worker.Worker, command: ArchivePiece) -> None:
     for key in [key for key in self._jobs if key[0] == command.tenant_id and key[1] < command.piece]:
         self._jobs.pop(key).abandon()
     _ARCHIVE(self, command)
@@ -268,7 +269,7 @@ DEFECTS: dict[str, Defect] = {
     "out of order": Defect("segments are stored in another order", ((Shipper, "ship", _ship_in_any_order),)),
     "on after a failure": Defect(
         "a segment is stored though the one before was not",
-        ((Shipper, "_put", _put_also_after_a_failure), (Watched, "close", _nothing)),
+        ((Shipper, "_put", _put_also_after_a_failure), (WatchedDestination, "close", _nothing)),
     ),
     "chain not resumed": Defect("after a restart any log is taken", ((PieceStore, "resume", _resume_anywhere),)),
     "parts removed first": Defect(
@@ -280,7 +281,7 @@ DEFECTS: dict[str, Defect] = {
     ),
     "cut early": Defect(
         "a piece is cut a group before the switch",
-        ((Archiver, "cut_at", _cut_a_group_early), (RoundJob, "_is_cut", _is_cut_early)),
+        ((Archiver, "cut_at", _cut_a_group_early), (PieceJob, "_is_cut", _is_cut_early)),
     ),
     "cut late": Defect("a piece is cut a group after the switch", ((Archiver, "cut_at", _cut_a_group_late),)),
     "flushed when cut": Defect(
@@ -290,10 +291,10 @@ DEFECTS: dict[str, Defect] = {
         "a flush is told to the oldest piece", ((worker.Worker, "_flush", _flush_the_oldest),)
     ),
     "broken before the cut": Defect(
-        "an interruption is recorded in a piece that another one follows", ((job, "open_round", _open_and_record),)
+        "an interruption is recorded in a piece that another one follows", ((job, "open_piece", _open_and_record),)
     ),
     "chain not carried over": Defect(
-        "a piece does not know the chain that it continues", ((opening, "_round_info", _info_without_chain),)
+        "a piece does not know the chain that it continues", ((opening, "_piece_info", _info_without_chain),)
     ),
     "end of nothing": Defect(
         "a piece without log forgets where it begins", ((Freezer, "_piece", _piece_without_start),)

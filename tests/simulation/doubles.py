@@ -8,9 +8,10 @@ from types import ModuleType, SimpleNamespace
 from unittest import mock
 
 from redoubt import worker
-from redoubt.archiver import job, merger, merging, opening
-from redoubt.archiver.messages import Event
+from redoubt.archiver import merger, merging, opening
+from redoubt.archiver import piece_job as job
 from redoubt.destinations import file, file_lock
+from redoubt.messages.archiving import Event
 
 from . import fibers
 from .system import System

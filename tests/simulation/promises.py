@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from redoubt.archiver.messages import Event, HoleClosed, HoleOpened, PieceCut, PieceFrozen, RoundProgress, RoundStopped
+from redoubt.messages.archiving import Event, HoleClosed, HoleOpened, PieceCut, PieceFrozen, PieceProgress, PieceStopped
 
 Key = tuple[int, int]
 """Round and piece."""
@@ -38,7 +38,7 @@ class Promises:
     def take(self, event: Event) -> None:
         """Something was said."""
         match event:
-            case RoundProgress():
+            case PieceProgress():
                 self.is_durable(event.round, event.lsn)
                 self.starts.setdefault((event.round, event.piece), event.lsn - event.input_bytes)
             case PieceCut():
@@ -46,7 +46,7 @@ class Promises:
                 self.is_durable(event.round, event.lsn)
             case PieceFrozen():
                 self.frozen.add((event.round, event.piece))
-            case RoundStopped() if not event.text:
+            case PieceStopped() if not event.text:
                 self.frozen.add((event.round, event.piece))
             case HoleOpened():
                 self.opened[event.round] = (event.piece, event.lsn, event.scn)

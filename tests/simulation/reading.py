@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from redoubt.archive.layout import ClusterPath, RoundInfo
+from redoubt.archive.layout import ClusterPath, PieceInfo
 from redoubt.archive.reading import walk
 from redoubt.archive.store import ArchiveError, PieceStore, piece_keys
 from redoubt.destinations.file import FileDestination
@@ -74,6 +74,6 @@ def _claimed_from(destination: FileDestination, first: PieceKey) -> list[PieceKe
     found = []
     for key in piece_keys(destination, _PATH, TENANT, first.round):
         path = _PATH.piece(TENANT, key)
-        if key >= first and PieceStore(destination, path).recorded(RoundInfo, path.info) is not None:
+        if key >= first and PieceStore(destination, path).recorded(PieceInfo, path.info) is not None:
             found.append(key)
     return found

@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from redoubt.archiver.archiver import SealRule
-from redoubt.archiver.messages import (
+from redoubt.messages.archiving import (
     Command,
     Flushed,
     HoleClosed,
     HoleOpened,
     PieceCut,
     PieceFrozen,
-    RoundProgress,
-    RoundStopped,
+    PieceProgress,
+    PieceStopped,
 )
 from redoubt.model import rounds
 from redoubt.model.rounds import RoundStatus
@@ -37,7 +37,7 @@ from .worker import ROOT, Worker
 
 _CODECS = ("none", "none", "lz4_1.0", "zstd_1.3.8")
 _CALM = Calm()
-_PROMISES = (RoundProgress, RoundStopped, Flushed, HoleOpened, HoleClosed, PieceCut, PieceFrozen)
+_PROMISES = (PieceProgress, PieceStopped, Flushed, HoleOpened, HoleClosed, PieceCut, PieceFrozen)
 _TO_THE_END = 3000
 """Turns that a schedule may take at most to come to its end when nothing goes wrong any more."""
 _TO_BE_FLUSHED = 1000
@@ -167,7 +167,7 @@ class Schedule:
         events, self.worker.said = self.worker.said, []
         for event in events:
             self.trace(f"  <- {event}")
-            self.service.hear(event, self.turns.now)
+            self.service.apply_event(event, self.turns.now)
         if any(isinstance(event, _PROMISES) for event in events) and self.rng.random() < self.doubt:
             self._probe()  # what has just been promised is what may not be true yet
 

@@ -1,6 +1,6 @@
 """A small service: what control/ does with rounds and pieces, without SQL, threads and processes.
 
-What it decides, the product's own pure functions decide: `model.rounds`, `briefing.piece_tasks`, `hearing.hear`.
+What it decides, the product's own pure functions decide: `model.rounds`, `briefing.piece_tasks`, `hearing.apply_event`.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from redoubt.archiver.messages import (
+from redoubt.control.cluster import Cluster
+from redoubt.control.rounds.piece_tasks import piece_tasks
+from redoubt.control.rounds.worker_events import apply_event
+from redoubt.messages.archiving import (
     Command,
     Event,
     Flush,
     HoleClosed,
     HoleOpened,
+    PieceBroken,
     PieceCut,
     PieceFrozen,
-    RoundBroken,
     StopRound,
     SwitchPiece,
 )
-from redoubt.control.briefing import piece_tasks
-from redoubt.control.cluster import Cluster
-from redoubt.control.hearing import hear
 from redoubt.model import rounds
 from redoubt.model.holes import Hole
 from redoubt.model.rounds import Round, RoundStatus
@@ -188,7 +188,7 @@ class Service:
         """The catalog follows."""
         self.catalog.round, self.catalog.hole = self.round, self.hole
 
-    def hear(self, event: Event, now: float) -> None:
+    def apply_event(self, event: Event, now: float) -> None:
         """As `Archiving.worker_says` does."""
         self.promises.take(event)
         before = self.round.status
@@ -196,7 +196,7 @@ class Service:
             return
         archive: Any = self._archive
         chronicle: Any = self._chronicle
-        self.round, then = hear(event, self.round, archive, chronicle)
+        self.round, then = apply_event(event, self.round, archive, chronicle)
         self._count(event, before)
         if archive.durable_lsn is not None and self.round.is_archiving:
             self.engine.release_log(archive.durable_lsn)
@@ -246,7 +246,7 @@ class Service:
                 self.counts["piece cut"] += 1
             case PieceFrozen():
                 self.counts["piece frozen"] += 1
-            case RoundBroken() if before in {RoundStatus.BEGINNING, RoundStatus.DOING}:
+            case PieceBroken() if before in {RoundStatus.BEGINNING, RoundStatus.DOING}:
                 self.counts["round broken by the worker"] += 1
             case _:
                 pass

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from redoubt import worker
+from redoubt.archiver.archival import JobResources
 from redoubt.archiver.archiver import SealRule
-from redoubt.archiver.job import RoundJob
-from redoubt.archiver.means import Means
-from redoubt.archiver.messages import ArchiveRound, Configure, Event, SwitchPiece
+from redoubt.archiver.piece_job import PieceJob
 from redoubt.destinations.file import FileDestination
+from redoubt.messages.archiving import ArchivePiece, Configure, Event, SwitchPiece
 from redoubt.model.log import LogBatch, LogPosition
 
 from .engine import SimEngine
@@ -88,9 +88,9 @@ class Worker(worker.Worker):
         if (reader := self._readers.get((command.round, command.piece))) is not None:
             reader.switch_scn = command.switch_scn
 
-    def _job(self, task: ArchiveRound) -> RoundJob:
+    def _job(self, task: ArchivePiece) -> PieceJob:
         self.threads = [thread for thread in self.threads if not thread.is_idle]
-        means = Means(
+        means = JobResources(
             encoders=self.encoders,
             storer=self._thread(f"store {task.key}"),
             merger=self._thread(f"merge {task.key}"),
@@ -104,7 +104,7 @@ class Worker(worker.Worker):
         )
         key = (task.round, task.piece)
         reader = self._readers[key] = PieceReader(self._engine, key, task.switch_scn, self._promises)
-        return RoundJob(task, reader, FileDestination(Path(ROOT)), means)
+        return PieceJob(task, reader, FileDestination(Path(ROOT)), means)
 
     def _thread(self, name: str) -> FiberExecutor:
         self.threads.append(FiberExecutor(self._turns, name))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from redoubt.archive.deletion import Deletion
-from redoubt.archive.layout import ClusterInfo, ClusterPath, HoleInfo, Interruption, RoundInfo
+from redoubt.archive.layout import ClusterInfo, ClusterPath, HoleInfo, Interruption, PieceInfo
 from redoubt.archive.part import PartHeader, encode_part
 from redoubt.archive.record import Record, dump_record
 from redoubt.archive.segment import SegmentHeader, SegmentName, encode_segment
@@ -23,10 +23,10 @@ from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE
 from redoubt.model.bases import SetKey
 from redoubt.model.log import LogPosition
 from redoubt.model.pieces import PieceKey
-from redoubt.restore.checking import Checker
-from redoubt.restore.findings import Report
-from redoubt.restore.verified import VerifiedObjects
-from redoubt.restore.verifying import Verifier
+from redoubt.verify.checking import Checker
+from redoubt.verify.findings import Report
+from redoubt.verify.verified_objects import VerifiedObjects
+from redoubt.verify.verifying import Verifier
 from tests.archive.fakes import MemoryDestination
 
 CLUSTER = ClusterPath("redoubt", 1)
@@ -115,7 +115,7 @@ class SmallArchive:
 
     def _claim(self, key: PieceKey, group: int, *, is_start: bool = False) -> None:
         start = self.groups[group].start
-        info = RoundInfo(
+        info = PieceInfo(
             IDENTITY,
             TENANT,
             "main",
@@ -153,7 +153,7 @@ class SmallArchive:
     def _freeze(self, key: PieceKey) -> None:
         store = self.store(key)
         freezer = Freezer(store, (CLUSTER.cluster, CLUSTER.cluster_id), lambda: FROZEN_AT, {}, lambda _d, _t: None)
-        freezer.freeze(store.record(RoundInfo, store.path.info))
+        freezer.freeze(store.record(PieceInfo, store.path.info))
 
     def _deleted(self) -> None:
         self._claim(DELETED, 0, is_start=True)

@@ -9,14 +9,14 @@ from typing import Any, TypeVar
 import pytest
 
 from redoubt.archive.deletion import Deletion
-from redoubt.archive.layout import HoleInfo, Interruption, RoundInfo
+from redoubt.archive.layout import HoleInfo, Interruption, PieceInfo
 from redoubt.archive.manifest import dump_manifest, load_manifest
 from redoubt.archive.part import decode_part, encode_part
 from redoubt.archive.record import Record, dump_record, load_record
 from redoubt.archive.segment import SegmentName, decode_segment, encode_segment
 from redoubt.archive.set_layout import SetInfo
 from redoubt.archive.set_manifest import Extent, dump_set_manifest, load_set_manifest
-from redoubt.restore.covering import cover
+from redoubt.verify.covering import cover
 from tests.archive.fakes import MemoryDestination
 
 from .small import CLUSTER, DELETED, FIRST, LIVE, SECOND, SET, TENANT, SmallArchive, verify
@@ -121,7 +121,7 @@ def unrecorded_hole(destination: MemoryDestination) -> str:
     for base in ("hole_info",):
         del destination.objects[f"{PATHS[LIVE].folder}/{base}"]
     later = f"{CLUSTER.clog(TENANT)}/4/round_info"
-    claim = load_record(RoundInfo, destination.objects[PATHS[LIVE].info])
+    claim = load_record(PieceInfo, destination.objects[PATHS[LIVE].info])
     destination.objects[later] = dump_record(replace(claim, round=4, piece=0), indent=2)
     return PATHS[LIVE].hole
 
@@ -135,9 +135,9 @@ CHANGES: dict[str, Change] = {
     "a hole that begins elsewhere": says(HoleInfo, PATHS[LIVE].hole, start_lsn=9),
     "a hole that nobody recorded": unrecorded_hole,
     "a deletion of another piece": says(Deletion, PATHS[DELETED].deletion, round=9),
-    "a claim of another cluster": says(RoundInfo, PATHS[FIRST].info, identity="beef"),
-    "a claim of another tenant": says(RoundInfo, PATHS[FIRST].info, tenant_id=9),
-    "a claim that continues something else": says(RoundInfo, PATHS[SECOND].info, start_chain=9),
+    "a claim of another cluster": says(PieceInfo, PATHS[FIRST].info, identity="beef"),
+    "a claim of another tenant": says(PieceInfo, PATHS[FIRST].info, tenant_id=9),
+    "a claim that continues something else": says(PieceInfo, PATHS[SECOND].info, start_chain=9),
     "a manifest of another engine": lists(PATHS[FIRST].manifest, source="b"),
     "a manifest of another piece": lists(PATHS[FIRST].manifest, piece=9),
     "a manifest that ends elsewhere": lists(PATHS[FIRST].manifest, end_scn=9),
@@ -169,7 +169,7 @@ def test_a_contradiction_is_named(small: SmallArchive, what: str) -> None:
 def test_a_segment_before_the_piece_is_named(small: SmallArchive) -> None:
     """The claim says that the piece begins later."""
     destination = small.copy()
-    says(RoundInfo, PATHS[LIVE].info, start_lsn=small.groups[6].start.lsn)(destination)
+    says(PieceInfo, PATHS[LIVE].info, start_lsn=small.groups[6].start.lsn)(destination)
 
     assert any("begins before the piece" in each.problem for each in verify(destination).damage)
 

@@ -13,8 +13,8 @@ from redoubt.archive.store import PieceStore
 from redoubt.archiver.merger import merge, remove
 from redoubt.archiver.merging import Part
 from redoubt.model.damage import Span
-from redoubt.restore.findings import Report
-from redoubt.restore.verified import VerifiedObjects
+from redoubt.verify.findings import Report
+from redoubt.verify.verified_objects import VerifiedObjects
 from tests.archive.fakes import MemoryDestination
 
 from .small import CLUSTER, DELETED, FIRST, LIVE, SECOND, SET, TENANT, SmallArchive, verify

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from redoubt.restore.verified import Verified, VerifiedObjects
+from redoubt.verify.verified_objects import VerifiedObject, VerifiedObjects
 from tests.archive.fakes import header_of
 
-SOUND = Verified(7, "a" * 64, 100, header_of(b"log"), 0)
-PART = Verified(9, "b" * 64, 50, None, 20)
+SOUND = VerifiedObject(7, "a" * 64, 100, header_of(b"log"), 0)
+PART = VerifiedObject(9, "b" * 64, 50, None, 20)
 
 
 def test_the_record_is_kept(tmp_path: Path) -> None:

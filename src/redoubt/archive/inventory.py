@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from redoubt.archive.deletion import Deletion
-from redoubt.archive.layout import INCARNATION, ClusterPath, HoleInfo, Interruption, PiecePath, RoundInfo
-from redoubt.archive.looking import look_until_settled
+from redoubt.archive.layout import INCARNATION, ClusterPath, HoleInfo, Interruption, PieceInfo, PiecePath
 from redoubt.archive.manifest import Manifest
 from redoubt.archive.set_layout import SetPath, data_folder, set_path
 from redoubt.archive.set_manifest import SetManifest
 from redoubt.archive.set_store import SetStore
-from redoubt.archive.store import ArchiveError, PieceStore, exists
+from redoubt.archive.store import ArchiveError, PieceStore, exists, look_until_settled
 from redoubt.model.bases import SetKey
 from redoubt.model.pieces import PieceKey
 from redoubt.model.recovery import LogRun
@@ -47,7 +46,7 @@ class PieceHeld:
 
     key: PieceKey
     store: PieceStore
-    info: RoundInfo
+    info: PieceInfo
     run: LogRun | None
 
 
@@ -110,7 +109,7 @@ def take_inventory(destination: Destination, tenant: TenantPath) -> Inventory:
     return Inventory(tenant, tuple(pieces), tuple(sets), (*lost.values(), *damage), tuple(lost))
 
 
-def run_of(key: PieceKey, store: PieceStore, info: RoundInfo) -> LogRun | None:
+def run_of(key: PieceKey, store: PieceStore, info: PieceInfo) -> LogRun | None:
     """The log of a piece, None if there is none, or it was deleted. Raises ArchiveError.
 
     The piece may be written, merged or deleted meanwhile: damage is believed when two looks in a row show the same.
@@ -118,7 +117,7 @@ def run_of(key: PieceKey, store: PieceStore, info: RoundInfo) -> LogRun | None:
     return look_until_settled(lambda: _run_of(key, store, info), store.path.folder)
 
 
-def _run_of(key: PieceKey, store: PieceStore, info: RoundInfo) -> LogRun | None:
+def _run_of(key: PieceKey, store: PieceStore, info: PieceInfo) -> LogRun | None:
     if store.is_deleted():
         return None
     manifest = store.manifest()
@@ -140,7 +139,7 @@ def _frozen_run(key: PieceKey, manifest: Manifest) -> LogRun | None:
     )
 
 
-def _open_run(key: PieceKey, store: PieceStore, info: RoundInfo) -> LogRun | None:
+def _open_run(key: PieceKey, store: PieceStore, info: PieceInfo) -> LogRun | None:
     ends = [store.resume(info) for _ in range(2)]  # a listing may miss what has just been merged
     end = max(ends, key=lambda end: end.position.lsn)
     if not end.segments:
@@ -168,7 +167,7 @@ def pieces_of(destination: Destination, tenant: TenantPath, lost: dict[PieceKey,
         store = PieceStore(destination, tenant.cluster.piece(tenant.tenant_id, key))
         after: PieceHeld | None = None
         try:
-            info = store.record(RoundInfo, store.path.info)
+            info = store.record(PieceInfo, store.path.info)
             after = PieceHeld(key, store, info, run_of(key, store, info))
             cause = _cause_before(store)
         except ObjectMissingError:  # begun, and not claimed yet
@@ -216,7 +215,7 @@ def _name_of(destination: Destination, cluster: ClusterPath, tenant_id: int) -> 
     for key in sorted(keys, reverse=True):
         store = PieceStore(destination, PiecePath(f"{cluster.clog(tenant_id)}/{key}"))
         try:
-            return store.record(RoundInfo, store.path.info).tenant
+            return store.record(PieceInfo, store.path.info).tenant
         except (ArchiveError, ObjectMissingError):
             continue
     return _name_in_sets(destination, cluster, tenant_id)

@@ -89,7 +89,7 @@ class ClusterInfo:
 
 
 @dataclass(frozen=True)
-class RoundInfo:
+class PieceInfo:
     """`round_info`: claims a piece of a tenant's round for one cluster and one source, and says where it begins.
 
     `start_lsn` in bytes; `source` is the engine's id. `start_scn`, in ns since the epoch, is MIN_FIRST_TIME; in a piece

@@ -13,7 +13,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 
 @dataclass(frozen=True)
-class Piece:
+class ManifestPiece:
     """Whose log a round holds, and from where to where. LSNs in bytes, SCNs and times in ns since the epoch.
 
     `start_lsn` and `start_scn` are the claim's. `end_lsn` and `end_scn` are those of the last group, the chains those
@@ -53,7 +53,7 @@ class Entry:
 class Manifest:
     """The whole record."""
 
-    piece: Piece
+    piece: ManifestPiece
     segments: tuple[Entry, ...]
 
     @property
@@ -71,7 +71,7 @@ def dump_manifest(manifest: Manifest) -> bytes:
 def load_manifest(text: bytes) -> Manifest:
     """The manifest in `text`. Raises RecordError."""
     values = unseal(text)
-    piece = record_of(Piece, values)
+    piece = record_of(ManifestPiece, values)
     segments: Any = values.get("segments")
     if not isinstance(segments, list):
         raise RecordError(f"'segments' is {segments!r}")

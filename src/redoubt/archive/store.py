@@ -8,11 +8,12 @@ parts. So a hole is believed only when a second look shows the same one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from redoubt.archive.framing import LONGEST_HEAD
-from redoubt.archive.layout import ClusterPath, PiecePath, RoundInfo
+from redoubt.archive.layout import ClusterPath, PieceInfo, PiecePath
 from redoubt.archive.listing import HoleError, Listing, arrange
 from redoubt.archive.manifest import Manifest, load_manifest
 from redoubt.archive.record import Record, RecordError, dump_record, load_record
@@ -63,7 +64,7 @@ class PieceStore:
         self.destination = destination
         self.path = path
 
-    def claim(self, info: RoundInfo) -> RoundInfo:
+    def claim(self, info: PieceInfo) -> PieceInfo:
         """Make the round ours, or find that it is: the info that stands there. ArchiveError if it is another's."""
         try:
             self.destination.put_if_absent(self.path.info, dump_record(info, indent=2))
@@ -71,12 +72,12 @@ class PieceStore:
             return self.claimed(info.identity, info.source)
         return info
 
-    def claimed(self, identity: str, source: str | None) -> RoundInfo:
+    def claimed(self, identity: str, source: str | None) -> PieceInfo:
         """The info of a round that was claimed before, by any engine if `source` is None.
 
         Raises ArchiveError, and ObjectMissingError if there is none.
         """
-        info = self.record(RoundInfo, self.path.info)
+        info = self.record(PieceInfo, self.path.info)
         if info.identity != identity:
             raise ArchiveError(f"{self.path.info} belongs to another cluster; choose another backup_dest")
         if source not in {None, info.source}:
@@ -157,7 +158,7 @@ class PieceStore:
         except SegmentError as error:
             raise ArchiveError(f"{self.path.segment(name)} is damaged: {error}") from error
 
-    def resume(self, info: RoundInfo, listing: Listing | None = None) -> ArchiveEnd:
+    def resume(self, info: PieceInfo, listing: Listing | None = None) -> ArchiveEnd:
         """Where the claimed round ends; its last segment has been read and checked. Raises ArchiveError."""
         objects = (listing or self.listing()).objects
         if not objects:
@@ -187,3 +188,23 @@ class PieceStore:
     def remove(self, name: SegmentName) -> None:
         """Remove a segment that a merged one holds as well."""
         self.destination.delete(self.path.segment(name))
+
+
+_LOOKS = 10
+"""How often something is looked at that is another one each time."""
+_Found = TypeVar("_Found")
+
+
+def look_until_settled(look: Callable[[], _Found], what: str) -> _Found:
+    """What `look` finds, once nothing vanishes under it. Raises ArchiveError, and what else `look` raises."""
+    seen: Exception | None = None
+    for _ in range(_LOOKS):
+        try:
+            return look()
+        except ObjectMissingError as error:  # it has just been merged, or deleted
+            seen = error
+        except ArchiveError as error:
+            if str(error) == str(seen):
+                raise
+            seen = error
+    raise ArchiveError(f"{what} changes while it is looked at: {seen}")

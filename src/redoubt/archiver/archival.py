@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import replace
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
 
 from redoubt.archive.layout import INCARNATION
 from redoubt.archive.store import ArchiveEnd, PieceStore
-from redoubt.archiver.archiver import Archiver, RoundOf
-from redoubt.archiver.asking import Asker
+from redoubt.archiver.archiver import Archiver, PieceIdentity, SealRule
+from redoubt.archiver.asking import Retrier
 from redoubt.archiver.chores import Chores
 from redoubt.archiver.holes import Hole
-from redoubt.archiver.means import Means
 from redoubt.archiver.merger import Merger
-from redoubt.archiver.messages import ArchiveRound, HoleClosed
 from redoubt.archiver.opening import Opened
-from redoubt.archiver.shipper import Shipped, Shipper
+from redoubt.archiver.shipper import SMALL, Shipped, Shipper
+from redoubt.messages.archiving import ArchivePiece, HoleClosed
 from redoubt.model.seams import LogReader
+
+
+@dataclass(frozen=True)
+class JobResources:
+    """Threads, clocks and choices. `storer` and `merger` each run one thing at a time, for one job alone.
+
+    `clock` gives seconds that never go back, `now` ns since the epoch. `notify` is called when waiting work is done,
+    `close` when the job has let go of the destination. `holder` tells others who writes. `small`: see `Shipper`.
+    `longest_age()`: see `Archiver`.
+    """
+
+    encoders: Executor
+    storer: Executor
+    merger: Executor
+    clock: Callable[[], float]
+    now: Callable[[], int]
+    notify: Callable[[], None]
+    codec: Callable[[], str]
+    seal: SealRule
+    holder: str
+    small: int = SMALL
+    longest_age: Callable[[], float] = lambda: math.inf
+    close: Callable[[], None] = lambda: None
 
 
 class Archival:
@@ -28,17 +52,19 @@ class Archival:
 
     def __init__(
         self,
-        task: ArchiveRound,
+        task: ArchivePiece,
         opened: Opened,
         reader: LogReader,
-        means: Means,
+        means: JobResources,
         storing: PieceStore,
-        asker: Asker,
+        asker: Retrier,
         tending: PieceStore,
         chores: Chores,
         hole_closed: Callable[[HoleClosed], None],
     ) -> None:
-        of = RoundOf(task.cluster, task.cluster_id, INCARNATION, task.tenant_id, task.round, task.piece, task.source)
+        of = PieceIdentity(
+            task.cluster, task.cluster_id, INCARNATION, task.tenant_id, task.round, task.piece, task.source
+        )
         shipper = Shipper(storing, means.encoders, means.storer, asker, means.notify, means.small)
         self._task = task
         self._means = means

@@ -28,7 +28,7 @@ class SealRule:
 
 
 @dataclass(frozen=True)
-class RoundOf:
+class PieceIdentity:
     """Whose log it is: what every segment header of the round repeats."""
 
     cluster: str
@@ -49,7 +49,7 @@ class Archiver:
 
     def __init__(
         self,
-        of: RoundOf,
+        of: PieceIdentity,
         reader: LogReader,
         shipper: Shipper,
         resumed: ArchiveEnd,

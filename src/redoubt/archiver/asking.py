@@ -1,11 +1,89 @@
-"""Asking a destination until it answers: retried with growing pauses, with the complaint on show while it lasts."""
+"""A destination under watch: which question it has not answered yet, and how many it has.
+
+A network file system that hangs raises no error; all that can be seen of it is that a call does not come back.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from redoubt.model.seams import DestinationError
+from redoubt.model.seams import Destination, DestinationError, Lock, ObjectInfo
+
+SILENCE = 5.0
+"""Seconds without an answer after which a destination is said to be silent."""
+
+
+class WatchedDestination:
+    """A `Destination` that one thread asks and others watch. `clock()` gives seconds that never go back."""
+
+    def __init__(self, destination: Destination, clock: Callable[[], float]) -> None:
+        self._destination = destination
+        self._clock = clock
+        self._question: tuple[float, str] | None = None
+        self._closed = False
+        self.answers = 0
+        """How many questions have been answered well: who sees it grow knows that things move."""
+
+    @property
+    def silence(self) -> str:
+        """The complaint about a question that is open for too long; it stays the same until the answer comes."""
+        question = self._question
+        if question is None or self._clock() - question[0] < SILENCE:
+            return ""
+        return f"the destination has not answered for {SILENCE:.0f} s ({question[1]})"
+
+    def close(self) -> None:
+        """Let no further question begin: each raises DestinationError from now on."""
+        self._closed = True
+
+    def put_if_absent(self, name: str, data: bytes) -> None:
+        """See `Destination`."""
+        with self._asking(f"storing {name}"):
+            self._destination.put_if_absent(name, data)
+
+    def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
+        """See `Destination`."""
+        with self._asking(f"reading {name}"):
+            return self._destination.get(name, offset, length)
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """See `Destination`."""
+        with self._asking(f"listing {prefix}"):
+            return iter(tuple(self._destination.list(prefix)))
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """See `Destination`."""
+        with self._asking(f"listing {prefix}"):
+            return iter(tuple(self._destination.folders(prefix)))
+
+    def delete(self, name: str) -> None:
+        """See `Destination`."""
+        with self._asking(f"removing {name}"):
+            self._destination.delete(name)
+
+    def lock(self, name: str, holder: str) -> Lock:
+        """See `Destination`."""
+        with self._asking(f"locking {name}"):
+            return self._destination.lock(name, holder)
+
+    def probe(self) -> None:
+        """See `Destination`."""
+        with self._asking("trying it out"):
+            self._destination.probe()
+
+    @contextlib.contextmanager
+    def _asking(self, question: str) -> Iterator[None]:
+        if self._closed:
+            raise DestinationError(f"given up before {question}")
+        self._question = (self._clock(), question)
+        try:
+            yield
+            self.answers += 1
+        finally:
+            self._question = None
+
 
 T = TypeVar("T")
 
@@ -13,7 +91,7 @@ FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 10.0
 
 
-class Asker:
+class Retrier:
     """Asks on behalf of one thread. `pause(seconds)` waits between tries and says False when it is time to give up."""
 
     def __init__(self, pause: Callable[[float], bool]) -> None:

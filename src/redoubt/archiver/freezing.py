@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from redoubt.archive.layout import Interruption, RoundInfo
+from redoubt.archive.layout import Interruption, PieceInfo
 from redoubt.archive.listing import Listing
-from redoubt.archive.manifest import Entry, Manifest, Piece, dump_manifest
+from redoubt.archive.manifest import Entry, Manifest, ManifestPiece, dump_manifest
 from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_header, decode_stored
 from redoubt.archive.store import ArchiveError, PieceStore
 from redoubt.archiver.merger import merge, remove, tidy
@@ -39,7 +39,7 @@ class Freezer:
         self._digests = dict(digests)
         self._tell = tell
 
-    def freeze(self, info: RoundInfo) -> Manifest:
+    def freeze(self, info: PieceInfo) -> Manifest:
         """The manifest of the claimed round, written now if it is not there. The writer's lock must be held.
 
         Raises ArchiveError if something in the round is damaged, and DestinationError.
@@ -81,10 +81,10 @@ class Freezer:
             raise ArchiveError(f"{self._store.path.segment(name)} is damaged: {error}") from error
         return hashlib.sha256(data).hexdigest()
 
-    def _piece(self, info: RoundInfo, listing: Listing) -> Piece:
+    def _piece(self, info: PieceInfo, listing: Listing) -> ManifestPiece:
         broken = self._store.recorded(Interruption, self._store.path.interruption)
         cluster, cluster_id = self._cluster
-        empty = Piece(
+        empty = ManifestPiece(
             identity=info.identity,
             cluster=cluster,
             cluster_id=cluster_id,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from redoubt.archive.layout import ClusterPath, HoleInfo, Interruption, RoundInfo
+from redoubt.archive.layout import ClusterPath, HoleInfo, Interruption, PieceInfo
 from redoubt.archive.manifest import Manifest
 from redoubt.archive.segment import SegmentHeader
 from redoubt.archive.store import PieceStore, piece_keys
 from redoubt.archiver.freezing import Freezer
-from redoubt.archiver.messages import ArchiveRound, HoleClosed
 from redoubt.archiver.opening import Tenure
+from redoubt.messages.archiving import ArchivePiece, HoleClosed
 from redoubt.model.pieces import PieceKey
 from redoubt.model.seams import ObjectMissingError
 
@@ -19,9 +19,9 @@ STOPPED = "archiving was stopped"
 
 
 class Hole:
-    """The hole before the round that `task` begins. `holder` and `now`: see `Means`."""
+    """The hole before the round that `task` begins. `holder` and `now`: see `JobResources`."""
 
-    def __init__(self, task: ArchiveRound, store: PieceStore, holder: str, now: Callable[[], int]) -> None:
+    def __init__(self, task: ArchivePiece, store: PieceStore, holder: str, now: Callable[[], int]) -> None:
         assert task.after is not None, "only a round that follows another has a hole before it"
         self._after = task.after
         self._task = task
@@ -67,7 +67,7 @@ class Hole:
     def _measured(self, nothing: HoleInfo, first: SegmentHeader) -> HoleInfo:
         """What is missing between the end of the last piece of the round before and this one's first segment."""
         path, destination = ClusterPath(self._task.cluster, self._task.cluster_id), self._store.destination
-        last: tuple[PieceStore, RoundInfo, Manifest] | None = None
+        last: tuple[PieceStore, PieceInfo, Manifest] | None = None
         for key in piece_keys(destination, path, self._task.tenant_id, self._after):
             store = PieceStore(destination, path.piece(self._task.tenant_id, key))
             try:
@@ -89,7 +89,7 @@ class Hole:
             cause=STOPPED if broken is None else broken.cause,
         )
 
-    def _seal(self, key: PieceKey, store: PieceStore, info: RoundInfo) -> Manifest:
+    def _seal(self, key: PieceKey, store: PieceStore, info: PieceInfo) -> Manifest:
         if (manifest := store.manifest()) is not None:
             return manifest
         tenure = Tenure(store, self._holder)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from redoubt.archive.layout import ClusterPath, Interruption, RoundInfo
+from redoubt.archive.layout import ClusterPath, Interruption, PieceInfo
 from redoubt.archive.listing import Listing
 from redoubt.archive.manifest import Manifest
 from redoubt.archive.store import ArchiveEnd, ArchiveError, PieceStore
-from redoubt.archiver.messages import ArchiveRound
+from redoubt.messages.archiving import ArchivePiece
 from redoubt.model.log import LogPosition
 from redoubt.model.seams import DestinationError, Lock, ObjectMissingError
 
@@ -18,7 +18,7 @@ from redoubt.model.seams import DestinationError, Lock, ObjectMissingError
 class Opened:
     """A piece as it was found. Nothing may be added to one that has a manifest."""
 
-    info: RoundInfo
+    info: PieceInfo
     end: ArchiveEnd
     listing: Listing
     manifest: Manifest | None
@@ -47,7 +47,7 @@ class Tenure:
                 self._lock = None
 
 
-def open_round(store: PieceStore, task: ArchiveRound, tenure: Tenure) -> Opened:
+def open_piece(store: PieceStore, task: ArchivePiece, tenure: Tenure) -> Opened:
     """Claim the piece, or find it claimed, as its only writer; an interruption that the task tells of is put on record.
 
     Raises ArchiveError if the piece is not ours or damaged, or if its interruption is on record and the task does not
@@ -56,7 +56,7 @@ def open_round(store: PieceStore, task: ArchiveRound, tenure: Tenure) -> Opened:
     info = _claimed(store, task)  # before the lock: a disk that is not mounted gets no folder
     tenure.take()
     if info is None:
-        info = store.claim(_round_info(task, _start(store, task)))
+        info = store.claim(_piece_info(task, _start(store, task)))
     listing = store.listing()
     opened = Opened(info, store.resume(info, listing), listing, store.manifest())
     is_cut = bool(task.switch_scn) and opened.end.position.scn >= task.switch_scn
@@ -67,8 +67,8 @@ def open_round(store: PieceStore, task: ArchiveRound, tenure: Tenure) -> Opened:
     return opened
 
 
-def _claimed(store: PieceStore, task: ArchiveRound) -> RoundInfo | None:
-    """The claim that stands there, None for a piece that this task may begin. Raises as `open_round` does."""
+def _claimed(store: PieceStore, task: ArchivePiece) -> PieceInfo | None:
+    """The claim that stands there, None for a piece that this task may begin. Raises as `open_piece` does."""
     if task.start_lsn is not None:
         return None
     try:
@@ -80,7 +80,7 @@ def _claimed(store: PieceStore, task: ArchiveRound) -> RoundInfo | None:
     return None
 
 
-def _start(store: PieceStore, task: ArchiveRound) -> LogPosition:
+def _start(store: PieceStore, task: ArchivePiece) -> LogPosition:
     """Where a piece begins that is not claimed yet.
 
     The piece before it may be merged just now by its own job, and a listing then miss its last object: it is known from
@@ -96,7 +96,7 @@ def _start(store: PieceStore, task: ArchiveRound) -> LogPosition:
     return end
 
 
-def _end_of_previous(store: PieceStore, task: ArchiveRound) -> LogPosition:
+def _end_of_previous(store: PieceStore, task: ArchivePiece) -> LogPosition:
     previous = _previous_store(store, task)
     if (manifest := previous.manifest()) is not None:
         end = manifest.piece
@@ -104,7 +104,7 @@ def _end_of_previous(store: PieceStore, task: ArchiveRound) -> LogPosition:
     return previous.resume(previous.claimed(task.identity, task.source)).position
 
 
-def _previous_store(store: PieceStore, task: ArchiveRound) -> PieceStore:
+def _previous_store(store: PieceStore, task: ArchivePiece) -> PieceStore:
     """The piece that a task's piece continues."""
     assert task.previous is not None, "the task's piece begins the tenant's part of the round"
     path = ClusterPath(task.cluster, task.cluster_id).piece(task.tenant_id, task.previous)
@@ -118,7 +118,7 @@ def _refuse_interrupted(store: PieceStore, opened: Opened) -> None:
         raise ArchiveError(record.cause)
 
 
-def _record_interruption(store: PieceStore, task: ArchiveRound, end: ArchiveEnd) -> None:
+def _record_interruption(store: PieceStore, task: ArchivePiece, end: ArchiveEnd) -> None:
     record = Interruption(
         tenant_id=task.tenant_id,
         round=task.round,
@@ -131,8 +131,8 @@ def _record_interruption(store: PieceStore, task: ArchiveRound, end: ArchiveEnd)
     store.put_record(record, store.path.interruption)
 
 
-def _round_info(task: ArchiveRound, start: LogPosition) -> RoundInfo:
-    return RoundInfo(
+def _piece_info(task: ArchivePiece, start: LogPosition) -> PieceInfo:
+    return PieceInfo(
         identity=task.identity,
         tenant_id=task.tenant_id,
         tenant=task.tenant,

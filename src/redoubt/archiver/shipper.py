@@ -16,7 +16,7 @@ from typing import NamedTuple
 from redoubt.archive.codec import codec_named
 from redoubt.archive.segment import SegmentHeader, SegmentName, encode_segment
 from redoubt.archive.store import PieceStore
-from redoubt.archiver.asking import Asker
+from redoubt.archiver.asking import Retrier
 from redoubt.model.seams import DestinationError
 
 DEPTH = 3
@@ -47,7 +47,7 @@ class Shipper:
         store: PieceStore,
         encoders: Executor,
         storer: Executor,
-        asker: Asker,
+        asker: Retrier,
         notify: Callable[[], None],
         small: int = SMALL,
     ) -> None:

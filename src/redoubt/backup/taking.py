@@ -44,7 +44,7 @@ class BackupFailedError(Exception):
 
 
 @dataclass(frozen=True)
-class Terms:
+class TakingOptions:
     """How a data backup is taken: `pause_limit`, and `patience` with an engine that writes on and on, in seconds.
 
     Patience begins when the files have been read once. `method` is put on record in place of how the files were had.
@@ -76,7 +76,7 @@ class Taking:
         source: BaseSource,
         store: SetStore,
         info: SetInfo,
-        terms: Terms,
+        terms: TakingOptions,
         progress: Progress,
         wait: Callable[[float], None],
         fingerprint: Fingerprint = lambda _scn: None,

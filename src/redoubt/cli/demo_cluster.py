@@ -18,7 +18,7 @@ from typing import Any
 import pymysql
 from pymysql.connections import Connection
 
-from redoubt.archive.layout import ClusterPath, RoundInfo
+from redoubt.archive.layout import ClusterPath, PieceInfo
 from redoubt.archive.record import load_record
 from redoubt.archive.store import PieceStore
 from redoubt.destinations.file import FileDestination
@@ -94,7 +94,7 @@ class DemoCluster:
     def round_start(self, round_id: int) -> int:
         """LSN at which the round begins, as the destination says."""
         data = FileDestination(self.destination).get(self._round_path(round_id).info)
-        return load_record(RoundInfo, data).start_lsn
+        return load_record(PieceInfo, data).start_lsn
 
     def engine_log(self, start: int, end: int) -> Iterator[bytes]:
         """The engine's own log from LSN to LSN, out of its block files, a block at a time."""

@@ -13,7 +13,7 @@ from redoubt.archive.inventory import TenantPath
 from redoubt.archive.set_manifest import SetSummary
 from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import ArchiveError
-from redoubt.catalog.drills import DRILL_COLUMNS, keep_drills
+from redoubt.catalog.set_views import DRILL_COLUMNS, keep_drills
 from redoubt.cli.connecting import NoServiceError, connect_as_service
 from redoubt.cli.moments import MomentError
 from redoubt.cli.printing import complain, console, print_rows
@@ -22,15 +22,15 @@ from redoubt.destinations.uri import UriError, open_destination
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
 from redoubt.engines.seekdb.replaying import sizes_for
-from redoubt.engines.seekdb.scratch import ScratchSeekdb
+from redoubt.engines.seekdb.scratch_seekdb import ScratchSeekdb
 from redoubt.model.recovery import NotRecoverableError
-from redoubt.model.scratch import Login
+from redoubt.model.scratch_engine import Login
 from redoubt.model.seams import Destination, DestinationError
 from redoubt.rehearsal.checks import Check, EveryTable, OwnSql
-from redoubt.rehearsal.drill import Drill, Means, Terms
+from redoubt.rehearsal.drill import Drill, DrillRequest, EngineTools
 from redoubt.rehearsal.fingerprint import fingerprint_of
 from redoubt.rehearsal.record import DrillRecord, Verdict, keep_record, kept_records
-from redoubt.rehearsal.scratch import NoScratchError
+from redoubt.rehearsal.scratch_directory import NoScratchError
 from redoubt.restore.planning import Plan, UnknownTenantError
 from redoubt.restore.restoring import RestoreError
 
@@ -105,8 +105,8 @@ def _drill(options: DrillOptions, destination: Destination, tenant: TenantPath) 
         return logins_for(summary.source, summary.tenant_id, options.user, options.password, options.home)
 
     scn = moment_of(options.until, options.scn, utc=options.utc)
-    terms = Terms(scn, options.scratch, options.keep, logins, check)
-    means = Means(lambda path, lsn: SeekdbLogLayer(BaseDir(path), lsn), SeekdbLogCutter(), seekdb_for)
+    terms = DrillRequest(scn, options.scratch, options.keep, logins, check)
+    means = EngineTools(lambda path, lsn: SeekdbLogLayer(BaseDir(path), lsn), SeekdbLogCutter(), seekdb_for)
     out = console(error=True)
     with Progress(console=out, transient=True, disable=not out.is_terminal) as bar:
         task = bar.add_task("restoring", total=None)

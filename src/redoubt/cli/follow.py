@@ -18,9 +18,9 @@ from redoubt.engines.seekdb.closed import kept_closed, refuse_opened
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
 from redoubt.model.recovery import NotRecoverableError
-from redoubt.model.scratch import OpenedError
+from redoubt.model.scratch_engine import OpenedError
 from redoubt.model.seams import DestinationError
-from redoubt.rehearsal.ahead import LogEndsError
+from redoubt.rehearsal.next_log import LogEndsError
 from redoubt.rehearsal.standby import Following, Standby
 from redoubt.restore.planning import UnknownTenantError
 from redoubt.restore.restoring import RestoreError

@@ -14,7 +14,7 @@ from redoubt.cli.moments import MomentError, instant, moment
 from redoubt.engines.seekdb.account import NAME
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.home import Home
-from redoubt.model.scratch import Login
+from redoubt.model.scratch_engine import Login
 from redoubt.model.seams import Destination, ObjectMissingError
 from redoubt.restore.planning import UnknownTenantError, find_tenant
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from redoubt.archive.archived_history import ForeignDestinationError, cluster_of, history
 from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.repair import Repair, carry_out, plan
 from redoubt.catalog.session import CatalogError, CatalogSession
@@ -26,7 +27,6 @@ from redoubt.home import Home, HomeError
 from redoubt.logs import log_to
 from redoubt.model.history import History
 from redoubt.model.seams import DestinationError
-from redoubt.restore.archived_history import ForeignDestinationError, cluster_of, history
 
 _HELD_UP = 2
 _TRIES = 20

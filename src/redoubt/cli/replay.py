@@ -21,9 +21,9 @@ from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes
 from redoubt.engines.seekdb.orphans import OrphansLeftError, await_own_work, end_orphans
 from redoubt.engines.seekdb.replaying import first_sizes, flush_replayed, laid_bytes, sizes_for
-from redoubt.engines.seekdb.scratch import LOG_AT_LEISURE, ScratchSeekdb
+from redoubt.engines.seekdb.scratch_seekdb import LOG_AT_LEISURE, ScratchSeekdb
 from redoubt.model.log import LogDamagedError
-from redoubt.model.scratch import ScratchError
+from redoubt.model.scratch_engine import ScratchError
 
 _STATEMENT_PATIENCE = 60.0
 

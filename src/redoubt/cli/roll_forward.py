@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.progress import Progress
 
+from redoubt.archive.archived_history import ForeignDestinationError, set_of
 from redoubt.archive.inventory import take_inventory
 from redoubt.archive.set_layout import set_path
 from redoubt.archive.set_manifest import SetSummary
@@ -28,12 +29,10 @@ from redoubt.engines.seekdb.rolling import SeekdbRoller
 from redoubt.model.bases import SetKey
 from redoubt.model.history import TenantSet
 from redoubt.model.recovery import NotRecoverableError
-from redoubt.model.rolling import NotRolledError
-from redoubt.model.scratch import Login
+from redoubt.model.scratch_engine import Login, NotRolledError
 from redoubt.model.seams import DestinationError
-from redoubt.rehearsal.roll_forward import Means, Rolled, plan_roll, roll_forward
-from redoubt.rehearsal.scratch import NoScratchError
-from redoubt.restore.archived_history import ForeignDestinationError, set_of
+from redoubt.rehearsal.roll_forward import EngineTools, Rolled, plan_roll, roll_forward
+from redoubt.rehearsal.scratch_directory import NoScratchError
 from redoubt.restore.planning import Plan, UnknownTenantError
 from redoubt.restore.restoring import RestoreError
 
@@ -99,7 +98,7 @@ def _roll(options: RollOptions) -> tuple[Plan, Rolled]:
         def say(text: str) -> None:
             bar.update(task, description=text)
 
-        means = Means(
+        means = EngineTools(
             lambda path, lsn: SeekdbLogLayer(BaseDir(path), lsn),
             cutter,
             lambda path: SeekdbRoller(BaseDir(path), say),

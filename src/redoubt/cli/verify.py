@@ -15,17 +15,16 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-from redoubt.cli.moments import instant
+from redoubt.cli.moments import DurationError, duration, instant, span
 from redoubt.cli.printing import complain, console
-from redoubt.cli.spans import DurationError, duration, span
 from redoubt.destinations.uri import UriError, open_destination
 from redoubt.model import bases
 from redoubt.model.recovery import Window
 from redoubt.model.seams import DestinationError
-from redoubt.restore.checking import Checker
-from redoubt.restore.findings import Finding, Report, TenantReport
-from redoubt.restore.verified import VerifiedObjects
-from redoubt.restore.verifying import Verifier
+from redoubt.verify.checking import Checker
+from redoubt.verify.findings import Finding, Report, TenantReport
+from redoubt.verify.verified_objects import VerifiedObjects
+from redoubt.verify.verifying import Verifier
 
 _DAMAGED = 2
 _NS = 1_000_000_000

@@ -9,13 +9,12 @@ from typing import Any
 
 from rich.console import Console
 
-from redoubt.cli.moments import instant
+from redoubt.cli.moments import DurationError, duration, instant, span
 from redoubt.cli.printing import complain, console
-from redoubt.cli.spans import DurationError, duration, span
 from redoubt.destinations.uri import UriError, open_destination
 from redoubt.model.coverage import missing
 from redoubt.model.seams import DestinationError
-from redoubt.restore.covering import TenantCoverage, cover
+from redoubt.verify.covering import TenantCoverage, cover
 
 _NOT_COVERED = 2
 

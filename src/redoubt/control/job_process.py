@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import structlog
 
-from redoubt.jobs.messages import Failed, Message, Outcome, Progress, Request, from_line, to_line
+from redoubt.messages.jobs import Failed, Message, Outcome, Progress, Request, from_line, to_line
 
 _END_PATIENCE = 5.0
 _log = structlog.get_logger("redoubt.control.job")

@@ -32,7 +32,7 @@ _CLOSING_PATIENCE = 2.0
 _TEXT_LIMIT = 1024 * 1024
 
 
-class House(Neighbours, Protocol):
+class GatewayContext(Neighbours, Protocol):
     """What a session knows of the gateway that it belongs to."""
 
     directory: TenantDirectory
@@ -47,12 +47,12 @@ class Session:
     Commands run strictly one after the other, so replies keep the order of pipelined commands.
     """
 
-    def __init__(self, client: Wire, connection_id: int, house: House) -> None:
+    def __init__(self, client: Wire, connection_id: int, gateway: GatewayContext) -> None:
         self.link: EngineLink | None = None
         self.writes: Writes | None = None
         self._client = client
         self._connection_id = connection_id
-        self._house = house
+        self._gateway = gateway
         self._idle = False
 
     async def run(self) -> None:
@@ -79,8 +79,8 @@ class Session:
             await self._end()
 
     async def _serve(self) -> None:
-        async with asyncio.timeout(self._house.login_patience):
-            link = await log_in(self._client, self._house.directory, self._connection_id, self._house.tls)
+        async with asyncio.timeout(self._gateway.login_patience):
+            link = await log_in(self._client, self._gateway.directory, self._connection_id, self._gateway.tls)
         conversation = self._enter(link)
         while True:
             self._idle = True
@@ -123,16 +123,16 @@ class Session:
         self.link = link
         self._client.on_lost = link.wire.close
         link.wire.on_lost = self._engine_lost
-        gate = self._house.directory.gate_of(link.tenant)
+        gate = self._gateway.directory.gate_of(link.tenant)
         self.writes = Writes(gate, link) if gate else None
-        return Conversation(self._client, link, self._house.handler, self._house, self.writes)
+        return Conversation(self._client, link, self._gateway.handler, self._gateway, self.writes)
 
     async def _change_user(self, payload: bytes, old: EngineLink) -> Conversation:
         """Log in anew, with a fresh connection to the engine of the tenant that is named now."""
         request = decode_change_user(payload, old.capabilities)
         self._leave(old)
-        async with asyncio.timeout(self._house.login_patience):
-            return self._enter(await authenticate(self._client, self._house.directory, request, 0))
+        async with asyncio.timeout(self._gateway.login_patience):
+            return self._enter(await authenticate(self._client, self._gateway.directory, request, 0))
 
     def _leave(self, link: EngineLink) -> None:
         self.link = self.writes = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from redoubt.model.scratch import ScratchEngine, StatementError
+from redoubt.model.scratch_engine import ScratchEngine, StatementError
 from redoubt.rehearsal.fingerprint import Fingerprint, differences, take_fingerprint
 
 _UNTRUE = {"", "0", "FAIL", "FAILED", "FALSE", "NO"}

@@ -13,11 +13,11 @@ from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import ArchiveError
 from redoubt.model.bases import LogCutter, LogLayer, Progress
 from redoubt.model.recovery import NotRecoverableError, way_to
-from redoubt.model.scratch import Login, ScratchEngine, ScratchError
+from redoubt.model.scratch_engine import Login, ScratchEngine, ScratchError
 from redoubt.model.seams import Destination
 from redoubt.rehearsal.checks import Check, CheckFailedError
 from redoubt.rehearsal.record import DrillRecord, Verdict, this_host
-from redoubt.rehearsal.scratch import check_room, keep_directory, room_for, scratch_directory
+from redoubt.rehearsal.scratch_directory import check_room, keep_directory, room_for, scratch_directory
 from redoubt.restore.planning import Plan, make_plan
 from redoubt.restore.restoring import Restoration
 
@@ -28,7 +28,7 @@ _SHUT_OUT = (
 
 
 @dataclass(frozen=True)
-class Terms:
+class DrillRequest:
     """How a drill is done: to which SCN (None: the newest), in a directory in which folder, kept or not.
 
     `logins` and `check` say who tries to log in, and what is checked, once the set is known that it begins with.
@@ -42,7 +42,7 @@ class Terms:
 
 
 @dataclass(frozen=True)
-class Means:
+class EngineTools:
     """What a drill needs of an engine: to lay log into a directory, to cut it, to start an engine for a plan."""
 
     layer: Callable[[Path, int], LogLayer]
@@ -57,8 +57,8 @@ class Drill:
         self,
         destination: Destination,
         tenant: TenantPath,
-        terms: Terms,
-        means: Means,
+        terms: DrillRequest,
+        means: EngineTools,
         progress: Progress,
         say: Callable[[str], None],
     ) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from redoubt.archive.record import INFO_FORMAT, RecordError, dump_record, load_record
 from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import ArchiveError
-from redoubt.model.scratch import Rows
+from redoubt.model.scratch_engine import Rows
 
 
 @dataclass(frozen=True)

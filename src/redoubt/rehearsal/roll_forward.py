@@ -20,14 +20,13 @@ from redoubt.archive.inventory import TenantPath, last_set_id
 from redoubt.archive.set_layout import SetInfo, set_path
 from redoubt.archive.set_manifest import SetSummary
 from redoubt.archive.set_store import SetStore
-from redoubt.backup.taking import Taking, Terms
+from redoubt.backup.taking import Taking, TakingOptions
 from redoubt.model.bases import BaseSource, LogCutter, LogLayer, Progress, SetKey
-from redoubt.model.rolling import NotRolledError, Roller
-from redoubt.model.scratch import Login, ScratchEngine
+from redoubt.model.scratch_engine import Login, NotRolledError, Roller, ScratchEngine
 from redoubt.model.seams import Destination, DestinationError
 from redoubt.rehearsal.checks import CheckFailedError, EveryTable
 from redoubt.rehearsal.fingerprint import Fingerprint, dump_fingerprint, fingerprint_of, take_fingerprint
-from redoubt.rehearsal.scratch import check_room, room_for, scratch_directory
+from redoubt.rehearsal.scratch_directory import check_room, room_for, scratch_directory
 from redoubt.restore.planning import Plan, make_plan
 from redoubt.restore.restoring import Restoration
 
@@ -35,7 +34,7 @@ METHOD = "rolled"
 
 
 @dataclass(frozen=True)
-class Means:
+class EngineTools:
     """What it needs of an engine: to lay log into a directory, to cut it, to roll it forward."""
 
     layer: Callable[[Path, int], LogLayer]
@@ -68,7 +67,7 @@ def roll_forward(
     destination: Destination,
     plan: Plan,
     folder: Path | None,
-    means: Means,
+    means: EngineTools,
     progress: Progress,
     say: Callable[[str], None],
 ) -> Rolled:
@@ -139,7 +138,7 @@ def _take(
     )
     lock = destination.lock(path.lock, f"pid {os.getpid()} on {socket.gethostname()}")
     try:
-        terms = Terms(may_clone=False, method=METHOD)
+        terms = TakingOptions(may_clone=False, method=METHOD)
         store = SetStore(destination, path)
         try:
             taking = Taking(source, store, info, terms, progress, time.sleep, lambda _scn: fingerprint)

@@ -20,7 +20,7 @@ from redoubt.model.log import LogPosition
 from redoubt.model.pieces import PieceKey
 from redoubt.model.recovery import Stretch
 from redoubt.model.seams import Destination
-from redoubt.rehearsal.ahead import LogEndsError, stretches_after
+from redoubt.rehearsal.next_log import LogEndsError, stretches_after
 from redoubt.restore.laying import lay_log
 from redoubt.restore.planning import LogPart, make_plan
 from redoubt.restore.restoring import Restoration, Restored, RestoreError, unfinished

@@ -11,7 +11,7 @@ from redoubt.archive.set_manifest import Extent, SetFile, SetManifest
 from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import ArchiveError
 from redoubt.durable import sync
-from redoubt.restore.ahead import made_ahead
+from redoubt.restore.prefetch import made_ahead
 
 _SYNC_EVERY = 256 * 1024 * 1024
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from redoubt.archive.inventory import Inventory, TenantPath, clusters, take_inventory, tenants
 from redoubt.archive.listing import Listed
-from redoubt.archive.looking import look_until_settled
 from redoubt.archive.segment import SegmentName
 from redoubt.archive.set_manifest import SetManifest
 from redoubt.archive.set_store import SetStore
-from redoubt.archive.store import ArchiveError, PieceStore
+from redoubt.archive.store import ArchiveError, PieceStore, look_until_settled
 from redoubt.model.bases import Base, LogCutter
 from redoubt.model.log import LogDamagedError, LogPosition
 from redoubt.model.pieces import PieceKey

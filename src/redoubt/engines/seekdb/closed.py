@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from redoubt.engines.seekdb.files import BaseDir
-from redoubt.model.scratch import OpenedError
+from redoubt.model.scratch_engine import OpenedError
 
 
 @contextmanager

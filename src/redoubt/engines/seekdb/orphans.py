@@ -20,7 +20,7 @@ from redoubt.engines.seekdb.palf import (
     BLOCK_LOG_SIZE,
     BLOCK_SIZE,
     INFO_SIZE,
-    Verified,
+    VerifiedGroups,
     parse_block_info,
     verify_groups,
 )
@@ -186,7 +186,7 @@ def _next_numbers(base: BaseDir, found: list[Orphan]) -> dict[int, int]:
     return next_numbers
 
 
-def _verified_blocks(base: BaseDir, blocks: Iterator[int]) -> Iterator[tuple[int, bytes, Verified]]:
+def _verified_blocks(base: BaseDir, blocks: Iterator[int]) -> Iterator[tuple[int, bytes, VerifiedGroups]]:
     """Each of these blocks that the engine has begun to write: its number, its log, and how much of that is sound."""
     for block in blocks:
         data = (base.log / str(block)).read_bytes()

@@ -60,7 +60,7 @@ class Tail(Enum):
 
 
 @dataclass(frozen=True)
-class Verified:
+class VerifiedGroups:
     """The run of whole, sound groups at the start of some log bytes.
 
     `size` is in bytes; `chain` is the accumulated checksum after the last group (of the predecessor if there is none);
@@ -81,7 +81,7 @@ class BadLogError(ValueError):
     """Bytes that the engine would not have written; the text says what is wrong with them."""
 
 
-def verify_groups(data: bytes, chain: int | None, after_scn: int = 0) -> Verified:
+def verify_groups(data: bytes, chain: int | None, after_scn: int = 0) -> VerifiedGroups:
     """Check every group at the start of `data`, which must begin at a group.
 
     `chain` is the accumulated checksum before the first group, None if there is no predecessor to compare with;
@@ -91,18 +91,18 @@ def verify_groups(data: bytes, chain: int | None, after_scn: int = 0) -> Verifie
     while at + GROUP_HEADER_SIZE <= len(data):
         fields = _GROUP.unpack_from(data, at)
         if fields[0] == 0:
-            return Verified(at, chain, min_scn, max_scn, Tail.BLANK)
+            return VerifiedGroups(at, chain, min_scn, max_scn, Tail.BLANK)
         try:
             size = _check_group_header(fields, max_scn or after_scn)
             if at + size > len(data):
-                return Verified(at, chain, min_scn, max_scn, Tail.SHORT, needed=size)
+                return VerifiedGroups(at, chain, min_scn, max_scn, Tail.SHORT, needed=size)
             chain = _check_group_body(data, at, size, fields, chain)
         except BadLogError as error:
-            return Verified(at, chain, min_scn, max_scn, Tail.BAD, why=str(error))
+            return VerifiedGroups(at, chain, min_scn, max_scn, Tail.BAD, why=str(error))
         at += size
         max_scn = fields[4]
         min_scn = min_scn or max_scn
-    return Verified(at, chain, min_scn, max_scn, Tail.SHORT)
+    return VerifiedGroups(at, chain, min_scn, max_scn, Tail.SHORT)
 
 
 def _check_group_header(fields: tuple[int, ...], after_scn: int) -> int:

@@ -19,7 +19,7 @@ from redoubt.engines.seekdb.palf import (
     BadLogError,
     BlockInfo,
     Tail,
-    Verified,
+    VerifiedGroups,
     parse_block_info,
     verify_groups,
 )
@@ -66,23 +66,23 @@ class SeekdbLogReader:
             os.close(self._descriptor)
         self._block = self._descriptor = -1
 
-    def _look(self, position: LogPosition, limit: int) -> tuple[bytes, Verified]:
+    def _look(self, position: LogPosition, limit: int) -> tuple[bytes, VerifiedGroups]:
         """What stands at a position, and how much of it verifies."""
         block = block_of(position.lsn)
         try:
             if why := self._open(block):
-                return b"", Verified(0, position.chain, 0, 0, Tail.BLANK, why=why)
+                return b"", VerifiedGroups(0, position.chain, 0, 0, Tail.BLANK, why=why)
         except BadLogError as error:
-            return b"", Verified(0, position.chain, 0, 0, Tail.BAD, why=str(error))
+            return b"", VerifiedGroups(0, position.chain, 0, 0, Tail.BAD, why=str(error))
         offset = position.lsn - block * BLOCK_LOG_SIZE
         if not any(os.pread(self._descriptor, 2, INFO_SIZE + offset)):
-            return b"", Verified(0, position.chain, 0, 0, Tail.BLANK)
+            return b"", VerifiedGroups(0, position.chain, 0, 0, Tail.BLANK)
         room = BLOCK_LOG_SIZE - offset
         size = min(max(limit, _SMALLEST_READ), room)
         data = os.pread(self._descriptor, size, INFO_SIZE + offset)
         found = verify_groups(data, position.chain, position.scn)
         if found.needed > room and found.size == 0:
-            return b"", Verified(0, position.chain, 0, 0, Tail.BAD, why=_TOO_LARGE)
+            return b"", VerifiedGroups(0, position.chain, 0, 0, Tail.BAD, why=_TOO_LARGE)
         if found.size == 0 and found.needed > size:
             data = os.pread(self._descriptor, found.needed, INFO_SIZE + offset)
             found = verify_groups(data, position.chain, position.scn)
@@ -114,13 +114,13 @@ class SeekdbLogReader:
                 return os.open(folder / str(block), os.O_RDONLY)
         return None
 
-    def _is_suspect(self, position: LogPosition, found: Verified) -> bool:
+    def _is_suspect(self, position: LogPosition, found: VerifiedGroups) -> bool:
         """Whether finding nothing at a position needs an explanation."""
         if found.tail is Tail.BAD or self._log_goes_on_after(block_of(position.lsn)):
             return True
         return self._clock() - self._quiet_since > _QUIET_LIMIT
 
-    def _judge(self, position: LogPosition, limit: int) -> tuple[bytes, Verified]:
+    def _judge(self, position: LogPosition, limit: int) -> tuple[bytes, VerifiedGroups]:
         """Ask how far the log goes, look once more, and raise if log that must be there is not sound."""
         block = block_of(position.lsn)
         if self._log_goes_on_after(block):

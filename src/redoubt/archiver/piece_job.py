@@ -1,0 +1,257 @@
+"""A piece of a tenant's round as the worker's work: open it in the destination, archive, drain, freeze, end.
+
+    OPENING ──► ARCHIVING ──stopped, drained──► FREEZING ──► ended
+       │            └───────cut, drained───────────┤
+       └──────► ENDED_BEFORE ──stopped or cut──────┘
+
+A piece is cut when the log has come to where another one takes over. One whose round was interrupted, or that has a
+manifest already, is opened and then only waits to be stopped. Everything that may wait for the destination runs on the
+executors; `step` itself never waits. The job knows the seams only, so that the same code runs against engines and
+against a simulation.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from enum import Enum, auto
+
+from redoubt.archive.layout import ClusterPath
+from redoubt.archive.manifest import Manifest
+from redoubt.archive.store import ArchiveEnd, ArchiveError, PieceStore
+from redoubt.archiver.archival import Archival, JobResources
+from redoubt.archiver.asking import Retrier, WatchedDestination
+from redoubt.archiver.chores import Chores
+from redoubt.archiver.freezing import Freezer
+from redoubt.archiver.holes import Hole
+from redoubt.archiver.opening import Opened, Tenure, open_piece
+from redoubt.archiver.reporting import PieceReporter
+from redoubt.messages.archiving import (
+    ArchivePiece,
+    Event,
+    HoleOpened,
+    PieceBroken,
+    PieceCut,
+    PieceFrozen,
+    PieceStopped,
+)
+from redoubt.model.log import LogError, LogPosition
+from redoubt.model.seams import Destination, LogReader
+
+
+class _Phase(Enum):
+    OPENING = auto()
+    ARCHIVING = auto()
+    ENDED_BEFORE = auto()
+    FREEZING = auto()
+
+
+class PieceJob:
+    """One `ArchivePiece` command being carried out."""
+
+    def __init__(self, task: ArchivePiece, reader: LogReader, destination: Destination, means: JobResources) -> None:
+        self.task = task
+        self.ended = False
+        path = ClusterPath(task.cluster, task.cluster_id).piece(task.tenant_id, task.key)
+        self._reader = reader
+        self._means = means
+        self._watches = WatchedDestination(destination, means.clock), WatchedDestination(destination, means.clock)
+        self._storing, self._tending = (PieceStore(watch, path) for watch in self._watches)
+        self._give_up = threading.Event()
+        self._asker = Retrier(self._pause)
+        self._chores = Chores(means.merger, means.clock, means.notify)
+        self._news = PieceReporter((task.tenant_id, task.round, task.piece), means.clock)
+        self._events: list[Event] = []
+        self._phase = _Phase.OPENING
+        self._archival: Archival | None = None
+        self._end: ArchiveEnd | None = None
+        self._flush_asked = self._flushed = 0
+        self._freezing = (0, 0)
+        self._manifest: Manifest | None = None
+        self._log_trouble = self._lost = ""
+        self._switch_scn = task.switch_scn
+        self._patience: float | None = None
+        self._moved: tuple[float, object] = (0.0, None)
+        self._tenure = Tenure(self._storing, means.holder)
+        self._opening: Future[Opened] = means.storer.submit(self._open)
+        self._opening.add_done_callback(lambda _: means.notify())
+
+    def stop(self, patience: float) -> None:
+        """Archive what the log holds now, freeze the round, end; or end when nothing moved for `patience` seconds."""
+        self._patience = patience
+        self._moved = (self._means.clock(), None)
+
+    def switch(self, scn: int) -> None:
+        """End this piece at the first place in the log that is not before `scn`."""
+        self._switch_scn = scn
+        if self._archival is not None:
+            self._archival.cut_at(scn)
+
+    def flush(self, number: int) -> None:
+        """Make durable what the log holds now, then tell `Flushed`."""
+        self._flush_asked = max(self._flush_asked, number)
+        if self._archival is not None:
+            self._archival.flush(number)
+
+    def abandon(self) -> None:
+        """Let go of everything; what is durable is so already. The writer's lock goes when both threads are done."""
+        if self.ended:
+            return
+        self.ended = True
+        self._give_up.set()
+        for watch in self._watches:
+            watch.close()
+        self._reader.close()
+        done = self._means.merger.submit(lambda: None)
+        done.add_done_callback(lambda _: self._means.storer.submit(self._let_go))
+
+    def step(self) -> tuple[bool, list[Event]]:
+        """Do what can be done now: whether there is probably more to do at once, and what there is to tell."""
+        more = False
+        last: PieceBroken | PieceStopped | PieceFrozen | None = None
+        self._log_trouble = ""
+        try:
+            more = self._advance()
+        except (LogError, ArchiveError) as error:
+            last = self._break(str(error))
+        except OSError as error:
+            self._log_trouble = f"the engine's log cannot be read: {error}"
+        last = last or self._try_to_end()
+        events = self._tell(at_once=last is not None)
+        if last is None:
+            return more, events
+        self.abandon()
+        return False, [*events, last]
+
+    def _advance(self) -> bool:
+        more = self._chores.step()
+        if self._phase is _Phase.OPENING and self._opening.done():
+            self._begin(self._opening.result())
+        if self._phase is _Phase.ARCHIVING:
+            assert self._archival is not None
+            more |= self._archival.step(draining=self._patience is not None)
+        if self._is_over():
+            more |= self._freeze(self._opening.result())
+        return more
+
+    def _begin(self, opened: Opened) -> None:
+        """The destination has answered: go on where the round ends, unless it has ended for good."""
+        task, end = self.task, opened.end
+        self._end = end
+        if task.broken_by and not self._is_cut():
+            self._events.append(HoleOpened(task.tenant_id, task.round, end.position.lsn, end.position.scn, task.piece))
+        if task.broken_by or opened.manifest is not None:
+            self._phase = _Phase.ENDED_BEFORE
+            if task.after is not None and end.segments:
+                hole = Hole(task, self._tending, self._means.holder, self._means.now)
+                self._chores.do(hole.what, hole.close, self._events.append)
+            return
+        self._phase = _Phase.ARCHIVING
+        self._archival = Archival(
+            *(task, opened, self._reader, self._means),
+            *(self._storing, self._asker, self._tending, self._chores),
+            self._events.append,
+        )
+        self._archival.flush(self._flush_asked)
+        if self._switch_scn:
+            self._archival.cut_at(self._switch_scn)
+
+    def _is_over(self) -> bool:
+        """Whether nothing is to be archived any more, and the round not being frozen yet."""
+        if self._phase is _Phase.ENDED_BEFORE:
+            return (self._patience is not None or self._is_cut()) and not self._lost
+        return self._phase is _Phase.ARCHIVING and self._archival is not None and self._archival.is_drained()
+
+    def _is_cut(self) -> bool:
+        """Whether all the log is durable that comes before the next piece."""
+        return self._end is not None and 0 < self._switch_scn <= self._end.position.scn
+
+    def _freeze(self, opened: Opened) -> bool:
+        self._phase = _Phase.FREEZING
+        digests = {}
+        if self._archival is not None:
+            self._archival.finish()
+            self._end, self._flushed, digests = self._archival.end, self._archival.flushed, self._archival.digests
+            self._archival = None
+        if self._is_cut() and self._end is not None:
+            at = self._end.position
+            self._events.append(PieceCut(self.task.tenant_id, self.task.round, self.task.piece, at.lsn, at.scn))
+        cluster = (self.task.cluster, self.task.cluster_id)
+        freezer = Freezer(self._tending, cluster, self._means.now, digests, self._frozen_so_far)
+        self._chores.do("the piece cannot be frozen", lambda: freezer.freeze(opened.info), self._frozen)
+        return True
+
+    def _frozen_so_far(self, done: int, total: int) -> None:
+        self._freezing = (done, total)
+        self._means.notify()
+
+    def _frozen(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        piece = manifest.piece
+        position = LogPosition(piece.end_lsn, piece.end_scn, piece.chain_after)
+        size = piece.end_lsn - piece.start_lsn
+        self._end = ArchiveEnd(position, size, manifest.output_bytes, len(manifest.segments))
+
+    def _break(self, text: str) -> PieceBroken | None:
+        """The round cannot go on; one that was broken already keeps the trouble until it is stopped."""
+        if not self.task.broken_by:
+            return PieceBroken(self.task.tenant_id, self.task.round, text, self.task.piece)
+        self._lost, self._phase = text, _Phase.ENDED_BEFORE
+        return None
+
+    def _try_to_end(self) -> PieceStopped | PieceFrozen | None:
+        """End if the piece is frozen, or if that was asked for and the time for it is over."""
+        tenant_id, round_id, piece = self.task.tenant_id, self.task.round, self.task.piece
+        is_frozen = self._manifest is not None and self._chores.is_idle()
+        if self._patience is None:
+            return PieceFrozen(tenant_id, round_id, piece) if is_frozen else None
+        if self._lost or is_frozen:
+            return PieceStopped(tenant_id, round_id, self._lost, piece)
+        now, at = self._means.clock(), self._whereabouts()
+        if at != self._moved[1]:
+            self._moved = (now, at)
+        if now - self._moved[0] < self._patience:
+            return None
+        text = self._trouble() or self._chores.failure or "the destination did not answer in time"
+        return PieceStopped(tenant_id, round_id, text, piece)
+
+    def _whereabouts(self) -> object:
+        """What stays the same while nothing moves."""
+        places = None if self._archival is None else self._archival.places
+        is_tending = self._phase is _Phase.FREEZING and not self._chores.failure
+        return self._phase, places, self._watches[1].answers if is_tending else None
+
+    def _trouble(self) -> str:
+        storing, tending = self._watches
+        return (
+            self._log_trouble
+            or self._lost
+            or self._asker.trouble
+            or storing.silence
+            or self._chores.trouble
+            or tending.silence
+        )
+
+    def _tell(self, *, at_once: bool) -> list[Event]:
+        """What there is to tell; `at_once`, also what was told a moment ago."""
+        news, archival = self._news, self._archival
+        events = [
+            *news.progress(archival.end if archival else self._end, at_once=at_once),
+            *news.flushed(archival.flushed if archival else self._flushed),
+            *news.trouble(self._trouble()),
+            *news.freezing(*self._freezing),
+            *self._events,
+        ]
+        self._events.clear()
+        return events
+
+    def _open(self) -> Opened:
+        return self._asker.until_answered(lambda: open_piece(self._storing, self.task, self._tenure))
+
+    def _let_go(self) -> None:
+        self._tenure.release()
+        self._means.close()
+
+    def _pause(self, seconds: float) -> bool:
+        self._means.notify()
+        return not self._give_up.wait(seconds)

@@ -1,0 +1,231 @@
+"""The work of a data backup: a base of one tenant after another, and then the wait for the log that they need.
+
+Only this writes to the set's rows, from the first to the last, so that none is written late over another. What ends it
+from outside is a cause (`end`), with which it fails by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+
+import structlog
+
+from redoubt.catalog.session import CatalogError
+from redoubt.catalog.set_table import SetTable
+from redoubt.control.cluster import Cluster
+from redoubt.control.modes.tenant_archive import TenantArchive
+from redoubt.control.rounds.archiving import Archiving
+from redoubt.messages.jobs import BaseTaken, Outcome, Request, TakeBase
+from redoubt.model import data_backups
+from redoubt.model.data_backups import DataBackup, TenantBackup
+from redoubt.model.rounds import RoundStatus
+
+RunJob = Callable[[Request, Callable[[int, int], None]], Awaitable[Outcome]]
+"""See `job_process.run_job`."""
+
+_LOOK = 0.25
+_RETRY = 0.5
+_PATIENCE = 600.0
+"""Seconds that the archive may stand still before the log that a base needs is given up."""
+_DROPPED = "the tenant was dropped meanwhile"
+_log = structlog.get_logger("redoubt.control.backups.backup_work")
+
+
+class _OverError(Exception):
+    """It has failed; the text is the cause."""
+
+
+class BackupWork:
+    """One data backup, for the event loop. `now` is how it is going."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        archiving: Archiving,
+        table: SetTable,
+        run_job: RunJob,
+        backup: DataBackup,
+        pause_limit: float,
+    ) -> None:
+        self._cluster = cluster
+        self._archiving = archiving
+        self._table = table
+        self._run_job = run_job
+        self._pause_limit = pause_limit
+        self._archives = [each for each in archiving.archives if each.tenant.tenant_id in backup.tenants]
+        self._leaving: set[int] = set()
+        self._cause = ""
+        self._ended = asyncio.Event()
+        self._job: asyncio.Future[Outcome] | None = None
+        self._taking = 0
+        self._saved = backup
+        self.now = backup
+
+    async def run(self) -> None:
+        """Do it, and put on record what became of it."""
+        try:
+            for archive in self._archives:
+                await self._take(archive)
+            for archive in self._archives:
+                await self._wait_for_log(archive)
+            self.now = data_backups.succeeded(self.now, time.time_ns())
+        except _OverError as error:
+            self.now = data_backups.failed(self.now, str(error), time.time_ns())
+        except Exception as error:  # noqa: BLE001 - whatever it was: it is on record, and nothing is left in DOING
+            _log.error("data backup failed", exc_info=error)
+            self.now = data_backups.failed(self.now, f"{type(error).__name__}: {error}", time.time_ns())
+        _log.info("data backup ends", set=self.now.key.set_id, status=self.now.status, cause=self.now.comment)
+        while not await self._save():  # noqa: ASYNC110 - the catalog tells nobody that it answers again
+            await asyncio.sleep(_RETRY)
+
+    def end(self, cause: str) -> None:
+        """End it at once, unless it is over: it has FAILED because of `cause`."""
+        if not self._cause:
+            self._cause = cause
+            self._ended.set()
+            if self._job is not None:
+                self._job.cancel()
+
+    async def leave(self, tenant_id: int) -> None:
+        """Go on without a tenant: when this returns, nothing touches its engine any more."""
+        self._leaving.add(tenant_id)
+        if self._job is not None and self._taking == tenant_id:
+            self._job.cancel()
+            await asyncio.wait([self._job])
+
+    async def _take(self, archive: TenantArchive) -> None:
+        """Have a tenant's base taken, unless it leaves. Raises _OverError."""
+        tenant = archive.tenant
+        self._check(is_taken=False)
+        if self._is_leaving(archive):
+            await self._lose(archive)
+            return
+        request = TakeBase(
+            tenant_id=tenant.tenant_id,
+            tenant=tenant.name,
+            base_dir=str(tenant.base_dir),
+            destination=self.now.destination,
+            cluster=self._cluster.name,
+            cluster_id=self._cluster.cluster_id,
+            identity=self._cluster.identity,
+            set_id=self.now.key.set_id,
+            create_date=self.now.key.create_date,
+            began_at=self.now.start_time,
+            pause_limit=self._pause_limit,
+        )
+        self._taking = tenant.tenant_id
+        self._job = asyncio.ensure_future(self._run_job(request, self._progress))
+        try:
+            while not self._job.done():
+                await asyncio.wait([self._job], timeout=_LOOK)
+                if not self._job.done():
+                    self._check(is_taken=False)
+                    await self._save()
+            self._check(is_taken=False)
+            if self._job.cancelled() or (self._is_leaving(archive) and not _is_taken(self._job)):
+                await self._lose(archive)
+            else:
+                self._taken(archive, self._job.result())
+                await self._save()
+        finally:
+            self._job.cancel()
+            await asyncio.wait([self._job])
+            self._job = None
+
+    def _taken(self, archive: TenantArchive, outcome: Outcome) -> None:
+        """Keep what the job says of a base. Raises _OverError if it says why there is none."""
+        part = self.now.tenants[archive.tenant.tenant_id]
+        if not isinstance(outcome, BaseTaken):
+            text = getattr(outcome, "text", "the job did something else")
+            raise _OverError(f"tenant {archive.tenant.name}: {text}")
+        self.now = data_backups.changed(self.now, _with_base(part, outcome))
+        _log.info("base taken", set=self.now.key.set_id, tenant=archive.tenant.name, pause_us=outcome.pause_us)
+
+    async def _wait_for_log(self, archive: TenantArchive) -> None:
+        """Return when the archive holds the log that a tenant's base needs. Raises _OverError."""
+        part = self.now.tenants[archive.tenant.tenant_id]
+        if not part.is_taken:
+            return  # it has left
+        moved_at, durable = time.monotonic(), archive.durable_lsn
+        while (archive.durable_lsn or 0) < part.snapshot_lsn:
+            self._check(is_taken=True)
+            if archive not in self._archiving.archives:
+                await self._lose(archive)
+                return
+            if archive.durable_lsn != durable:
+                moved_at, durable = time.monotonic(), archive.durable_lsn
+            elif time.monotonic() - moved_at > _PATIENCE:
+                raise _OverError(
+                    f"tenant {archive.tenant.name}: the log that the data backup needs was not archived within "
+                    f"{_PATIENCE:g} s: {archive.trouble or 'the archive stands still'}"
+                )
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK):
+                    await self._ended.wait()
+        self.now = data_backups.archived(self.now, part.tenant_id, time.time_ns())
+        await self._save()
+
+    def _check(self, *, is_taken: bool) -> None:
+        """Raise _OverError if it has been ended, or the log that it needs will not be archived.
+
+        A round that is stopping archives what the log holds, which is enough for bases that have been taken.
+        """
+        if self._cause:
+            raise _OverError(self._cause)
+        round_now = self._archiving.round
+        enough = {RoundStatus.DOING, RoundStatus.STOPPING} if is_taken else {RoundStatus.DOING}
+        if round_now.round_id != self.now.round_id or round_now.status not in enough:
+            why = f" ({round_now.comment})" if round_now.comment else ""
+            raise _OverError(
+                f"the log that the data backup needs is not archived: log archive status is {round_now.status}{why}"
+            )
+
+    def _is_leaving(self, archive: TenantArchive) -> bool:
+        is_there = archive in self._archiving.archives
+        return not is_there or archive.is_leaving or archive.tenant.tenant_id in self._leaving
+
+    async def _lose(self, archive: TenantArchive) -> None:
+        _log.info("data backup goes on without a tenant", set=self.now.key.set_id, tenant=archive.tenant.name)
+        self.now = data_backups.left(self.now, archive.tenant.tenant_id, _DROPPED, time.time_ns())
+        await self._save()
+
+    def _progress(self, done: int, total: int) -> None:
+        part = self.now.tenants[self._taking]
+        self.now = data_backups.changed(self.now, replace(part, input_bytes=done, total_bytes=total))
+
+    async def _save(self) -> bool:
+        """Bring the catalog up to date; whether it is."""
+        now = self.now
+        if now == self._saved:
+            return True
+        try:
+            await asyncio.to_thread(self._table.save, now)
+        except CatalogError as error:
+            _log.warning("data backup not written, trying again", cause=str(error))
+            return False
+        self._saved = now
+        return True
+
+
+def _is_taken(job: asyncio.Future[Outcome]) -> bool:
+    return not job.cancelled() and isinstance(job.result(), BaseTaken)
+
+
+def _with_base(part: TenantBackup, taken: BaseTaken) -> TenantBackup:
+    return replace(
+        part,
+        snapshot_scn=taken.snapshot_scn,
+        start_scn=taken.start_scn,
+        snapshot_lsn=taken.snapshot_lsn,
+        start_lsn=taken.start_lsn,
+        input_bytes=taken.input_bytes,
+        output_bytes=taken.output_bytes,
+        total_bytes=taken.input_bytes,
+        pause_us=taken.pause_us,
+        passes=taken.passes,
+        method=taken.method,
+    )

@@ -1,0 +1,129 @@
+"""The work of a job that deletes backups: destination by destination, for as long as it takes."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+import structlog
+
+from redoubt.archive.deletion import Deletion, SetDeletion, delete_some
+from redoubt.archive.layout import ClusterInfo, ClusterPath, PiecePath
+from redoubt.archive.set_layout import SetPath, set_path
+from redoubt.catalog.cleaning import Cleaning, CleanJob, CleanStatus
+from redoubt.catalog.session import CatalogError
+from redoubt.catalog.set_table import Remains
+from redoubt.control.cluster import Cluster
+from redoubt.control.destination_questions import DestinationQuestions
+from redoubt.destinations.uri import UriError, open_destination
+from redoubt.model.retention import Backup, BackupSet
+from redoubt.model.seams import DestinationError
+from redoubt.sql.errors import SqlError
+
+T = TypeVar("T")
+
+_STEP = 5.0
+"""Seconds of deleting at a time: less than the patience with a destination that does not answer."""
+_PAUSE = 0.5
+_LONGEST_PAUSE = 30.0
+_log = structlog.get_logger("redoubt.control.backups.clean_work")
+
+
+class CleanWork:
+    """For the event loop; what blocks is done in threads, and a destination that hangs holds up nothing else."""
+
+    def __init__(self, cluster: Cluster, cleaning: Cleaning) -> None:
+        self._ours = ClusterInfo(cluster.name, cluster.cluster_id, cluster.identity)
+        self._path = ClusterPath(cluster.name, cluster.cluster_id)
+        self._cleaning = cleaning
+        self._desk = DestinationQuestions()
+        self._told = ""
+
+    async def run(self, job: CleanJob, doomed: list[Backup]) -> None:
+        """Delete sets and pieces, in this order, and put the job on record as done. What fails is tried again."""
+        self._told = job.error
+        for backup in doomed:
+            for tenant_id in backup.tenants:
+                await self._insist(job, partial(self._step, job, backup, tenant_id))
+            await self._insist(job, partial(_on_record, self._cleaning.deleted, backup))
+        done = replace(job, status=CleanStatus.STOP, end_time=time.time_ns(), error="")
+        await self._insist(job, partial(_on_record, self._cleaning.save, done))
+        _log.info("deletion done", job=job.job_id)
+
+    async def _insist(self, job: CleanJob, step: Callable[[], Awaitable[bool]]) -> None:
+        """Repeat a step until it says that it is done; after a failure less and less often."""
+        pause = _PAUSE
+        while True:
+            try:
+                if await step():
+                    return
+                pause = _PAUSE
+            except (SqlError, DestinationError, UriError, CatalogError) as error:
+                await self._tell(job, error.message if isinstance(error, SqlError) else str(error))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def remove(self, remains: Remains) -> bool:
+        """Remove some of what a data backup that failed has left; whether nothing is left. Raises SqlError and more.
+
+        The rest is DestinationError and UriError.
+        """
+        record = SetDeletion(
+            tenant_id=remains.tenant_id,
+            set_id=remains.key.set_id,
+            job=0,
+            statement=f"the data backup failed: {remains.cause}",
+            host=platform.node(),
+            began_at=remains.began_at,
+        )
+        folder = set_path(self._path, remains.tenant_id, remains.key)
+        return await self._desk.ask(remains.destination, _delete, remains.destination, self._ours, folder, record)
+
+    async def _step(self, job: CleanJob, backup: Backup, tenant_id: int) -> bool:
+        """Delete some of a tenant's part of a set or a piece; whether nothing is left of it."""
+        folder, record = self._target(job, backup, tenant_id)
+        return await self._desk.ask(backup.destination, _delete, backup.destination, self._ours, folder, record)
+
+    def _target(
+        self, job: CleanJob, backup: Backup, tenant_id: int
+    ) -> tuple[SetPath, SetDeletion] | tuple[PiecePath, Deletion]:
+        """The folder that a tenant has in a set or a piece, and the record of its deletion."""
+        host = platform.node()
+        if isinstance(backup, BackupSet):
+            folder = set_path(self._path, tenant_id, backup.key)
+            return folder, SetDeletion(tenant_id, backup.set_id, job.job_id, job.comment, host, job.start_time)
+        return self._path.piece(tenant_id, backup.key), Deletion(
+            tenant_id=tenant_id,
+            round=backup.key.round,
+            piece=backup.key.piece,
+            job=job.job_id,
+            statement=job.comment,
+            host=host,
+            began_at=job.start_time,
+        )
+
+    async def _tell(self, job: CleanJob, cause: str) -> None:
+        """Say what the job waits for, once."""
+        if cause == self._told:
+            return
+        _log.warning("deletion is held up, trying again", job=job.job_id, cause=cause)
+        try:
+            await asyncio.to_thread(self._cleaning.save, replace(job, error=cause))
+            self._told = cause
+        except CatalogError as error:
+            _log.warning("the cause is not in the catalog", cause=str(error))
+
+
+async def _on_record(write: Callable[[T], None], what: T) -> bool:
+    await asyncio.to_thread(write, what)
+    return True
+
+
+def _delete(uri: str, ours: ClusterInfo, folder: PiecePath | SetPath, record: Deletion | SetDeletion) -> bool:
+    until = time.monotonic() + _STEP
+    return delete_some(open_destination(uri), ours, folder, record, lambda: time.monotonic() > until)

@@ -1,0 +1,193 @@
+"""Data backups: the statements that begin and end them, what a crash left of one, and the removal of what failed.
+
+One at a time. It is on record before anything is done, so that what the service was killed in the midst of is known at
+the next start: it has FAILED, and what it left in the destination is removed, as with every data backup that failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import datetime
+
+import structlog
+
+from redoubt.archive.inventory import last_set_id
+from redoubt.archive.layout import ClusterPath
+from redoubt.catalog.session import CatalogError
+from redoubt.catalog.set_table import Remains, SetTable
+from redoubt.control.backups.backup_work import BackupWork, RunJob
+from redoubt.control.backups.clean_work import CleanWork
+from redoubt.control.cluster import Cluster
+from redoubt.control.destination_questions import DestinationQuestions
+from redoubt.control.parameters.parameter_list import BACKUP_PAUSE_LIMIT
+from redoubt.control.parameters.parameters import Parameters
+from redoubt.control.rounds.archiving import Archiving
+from redoubt.destinations.uri import UriError, open_destination
+from redoubt.model import data_backups
+from redoubt.model.bases import SetKey
+from redoubt.model.retention import SetStatus
+from redoubt.model.rounds import RoundStatus
+from redoubt.model.seams import DestinationError
+from redoubt.sql.errors import (
+    SqlError,
+    backup_already_stopped,
+    backup_can_not_start,
+    backup_dest_not_valid,
+    backup_in_progress,
+    not_supported,
+)
+from redoubt.sql.statements import BackupDatabase
+
+_LOOK_PAUSE = 10.0
+_STOP_PATIENCE = 5.0
+_CANCELLED = "cancelled by ALTER SYSTEM CANCEL BACKUP"
+_FORCED = "cancelled by ALTER SYSTEM CANCEL ALL BACKUP FORCE"
+_KILLED = "the service ended while the data backup was under way"
+_STOPPED = "the service was stopped while the data backup was under way"
+_log = structlog.get_logger("redoubt.control.backups.data_backups")
+
+
+class DataBackups:
+    """For the event loop. `load` sees to what the last service left; `run` removes what failed."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        archiving: Archiving,
+        parameters: Parameters,
+        table: SetTable,
+        remover: CleanWork,
+        run_job: RunJob,
+    ) -> None:
+        self._cluster = cluster
+        self._archiving = archiving
+        self._parameters = parameters
+        self._table = table
+        self._remover = remover
+        self._run_job = run_job
+        self._desk = DestinationQuestions()
+        self._work: BackupWork | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._has_failed = asyncio.Event()
+        self.last_snapshot = 0
+        """The SCN of the last data backup that succeeded, 0 if none did."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a data backup is under way."""
+        return self._task is not None and not self._task.done()
+
+    async def load(self) -> None:
+        """Put on record that what was under way when the service ended has FAILED. Raises CatalogError."""
+        failed = await asyncio.to_thread(self._table.fail_unfinished, _KILLED, time.time_ns())
+        self.last_snapshot = await asyncio.to_thread(self._table.last_snapshot)
+        for number in failed:
+            _log.warning("data backup failed", set=number, cause=_KILLED)
+        self._has_failed.set()  # maybe, or an earlier one has whose remains are still there
+
+    async def start(self, statement: BackupDatabase) -> None:
+        """`BACKUP DATABASE`: returns when the job is on record. Raises SqlError, CatalogError."""
+        async with self._archiving.statement:
+            now = self._archiving.round
+            if now.status is not RoundStatus.DOING:
+                raise backup_can_not_start(now.status)
+            if statement.is_incremental:
+                raise not_supported(
+                    "backup incremental database",
+                    "every data backup is full, and the log between two of them is archived all the time; run ALTER "
+                    "SYSTEM BACKUP DATABASE",
+                )
+            if self.is_running:
+                raise backup_in_progress("a data backup is under way; ALTER SYSTEM CANCEL BACKUP ends it")
+            uri = self._parameters.backup_dest
+            if not uri:
+                raise backup_dest_not_valid("it is empty; set it first: ALTER SYSTEM SET backup_dest = 'file:///…'")
+            tenants = [each.tenant.tenant_id for each in self._archiving.archives if not each.is_leaving]
+            if not tenants:
+                raise not_supported("backup database without a user tenant")
+            there = await self._desk.ask(uri, _last_set, uri, ClusterPath(self._cluster.name, self._cluster.cluster_id))
+            number = max(there, await asyncio.to_thread(self._table.last_id)) + 1
+            today = int(datetime.now().astimezone().strftime("%Y%m%d"))
+            backup = data_backups.begin(SetKey(number, today), now.round_id, uri, tenants, time.time_ns())
+            await asyncio.to_thread(self._table.save, backup)
+            limit = self._parameters.seconds(BACKUP_PAUSE_LIMIT)
+            _log.info("data backup begins", set=number, destination=uri, tenants=tenants)
+            self._work = BackupWork(self._cluster, self._archiving, self._table, self._run_job, backup, limit)
+            self._task = asyncio.create_task(self._work.run())
+            self._task.add_done_callback(self._done)
+
+    async def cancel(self) -> None:
+        """`CANCEL BACKUP`: returns when it has ended and that is on record. Raises SqlError 9049."""
+        if not await self._end(_CANCELLED):
+            raise backup_already_stopped("no data backup is under way")
+
+    async def abandon(self) -> None:
+        """`CANCEL ALL BACKUP FORCE`: end it, if one is under way."""
+        await self._end(_FORCED)
+
+    async def leave(self, tenant_id: int) -> None:
+        """A tenant is about to be dropped: nothing is to touch its engine any more."""
+        if self._work is not None and self.is_running:
+            await self._work.leave(tenant_id)
+
+    async def run(self) -> None:
+        """Remove what data backups that failed have left, again and again; runs until cancelled."""
+        told: dict[Remains, str] = {}
+        while True:
+            await self._has_failed.wait()
+            self._has_failed.clear()
+            try:
+                for remains in await asyncio.to_thread(self._table.remains):
+                    await self._remove(remains, told)
+            except CatalogError as error:
+                _log.warning("what failed is not known, trying again", cause=str(error))
+                self._has_failed.set()
+            if self._has_failed.is_set():
+                await asyncio.sleep(_LOOK_PAUSE)
+
+    async def close(self) -> None:
+        """End what is under way, and wait until that is on record, for some seconds at most."""
+        if self._work is None or self._task is None:
+            return
+        self._work.end(_STOPPED)
+        await asyncio.wait([self._task], timeout=_STOP_PATIENCE)
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _end(self, cause: str) -> bool:
+        """End the data backup that is under way; False if there is none."""
+        work, task = self._work, self._task
+        if work is None or task is None or task.done():
+            return False
+        work.end(cause)
+        await asyncio.wait([task])
+        return True
+
+    async def _remove(self, remains: Remains, told: dict[Remains, str]) -> None:
+        """Remove what a tenant's part has left, or see to it that it is tried again."""
+        try:
+            while not await self._remover.remove(remains):
+                pass
+            await asyncio.to_thread(self._table.removed, remains)
+            _log.info("what a failed data backup left is removed", set=remains.key.set_id, tenant_id=remains.tenant_id)
+        except (SqlError, DestinationError, UriError) as error:
+            cause = error.message if isinstance(error, SqlError) else str(error)
+            if told.get(remains) != cause:
+                _log.warning("what failed is not removed, trying again", set=remains.key.set_id, cause=cause)
+                told[remains] = cause
+            self._has_failed.set()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        assert self._work is not None
+        if not task.cancelled() and self._work.now.status is SetStatus.SUCCESS:
+            self.last_snapshot = self._work.now.whole(0).snapshot_scn
+        self._has_failed.set()
+
+
+def _last_set(uri: str, path: ClusterPath) -> int:
+    """The highest number of a data backup in a destination, 0 if there is none. Raises SqlError."""
+    try:
+        return last_set_id(open_destination(uri), path)
+    except (DestinationError, UriError) as error:
+        raise backup_dest_not_valid(str(error)) from error

@@ -1,0 +1,206 @@
+"""Deleting backups: what the statements delete, what goes by itself, and the job that does it in the background.
+
+One job at a time. What a job deletes is in DELETING before anything goes, so that a job goes on after a crash of the
+service; a destination that does not answer is asked again and again, and the job's row says why it waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+
+import structlog
+
+from redoubt.catalog.backups import Backups
+from redoubt.catalog.cleaning import Cleaning, CleanJob, CleanStatus, CleanType
+from redoubt.catalog.session import CatalogError
+from redoubt.control.backups.clean_work import CleanWork
+from redoubt.control.cluster import Cluster
+from redoubt.control.parameters.parameters import Parameters
+from redoubt.control.rounds.archiving import Archiving
+from redoubt.model import retention
+from redoubt.model.retention import Backup, FileStatus, NotDeletableError, Obsolete, Refusal
+from redoubt.sql.errors import (
+    SqlError,
+    backup_piece_deleted,
+    backup_piece_not_frozen,
+    cancel_delete_not_allowed,
+    delete_backup_set_not_allowed,
+    delete_in_progress,
+    delete_piece_not_allowed,
+    no_backup_piece,
+    no_backup_round,
+    no_backup_set,
+    not_supported_text,
+)
+from redoubt.sql.statements import BackupPart, DeleteBackup
+
+_NS = 10**9
+_LOOK_PAUSE = 10.0
+_LONGEST_INTERVAL = 86400.0
+_KINDS = {BackupPart.SET: CleanType.SET, BackupPart.PIECE: CleanType.PIECE, BackupPart.ROUND: CleanType.ROUND}
+_BY_ITSELF = "by itself (auto_delete)"
+_log = structlog.get_logger("redoubt.control.backups.deletion")
+
+
+class Deletion:
+    """For the event loop. `load` goes on with what was under way; `run` deletes by itself what is wished so."""
+
+    def __init__(
+        self, cluster: Cluster, archiving: Archiving, parameters: Parameters, backups: Backups, cleaning: Cleaning
+    ) -> None:
+        self._archiving = archiving
+        self._parameters = parameters
+        self._backups = backups
+        self._cleaning = cleaning
+        self._work = CleanWork(cluster, cleaning)
+        self._job: CleanJob | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._looked_at = 0
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a job is under way."""
+        return self._task is not None and not self._task.done()
+
+    async def load(self) -> None:
+        """Go on with the job that was under way when the service ended. Raises CatalogError."""
+        job = await asyncio.to_thread(self._cleaning.unfinished)
+        if job is not None and not self.is_running:
+            doomed = await asyncio.to_thread(self._doomed)
+            _log.info("deletion goes on", job=job.job_id)
+            self._launch(job, doomed)
+
+    async def delete(self, statement: DeleteBackup) -> None:
+        """`DELETE BACKUPSET|BACKUPPIECE|BACKUPROUND`: returns when the job has begun. Raises SqlError, CatalogError."""
+        text = f"ALTER SYSTEM DELETE {statement.part} {statement.number}"
+        async with self._archiving.statement:
+            self._check_idle()
+            try:
+                doomed = await asyncio.to_thread(self._chosen, statement)
+            except NotDeletableError as error:
+                raise _refused(statement, error) from error
+            await self._begin(_KINDS[statement.part], str(statement.number), text, doomed)
+
+    async def delete_obsolete(self) -> None:
+        """`DELETE OBSOLETE BACKUP`: returns when the job has begun. Raises SqlError, CatalogError."""
+        async with self._archiving.statement:
+            self._check_idle()
+            window = self._parameters.recovery_window
+            if window <= 0:
+                raise not_supported_text(
+                    "can not execute delete obsolete, because recovery window unexpected. "
+                    f"recovery window : {window:.0f} .",
+                    "ALTER SYSTEM SET backup_dest_option = 'recovery_window=7d' says what to keep",
+                )
+            now = time.time_ns()
+            found = await asyncio.to_thread(self._obsolete, now)
+            await self._begin_obsolete(found, now, "ALTER SYSTEM DELETE OBSOLETE BACKUP")
+
+    async def cancel(self) -> None:
+        """`CANCEL DELETE BACKUP`: what is not deleted yet stays in DELETING. Raises SqlError 9053, CatalogError."""
+        async with self._archiving.statement:
+            job, task = self._job, self._task
+            if job is None or task is None or task.done():
+                raise cancel_delete_not_allowed("no deletion is under way")
+            await asyncio.to_thread(
+                self._cleaning.save, replace(job, status=CleanStatus.CANCEL, end_time=time.time_ns())
+            )
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            _log.info("deletion cancelled", job=job.job_id)
+
+    async def run(self) -> None:
+        """Delete what is obsolete from time to time, while that is wished; runs until cancelled."""
+        while True:
+            await asyncio.sleep(_LOOK_PAUSE)
+            try:
+                await self.look()
+            except CatalogError as error:
+                _log.warning("what is obsolete is not known, trying again", cause=str(error))
+
+    async def look(self) -> None:
+        """Delete what is obsolete, if that is wished and it is time. Raises CatalogError."""
+        window = self._parameters.recovery_window
+        if not self._parameters.auto_delete or window <= 0 or self.is_running:
+            return
+        now = time.time_ns()
+        if not self._looked_at:
+            self._looked_at = await asyncio.to_thread(self._cleaning.last_end, CleanType.OBSOLETE)
+        if now < self._looked_at + min(window / 2, _LONGEST_INTERVAL) * _NS:
+            return
+        async with self._archiving.statement:
+            if self.is_running:
+                return  # a statement was first
+            found = await asyncio.to_thread(self._obsolete, now)
+            if found != Obsolete():  # or else there would be a row a day that says nothing
+                await self._begin_obsolete(found, now, _BY_ITSELF)
+            self._looked_at = now
+
+    async def close(self) -> None:
+        """End what runs in the background; it goes on with the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def _check_idle(self) -> None:
+        if self.is_running:
+            raise delete_in_progress("wait until CDB_OB_BACKUP_CLEAN_HISTORY says STOP, or CANCEL DELETE BACKUP")
+
+    def _doomed(self) -> list[Backup]:
+        """What is being deleted. Blocks."""
+        everything: list[Backup] = [*self._backups.sets(), *self._backups.pieces()]
+        return [each for each in everything if each.file_status is FileStatus.DELETING]
+
+    def _chosen(self, statement: DeleteBackup) -> list[Backup]:
+        """What a statement may delete. Blocks. Raises NotDeletableError."""
+        number, destination = statement.number, self._parameters.backup_dest
+        if statement.copy_id:
+            raise NotDeletableError(Refusal.MISSING)  # copies are made by a second backup, which is not here
+        pieces, sets = self._backups.pieces(), self._backups.sets()
+        if statement.part is BackupPart.PIECE:
+            return [retention.piece_to_delete(number, pieces, sets, destination)]
+        if statement.part is BackupPart.ROUND:
+            stopped = self._backups.stopped_rounds()
+            return list(retention.round_to_delete(number, stopped, pieces, sets, destination))
+        return [retention.set_to_delete(number, sets, destination)]
+
+    def _obsolete(self, now: int) -> Obsolete:
+        window = round(self._parameters.recovery_window * _NS)
+        pieces, sets = self._backups.pieces(), self._backups.sets()
+        return retention.obsolete(pieces, sets, self._parameters.backup_dest, window, now)
+
+    async def _begin_obsolete(self, found: Obsolete, now: int, statement: str) -> None:
+        expire_point = now // 1000 - round(self._parameters.recovery_window * 10**6)
+        await self._begin(CleanType.OBSOLETE, str(expire_point), statement, [*found.sets, *found.pieces])
+
+    async def _begin(self, kind: CleanType, parameter: str, statement: str, doomed: list[Backup]) -> None:
+        job = await asyncio.to_thread(self._cleaning.begin, kind, parameter, statement, doomed, time.time_ns())
+        _log.info("deletion begins", job=job.job_id, statement=statement, backups=[str(each.key) for each in doomed])
+        self._launch(job, doomed)
+
+    def _launch(self, job: CleanJob, doomed: list[Backup]) -> None:
+        self._job = job
+        self._task = asyncio.create_task(self._work.run(job, doomed))
+        self._task.add_done_callback(_report)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        _log.error("deletion failed", exc_info=task.exception())
+
+
+def _refused(statement: DeleteBackup, error: NotDeletableError) -> SqlError:
+    """OceanBase's error for what may not be deleted."""
+    number, copy_id, is_set = statement.number, statement.copy_id, statement.part is BackupPart.SET
+    match error.refusal:
+        case Refusal.NEEDED:
+            return delete_backup_set_not_allowed(str(error)) if is_set else delete_piece_not_allowed(str(error))
+        case Refusal.MISSING:
+            missing = {BackupPart.PIECE: no_backup_piece, BackupPart.ROUND: no_backup_round}
+            return missing.get(statement.part, no_backup_set)(number, copy_id)
+        case Refusal.DELETED:
+            return backup_piece_deleted(number, error.status)
+        case _:  # Refusal.NOT_FROZEN
+            return backup_piece_not_frozen(number, error.status)

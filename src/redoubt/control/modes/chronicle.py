@@ -1,0 +1,117 @@
+"""What is to be put on record: events, holes and the tenants' states, kept until the catalog has taken them.
+
+Everything is in the service's log at once. The catalog follows; while the sys engine is down, it is tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import structlog
+
+from redoubt.catalog.journal import ArchiveEvent, Journal, TenantState
+from redoubt.catalog.session import CatalogError
+from redoubt.model import holes
+from redoubt.model.holes import Hole
+
+_log = structlog.get_logger("redoubt.control.modes.chronicle")
+
+
+class Chronicle:
+    """For the event loop."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._events: list[ArchiveEvent] = []
+        self._states: dict[int, TenantState] = {}
+        self._written: dict[int, TenantState] = {}
+        self._holes: dict[tuple[int, int], Hole] = {}
+        self._unwritten: dict[tuple[int, int], Hole | None] = {}
+        self._writing = asyncio.Lock()
+
+    async def load(self) -> None:
+        """Take over what the catalog has: holes, and how the tenants were doing when the service ended."""
+        for state in await asyncio.to_thread(self._journal.last_states):
+            self._states[state.tenant_id] = self._written[state.tenant_id] = state
+        for hole in await asyncio.to_thread(self._journal.holes):
+            self._holes[hole.tenant_id, hole.after] = hole
+
+    def event(self, tenant_id: int, round_id: int, what: str, before: str, after: str, cause: str) -> None:
+        """Something about a tenant's archiving changed."""
+        _log.info(what.lower(), tenant_id=tenant_id, round=round_id, before=before, now=after, cause=cause)
+        self._events.append(ArchiveEvent(time.time_ns(), tenant_id, round_id, what, before, after, cause))
+
+    def state(self, state: TenantState) -> None:
+        """How a tenant is doing now."""
+        self._states[state.tenant_id] = state
+
+    def last_state(self, tenant_id: int) -> TenantState | None:
+        """How a tenant was doing when it was last said, maybe before a restart; None if it never was."""
+        return self._states.get(tenant_id)
+
+    async def forget(self, tenant_id: int) -> None:
+        """A tenant is gone: how it is doing is not written any more."""
+        async with self._writing:
+            self._states.pop(tenant_id, None)
+            self._written.pop(tenant_id, None)
+
+    def hole(self, tenant_id: int, after: int) -> Hole | None:
+        """The hole after a round, None if there is none."""
+        return self._holes.get((tenant_id, after))
+
+    def open_hole(self, hole: Hole) -> None:
+        """A round was interrupted; nothing happens if that is on record."""
+        if (hole.tenant_id, hole.after) not in self._holes:
+            _log.error("hole opened", **vars(hole))
+            self._put(hole.tenant_id, hole.after, hole)
+
+    def begin_hole_at(self, tenant_id: int, after: int, lsn: int, scn: int) -> None:
+        """The destination says where a hole really begins."""
+        hole = self._holes.get((tenant_id, after))
+        if hole is not None and hole.is_open and (hole.start_lsn, hole.start_scn) != (lsn, scn):
+            self._put(tenant_id, after, Hole(**vars(hole) | {"start_lsn": lsn, "start_scn": scn}))
+
+    def close_hole(self, tenant_id: int, after: int, start: tuple[int, int], end: tuple[int, int]) -> None:
+        """The destination says where a hole begins and ends; there may be none."""
+        known = self._holes.get((tenant_id, after))
+        if known is not None and not known.is_open:
+            return
+        hole = holes.closed(known, tenant_id, after, start, end, time.time_ns())
+        if hole is not None or known is not None:
+            _log.warning("hole closed", tenant_id=tenant_id, after=after, start=start, end=end)
+            self._put(tenant_id, after, hole)
+
+    async def write(self) -> None:
+        """Bring the catalog up to date, as far as it answers."""
+        async with self._writing:
+            await self._write_changes()
+
+    async def _write_changes(self) -> None:
+        states = [state for tenant_id, state in self._states.items() if self._written.get(tenant_id) != state]
+        events, changes = self._events[:], dict(self._unwritten)
+        if not (states or events or changes):
+            return
+        try:
+            await asyncio.to_thread(self._write, states, events, changes)
+        except CatalogError as error:
+            _log.warning("journal not written, trying again", cause=str(error))
+            return
+        self._written |= {state.tenant_id: state for state in states}
+        del self._events[: len(events)]
+        self._unwritten = {key: hole for key, hole in self._unwritten.items() if changes.get(key, self) is not hole}
+
+    def _write(
+        self, states: list[TenantState], events: list[ArchiveEvent], changes: dict[tuple[int, int], Hole | None]
+    ) -> None:
+        for key, hole in changes.items():  # first: what fails is done again as a whole, and events would be there twice
+            if hole is None:
+                self._journal.remove_hole(*key)
+        self._journal.write(states, events, [hole for hole in changes.values() if hole is not None])
+
+    def _put(self, tenant_id: int, after: int, hole: Hole | None) -> None:
+        if hole is None:
+            self._holes.pop((tenant_id, after), None)
+        else:
+            self._holes[tenant_id, after] = hole
+        self._unwritten[tenant_id, after] = hole

@@ -1,0 +1,82 @@
+"""What the service knows of one tenant's archive while it runs: how far it is, what waits, gate and commits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from redoubt.control.cluster import Tenant
+from redoubt.control.modes.chronicle import Chronicle
+from redoubt.control.modes.commits import SynchronousCommit, SyncState
+from redoubt.control.modes.gate import TenantGate
+from redoubt.messages.archiving import Command, Flush
+from redoubt.model.health import Health
+
+
+class TenantArchive:
+    """For the event loop. `round_id()` is the present round, `send` tells the worker."""
+
+    def __init__(
+        self, tenant: Tenant, round_id: Callable[[], int], send: Callable[[Command], None], chronicle: Chronicle
+    ) -> None:
+        self.tenant = tenant
+        self.durable_lsn: int | None = None
+        """LSN up to which the archive is durable; None until the worker has said so."""
+        self.end_lsn = 0
+        self.begun_at_lsn: int | None = None
+        """Where the log ended when the round began: what was there before is no backlog."""
+        self.backlog = 0
+        """Bytes of log that are not durable, as of the last look."""
+        self.limit = 0
+        self.caught_up_at = 0
+        """When nothing waited the last time, in ns since the epoch."""
+        self.waiting_since = 0
+        """Since when the oldest log that waits does, in ns since the epoch; 0 when none does."""
+        self.lag = 0.0
+        """That in seconds ago."""
+        self.troubles: dict[int, str] = {}
+        """What holds up which piece."""
+        self.health = Health.STOPPED
+        self.health_since = 0
+        self.cause = ""
+        self.told: set[int] = set()
+        """The pieces of the present round that the present worker knows of."""
+        self.gone: asyncio.Future[None] | None = None
+        """Done when the archive of a tenant that is being dropped has ended; None while it is not being dropped."""
+        self.kicked = asyncio.Event()
+        """Set when there is a reason to look at once."""
+        self._round_id = round_id
+        self._send = send
+        self._chronicle = chronicle
+        self.commits = SynchronousCommit(self._flush, self._tell_sync)
+        self.gate = TenantGate(tenant.engine, self.commits, self._why_gated)
+
+    def begin_round(self) -> None:
+        """Nothing is known of the new round."""
+        self.told.clear()
+        self.durable_lsn = self.begun_at_lsn = None
+        self.troubles.clear()
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the tenant is being dropped."""
+        return self.gone is not None
+
+    @property
+    def trouble(self) -> str:
+        """What holds up archiving, that of the newest piece first; empty if nothing does."""
+        return next((text for _, text in sorted(self.troubles.items(), reverse=True) if text), "")
+
+    def tell(self, what: str, before: str, after: str, cause: str) -> None:
+        """Put a change on record."""
+        self._chronicle.event(self.tenant.tenant_id, self._round_id(), what, before, after, cause)
+
+    def _flush(self, number: int) -> None:
+        self._send(Flush(self.tenant.tenant_id, self._round_id(), number))
+
+    def _tell_sync(self, before: SyncState, after: SyncState, cause: str) -> None:
+        self.tell("SYNC_COMMIT", before, after, cause)
+
+    def _why_gated(self) -> str:
+        cause = f" ({self.trouble})" if self.trouble else ""
+        return f"{self.backlog} bytes of log wait to be archived, of at most {self.limit}{cause}"

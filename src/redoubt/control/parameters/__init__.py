@@ -1,0 +1,1 @@
+"""The cluster's parameters: which there are, and what they are set to."""

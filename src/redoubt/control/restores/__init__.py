@@ -1,0 +1,1 @@
+"""Restores as statements start them."""

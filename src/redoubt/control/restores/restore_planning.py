@@ -1,0 +1,209 @@
+"""From the words of a RESTORE to its plan, or to OceanBase's error for what cannot be restored. Makes nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from redoubt.archive.inventory import take_inventory
+from redoubt.archive.store import ArchiveError
+from redoubt.control.cluster import Cluster
+from redoubt.control.destination_questions import DestinationQuestions
+from redoubt.control.parameters.parameters import Parameters
+from redoubt.control.restores.restore_session import RestoreSession
+from redoubt.control.session import Session
+from redoubt.destinations.uri import UriError, open_destination
+from redoubt.model.bases import Base, LogCutter
+from redoubt.model.recovery import LogRun, NotRecoverableError, windows
+from redoubt.model.seams import DestinationError
+from redoubt.restore.planning import Plan, UnknownTenantError, find_tenant, make_plan
+from redoubt.sql.answers import Column, ColumnType, Rows
+from redoubt.sql.errors import SqlError, backup_dest_not_valid, not_supported
+from redoubt.sql.restore_errors import (
+    archive_log_not_continuous,
+    backup_file_not_exist,
+    isolated_backup_set,
+    log_archive_backup_info_not_exist,
+    restore_sources_twice,
+    uri_error,
+    wrong_restore_timestamp,
+)
+from redoubt.sql.restore_option import RestoreOption, parse_restore_option
+from redoubt.sql.statements import RestoreTenant
+
+_WRONG_VALUE = 1292
+_OFFSET = re.compile(r":.*[-+]|[zZ]\s*\Z", re.DOTALL)
+"""An offset from UTC behind a time: the engine would take the time without it, and another moment be restored."""
+_REST = 999
+"""The nanoseconds of a microsecond, but one."""
+_PREVIEW = (
+    Column("BACKUP_TYPE", length=20),
+    Column("BACKUP_ID", ColumnType.LONGLONG, 20),
+    Column("COPY_ID", ColumnType.LONGLONG, 20),
+    Column("PREVIEW_PATH", length=2048),
+    Column("FILE_STATUS", length=64),
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a RESTORE asks for: the tenant `source` as it was at `until_scn` (ns), out of the destination `uri`.
+
+    UNTIL names a microsecond; `until_scn` is the last moment in it.
+    """
+
+    source: str
+    until_scn: int
+    uri: str
+    cluster: str | None
+    cluster_id: int | None
+    option: RestoreOption
+
+
+class UnreachableError(Exception):
+    """A moment cannot be restored: why and what is nearest, and the error that says so, given a hint."""
+
+    def __init__(self, error: NotRecoverableError, make: Callable[[str], SqlError]) -> None:
+        super().__init__(str(error))
+        self.before = error.before
+        self.after = error.after
+        self.make = make
+
+
+class RestorePlanning:
+    """For the event loop. What is asked of a destination is bounded in time."""
+
+    def __init__(self, cluster: Cluster, parameters: Parameters, cutter: LogCutter) -> None:
+        self._cluster = cluster
+        self._parameters = parameters
+        self._cutter = cutter
+        self._desk = DestinationQuestions()
+
+    async def wanted(self, statement: RestoreTenant, session: Session, kept: RestoreSession) -> Wanted:
+        """What a statement asks for, with the session's sources. Raises SqlError 1235, 1525, 1210, 9026."""
+        if statement.at is not None and kept.sources:
+            raise restore_sources_twice()
+        until = await _microseconds(statement.until, session)
+        option = parse_restore_option(statement.options)
+        if option.kms_encrypt is not None:
+            raise not_supported("restore with kms_encrypt", "backups are not encrypted here; leave it out")
+        uri = statement.at if statement.at is not None else kept.destination()
+        cluster, cluster_id = option.cluster_name, option.cluster_id
+        if uri is None:
+            uri = self._parameters.backup_dest
+            if not uri:
+                raise backup_dest_not_valid("it is empty; say where the backup is: RESTORE … FROM … AT 'file:///…'")
+            if cluster is None and cluster_id is None:
+                cluster, cluster_id = self._cluster.name, self._cluster.cluster_id
+        return Wanted(statement.source, until * 1000 + _REST, uri, cluster, cluster_id, option)
+
+    async def plan(self, wanted: Wanted, session: Session) -> tuple[Plan, int]:
+        """The plan, and the SCN that it is for: where the archive ends within the microsecond, its end.
+
+        Raises SqlError 9001, 9011, 9025, 9026, 9048, 9064.
+        """
+        try:
+            return await self._desk.ask(wanted.uri, _plan, wanted, self._cutter)
+        except UriError as error:
+            raise uri_error(str(error)) from error
+        except UnknownTenantError as error:
+            hint = f"{error}; behind WITH, backup_cluster_name=…&backup_cluster_id=… names the cluster"
+            raise backup_file_not_exist(hint) from error
+        except (DestinationError, ArchiveError) as error:
+            raise backup_file_not_exist(str(error)) from error
+        except UnreachableError as error:
+            raise error.make(await _hint(error, session)) from error
+
+
+def preview_of(plan: Plan, uri: str) -> Rows:
+    """What a plan reads, as OceanBase shows it: the data backup, then the pieces."""
+    return Rows(
+        _PREVIEW,
+        [
+            ("BACKUP_SET", plan.base.summary.set_id, 0, set_path_of(plan, uri), "AVAILABLE"),
+            *(
+                ("BACKUP_PIECE", part.key.piece, 0, path, "AVAILABLE")
+                for part, path in zip(plan.parts, piece_paths_of(plan, uri), strict=True)
+            ),
+        ],
+    )
+
+
+def set_path_of(plan: Plan, uri: str) -> str:
+    """Where the plan's data backup lies."""
+    return f"{uri.rstrip('/')}/{plan.base_store.path.folder}"
+
+
+def piece_paths_of(plan: Plan, uri: str) -> list[str]:
+    """Where the plan's pieces lie."""
+    return [f"{uri.rstrip('/')}/{part.store.path.folder}" for part in plan.parts]
+
+
+def _plan(wanted: Wanted, cutter: LogCutter) -> tuple[Plan, int]:
+    """Make the plan; blocks."""
+    destination = open_destination(wanted.uri)
+    tenant = find_tenant(destination, wanted.source, wanted.cluster, wanted.cluster_id)
+    scn = wanted.until_scn
+    try:
+        try:
+            return make_plan(destination, tenant, scn, cutter), scn
+        except NotRecoverableError as error:
+            if error.before is None or error.before // 1000 != scn // 1000:
+                raise
+            return make_plan(destination, tenant, error.before, cutter), error.before
+    except NotRecoverableError as error:
+        held = take_inventory(destination, tenant)
+        bases = [each.manifest.summary.base for each in held.sets if each.manifest is not None]
+        raise UnreachableError(error, error_for(scn, bases, held.runs)) from error
+
+
+def error_for(scn: int, bases: Sequence[Base], runs: Sequence[LogRun]) -> Callable[[str], SqlError]:
+    """OceanBase's error for a moment that cannot be restored from these data backups and this log. Pure.
+
+    9011 where there is no data backup for it, 9064 where none has the log that follows it, 9048 where the moment's log
+    is there, but not all between it and the data backup, 9025 where no log is there.
+    """
+    found = windows(bases, runs)
+    if not bases:
+        return backup_file_not_exist
+    if not found:
+        return archive_log_not_continuous
+    if not any(run.start_scn <= scn <= run.end_scn for run in runs):
+        return log_archive_backup_info_not_exist
+    return backup_file_not_exist if scn < found[0].start_scn else isolated_backup_set
+
+
+async def _microseconds(until: str, session: Session) -> int:
+    """The moment that a text names in the session's time zone, since the epoch. Raises SqlError 1525."""
+    if not until.strip() or _OFFSET.search(until):
+        raise wrong_restore_timestamp(until)
+    text = f"CONVERT(0x{until.encode('utf-8', 'surrogateescape').hex()} USING utf8mb4)"
+    try:
+        answer = await session.query(f"SELECT time_to_usec({text})")
+    except SqlError as error:
+        if error.code != _WRONG_VALUE:
+            raise
+        raise wrong_restore_timestamp(until) from error
+    assert isinstance(answer, Rows)
+    value = answer.rows[0][0]
+    microseconds = int(value) if value is not None else 0
+    if microseconds <= 0:
+        raise wrong_restore_timestamp(until)
+    return microseconds
+
+
+async def _hint(error: UnreachableError, session: Session) -> str:
+    """Why, and the nearest moments that can be restored, in the session's time zone."""
+    nearest = []
+    if error.before is not None:
+        nearest.append(f"the last moment before it that can be restored is {await _text(error.before, session)}")
+    if error.after is not None:
+        nearest.append(f"the first after it is {await _text(error.after, session)}")
+    return "; ".join([str(error), *nearest])
+
+
+async def _text(scn: int, session: Session) -> str:
+    answer = await session.query(f"SELECT CAST(usec_to_time({scn // 1000}) AS CHAR(26))")
+    assert isinstance(answer, Rows)
+    return str(answer.rows[0][0])

@@ -1,0 +1,67 @@
+"""What a session keeps for its next restore: the sources that it named, and what its last preview found."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from redoubt.control.session import Session
+from redoubt.destinations.uri import UriError, open_destination
+from redoubt.sql.answers import Rows
+from redoubt.sql.errors import SqlError, not_supported_text
+from redoubt.sql.restore_errors import uri_error
+
+_KEY = "restore"
+_MOST_SOURCES = 64
+_INSIDE = re.compile(r"(?P<destination>[^/]*://.*?)/[^/]+/[0-9]+/incarnation_1(/.*)?")
+"""A path below a destination, as SHOW RESTORE PREVIEW shows it."""
+
+
+@dataclass
+class RestoreSession:
+    """One session's; goes with it."""
+
+    sources: list[str] = field(default_factory=list)
+    preview: Rows | None = None
+
+    def add(self, uri: str) -> None:
+        """`ADD RESTORE SOURCE`: a destination, or a path in one. Raises SqlError."""
+        try:
+            open_destination(uri)
+        except UriError as error:
+            raise uri_error(str(error)) from error
+        if len(self.sources) >= _MOST_SOURCES:
+            raise not_supported_text(
+                f"more than {_MOST_SOURCES} restore sources", "run ALTER SYSTEM CLEAR RESTORE SOURCE"
+            )
+        self.sources.append(uri)
+
+    def destination(self) -> str | None:
+        """The destination in which all sources lie, None without any. Raises SqlError if they lie in several."""
+        found = {match["destination"] if (match := _INSIDE.fullmatch(uri)) else uri.rstrip("/") for uri in self.sources}
+        if len(found) > 1:
+            raise not_supported_text(
+                f"restore sources in several destinations ({', '.join(sorted(found))})",
+                "copy them into one, and name that",
+            )
+        return found.pop() if found else None
+
+    def shown(self) -> Rows:
+        """`SHOW RESTORE PREVIEW`. Raises SqlError before any preview."""
+        if self.preview is None:
+            raise no_preview()
+        return self.preview
+
+
+def restore_session(session: Session) -> RestoreSession:
+    """What a session keeps."""
+    kept = session.kept.setdefault(_KEY, RestoreSession())
+    assert isinstance(kept, RestoreSession)
+    return kept
+
+
+def no_preview() -> SqlError:
+    """What SHOW RESTORE PREVIEW gives before any preview, as in a user tenant, which cannot have one."""
+    return not_supported_text(
+        "show restore preview do not specify backup dest", "run ALTER SYSTEM RESTORE … PREVIEW in this session first"
+    )

@@ -1,0 +1,258 @@
+"""Restoring tenants: the statements, and the job behind them, one at a time.
+
+What a restore needs to go on after a crash is on record before it begins, and in its directory. A tenant is RESTORING
+until its engine is within reach; what fails before leaves nothing but its row in CDB_OB_RESTORE_HISTORY.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import ParamSpec
+
+import structlog
+
+from redoubt.catalog.restores import RestoreJob, RestoreJobs, RestoreStatus
+from redoubt.catalog.session import CatalogError
+from redoubt.control import job_process
+from redoubt.control.cluster import EngineRefusedError, Engines, Tenant
+from redoubt.control.restores.restore_planning import RestorePlanning, Wanted, piece_paths_of, preview_of, set_path_of
+from redoubt.control.restores.restore_session import restore_session
+from redoubt.control.session import Session
+from redoubt.control.tenants.tenants import Tenants
+from redoubt.messages import jobs as messages
+from redoubt.restore.planning import Plan
+from redoubt.sql.answers import Ok
+from redoubt.sql.restore_errors import restore_in_progress, restore_preview_note, restore_timestamp_too_new
+from redoubt.sql.statements import RestoreTenant
+
+_NEWEST = 10 * 10**9
+"""A moment is restored when it is so long ago, in ns: what was committed then is archived as a rule."""
+_RETRY_PAUSE = 1.0
+_PROGRESS_PAUSE = 1.0
+_DROPPED = "cancelled by DROP TENANT"
+P = ParamSpec("P")
+
+_log = structlog.get_logger("redoubt.control.restores.restores")
+
+
+class Restores:
+    """For the event loop. `load` goes on with what was under way when the last service ended."""
+
+    def __init__(self, planning: RestorePlanning, tenants: Tenants, engines: Engines, jobs: RestoreJobs) -> None:
+        self._planning = planning
+        self._tenants = tenants
+        self._engines = engines
+        self._jobs = jobs
+        self._job: RestoreJob | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._statement = asyncio.Lock()
+        tenants.end_restore = self._end
+
+    async def restore(self, statement: RestoreTenant, session: Session) -> Ok:
+        """`RESTORE`: returns when the job is on record, or with PREVIEW has been looked at. SqlError, CatalogError."""
+        kept = restore_session(session)
+        try:
+            wanted = await self._planning.wanted(statement, session, kept)
+        finally:
+            if not statement.is_preview:
+                kept.sources.clear()
+        if statement.is_preview:
+            plan, _ = await self._planning.plan(wanted, session)
+            kept.preview = preview_of(plan, wanted.uri)
+            return Ok.noted(restore_preview_note(_told(plan)))
+        if wanted.until_scn + _NEWEST >= time.time_ns():
+            raise restore_timestamp_too_new("wait until it is more than 10 s ago, or name an earlier moment")
+        plan, scn = await self._planning.plan(wanted, session)
+        async with self._statement:
+            await self._begin(statement.name, replace(wanted, until_scn=scn), plan)
+        return Ok()
+
+    async def load(self) -> None:
+        """Go on with the restores that the last service did not end; those that never began go. Raises CatalogError."""
+        jobs = await asyncio.to_thread(self._jobs.unfinished)
+        for job in jobs:
+            entries = self._tenants.restoring(job.tenant_id)
+            if entries:
+                _log.warning("a restore was not done to its end, going on", tenant=job.tenant_name, job=job.job_id)
+                self._launch(job, entries[0].tenant)
+            elif self._tenants.is_normal(job.tenant_id) and job.status is not RestoreStatus.FAIL:
+                await self._close(job, RestoreStatus.SUCCESS, "")
+            else:
+                await self._close(job, RestoreStatus.FAIL, job.info or _DROPPED)
+        known = {job.tenant_id for job in jobs}
+        for entry in self._tenants.restoring():
+            if entry.record.tenant_id not in known:
+                await self._tenants.discard(entry.record.tenant_id)
+
+    async def close(self) -> None:
+        """End what runs in the background; it goes on with the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _begin(self, name: str, wanted: Wanted, plan: Plan) -> None:
+        """Put tenant and job on record. Raises SqlError, CatalogError: then there is neither."""
+        name = self._tenants.check_restore(name)
+        if self._job is not None:
+            raise restore_in_progress(f"tenant {self._job.tenant_name}; wait for it in CDB_OB_RESTORE_PROGRESS")
+        entry = await self._tenants.begin_restore(name, _options(wanted))
+        try:
+            job = await asyncio.to_thread(self._jobs.begin, _job(entry.tenant, wanted, plan))
+        except CatalogError:
+            await self._tenants.discard(entry.record.tenant_id)
+            raise
+        if not self._tenants.restoring(job.tenant_id):  # it has been dropped meanwhile
+            await self._close(job, RestoreStatus.FAIL, _DROPPED)
+            return
+        _log.info("restore begins", tenant=name, tenant_id=job.tenant_id, source=str(plan.tenant), end_scn=job.end_scn)
+        self._launch(job, entry.tenant)
+
+    def _launch(self, job: RestoreJob, tenant: Tenant) -> None:
+        self._job = job
+        self._task = asyncio.create_task(self._run(job, tenant))
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("restore failed", exc_info=task.exception())
+        self._job = self._task = None
+
+    async def _run(self, job: RestoreJob, tenant: Tenant) -> None:
+        """Restore a tenant, or go on with it, to whatever end."""
+        trouble = job.info if job.status is RestoreStatus.FAIL else await self._lay(job, tenant)
+        if not trouble:
+            await self._save(replace(self._now(), status=RestoreStatus.POST_CHECK, done_bytes=job.total_bytes))
+            try:
+                advice = await self._engines.move_in(tenant, job.source)
+            except EngineRefusedError as error:
+                trouble = str(error)
+        if trouble:
+            _log.error("restore failed", tenant=tenant.name, cause=trouble)
+            await self._save(replace(self._now(), status=RestoreStatus.FAIL, info=trouble))
+            await self._insist(self._tenants.discard, tenant.tenant_id)
+            await self._close(self._now(), RestoreStatus.FAIL, trouble)
+        else:
+            await self._insist(self._tenants.admit, tenant.tenant_id)
+            await self._close(self._now(), RestoreStatus.SUCCESS, advice)
+            _log.info("tenant restored", tenant=tenant.name, tenant_id=tenant.tenant_id, advice=advice)
+
+    async def _lay(self, job: RestoreJob, tenant: Tenant) -> str:
+        """Have files and log written for a tenant; why that could not be done, empty if it was."""
+        if await self._engines.is_restored(tenant):
+            return ""
+        await self._save(replace(job, status=RestoreStatus.RESTORE_USER_REPLICA))
+        was_begun = await asyncio.to_thread(self._engines.restoring(tenant).exists)
+        trouble = await self._run_job(job, tenant)
+        if trouble and was_begun:  # what lies there may be of another plan: a data backup may have come, or gone
+            _log.warning("a restore does not go on, beginning anew", tenant=tenant.name, cause=trouble)
+            try:
+                await self._engines.remove_restoring(tenant)
+            except OSError as error:
+                return str(error)
+            trouble = await self._run_job(job, tenant)
+        return trouble
+
+    async def _run_job(self, job: RestoreJob, tenant: Tenant) -> str:
+        """Lay in a process of its own; what went wrong, empty if nothing did."""
+        request = messages.RestoreTenant(
+            destination=job.backup_dest,
+            tenant=str(job.backup_tenant_id),
+            directory=str(self._engines.restoring(tenant)),
+            scn=job.until_scn,
+            cluster=job.backup_cluster_name,
+            cluster_id=job.backup_cluster_id,
+        )
+        noting = asyncio.create_task(self._note_progress())
+        try:
+            outcome = await job_process.run_job(request, self._progress)
+        finally:
+            noting.cancel()
+            await asyncio.gather(noting, return_exceptions=True)
+        return outcome.text if isinstance(outcome, messages.Failed) else ""
+
+    def _progress(self, done: int, _total: int) -> None:
+        self._job = replace(self._now(), done_bytes=done)
+
+    async def _note_progress(self) -> None:
+        """Put on record from time to time how far the job is; runs until cancelled."""
+        while True:
+            await asyncio.sleep(_PROGRESS_PAUSE)
+            with suppress(CatalogError):  # it is said again in a moment
+                await asyncio.to_thread(self._jobs.save, self._now())
+
+    async def _end(self, tenant_id: int) -> None:
+        """See `Tenants.end_restore`."""
+        job, task = self._job, self._task
+        if job is None or task is None or job.tenant_id != tenant_id:
+            return
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await self._close(job, RestoreStatus.FAIL, _DROPPED)
+        _log.info("restore cancelled", tenant=job.tenant_name, job=job.job_id)
+
+    def _now(self) -> RestoreJob:
+        assert self._job is not None, "it is under way"
+        return self._job
+
+    async def _save(self, job: RestoreJob) -> None:
+        """Put on record how far the job that is under way is, as soon as the catalog takes it."""
+        self._job = job
+        await self._insist(asyncio.to_thread, self._jobs.save, job)
+
+    async def _close(self, job: RestoreJob, status: RestoreStatus, info: str) -> None:
+        """Put on record that a job has ended, and how."""
+        ended = replace(job, status=status, info=info, end_time=time.time_ns())
+        await self._insist(asyncio.to_thread, self._jobs.save, ended)
+
+    async def _insist(self, work: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Do what needs the catalog, as often as it takes."""
+        while True:
+            try:
+                return await work(*args, **kwargs)
+            except CatalogError as error:
+                _log.warning("a restore's step is not on record yet, trying again", cause=str(error))
+                await asyncio.sleep(_RETRY_PAUSE)
+
+
+def _told(plan: Plan) -> str:
+    """A plan in a sentence."""
+    moment = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=plan.end.scn // 1000)
+    return (
+        f"tenant {plan.tenant} would be restored to SCN {plan.end.scn} ({moment:%Y-%m-%d %H:%M:%S.%f} UTC) from "
+        f"{plan.base_bytes} bytes of data and {plan.log_bytes} bytes of log; SHOW RESTORE PREVIEW shows where they lie"
+    )
+
+
+def _options(wanted: Wanted) -> dict[str, str]:
+    """What DBA_OB_TENANTS shows of the tenant to be."""
+    option = wanted.option
+    given = {"RESOURCE_POOL_LIST": option.pool_list, "LOCALITY": option.locality, "PRIMARY_ZONE": option.primary_zone}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _job(tenant: Tenant, wanted: Wanted, plan: Plan) -> RestoreJob:
+    summary = plan.base.summary
+    return RestoreJob(
+        job_id=0,
+        external_job_id=wanted.option.restore_job_id or 0,
+        tenant_id=tenant.tenant_id,
+        tenant_name=tenant.name,
+        backup_tenant_id=plan.tenant.tenant_id,
+        backup_tenant_name=plan.tenant.name,
+        backup_cluster_id=plan.tenant.cluster.cluster_id,
+        backup_cluster_name=plan.tenant.cluster.cluster,
+        backup_dest=wanted.uri,
+        source=summary.source,
+        until_scn=wanted.until_scn,
+        start_scn=summary.snapshot_scn,
+        end_scn=plan.end.scn,
+        set_list=set_path_of(plan, wanted.uri),
+        piece_list=",".join(piece_paths_of(plan, wanted.uri)),
+        total_bytes=plan.base_bytes + plan.log_bytes,
+        start_time=time.time_ns(),
+    )

@@ -1,0 +1,330 @@
+"""Rounds as the cluster runs them: started and stopped by statements, driven by what the archive worker tells.
+
+The round is moved by the pure functions of `model.rounds`, and kept by the `RoundBook`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+
+from redoubt.catalog.catalog import Catalog
+from redoubt.control.cluster import Cluster, Tenant
+from redoubt.control.destination_questions import DestinationQuestions
+from redoubt.control.modes.chronicle import Chronicle
+from redoubt.control.modes.tenant_archive import TenantArchive
+from redoubt.control.parameters.parameters import Parameters
+from redoubt.control.rounds.claims import check_new, claim, works
+from redoubt.control.rounds.orders import Orders
+from redoubt.control.rounds.piece_tasks import WorkerLink
+from redoubt.control.rounds.round_book import RoundBook
+from redoubt.control.rounds.worker_events import apply_event
+from redoubt.messages.archiving import Configure, Event
+from redoubt.model import rounds
+from redoubt.model.holes import Hole
+from redoubt.model.rounds import Round, RoundStatus
+from redoubt.sql.errors import (
+    backup_dest_not_valid,
+    commit_interrupted,
+    log_archive_already_disabled,
+    not_supported,
+)
+from redoubt.sql.log_archive_option import Compression
+
+STOP_PATIENCE = 20.0
+"""Seconds that a stop may take to archive the log's end, if nothing else is said; then it ends with what is durable."""
+_WORKER_PATIENCE = 10.0
+_HOLDING_NOTHING = frozenset({RoundStatus.STOP, RoundStatus.INTERRUPTED})
+"""Statuses in which log is not held: a round that cannot go on must not fill the engine's disk."""
+_SILENT = "the destination did not answer in time"
+_log = structlog.get_logger("redoubt.control.rounds.archiving")
+
+
+class Archiving:
+    """The cluster's log archiving. All methods run on the event loop; what blocks is done in threads."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        tenants: list[Tenant],
+        catalog: Catalog,
+        parameters: Parameters,
+        worker: WorkerLink,
+        chronicle: Chronicle,
+        stop_patience: float = STOP_PATIENCE,
+    ) -> None:
+        self._cluster = cluster
+        self._stop_patience = stop_patience
+        self._chronicle = chronicle
+        self._catalog = catalog
+        self._parameters = parameters
+        self._worker = worker
+        self._book = RoundBook(catalog, chronicle)
+        self._statement = self._book.statement
+        self._archives = {tenant.tenant_id: self._archive_of(tenant) for tenant in tenants}
+        self._orders = Orders(cluster, catalog, worker, chronicle, lambda: self.round, self._statement, stop_patience)
+        self._desk = DestinationQuestions()
+        self._heard_at = 0.0
+
+    @property
+    def round(self) -> Round:
+        """The present round, or the last one."""
+        return self._book.round
+
+    @property
+    def archives(self) -> list[TenantArchive]:
+        """What is known of each tenant's archive."""
+        return list(self._archives.values())
+
+    @property
+    def statement(self) -> asyncio.Lock:
+        """Held by a statement that must not run beside ARCHIVELOG, NOARCHIVELOG, or another such one."""
+        return self._statement
+
+    async def load(self) -> None:
+        """Take over the round that the catalog has; the worker is told of it when it starts."""
+        loaded = await self._book.load()
+        await self._chronicle.load()
+        if loaded.status is RoundStatus.INTERRUPTED:
+            self._open_holes()
+        elif loaded.status is RoundStatus.STOPPING:
+            self._heard_at = time.monotonic()
+            self._orders.begin(self._force_stop(loaded.round_id))
+        for tenant_id in loaded.tenants if loaded.is_archiving else ():
+            if (hole := self._chronicle.hole(tenant_id, loaded.round_id)) is not None:
+                self.interrupt(tenant_id, hole.cause)  # it was, and only the hole has been written
+
+    async def start(self) -> None:
+        """`ALTER SYSTEM ARCHIVELOG`: begin a round. Raises SqlError."""
+        async with self._statement:
+            uri = self._parameters.backup_dest
+            if not uri:
+                raise backup_dest_not_valid("it is empty; set it first: ALTER SYSTEM SET backup_dest = 'file:///…'")
+            if self.round.status is not RoundStatus.STOP:
+                raise not_supported("start log archive backup when not STOP")
+            if self._parameters.is_deferred:
+                raise not_supported(
+                    "start log archive backup while log_archive_dest_state is DEFER",
+                    "run ALTER SYSTEM SET log_archive_dest_state = 'ENABLE'",
+                )
+            begun = rounds.begin(
+                self.round,
+                tenants=list(self._archives),
+                start_scn=time.time_ns(),
+                create_date=_today(),
+                destination=uri,
+                has_pieces=self._parameters.piece_switch_interval > 0,
+            )
+            key = begun.pieces[0].key(begun.round_id)
+            await self._desk.ask(uri, claim, self._cluster, uri, list(begun.tenants), key)
+            await self._book.begin(begun)
+            _log.info("round begins", round=begun.round_id, destination=uri)
+            for archive in self.archives:
+                archive.begin_round()
+                self._orders.launch(archive)
+            self._kick()
+
+    async def stop(self) -> None:
+        """`ALTER SYSTEM NOARCHIVELOG`: stop the round. Raises SqlError."""
+        async with self._statement:
+            if self.round.status in {RoundStatus.STOP, RoundStatus.STOPPING}:
+                raise log_archive_already_disabled()
+            await self._change(rounds.stopping)
+            _log.info("round stops", round=self.round.round_id)
+            self._heard_at = time.monotonic()
+            for archive in self.archives:
+                self._orders.stop(archive)
+            self._orders.begin(self._force_stop(self.round.round_id))
+
+    async def cancel(self) -> None:
+        """`ALTER SYSTEM CANCEL ALL BACKUP FORCE`: end the round at once, and ask the destination nothing."""
+        async with self._statement:
+            if self.round.status is RoundStatus.STOP:
+                return
+            self._end_worker()
+            await self._change(_cancelled)
+            _log.warning("round cancelled", round=self.round.round_id)
+
+    async def switch_piece(self) -> None:
+        """Let the round go on in a new piece, from now on; the caller has seen that it may. Raises CatalogError."""
+        async with self._statement:
+            if not rounds.may_switch(self.round):
+                return
+            scn, today = time.time_ns(), _today()
+            await self._change(lambda now: rounds.switched(now, scn, today))
+            _log.info("piece switched", round=self.round.round_id, piece=self.round.last_piece_id)
+            for archive in self.archives:
+                self._orders.switch(archive)
+
+    async def add_tenant(self, tenant: Tenant) -> None:
+        """A tenant has been created: a round that is under way archives it as well. Raises CatalogError."""
+        async with self._statement:
+            self._archives[tenant.tenant_id] = archive = self._archive_of(tenant)
+            if self.round.is_archiving:
+                scn = time.time_ns()
+                await self._change(lambda now: rounds.joined(now, tenant.tenant_id, scn))
+                if not self.round.is_archiving:  # it broke in this moment
+                    self._open_holes()
+                self._orders.launch(archive)
+
+    async def drop_tenant(self, tenant_id: int, *, force: bool) -> None:
+        """A tenant is dropped: archive its log to the end, unless forced to end at once. Raises CatalogError."""
+        archive = self._archives[tenant_id]
+        patience = 0.0 if force else self._stop_patience
+        if self.round.open_pieces(tenant_id):
+            archive.gone = asyncio.get_running_loop().create_future()
+            self._orders.stop(archive, patience)
+            try:
+                async with asyncio.timeout(patience + _WORKER_PATIENCE):
+                    await archive.gone
+            except TimeoutError:
+                _log.error("the worker does not let go of a dropped tenant, ending it", tenant=archive.tenant.name)
+                self._worker.kill()
+        async with self._statement:
+            gone = self.round.tenants.get(tenant_id)
+            if gone is not None and self.round.status is not RoundStatus.STOP:
+                await asyncio.to_thread(self._catalog.save_departure, self.round, gone)
+                await self._change(lambda now: rounds.left(now, tenant_id))
+            del self._archives[tenant_id]
+            await asyncio.to_thread(archive.tenant.engine.release_all_log)
+
+    def interrupt(self, tenant_id: int, cause: str) -> None:
+        """A tenant's log cannot be archived on, or not all of it: the round is broken, and the hole is on record."""
+        was_archiving = self.round.is_archiving
+        self._book.round = rounds.interrupted(self.round, tenant_id, cause)
+        self._book.note()
+        if not was_archiving:
+            return
+        _log.error("round interrupted", round=self.round.round_id, tenant_id=tenant_id, cause=cause)
+        self._open_holes()
+        for archive in self.archives:
+            archive.told.clear()
+            archive.commits.turn_off(commit_interrupted(cause))  # before anybody stops the round, which lets them go
+            self._orders.launch(archive)
+        self._kick()
+
+    async def release_all_log(self, archive: TenantArchive) -> None:
+        """Hold nothing of a tenant's log, unless a round has begun meanwhile."""
+        async with self._statement:
+            if self.round.status in _HOLDING_NOTHING:
+                await asyncio.to_thread(archive.tenant.engine.release_all_log)
+
+    async def destination_works(self) -> bool:
+        """Whether objects can be stored in the present round's destination just now. Raises SqlError."""
+        return await self._desk.ask(self.round.destination, works, self.round.destination)
+
+    async def check_new_destination(self, uri: str) -> None:
+        """Whether `backup_dest` may become `uri` now. Raises SqlError."""
+        await self._desk.ask(uri, check_new, self._cluster, uri)
+
+    def worker_started(self) -> None:
+        """See `Listener`: tell the new worker everything."""
+        self._configure()
+        for archive in self.archives:
+            archive.troubles.clear()  # a new worker tells its own
+            archive.told.clear()
+            if self.round.is_archiving and archive.tenant.tenant_id in self.round.tenants:
+                self._book.round = rounds.troubled(self.round, archive.tenant.tenant_id, "")
+                self._book.note()
+        if self.round.status is not RoundStatus.STOP:
+            for archive in self.archives:
+                self._orders.launch(archive)
+
+    def worker_says(self, event: Event) -> None:
+        """See `Listener`."""
+        archive = self._archives.get(event.tenant_id)
+        is_over = event.round != self.round.round_id or self.round.status is RoundStatus.STOP
+        if archive is None or is_over or event.tenant_id not in self.round.tenants:
+            return  # an answer that comes too late
+        self._heard_at = time.monotonic()
+        before = self.round.status
+        self._book.round, then = apply_event(event, self.round, archive, self._chronicle)
+        if then.broken_by:
+            self.interrupt(event.tenant_id, then.broken_by)
+        if then.has_new_piece:
+            self._orders.launch(archive)
+        if then.is_quiet:
+            return
+        if self.round.status is not before:
+            _log.info("round status", round=event.round, before=before, now=self.round.status, cause=self.round.comment)
+            self._kick()
+        self._book.note()
+
+    async def save_changes(self) -> None:
+        """Write to the catalog what the worker changed; runs until cancelled."""
+        await self._book.write()
+
+    def tick(self) -> None:
+        """A moment has passed: in a round without tenants, nothing is missing up to now."""
+        self._book.round = rounds.ticked(self.round, time.time_ns())
+        self._book.note()
+
+    def parameters_changed(self) -> None:
+        """Put into effect what was set: the codec from the next segment on, mode and limits at once."""
+        self._configure()
+        self._kick()
+
+    async def close(self) -> None:
+        """End what runs in the background."""
+        await self._orders.close()
+
+    async def _change(self, change: Callable[[Round], Round]) -> None:
+        await self._book.change(change)
+        self._kick()
+
+    def _end_worker(self) -> None:
+        """End a worker that does not answer; what it complained of is over with it."""
+        self._worker.kill()
+        for archive in self.archives:
+            archive.troubles.clear()
+
+    def _archive_of(self, tenant: Tenant) -> TenantArchive:
+        return TenantArchive(tenant, lambda: self.round.round_id, self._worker.send, self._chronicle)
+
+    def _open_holes(self) -> None:
+        """Put on record that log goes missing, of every tenant of the broken round."""
+        now, round_id = time.time_ns(), self.round.round_id
+        for key, tenant in self.round.tenants.items():
+            archive = self._archives.get(key)
+            lsn = archive.durable_lsn or 0 if archive else 0
+            cause = tenant.comment or self.round.comment
+            self._chronicle.open_hole(Hole(key, round_id, lsn, tenant.checkpoint_scn, cause, now))
+
+    def _kick(self) -> None:
+        for archive in self.archives:
+            archive.kicked.set()
+
+    def _configure(self) -> None:
+        compression = self._parameters.log_archive_option.compression
+        codec = "none" if compression is Compression.OFF else str(compression)
+        self._worker.send(Configure(codec, self._parameters.checkpoint_interval, self._parameters.concurrency))
+
+    async def _force_stop(self, round_id: int) -> None:
+        """End a stopping round whose worker does not: the medium may hang so that nothing comes back from it."""
+        quiet = 0.0
+        while quiet < (patience := self._stop_patience + _WORKER_PATIENCE):
+            await asyncio.sleep(patience - quiet)
+            quiet = time.monotonic() - self._heard_at
+        if self.round.round_id != round_id or self.round.status is not RoundStatus.STOPPING:
+            return
+        _log.error("the worker does not stop the round, ending it without", round=round_id)
+        self._book.round = rounds.all_stopped(self.round, _SILENT)
+        self._end_worker()
+        self._book.note()
+        self._kick()
+
+
+def _cancelled(now: Round) -> Round:
+    if now.status is RoundStatus.STOP:
+        return now
+    if now.status is not RoundStatus.STOPPING:
+        now = rounds.stopping(now)
+    return rounds.all_stopped(now, "cancelled by ALTER SYSTEM CANCEL ALL BACKUP FORCE")
+
+
+def _today() -> int:
+    return int(datetime.now().astimezone().strftime("%Y%m%d"))

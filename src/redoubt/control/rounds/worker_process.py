@@ -1,0 +1,110 @@
+"""The archive worker's process, kept running: commands go down its standard input, events come up its output."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from redoubt.messages.archiving import Command, Event, from_line, to_line
+
+_RESTART_PAUSE = 0.5
+_STOP_PATIENCE = 5.0
+_KILL_PATIENCE = 2.0
+_log = structlog.get_logger("redoubt.control.rounds.worker_process")
+
+
+class Listener(Protocol):
+    """Who is told what happens in the worker."""
+
+    def worker_started(self) -> None:
+        """A new worker runs and knows nothing yet."""
+
+    def worker_says(self, event: Event) -> None:
+        """The worker tells of a round."""
+
+
+class WorkerProcess:
+    """Starts the worker, and starts it again whenever it ends."""
+
+    def __init__(self, home: Path, segment_size: int, segment_age: float) -> None:
+        self._arguments = (str(home), str(segment_size), str(segment_age))
+        self._process: Process | None = None
+        self._killed = asyncio.Event()
+        self._held: set[asyncio.Task[None]] = set()
+        self._ending = False
+
+    async def run(self, listener: Listener) -> None:
+        """Keep a worker running until `stop`.
+
+        One that was killed may be held by the system for as long as a medium gives no answer: another takes its place.
+        """
+        while not self._ending:
+            self._killed.clear()
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "redoubt.worker", *self._arguments),
+                stdin=PIPE,
+                stdout=PIPE,
+                start_new_session=True,
+            )
+            _log.info("worker started", pid=self._process.pid)
+            listener.worker_started()
+            attending = asyncio.create_task(self._attend(self._process, listener.worker_says))
+            killing = asyncio.create_task(self._killed.wait())
+            await asyncio.wait({attending, killing}, return_when=asyncio.FIRST_COMPLETED)
+            killing.cancel()
+            if not attending.done():
+                await asyncio.wait({attending}, timeout=_KILL_PATIENCE)
+            if attending.done():
+                await attending
+            else:
+                _log.error("the system holds a worker that was killed, going on without it", pid=self._process.pid)
+                self._held.add(attending)
+                attending.add_done_callback(self._held.discard)
+            if not self._ending:
+                await asyncio.sleep(_RESTART_PAUSE)
+
+    def send(self, command: Command) -> None:
+        """Tell the worker; nothing happens without one, since a new one is told everything."""
+        if self._process is not None and self._process.stdin is not None:
+            with suppress(ConnectionError):  # it has just ended
+                self._process.stdin.write(to_line(command))
+
+    def kill(self) -> None:
+        """End a worker that does not answer; another takes its place."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+            self._killed.set()
+
+    async def stop(self) -> None:
+        """End the worker for good."""
+        self._ending = True
+        for task in self._held:
+            task.cancel()
+        await asyncio.gather(*self._held, return_exceptions=True)
+        if self._process is None or self._process.stdin is None:
+            return
+        self._process.stdin.close()
+        try:
+            await asyncio.wait_for(self._process.wait(), _STOP_PATIENCE)
+        except TimeoutError:
+            self.kill()
+
+    async def _attend(self, process: Process, tell: Callable[[Event], None]) -> None:
+        """Listen to a worker until it has ended; what one says that has a successor is passed over."""
+        assert process.stdout is not None
+        async for line in process.stdout:
+            event = from_line(line)
+            assert isinstance(event, Event)
+            if process is self._process:
+                tell(event)
+        status = await process.wait()
+        if not self._ending:
+            _log.warning("worker ended", pid=process.pid, status=status)

@@ -1,0 +1,1 @@
+"""Answers each statement that Redoubt takes out of a session."""

@@ -1,0 +1,208 @@
+"""What `ALTER SYSTEM SET` does: everything is verified before anything is applied, the engine's own parameters as well.
+
+OceanBase 4.x's `LOG_ARCHIVE_DEST` is another spelling of `backup_dest`, of the mode in `backup_log_archive_option`, and
+of the piece interval in `backup_dest_option`: it is taken apart into these, and checked as they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+
+from redoubt.control.parameters.parameter_list import (
+    AUTO_DELETE,
+    BACKUP_DEST,
+    BACKUP_DEST_OPTION,
+    ENABLE_LOG_ARCHIVE,
+    LOG_ARCHIVE_DEST,
+    LOG_ARCHIVE_DEST_STATE,
+    LOG_ARCHIVE_OPTION,
+    PARAMETERS,
+)
+from redoubt.control.parameters.parameters import Parameters
+from redoubt.control.rounds.archiving import Archiving
+from redoubt.control.session import Session, check_privilege
+from redoubt.control.tenants.tenants import Tenants, check_whole_cluster
+from redoubt.model.rounds import RoundStatus
+from redoubt.sql.answers import Ok, Rows
+from redoubt.sql.backup_dest_option import as_text, parse_dest_option
+from redoubt.sql.errors import (
+    backup_dest_not_valid,
+    backup_in_progress,
+    not_supported,
+    not_supported_text,
+    piece_mode_change_while_running,
+    unknown_config,
+)
+from redoubt.sql.literals import parse_bool
+from redoubt.sql.log_archive_dest import DestState, parse_dest_state, parse_log_archive_dest
+from redoubt.sql.statements import Assignment, SetParameters, ShowParameters
+from redoubt.sql.tokens import fold
+
+OURS = frozenset({*PARAMETERS, LOG_ARCHIVE_DEST, LOG_ARCHIVE_DEST_STATE})
+"""The names that a SET of ours takes."""
+
+_LONGEST_URI = 2048
+_LONGEST_PATH = 1024
+
+
+@dataclass
+class _Change:
+    """What a SET comes to: values by name, and the destinations that must be looked at.
+
+    `is_idle`: neither a round runs nor a data backup.
+    """
+
+    is_idle: bool
+    values: dict[str, str] = field(default_factory=dict)
+    destinations: list[str] = field(default_factory=list)
+
+
+class Settings:
+    """Sets and shows parameters. For the event loop."""
+
+    def __init__(self, tenants: Tenants, archiving: Archiving, parameters: Parameters) -> None:
+        self._tenants = tenants
+        self._archiving = archiving
+        self._parameters = parameters
+
+    async def show(self, statement: ShowParameters, session: Session) -> Rows:
+        """The engine's own parameters, and ours that meet the same condition, which the engine judges; by name."""
+        own = await session.query(statement.sql)
+        assert isinstance(own, Rows)
+        columns = [column.name for column in own.columns]
+        now = {ENABLE_LOG_ARCHIVE: str(self._archiving.round.is_archiving)}
+        named = () if statement.like is None else (fold(statement.like.replace("\\_", "_")),)
+        sql = f"SELECT * FROM ({self._parameters.rows_sql(columns, _quoted, now, named)}) p"
+        if statement.like is not None:
+            sql += f" WHERE name LIKE {_quoted(statement.like)}"
+        elif statement.where is not None:
+            sql += f" WHERE {statement.where}"
+        ours = await session.query(sql)
+        assert isinstance(ours, Rows)
+        by_name = columns.index("name")
+        return Rows(own.columns, sorted(own.rows + ours.rows, key=lambda row: str(row[by_name])))
+
+    async def set(
+        self, statement: SetParameters, session: Session, *, is_cleaning: bool, is_backing_up: bool = False
+    ) -> Ok | None:
+        """Check ours, let the engine check and set its own, then set ours. None if all are the engine's.
+
+        `is_cleaning` says whether backups are being deleted, `is_backing_up` whether a data backup is under way. Raises
+        SqlError; CatalogError if ours cannot be kept.
+        """
+        ours = [item for item in statement.assignments if item.name in OURS]
+        if not ours:
+            return None
+        await check_privilege(session)
+        engines = [item.sql for item in statement.assignments if item.name not in OURS]
+        async with self._archiving.statement:
+            change = _Change(is_idle=self._is_stopped and not is_backing_up)
+            for item in ours:
+                self._take(item, change, is_cleaning=is_cleaning)
+            self._parameters.check(change.values)
+            self._check_piece_mode(change)
+            for uri in change.destinations:
+                await self._archiving.check_new_destination(uri)
+            if engines:
+                await session.query(f"ALTER SYSTEM SET {', '.join(engines)}")
+            await asyncio.to_thread(self._parameters.change, change.values)
+            self._archiving.parameters_changed()
+        return Ok()
+
+    async def clear_destination(self) -> None:
+        """No destination any more, whatever the round is doing. Raises CatalogError."""
+        async with self._archiving.statement:
+            await asyncio.to_thread(self._parameters.change, {BACKUP_DEST: ""})
+
+    @property
+    def _is_stopped(self) -> bool:
+        return self._archiving.round.status is RoundStatus.STOP
+
+    def _take(self, item: Assignment, change: _Change, *, is_cleaning: bool) -> None:
+        """Take an item into the change, if it may be set as things are. Raises SqlError."""
+        if item.name in {LOG_ARCHIVE_DEST, LOG_ARCHIVE_DEST_STATE}:
+            check_whole_cluster(item.tenants, self._tenants)
+        elif "tenant" in item.clauses:
+            raise unknown_config()  # as OceanBase: no such parameter among a tenant's
+        match item.name:
+            case "log_archive_dest":
+                self._take_log_archive_dest(item.value, change)
+            case "log_archive_dest_state":
+                change.values[item.name] = str(self._state(item.value))
+            case "backup_dest":
+                self._take_destination(item.value, change)
+            case "enable_log_archive":
+                self._check_enable(item.value)
+            case _:
+                if item.name == AUTO_DELETE and is_cleaning and parse_bool(item.value):
+                    raise not_supported("set auto_delete_expired_backup true while backups are being deleted")
+                self._parameters.check_one(item.name, item.value)  # also if the same name comes once more
+                change.values[item.name] = item.value
+
+    def _take_destination(self, uri: str, change: _Change) -> None:
+        if not change.is_idle:
+            raise backup_in_progress(
+                "run ALTER SYSTEM NOARCHIVELOG first and wait for STATUS = 'STOP'"
+                if not self._is_stopped
+                else "a data backup is under way; ALTER SYSTEM CANCEL BACKUP ends it"
+            )
+        if uri:
+            _check_form(uri)
+            change.destinations.append(uri)
+        change.values[BACKUP_DEST] = uri
+
+    def _take_log_archive_dest(self, text: str, change: _Change) -> None:
+        """The 4.x spelling. A LOCATION that stays is not looked at: mode and interval may change while a round runs."""
+        wished = parse_log_archive_dest(text, short_intervals=self._parameters.allows_short_intervals)
+        if wished is None:
+            self._take_destination("", change)
+            return
+        if wished.location != change.values.get(BACKUP_DEST, self._parameters.backup_dest):
+            self._take_destination(wished.location, change)
+        change.values[LOG_ARCHIVE_OPTION] = str(wished.binding)
+        present = change.values.get(BACKUP_DEST_OPTION, self._parameters.value(BACKUP_DEST_OPTION))
+        option = parse_dest_option(present, short_intervals=True)
+        change.values[BACKUP_DEST_OPTION] = as_text(replace(option, piece_switch_interval=wished.piece_switch_interval))
+
+    def _state(self, text: str) -> DestState:
+        state = parse_dest_state(text)
+        if state is DestState.DEFER and not self._is_stopped:
+            raise not_supported(
+                "suspend log archive", "a round cannot be suspended and go on; ALTER SYSTEM NOARCHIVELOG ends it"
+            )
+        return state
+
+    def _check_enable(self, text: str) -> None:
+        """`enable_log_archive` follows the round; to set what it is already is no change."""
+        if fold(text.strip()) not in {"false", "0"}:
+            raise not_supported("set enable log archive true without archivelog", "run ALTER SYSTEM ARCHIVELOG")
+        if not self._is_stopped:
+            raise not_supported("set enable log archive false while a round runs", "run ALTER SYSTEM NOARCHIVELOG")
+
+    def _check_piece_mode(self, change: _Change) -> None:
+        if change.is_idle:
+            return
+        will_have = bool(self._parameters.dest_option_of(change.values).piece_switch_interval)
+        if will_have != bool(self._parameters.piece_switch_interval):
+            raise piece_mode_change_while_running()
+
+
+def _check_form(uri: str) -> None:
+    """What OceanBase refuses of a destination's text before it looks at the destination. Raises SqlError."""
+    path, mark, storage_info = uri.partition("?")
+    if storage_info:
+        raise not_supported_text("backup device is nfs, additional parameters are")
+    if mark:
+        raise not_supported("backup device is nfs, setting '?'")
+    for what, text, longest in (
+        ("a destination", uri, _LONGEST_URI),
+        ("the path of a destination", path, _LONGEST_PATH),
+    ):
+        if len(text.encode(errors="replace")) >= longest:
+            raise backup_dest_not_valid(f"{what} is shorter than {longest} bytes")
+
+
+def _quoted(text: str) -> str:
+    """A text as SQL literal."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"

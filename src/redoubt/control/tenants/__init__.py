@@ -1,0 +1,1 @@
+"""The cluster's tenants: made, dropped, and looked up by name."""

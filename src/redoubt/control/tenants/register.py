@@ -1,0 +1,166 @@
+"""The register of tenants: which there are, in memory and in the catalog. User tenants only: sys is none of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from redoubt.catalog.session import CatalogError
+from redoubt.catalog.tables import SYS_TENANT_ID
+from redoubt.catalog.tenants import TenantKind, TenantRecord, TenantStatus, TenantTable
+from redoubt.control.cluster import MAIN_TENANT, MAIN_TENANT_ID, SYS_TENANT, Engines, Tenant
+
+_WRITE_PAUSE = 0.5
+_log = structlog.get_logger("redoubt.control.tenants.register")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A tenant and what the catalog says of it."""
+
+    record: TenantRecord
+    tenant: Tenant
+
+
+class Register:
+    """For the event loop."""
+
+    def __init__(self, table: TenantTable, engines: Engines) -> None:
+        self._table = table
+        self._engines = engines
+        self._entries: dict[int, Entry] = {}
+        self._last_id = MAIN_TENANT_ID - 1
+        self._troubles: dict[int, str] = {}
+        self._debts: dict[int, Callable[[], None]] = {}
+        self._writing = asyncio.Lock()
+
+    @property
+    def entries(self) -> list[Entry]:
+        """Every tenant that is not gone, in the order of their ids."""
+        return list(self._entries.values())
+
+    @property
+    def all(self) -> list[Tenant]:
+        """The tenants that may be used, in the order of their ids."""
+        return [entry.tenant for entry in self._entries.values() if entry.record.status is TenantStatus.NORMAL]
+
+    def entry(self, name: str) -> Entry | None:
+        """The tenant of a name, in any case, wherever it is in its life; None if there is none."""
+        wanted = name.lower()
+        return next((entry for entry in self._entries.values() if entry.tenant.name == wanted), None)
+
+    def named(self, name: str) -> Tenant | None:
+        """The tenant of a name that may be used, in any case; None if there is none."""
+        entry = self.entry(name)
+        return entry.tenant if entry and entry.record.status is TenantStatus.NORMAL else None
+
+    async def load(self) -> None:
+        """Take over what the catalog has; the first time there are sys and main. Raises CatalogError.
+
+        What is half made, since the service was killed, is removed.
+        """
+        records = await asyncio.to_thread(self._table.load)
+        is_first = not records
+        if is_first:
+            main = new_record(MAIN_TENANT_ID, MAIN_TENANT, "", {}, TenantStatus.NORMAL)
+            await asyncio.to_thread(self._table.put, main)
+            await asyncio.to_thread(self._table.put, replace(main, tenant_id=SYS_TENANT_ID, name=SYS_TENANT))
+            records = [main]
+        for record in records:
+            if record.tenant_id != SYS_TENANT_ID:
+                self.take(record, is_new=is_first)
+        for entry in self.entries:
+            if entry.record.status is TenantStatus.CREATING:
+                _log.warning("a tenant was not made to its end and is removed", tenant=entry.tenant.name)
+                await self._engines.remove(entry.tenant, force=True)
+                await self.mark_gone(entry)
+
+    def take(self, record: TenantRecord, *, is_new: bool = False) -> Entry | None:
+        """Know a tenant from now on; None if it is gone already."""
+        self._last_id = max(self._last_id, record.tenant_id)
+        if record.status is TenantStatus.DROPPED:
+            return None
+        tenant = self._engines.place(record.tenant_id, record.name, record.base_dir, is_new=is_new)
+        entry = self._entries[record.tenant_id] = Entry(record, tenant)
+        return entry
+
+    async def begin(
+        self, name: str, source: str, options: dict[str, str], status: TenantStatus = TenantStatus.CREATING
+    ) -> Entry:
+        """Put a new tenant on record, as one that is being made. Raises CatalogError: then it is not."""
+        record = new_record(self._last_id + 1, name, source, options, status)
+        self._last_id = record.tenant_id
+        await self._put(record, lambda: self._table.remove(record.tenant_id))
+        entry = self.take(record, is_new=status is TenantStatus.CREATING)
+        assert entry is not None, "it is being made"
+        return entry
+
+    async def mark(self, entry: Entry, status: TenantStatus) -> Entry:
+        """Put on record how far a tenant is in its life. Raises CatalogError: then nothing has changed."""
+        record = replace(entry.record, status=status, modified_at=time.time_ns())
+        await self._put(record, lambda: self._table.put(entry.record))
+        self._troubles.pop(record.tenant_id, None)
+        marked = self._entries[record.tenant_id] = Entry(record, entry.tenant)
+        return marked
+
+    async def mark_gone(self, entry: Entry) -> None:
+        """A tenant is gone; if the catalog does not take that now, it does later."""
+        tenant_id = entry.record.tenant_id
+        self._entries.pop(tenant_id, None)
+        if entry.record.status is TenantStatus.CREATING:
+            self._debts[tenant_id] = lambda: self._table.remove(tenant_id)
+        else:
+            gone = replace(entry.record, status=TenantStatus.DROPPED, modified_at=time.time_ns())
+            self._debts[tenant_id] = lambda: self._table.put(gone)
+        try:
+            await self._pay()
+        except CatalogError as error:
+            _log.warning("tenants not written, trying again", cause=str(error))
+
+    async def write(self) -> None:
+        """Bring the catalog up to date: what it did not take, and how the engines are; runs until cancelled."""
+        while True:
+            try:
+                await self._pay()
+                await self._write_troubles()
+            except CatalogError as error:
+                _log.warning("tenants not written, trying again", cause=str(error))
+            await asyncio.sleep(_WRITE_PAUSE)
+
+    async def _put(self, record: TenantRecord, undo: Callable[[], None]) -> None:
+        """Write a row. Raises CatalogError; it may be written all the same, so `undo` is done as soon as can be."""
+        async with self._writing:
+            self._debts.pop(record.tenant_id, None)
+            try:
+                await asyncio.to_thread(self._table.put, record)
+            except CatalogError:
+                self._debts[record.tenant_id] = undo
+                raise
+
+    async def _pay(self) -> None:
+        """Write what the catalog did not take. Raises CatalogError."""
+        async with self._writing:
+            for tenant_id, work in list(self._debts.items()):
+                await asyncio.to_thread(work)
+                del self._debts[tenant_id]
+
+    async def _write_troubles(self) -> None:
+        async with self._writing:
+            for entry in self.entries:
+                is_restoring = entry.record.status is TenantStatus.RESTORING  # it has no engine yet
+                tenant_id, trouble = entry.record.tenant_id, "" if is_restoring else self._engines.trouble(entry.tenant)
+                if self._troubles.get(tenant_id, "") != trouble:
+                    since = time.time_ns() if trouble else 0
+                    await asyncio.to_thread(self._table.set_trouble, tenant_id, trouble, since)
+                    self._troubles[tenant_id] = trouble
+
+
+def new_record(tenant_id: int, name: str, source: str, options: dict[str, str], status: TenantStatus) -> TenantRecord:
+    """A tenant that has just come to be."""
+    now = time.time_ns()
+    kind = TenantKind.EXTERNAL if source else TenantKind.EMBEDDED
+    return TenantRecord(tenant_id, name, kind, source, status, now, now, options)

@@ -1,0 +1,253 @@
+"""The cluster's tenants: which there are, and the statements that make and drop them.
+
+A crash anywhere leaves nothing half: what is CREATING in the catalog is removed at the next start of the service, what
+is DROPPING is dropped to its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import datetime
+
+import structlog
+
+from redoubt.catalog.session import CatalogError
+from redoubt.catalog.tenants import TenantStatus
+from redoubt.control.background import Background
+from redoubt.control.cluster import SYS_TENANT, SYS_TENANT_ID, EngineRefusedError, Engines, Tenant
+from redoubt.control.modes.chronicle import Chronicle
+from redoubt.control.modes.valve import Valve
+from redoubt.control.rounds.archiving import Archiving
+from redoubt.control.tenants.names import checked_name, is_like
+from redoubt.control.tenants.register import Entry, Register
+from redoubt.sql.answers import Column, ColumnType, Ok, Rows
+from redoubt.sql.errors import SqlError, not_allowed, not_supported, tenant_exists, unknown_tenant
+from redoubt.sql.restore_errors import restore_in_progress, restore_tenant_exists
+from redoubt.sql.statements import ALL_TENANTS, CreateTenant, DropTenant, ShowTenants
+
+_COLUMNS = (
+    Column("TENANT_ID", ColumnType.LONGLONG, 20),
+    Column("TENANT_NAME", length=128),
+    Column("STATUS", length=64),
+    Column("KIND", length=64),
+    Column("CREATED", length=26),
+)
+_RETRY_PAUSE = 1.0
+_log = structlog.get_logger("redoubt.control.tenants.tenants")
+
+
+class Tenants:
+    """For the event loop. User tenants only: sys is none of them."""
+
+    def __init__(
+        self,
+        register: Register,
+        engines: Engines,
+        archiving: Archiving,
+        valve: Valve,
+        chronicle: Chronicle,
+        background: Background,
+    ) -> None:
+        self._register = register
+        self._engines = engines
+        self._archiving = archiving
+        self._valve = valve
+        self._chronicle = chronicle
+        self._background = background
+        self.end_restore: Callable[[int], Awaitable[None]] = _nothing_to_end
+        """Ends the restore of a tenant that is RESTORING, by its id: it is being dropped."""
+        self._watches: dict[int, asyncio.Task[None]] = {}
+        self._statement = asyncio.Lock()
+
+    @property
+    def all(self) -> list[Tenant]:
+        """The user tenants, in the order of their ids."""
+        return self._register.all
+
+    def named(self, name: str) -> Tenant | None:
+        """The tenant of a name, in any case; None if there is none."""
+        return self._register.named(name)
+
+    async def start(self) -> None:
+        """Look after the tenants that the register has, and go on with what the last service did not end."""
+        for entry in self._register.entries:
+            now = self._archiving.round
+            if entry.record.status is TenantStatus.RESTORING:
+                continue  # `Restores` goes on with it
+            if entry.record.status is TenantStatus.DROPPING:
+                self._watch(entry.tenant)
+                self._background.start(self._drop_to_the_end(entry))
+            elif now.is_archiving and entry.tenant.tenant_id not in now.tenants:
+                await self._join(entry.tenant)  # it was made just before the last service died
+            else:
+                self._watch(entry.tenant)
+
+    async def create(self, statement: CreateTenant) -> Ok:
+        """`CREATE TENANT`: returns when the tenant can be logged in to. Raises SqlError, CatalogError."""
+        name = checked_name(statement.name)
+        async with self._statement:
+            if name == SYS_TENANT or self._register.entry(name) is not None:
+                if statement.if_not_exists:
+                    return Ok.noted(tenant_exists(name))
+                raise tenant_exists(name)
+            source = await self._checked(name, statement.source)
+            entry = await self._register.begin(name, source, dict(statement.options))
+            try:
+                await self._engines.start(entry.tenant)
+                entry = await self._register.mark(entry, TenantStatus.NORMAL)
+            except (EngineRefusedError, CatalogError) as error:
+                await self._engines.remove(entry.tenant, force=True)
+                await self._register.mark_gone(entry)
+                if isinstance(error, EngineRefusedError):
+                    raise not_allowed(f"create tenant {name}", str(error)) from error
+                raise
+            await self._join(entry.tenant)
+            _log.info("tenant created", tenant=name, tenant_id=entry.tenant.tenant_id, source=source)
+        return Ok()
+
+    async def drop(self, statement: DropTenant) -> Ok:
+        """`DROP TENANT`: returns when the tenant is gone. Raises SqlError, CatalogError."""
+        name = statement.name.lower()
+        async with self._statement:
+            if name == SYS_TENANT:
+                raise not_allowed("drop tenant sys", "it holds the cluster's catalog")
+            entry = self._register.entry(name)
+            if entry is None:
+                if statement.if_exists:
+                    return Ok.noted(unknown_tenant(name))
+                raise unknown_tenant(name)
+            was_restoring = entry.record.status is TenantStatus.RESTORING
+            if entry.record.status is not TenantStatus.DROPPING:
+                entry = await self._register.mark(entry, TenantStatus.DROPPING)
+            if was_restoring:
+                await self.end_restore(entry.tenant.tenant_id)
+            try:
+                await self._end(entry, force=statement.force)
+            except EngineRefusedError as error:
+                raise not_allowed(f"drop tenant {name}", f"{error}; do so and repeat it, or add FORCE") from error
+        return Ok()
+
+    def check_restore(self, name: str) -> str:
+        """See that a tenant can be restored under a name; the name as it will be. Raises SqlError."""
+        wanted = checked_name(name)
+        entry = self._register.entry(wanted)
+        if entry is not None and entry.record.status is TenantStatus.RESTORING:
+            raise restore_in_progress(f"tenant {wanted} is being restored; DROP TENANT {wanted} ends that")
+        if wanted == SYS_TENANT or entry is not None:
+            raise restore_tenant_exists()
+        return wanted
+
+    async def begin_restore(self, name: str, options: dict[str, str]) -> Entry:
+        """Put a tenant on record as one that is being restored. Raises SqlError, CatalogError."""
+        async with self._statement:
+            return await self._register.begin(self.check_restore(name), "", options, TenantStatus.RESTORING)
+
+    def restoring(self, tenant_id: int | None = None) -> list[Entry]:
+        """The tenants that are being restored, or the one of that id, if it is."""
+        entries = [entry for entry in self._register.entries if entry.record.status is TenantStatus.RESTORING]
+        return [entry for entry in entries if tenant_id in {None, entry.record.tenant_id}]
+
+    def is_normal(self, tenant_id: int) -> bool:
+        """Whether there is a tenant of that id that may be used."""
+        return any(tenant.tenant_id == tenant_id for tenant in self.all)
+
+    async def admit(self, tenant_id: int) -> None:
+        """A restored tenant can be used from now on, and is archived if the others are. Raises CatalogError."""
+        async with self._statement:
+            for entry in self.restoring(tenant_id):
+                await self._join((await self._register.mark(entry, TenantStatus.NORMAL)).tenant)
+
+    async def discard(self, tenant_id: int) -> None:
+        """A tenant could not be restored: nothing of it stays. Raises CatalogError."""
+        async with self._statement:
+            for entry in self.restoring(tenant_id):
+                await self._engines.remove(entry.tenant, force=True)
+                await self._register.mark_gone(entry)
+
+    async def show(self, statement: ShowTenants) -> Rows:
+        """`SHOW TENANTS`: sys as well. CREATED is in the service's time zone."""
+        shown: list[tuple[str | int | None, ...]] = [(SYS_TENANT_ID, SYS_TENANT, str(TenantStatus.NORMAL), "SYS", None)]
+        for entry in self._register.entries:
+            record = entry.record
+            is_away = record.status is TenantStatus.NORMAL and self._engines.trouble(entry.tenant)
+            created = datetime.fromtimestamp(record.created_at / 1e9).astimezone().isoformat(" ", "microseconds")[:26]
+            status = "UNAVAILABLE" if is_away else str(record.status)
+            shown.append((record.tenant_id, record.name, status, str(record.kind), created))
+        return Rows(_COLUMNS, [row for row in shown if statement.like is None or is_like(str(row[1]), statement.like)])
+
+    async def _checked(self, name: str, source: str | None) -> str:
+        """The directory that a new tenant's source stands for, empty without one. Raises SqlError."""
+        try:
+            path = await self._engines.check_new(source)
+        except EngineRefusedError as error:
+            raise not_allowed(f"create tenant {name}", str(error)) from error
+        for entry in self._register.entries:
+            if path and entry.record.base_dir == path:
+                raise not_allowed(f"create tenant {name}", f"{path} is archived already, as tenant {entry.record.name}")
+        return path
+
+    async def _end(self, entry: Entry, *, force: bool) -> None:
+        """End a tenant that is DROPPING; may be called again. Raises EngineRefusedError, SqlError, CatalogError."""
+        tenant = entry.tenant
+        await self._engines.end_sessions(tenant)
+        if any(archive.tenant.tenant_id == tenant.tenant_id for archive in self._archiving.archives):
+            with suppress(OSError):  # of held log, which goes with the directory
+                await self._archiving.drop_tenant(tenant.tenant_id, force=force)
+        if (watch := self._watches.pop(tenant.tenant_id, None)) is not None:
+            watch.cancel()
+            await asyncio.wait([watch])
+        await self._chronicle.forget(tenant.tenant_id)
+        await self._engines.remove(tenant, force=force)
+        await self._register.mark_gone(entry)
+        _log.info("tenant dropped", tenant=tenant.name, tenant_id=tenant.tenant_id)
+
+    async def _drop_to_the_end(self, entry: Entry) -> None:
+        """Go on dropping a tenant, as often as it takes."""
+        _log.warning("a tenant was not dropped to its end, going on", tenant=entry.tenant.name)
+        while True:
+            async with self._statement:
+                if entry not in self._register.entries:
+                    return None  # somebody dropped it again meanwhile
+                try:
+                    return await self._end(entry, force=False)
+                except (EngineRefusedError, SqlError, CatalogError) as error:
+                    _log.warning("tenant not dropped, trying again", tenant=entry.tenant.name, cause=str(error))
+            await asyncio.sleep(_RETRY_PAUSE)
+
+    async def _join(self, tenant: Tenant) -> None:
+        """Have a tenant that can be used archived, if the others are."""
+        while True:
+            try:
+                await self._archiving.add_tenant(tenant)
+                break
+            except CatalogError as error:
+                _log.warning("tenant not archived yet, trying again", tenant=tenant.name, cause=str(error))
+                await asyncio.sleep(_RETRY_PAUSE)
+        self._watch(tenant)
+
+    def _watch(self, tenant: Tenant) -> None:
+        archive = next(each for each in self._archiving.archives if each.tenant.tenant_id == tenant.tenant_id)
+        self._watches[tenant.tenant_id] = self._background.start(self._valve.watch(archive))
+
+
+async def _nothing_to_end(tenant_id: int) -> None:
+    """Where nothing is ever restored."""
+    raise AssertionError(f"tenant {tenant_id} is being restored by nobody")
+
+
+def check_whole_cluster(named: tuple[str, ...], tenants: Tenants) -> None:
+    """See that a clause names no tenant, ALL, or every user tenant: that is the same. Raises SqlError 1235 and 5157."""
+    if not named or named == ALL_TENANTS:
+        return
+    names = {name.lower() for name in named}
+    for name in named:
+        if name.lower() != SYS_TENANT and tenants.named(name) is None:
+            raise unknown_tenant(name)
+    if names != {tenant.name for tenant in tenants.all}:
+        raise not_supported(
+            "log archive of some of the tenants",
+            "a round is the cluster's and archives all user tenants (and not sys); leave the TENANT clause out, or "
+            "write TENANT = ALL",
+        )

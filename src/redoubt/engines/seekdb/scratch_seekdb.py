@@ -1,0 +1,194 @@
+"""A seekdb that is started on a restored directory of our own, to look at what it finds there.
+
+Nobody else reaches it: it listens on a socket in that directory only, and ends when this process does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import pymysql
+from pymysql.connections import Connection
+from pymysql.constants import CLIENT, CR, ER
+
+from redoubt.engines.seekdb.account import connect_as
+from redoubt.engines.seekdb.catalog_tables import read_catalog
+from redoubt.engines.seekdb.files import BaseDir
+from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError, Instance
+from redoubt.engines.seekdb.reader import SeekdbLogReader
+from redoubt.model.log import LogError, LogPosition
+from redoubt.model.scratch_engine import Login, Rows, ScratchError, StatementError, TableName
+
+_POLL = 0.05
+_READY_PATIENCE = 3600.0
+_LOG_PATIENCE = 30.0
+_STATEMENT_PATIENCE = 24 * 3600.0
+_NO_CONNECTION = 0
+"""PyMySQL's own, with no words, once it knows that the connection is lost."""
+_HUNG_UP = frozenset({CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST})
+_END_PATIENCE = 10.0
+"""Seconds for an engine to have ended, once it has hung up: it writes its memory to the disk first."""
+_SOME_ROWS = 100
+_SOME_LOG = 64 * 1024
+_LOG_AT_ONCE = "enable_async_syslog=false"
+"""Otherwise an engine that gives up may end before its last lines are written: in 2 of 10 starts the cause was lost."""
+LOG_AT_LEISURE = "ALTER SYSTEM SET enable_async_syslog = True"
+"""Puts it back where the directory is of use to somebody: the engine keeps its parameters, and it costs some speed."""
+_OWN_SCHEMAS = "('oceanbase', 'mysql', 'information_schema')"
+_TABLES = f"""SELECT table_schema, table_name FROM information_schema.tables
+  WHERE table_type = 'BASE TABLE' AND table_schema NOT IN {_OWN_SCHEMAS} ORDER BY 1, 2"""
+_INDEXES = """SELECT DISTINCT index_name FROM information_schema.statistics
+  WHERE table_schema = %s AND table_name = %s AND index_type = 'BTREE' ORDER BY index_name"""
+
+
+class ScratchSeekdb:
+    """See `ScratchEngine`. The directory is ours alone; `patience` with its start is in seconds."""
+
+    def __init__(self, base: BaseDir, sizes: EngineSizes, patience: float = _READY_PATIENCE) -> None:
+        self._base = base
+        self._sizes = sizes
+        self._instance = Instance(base, replace(sizes, others=(*sizes.others, _LOG_AT_ONCE)))
+        self._patience = patience
+        self._connection: Connection[Any] | None = None
+
+    def start(self) -> None:
+        """See `ScratchEngine`. It lets nobody in, and refuses nobody either, before it has replayed its log."""
+        deadline = time.monotonic() + self._patience
+        try:
+            self._instance.start()
+            while not self._answers():
+                self._instance.check_alive()
+                if time.monotonic() > deadline:
+                    raise ScratchError(
+                        f"the engine in {self._base.path} did not answer within {self._patience:g} s; where its "
+                        f"memory_budget ({self._sizes.memory_budget}) is too small for the log, it never does"
+                    )
+                time.sleep(_POLL)
+        except EngineStartError as error:
+            raise ScratchError(str(error)) from error
+
+    def goes_on_from(self, end: LogPosition) -> bool:
+        """See `ScratchEngine`. An engine that has opened its log for writing writes soon."""
+        reader = SeekdbLogReader(self._base, self._end_unknown)
+        deadline = time.monotonic() + _LOG_PATIENCE
+        try:
+            while reader.read(end, _SOME_LOG) is None:
+                self._instance.check_alive()
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(_POLL)
+        except (EngineStartError, LogError) as error:
+            raise ScratchError(str(error)) from error
+        finally:
+            reader.close()
+        return True
+
+    def log_in(self, logins: Iterable[Login]) -> str | None:
+        """See `ScratchEngine`."""
+        for login in logins:
+            with suppress(pymysql.err.OperationalError):
+                self._connection = connect_as(
+                    self._base, login.user, login.password, _STATEMENT_PATIENCE, CLIENT.MULTI_STATEMENTS
+                )
+                return login.user
+        self._check_alive(0.0)
+        return None
+
+    def catalog(self, scn: int | None) -> Iterator[tuple[str, Rows]]:
+        """See `ScratchEngine`."""
+        return read_catalog(self._rows, scn)
+
+    def tables(self) -> list[TableName]:
+        """See `ScratchEngine`."""
+        return [TableName(schema, name) for schema, name in self._rows(_TABLES)]
+
+    def read_table(self, table: TableName, *, whole: bool) -> int | None:
+        """See `ScratchEngine`."""
+        name = f"{_quoted(table.schema)}.{_quoted(table.name)}"
+        self._rows(f"SELECT * FROM {name} LIMIT {_SOME_ROWS}")
+        count = int(self._rows(f"SELECT /*+ FULL(t) */ COUNT(*) FROM {name} t")[0][0]) if whole else None
+        for (index,) in self._rows(_INDEXES, (table.schema, table.name)):
+            forced = f"{name} FORCE INDEX ({_quoted(index)})"
+            if count is None:
+                self._rows(f"SELECT * FROM {forced} LIMIT 1")
+                continue
+            counted = int(self._rows(f"SELECT COUNT(*) FROM {forced}")[0][0])
+            if counted != count:
+                raise StatementError(f"it has {count} rows, and its index {index} {counted}")
+        return count
+
+    def results(self, sql: str) -> Iterator[Rows | None]:
+        """See `ScratchEngine`."""
+        with self._logged_in.cursor() as cursor:
+            try:
+                cursor.execute(sql)
+                while True:
+                    yield None if cursor.description is None else cursor.fetchall()
+                    if not cursor.nextset():
+                        return
+            except pymysql.err.MySQLError as error:
+                raise self._refusal(error) from error
+
+    def stop(self) -> None:
+        """See `ScratchEngine`. What it has not written yet is of no use to anybody: the directory is thrown away."""
+        self._hang_up()
+        self._instance.kill()
+
+    def end_in_order(self) -> None:
+        """Have the engine end in its own way: the directory is of use to somebody. `stop` does no harm afterwards."""
+        self._hang_up()
+        self._instance.stop()
+
+    @property
+    def _logged_in(self) -> Connection[Any]:
+        assert self._connection is not None, "log in first"
+        return self._connection
+
+    def _hang_up(self) -> None:
+        if self._connection is not None:
+            with suppress(pymysql.err.Error, OSError):  # it may be broken already
+                self._connection.close()
+            self._connection = None
+
+    def _answers(self) -> bool:
+        try:
+            connect_as(self._base, "root", "").close()
+        except (OSError, pymysql.err.Error) as error:
+            return error.args[:1] == (ER.ACCESS_DENIED_ERROR,)
+        return True
+
+    def _end_unknown(self) -> int:
+        raise ConnectionError("what is not there yet will come")
+
+    def _rows(self, sql: str, values: tuple[str, ...] | None = None) -> Rows:
+        with self._logged_in.cursor() as cursor:
+            try:
+                cursor.execute(sql, values)
+                return tuple(cursor.fetchall())
+            except pymysql.err.MySQLError as error:
+                raise self._refusal(error) from error
+
+    def _refusal(self, error: pymysql.err.MySQLError) -> StatementError:
+        """The engine's words, with the number that it gives them. Raises ScratchError if it has ended."""
+        number, *words = error.args or (_NO_CONNECTION,)
+        self._check_alive(_END_PATIENCE if number in _HUNG_UP else 0.0)
+        return StatementError(f"{''.join(words) or 'the connection is lost'} (error {number})")
+
+    def _check_alive(self, seconds: float) -> None:
+        """Raise ScratchError if it has ended, or does so meanwhile."""
+        deadline = time.monotonic() + seconds
+        try:
+            self._instance.check_alive()
+            while time.monotonic() < deadline:
+                time.sleep(_POLL)
+                self._instance.check_alive()
+        except EngineStartError as error:
+            raise ScratchError(str(error)) from error
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"

@@ -1,0 +1,1 @@
+"""Verifies what a destination holds, and says which moments a damaged object costs."""

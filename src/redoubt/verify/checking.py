@@ -1,0 +1,159 @@
+"""Reads single objects and makes every check that can be made of one by itself; several at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from redoubt.archive.listing import Listed
+from redoubt.archive.part import PartError, PartHeader, decode_part
+from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_log, decode_stored
+from redoubt.archive.set_manifest import SetPart
+from redoubt.model.bases import Progress
+from redoubt.model.seams import Destination, ObjectMissingError
+from redoubt.verify.findings import Tally
+from redoubt.verify.verified_objects import VerifiedObject, VerifiedObjects
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """An object that is there: sound if `problem` is empty. The rest as in `VerifiedObject`."""
+
+    size: int
+    sha256: str = ""
+    header: SegmentHeader | None = None
+    content: int = 0
+    problem: str = ""
+
+
+class Checker:
+    """Reads a destination's objects; what is on record as sound is passed over. Raises DestinationError."""
+
+    def __init__(
+        self, destination: Destination, verified: VerifiedObjects, jobs: int, progress: Progress = lambda _d, _t: None
+    ) -> None:
+        self.destination = destination
+        self.verified = verified
+        self.tally = Tally()
+        self._progress = progress
+        self._pool = ThreadPoolExecutor(jobs, thread_name_prefix="verify") if jobs > 1 else None
+        self._lock = threading.Lock()
+        self._done = self._total = 0
+        self._began = time.time_ns()
+
+    def close(self) -> None:
+        """End the threads; what has not begun is not done."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def segments(self, folder: str, listed: Iterable[Listed]) -> dict[SegmentName, Checked]:
+        """The segments of a piece that are there, each checked."""
+        wanted = list(listed)
+        self._expect(sum(each.size for each in wanted))
+        found = self._each(lambda each: self._segment(f"{folder}/{each.name}", each), wanted)
+        return {each.name: checked for each, checked in zip(wanted, found, strict=True) if checked is not None}
+
+    def parts(self, wanted: Iterable[tuple[str, SetPart]], is_ours: Callable[[PartHeader], bool]) -> dict[int, Checked]:
+        """The parts of a set that are there, by their numbers, each checked."""
+        parts = list(wanted)
+        self._expect(sum(part.size for _, part in parts))
+        found = self._each(lambda each: self._part(each[0], each[1], is_ours), parts)
+        return {part.number: checked for (_, part), checked in zip(parts, found, strict=True) if checked is not None}
+
+    def info(self, name: str) -> bytes | None:
+        """The bytes of an info object, None if it is not there. They are small, and are read each time."""
+        try:
+            data = self.destination.get(name)
+        except ObjectMissingError:
+            return None
+        with self._lock:
+            self.tally.objects_read += 1
+            self.tally.stored_bytes += len(data)
+        return data
+
+    def sound(self, name: str, data: bytes) -> None:
+        """An info object has been found to be sound."""
+        self.verified.put(name, VerifiedObject(len(data), hashlib.sha256(data).hexdigest(), time.time_ns()))
+
+    def _each(self, work: Callable[[T], Checked | None], items: list[T]) -> Iterable[Checked | None]:
+        return map(work, items) if self._pool is None else self._pool.map(work, items)
+
+    def _segment(self, name: str, each: Listed) -> Checked | None:
+        known = self.verified.known(name, each.size)
+        if known is not None and known.header is not None:
+            self._skip(known)
+            return Checked(known.size, known.sha256, known.header)
+        return self._read(name, each.size, lambda data: _check_segment(each.name, data))
+
+    def _part(self, name: str, part: SetPart, is_ours: Callable[[PartHeader], bool]) -> Checked | None:
+        known = self.verified.known(name, part.size)
+        if known is not None and known.sha256 == part.sha256:
+            self._skip(known)
+            return Checked(known.size, known.sha256, content=known.content)
+        return self._read(name, part.size, lambda data: _check_part(part, data, is_ours))
+
+    def _read(self, name: str, expected: int, check: Callable[[bytes], Checked]) -> Checked | None:
+        """Read an object and check it; None if it is not there."""
+        try:
+            data = self.destination.get(name)
+        except ObjectMissingError:
+            self._tell(expected)
+            return None
+        checked = check(data)
+        if checked.problem:
+            self.verified.forget(name)
+        else:
+            kept = VerifiedObject(checked.size, checked.sha256, time.time_ns(), checked.header, checked.content)
+            self.verified.put(name, kept)
+        with self._lock:
+            self.tally.objects_read += 1
+            self.tally.stored_bytes += len(data)
+            self.tally.log_bytes += checked.header.end_lsn - checked.header.start_lsn if checked.header else 0
+        self._tell(expected)
+        return checked
+
+    def _skip(self, known: VerifiedObject) -> None:
+        if known.at < self._began:  # and not read just now, and looked at once more
+            with self._lock:
+                self.tally.objects_skipped += 1
+                self.tally.oldest = min(self.tally.oldest or known.at, known.at)
+        self._tell(known.size)
+
+    def _expect(self, size: int) -> None:
+        with self._lock:
+            self._total += size
+
+    def _tell(self, size: int) -> None:
+        with self._lock:
+            self._done += size
+            self._progress(self._done, self._total)
+
+
+def _check_segment(name: SegmentName, data: bytes) -> Checked:
+    try:
+        header, stored = decode_stored(name, data)
+        for _ in decode_log(header, stored):
+            pass
+    except SegmentError as error:
+        return Checked(len(data), problem=str(error))
+    return Checked(len(data), hashlib.sha256(data).hexdigest(), header)
+
+
+def _check_part(part: SetPart, data: bytes, is_ours: Callable[[PartHeader], bool]) -> Checked:
+    digest = hashlib.sha256(data).hexdigest()
+    try:
+        header, content = decode_part(data)
+    except PartError as error:
+        return Checked(len(data), digest, problem=str(error))
+    if header.number != part.number or not is_ours(header):
+        return Checked(len(data), digest, problem=f"it says that it is part {header.number} of set {header.set_id}")
+    if (len(data), digest) != (part.size, part.sha256):
+        return Checked(len(data), digest, problem="it is not what the manifest lists, by its size or SHA-256")
+    return Checked(len(data), digest, content=len(content))

@@ -1,0 +1,180 @@
+"""Puts a piece's log together from its segments; finds what is damaged, missing, double or not of this piece. Pure.
+
+What is whole is put together first. Where that leaves a gap, the damaged object which should hold it is to blame, or,
+if there is none, the log is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from redoubt.archive.layout import ClusterPath, PieceInfo
+from redoubt.archive.segment import SegmentHeader, SegmentName
+from redoubt.model.damage import Loss
+from redoubt.model.log import LogPosition
+from redoubt.model.pieces import PieceKey
+from redoubt.model.recovery import LogRun
+from redoubt.verify.checking import Checked
+from redoubt.verify.findings import Finding
+
+_LARGEST = 64 * 1024 * 1024
+"""Bytes of log in one object, at most: a damaged name may say anything."""
+
+
+@dataclass(frozen=True)
+class PieceLog:
+    """The log of a piece: a link for each segment and each gap, what was found, the sound segments, and the end.
+
+    `end` is where the log ends as far as it is there, None if there is none, or nothing is known of its last segment.
+    """
+
+    links: tuple[LogRun, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    held: tuple[SegmentName, ...] = ()
+    first: SegmentHeader | None = None
+    end: LogPosition | None = None
+
+
+@dataclass(frozen=True)
+class PieceOf:
+    """Which piece segments must be of; `info` is its claim, None if that cannot be read.
+
+    `end_lsn` and `end_scn` are its manifest's. `expected` are segments that are known to have been there.
+    """
+
+    cluster: ClusterPath
+    tenant_id: int
+    key: PieceKey
+    folder: str
+    info: PieceInfo | None
+    end_lsn: int | None = None
+    end_scn: int = 0
+    expected: tuple[SegmentName, ...] = ()
+
+
+def put_together(of: PieceOf, segments: dict[SegmentName, Checked]) -> PieceLog:
+    """The log that these segments are."""
+    problems = {name: problem for name, checked in segments.items() if (problem := _problem(of, checked))}
+    headers = {name: header for name, each in segments.items() if name not in problems and (header := each.header)}
+    held, doubles = _arranged(list(headers))
+    broken = _breaks(of, held, headers)
+    gaps = list(_gaps(of, held, [name for name in problems if name.end_lsn - name.start_lsn <= _LARGEST]))
+    findings = [_finding(of, name, problem, gaps) for name, problem in problems.items()]
+    findings += [_finding(of, name, problem, []) for name, problem in doubles.items()]
+    findings += [_broken(of, name, problem) for name, problem in broken.items()]
+    findings += [
+        each for gap in gaps if not any(_overlap(name, gap) for name in problems) for each in _missing(of, gap)
+    ]
+    links = _links(of, held, headers, gaps)
+    last = headers[held[-1]].end if held and not (gaps and gaps[-1][0] >= held[-1].end_lsn) else None
+    return PieceLog(tuple(links), tuple(findings), tuple(held), headers[held[0]] if held else None, last)
+
+
+def _problem(of: PieceOf, checked: Checked) -> str:
+    """What is wrong with a segment by itself, or with its being in this place; empty if nothing is."""
+    header = checked.header
+    if checked.problem or header is None:
+        return checked.problem or "it has no header"
+    theirs = (header.cluster, header.cluster_id, header.tenant_id, header.round, header.piece)
+    if theirs != (of.cluster.cluster, of.cluster.cluster_id, of.tenant_id, of.key.round, of.key.piece):
+        return (
+            f"it does not belong here: it is of piece {header.piece} of round {header.round} of tenant "
+            f"{header.tenant_id} of {header.cluster}#{header.cluster_id}"
+        )
+    if of.info is not None and header.source != of.info.source:
+        return f"it does not belong here: it is the log of engine {header.source}, not of {of.info.source}"
+    return ""
+
+
+def _arranged(names: list[SegmentName]) -> tuple[list[SegmentName], dict[SegmentName, str]]:
+    """The segments that hold the log, in order; and those that are double. What a merged one holds is passed over."""
+    held: list[SegmentName] = []
+    doubles: dict[SegmentName, str] = {}
+    for name in sorted(names, key=lambda name: (name.start_lsn, -name.end_lsn, not name.is_merged)):
+        last = held[-1] if held else None
+        if last is None or name.start_lsn >= last.end_lsn:
+            held.append(name)
+        elif not (last.is_merged and name.end_lsn <= last.end_lsn):
+            doubles[name] = f"it holds log that {last} holds too; while both are there, neither is used: remove one"
+    return held, doubles
+
+
+def _breaks(of: PieceOf, held: list[SegmentName], headers: dict[SegmentName, SegmentHeader]) -> dict[SegmentName, str]:
+    """Segments that do not continue what comes before them."""
+    broken = {}
+    before = of.info.start if of.info is not None else None
+    for number, name in enumerate(held):
+        header = headers[name]
+        if before is not None and name.start_lsn == before.lsn:
+            may_be_unknown = number == 0 and before.chain is None
+            if header.chain_before != before.chain and not may_be_unknown:
+                broken[name] = "it does not continue the log before it: the checksums at its start differ"
+            elif header.min_scn <= before.scn:
+                broken[name] = f"its first SCN, {header.min_scn}, does not follow {before.scn}"
+        elif before is not None and name.start_lsn < before.lsn:
+            broken[name] = f"it begins before the piece, which begins at LSN {before.lsn}"
+        before = header.end
+    return broken
+
+
+def _gaps(of: PieceOf, held: list[SegmentName], bad: list[SegmentName]) -> Iterator[tuple[int, int]]:
+    """The ranges of LSNs that the piece should hold, and no sound segment does."""
+    starts = [name.start_lsn for name in (*held, *bad)]
+    at = of.info.start_lsn if of.info is not None else min(starts, default=0)
+    for name in held:
+        if name.start_lsn > at:
+            yield at, name.start_lsn
+        at = name.end_lsn
+    end = max([at, *(name.end_lsn for name in bad)]) if of.end_lsn is None else of.end_lsn
+    if end > at:
+        yield at, end
+
+
+def _links(
+    of: PieceOf, held: list[SegmentName], headers: dict[SegmentName, SegmentHeader], gaps: list[tuple[int, int]]
+) -> list[LogRun]:
+    """The log as it would be without gaps; where the SCN at the end of one is not known, the least that it can be."""
+    source = of.info.source if of.info is not None else next((each.source for each in headers.values()), "")
+    scn = of.info.start_scn if of.info is not None else 0
+    ranges = sorted([(name.start_lsn, name.end_lsn, headers[name]) for name in held] + [(*gap, None) for gap in gaps])
+    links = []
+    for number, (start, end, header) in enumerate(ranges):
+        follows = ranges[number + 1][2] if number + 1 < len(ranges) else None
+        reached = header.max_scn if header else follows.min_scn - 1 if follows else max(of.end_scn, scn)
+        links.append(LogRun(of.key, source, start, end, scn, max(scn, reached)))
+        scn = max(scn, reached)
+    return links
+
+
+def _finding(of: PieceOf, name: SegmentName, problem: str, gaps: list[tuple[int, int]]) -> Finding:
+    """A damaged object; what is lost with it are the gaps that it should fill."""
+    lost = tuple(
+        Loss(of_piece=of.key, start_lsn=start, end_lsn=end) for start, end in gaps if _overlap(name, (start, end))
+    )
+    return Finding(f"{of.folder}/{name}", problem, lost)
+
+
+def _broken(of: PieceOf, name: SegmentName, problem: str) -> Finding:
+    return Finding(f"{of.folder}/{name}", problem, (Loss(None, of.key, name.start_lsn, name.end_lsn),))
+
+
+def _missing(of: PieceOf, gap: tuple[int, int]) -> Iterator[Finding]:
+    """The objects that are not there and would fill a gap; the folder, where nobody knows what they were called."""
+    loss = Loss(None, of.key, *gap)
+    names = [name for name in of.expected if _overlap(name, gap)]
+    for name in names:
+        yield Finding(f"{of.folder}/{name}", "it is missing", (loss,))
+    if not names:
+        yield Finding(of.folder, f"the log from LSN {gap[0]} to {gap[1]} is missing: no object holds it", (loss,))
+
+
+def _overlap(name: SegmentName, gap: tuple[int, int]) -> bool:
+    return name.start_lsn < gap[1] and name.end_lsn > gap[0]
+
+
+def with_end(log: PieceLog, cause: str) -> PieceLog:
+    """The same log, with the reason why none follows."""
+    if not log.links:
+        return log
+    return replace(log, links=(*log.links[:-1], replace(log.links[-1], cause=cause)))

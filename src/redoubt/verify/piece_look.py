@@ -1,0 +1,139 @@
+"""One look at a piece's folder: what is there, each object read and checked by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from redoubt.archive.deletion import Deletion
+from redoubt.archive.layout import HoleInfo, Interruption, PieceInfo, PiecePath
+from redoubt.archive.listing import Listed
+from redoubt.archive.manifest import Manifest, load_manifest
+from redoubt.archive.record import RecordError, load_record
+from redoubt.archive.segment import SegmentName
+from redoubt.model.pieces import PieceKey
+from redoubt.verify.checking import Checked, Checker
+from redoubt.verify.verified_objects import VerifiedObject
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class PieceLook:
+    """What was there. `unreadable` has info objects that are damaged, with the reason, by their names in the folder.
+
+    `before` is what was in the folder when it was last verified; `strangers` are names that this format does not know.
+    """
+
+    key: PieceKey
+    path: PiecePath
+    info: PieceInfo | None = None
+    interruption: Interruption | None = None
+    hole: HoleInfo | None = None
+    deletion: Deletion | None = None
+    manifest: Manifest | None = None
+    unreadable: dict[str, str] = field(default_factory=dict)
+    segments: dict[SegmentName, Checked] = field(default_factory=dict)
+    strangers: tuple[str, ...] = ()
+    before: dict[str, VerifiedObject] = field(default_factory=dict)
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether a deletion is on record, readable or not."""
+        return self.deletion is not None or self.base(self.path.deletion) in self.unreadable
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing of Redoubt's."""
+        return not (self.info or self.manifest or self.deletion or self.unreadable or self.segments or self.before)
+
+    def is_there(self, name: str) -> bool:
+        """Whether the info object of that full name was there, readable or not."""
+        return self.base(name) in self.unreadable or name in self._readable
+
+    def base(self, name: str) -> str:
+        """A full name as it is in the folder."""
+        return name.removeprefix(f"{self.path.folder}/")
+
+    @property
+    def _readable(self) -> set[str]:
+        path = self.path
+        found = (
+            (path.info, self.info),
+            (path.interruption, self.interruption),
+            (path.hole, self.hole),
+            (path.deletion, self.deletion),
+            (path.manifest, self.manifest),
+        )
+        return {name for name, record in found if record is not None}
+
+
+class PieceEyes:
+    """Looks at one piece, again and again; what was found sound is not read twice."""
+
+    def __init__(self, checker: Checker, key: PieceKey, path: PiecePath) -> None:
+        self._checker = checker
+        self._key = key
+        self._path = path
+        self._sound: dict[SegmentName, Checked] = {}
+        self._before = checker.verified.last_seen(path.folder)
+
+    def look(self) -> PieceLook:
+        """What is there now. The info objects are read first: what they speak of was there before them."""
+        path, unreadable = self._path, dict[str, str]()
+        info = self._record(path.info, lambda text: load_record(PieceInfo, text), unreadable)
+        interruption = self._record(path.interruption, lambda text: load_record(Interruption, text), unreadable)
+        hole = self._record(path.hole, lambda text: load_record(HoleInfo, text), unreadable)
+        deletion = self._record(path.deletion, lambda text: load_record(Deletion, text), unreadable)
+        manifest = self._record(path.manifest, load_manifest, unreadable)
+        records = {path.info, path.interruption, path.hole, path.deletion, path.manifest}
+        listed, strangers = list[Listed](), list[str]()
+        for each in self._checker.destination.list(path.folder):
+            name = SegmentName.parse(each.name.rpartition("/")[2])
+            if name is not None:
+                listed.append(Listed(name, each.size))
+            elif each.name not in records:
+                strangers.append(each.name)
+        return PieceLook(
+            self._key,
+            path,
+            info,
+            interruption,
+            hole,
+            deletion,
+            manifest,
+            unreadable,
+            self._segments(listed),
+            tuple(strangers),
+            self._before,
+        )
+
+    def settle(self, look: PieceLook) -> None:
+        """Keep no record of what has gone for good: merged, or deleted on purpose."""
+        for base in look.before:
+            name = SegmentName.parse(base)
+            is_covered = name and any(
+                each.start_lsn <= name.start_lsn and name.end_lsn <= each.end_lsn for each in look.segments
+            )
+            if name and name not in look.segments and (is_covered or look.is_deleted):
+                self._checker.verified.forget(f"{self._path.folder}/{base}")
+
+    def _record(self, name: str, load: Callable[[bytes], T], unreadable: dict[str, str]) -> T | None:
+        data = self._checker.info(name)
+        if data is None:
+            return None
+        try:
+            record: Any = load(data)
+        except RecordError as error:
+            unreadable[name.rpartition("/")[2]] = str(error)
+            return None
+        self._checker.sound(name, data)
+        return record  # type: ignore[no-any-return]  # what `load` gives
+
+    def _segments(self, listed: list[Listed]) -> dict[SegmentName, Checked]:
+        unread = [each for each in listed if each.name not in self._sound or self._sound[each.name].size != each.size]
+        found = self._checker.segments(self._path.folder, unread)
+        self._sound.update((name, checked) for name, checked in found.items() if not checked.problem)
+        known = {each.name: self._sound[each.name] for each in listed if each.name in self._sound}
+        return known | found

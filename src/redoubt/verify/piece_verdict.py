@@ -1,0 +1,201 @@
+"""Judges what was seen of a piece: its info objects against each other, its place and its log. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from redoubt.archive.layout import ClusterPath, Interruption, PieceInfo
+from redoubt.archive.manifest import Manifest
+from redoubt.archive.segment import SegmentName
+from redoubt.model.damage import Loss
+from redoubt.model.log import LogPosition
+from redoubt.model.recovery import LogRun
+from redoubt.verify.findings import Finding, note
+from redoubt.verify.piece_log import PieceLog, PieceOf, put_together, with_end
+from redoubt.verify.piece_look import PieceLook
+
+_EVERYTHING = 2**63 - 1
+NOT_OURS = "it belongs to another cluster than the one that archives here"
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose pieces and sets are looked at. `identity` is the cluster's own, None if that cannot be told."""
+
+    cluster: ClusterPath
+    identity: str | None
+    tenant_id: int
+
+
+@dataclass(frozen=True)
+class PieceVerdict:
+    """What was found of a piece. `links`: its log, as `PieceLog`; `end`: where it ends, None if that is not known."""
+
+    look: PieceLook
+    findings: tuple[Finding, ...] = ()
+    links: tuple[LogRun, ...] = ()
+    first: LogPosition | None = None
+    end: LogPosition | None = None
+
+
+def judge(owner: Owner, look: PieceLook) -> PieceVerdict:
+    """The verdict on a piece by itself; how it continues others is for `piece_chain`."""
+    if look.is_empty:
+        return PieceVerdict(look, tuple(_strangers(look)))
+    everything = (Loss(None, look.key, 0, _EVERYTHING),)
+    findings = [*_unreadable(look, everything), *_claim(owner, look, everything), *_places(owner, look)]
+    log, end = PieceLog(), None
+    if look.is_deleted:
+        findings += _deleted(look)
+        end = _manifest_end(look.manifest)
+    else:
+        log = _log(owner, look)
+        end = log.end or (look.info.start if look.info and not log.links else None)
+        findings += log.findings
+        findings += [*_manifest(look, log), *_ends(look, end), *_gone(look)]
+    findings += _strangers(look)
+    first = LogPosition(log.first.start_lsn, log.first.min_scn) if log.first else None
+    return PieceVerdict(look, tuple(findings), log.links, first, end)
+
+
+def _log(owner: Owner, look: PieceLook) -> PieceLog:
+    piece = look.manifest.piece if look.manifest else None
+    listed = [entry.name for entry in look.manifest.segments] if look.manifest else list(look.before)
+    expected = [name for text in listed if (name := SegmentName.parse(text)) and name not in look.segments]
+    of = PieceOf(
+        owner.cluster,
+        owner.tenant_id,
+        look.key,
+        look.path.folder,
+        look.info,
+        piece.end_lsn if piece else None,
+        piece.end_scn if piece else 0,
+        tuple(expected),
+    )
+    log = put_together(of, look.segments)
+    return with_end(log, look.interruption.cause) if look.interruption else log
+
+
+def _unreadable(look: PieceLook, everything: tuple[Loss, ...]) -> Iterator[Finding]:
+    """Damaged info objects. A restore that cannot read those which say what the piece is does not use it."""
+    needed = {look.base(name) for name in (look.path.info, look.path.interruption, look.path.manifest)}
+    for base, problem in look.unreadable.items():
+        costs = everything if base in needed and not look.is_deleted else ()
+        yield Finding(f"{look.path.folder}/{base}", problem, costs)
+
+
+def _claim(owner: Owner, look: PieceLook, everything: tuple[Loss, ...]) -> Iterator[Finding]:
+    info, path, key = look.info, look.path, look.key
+    if info is None:
+        if look.base(path.info) not in look.unreadable:
+            yield Finding(path.info, "it is missing: nothing says whose log this is", everything)
+    elif (info.tenant_id, info.round, info.piece) != (owner.tenant_id, key.round, key.piece):
+        yield Finding(
+            path.info, f"it claims piece {info.piece} of round {info.round} of tenant {info.tenant_id}", everything
+        )
+    elif owner.identity is not None and info.identity != owner.identity:
+        yield Finding(path.info, NOT_OURS, everything)
+
+
+def _places(owner: Owner, look: PieceLook) -> Iterator[Finding]:
+    """Info objects that say that they are of another piece than the one they lie in, or of another engine's log."""
+    tenant, key, path = owner.tenant_id, look.key, look.path
+    if (broken := look.interruption) and (broken.tenant_id, broken.round) != (tenant, key.round):
+        yield Finding(path.interruption, f"it is of round {broken.round} of tenant {broken.tenant_id}")
+    elif broken and look.info and broken.source != look.info.source:
+        yield Finding(path.interruption, f"it is of the log of engine {broken.source}, not of {look.info.source}")
+    if (hole := look.hole) and (hole.tenant_id, hole.round) != (tenant, key.round):
+        yield Finding(path.hole, f"it is of round {hole.round} of tenant {hole.tenant_id}")
+    if (gone := look.deletion) and (gone.tenant_id, gone.round, gone.piece) != (tenant, key.round, key.piece):
+        yield Finding(path.deletion, f"it is of piece {gone.piece} of round {gone.round} of tenant {gone.tenant_id}")
+    if (manifest := look.manifest) is None:
+        return
+    piece, cluster = manifest.piece, owner.cluster
+    place = (cluster.cluster, cluster.cluster_id, tenant, key.round, key.piece)
+    if (piece.cluster, piece.cluster_id, piece.tenant_id, piece.round, piece.piece) != place:
+        yield Finding(
+            path.manifest,
+            f"it lists piece {piece.piece} of round {piece.round} of tenant {piece.tenant_id} "
+            f"of {piece.cluster}#{piece.cluster_id}",
+        )
+    elif look.info and _of_claim(manifest) != _claimed(look.info):
+        yield Finding(path.manifest, f"it does not say what {path.info} says of whose log this is, and where it begins")
+
+
+def _claimed(info: PieceInfo) -> tuple[object, ...]:
+    return info.identity, info.source, info.tenant, info.start_lsn, info.start_scn
+
+
+def _of_claim(manifest: Manifest) -> tuple[object, ...]:
+    piece = manifest.piece
+    return piece.identity, piece.source, piece.tenant, piece.start_lsn, piece.start_scn
+
+
+def _manifest(look: PieceLook, log: PieceLog) -> Iterator[Finding]:
+    """The manifest against what is there."""
+    if look.manifest is None:
+        return
+    path, listed = look.path, {entry.name: entry for entry in look.manifest.segments}
+    for name, checked in look.segments.items():
+        entry, loss = listed.get(str(name)), (Loss(None, look.key, name.start_lsn, name.end_lsn),)
+        if checked.problem:
+            continue
+        if entry is None and name in log.held:
+            yield Finding(path.segment(name), "the manifest does not list it, and nothing is written after a manifest")
+        elif entry and (entry.size, entry.sha256) != (checked.size, checked.sha256):
+            yield Finding(path.segment(name), "it is not what the manifest lists, by its size or SHA-256", loss)
+    piece, found = look.manifest.piece, log.end
+    if found and (piece.end_lsn, piece.end_scn, piece.chain_after) != (found.lsn, found.scn, found.chain):
+        yield Finding(path.manifest, f"it says that the log ends at LSN {piece.end_lsn}, which ends at {found.lsn}")
+    elif log.first and piece.chain_before != log.first.chain_before:
+        yield Finding(path.manifest, "it says of another checksum that the log begins with it")
+    if piece.broken_by and not look.is_there(path.interruption):
+        yield Finding(path.interruption, "it is missing: the manifest says that the round was interrupted")
+
+
+def _ends(look: PieceLook, end: LogPosition | None) -> Iterator[Finding]:
+    """The record of an interruption against where the log ends."""
+    broken: Interruption | None = look.interruption
+    if broken and end and broken.end_lsn != end.lsn:
+        yield Finding(
+            look.path.interruption, f"it says that the round ends at LSN {broken.end_lsn}, whose log ends at {end.lsn}"
+        )
+
+
+def _deleted(look: PieceLook) -> Iterator[Finding]:
+    if look.segments:
+        yield note(look.path.deletion, f"{len(look.segments)} segments are still there: the deletion has not ended")
+
+
+def _gone(look: PieceLook) -> Iterator[Finding]:
+    """What was there when it was last verified, and is not, though nothing says that it may go."""
+    covers = [(name.start_lsn, name.end_lsn) for name in look.segments]
+    for base, known in look.before.items():
+        name = SegmentName.parse(base)
+        full = f"{look.path.folder}/{base}"
+        if name is None:
+            is_missed = not look.is_there(full) and full != look.path.info
+        else:  # it may have been merged; what is missing inside the piece is found without this
+            is_missed = not any(start <= name.start_lsn and name.end_lsn <= end for start, end in covers)
+            is_missed = is_missed and name.start_lsn >= max((end for _, end in covers), default=0)
+        if is_missed:
+            loss = () if name is None else (Loss(None, look.key, name.start_lsn, name.end_lsn),)
+            when = datetime.fromtimestamp(known.at // 10**9, UTC).isoformat()
+            yield Finding(
+                full, f"it is gone: it was there when it was verified at {when}", loss, is_cost_known=not loss
+            )
+
+
+def _strangers(look: PieceLook) -> Iterator[Finding]:
+    for name in look.strangers:
+        yield note(name, "nobody accounts for it: it is no object of this format")
+
+
+def _manifest_end(manifest: Manifest | None) -> LogPosition | None:
+    return (
+        None
+        if manifest is None
+        else LogPosition(manifest.piece.end_lsn, manifest.piece.end_scn, manifest.piece.chain_after)
+    )

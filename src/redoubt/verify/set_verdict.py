@@ -1,0 +1,159 @@
+"""Verifies one data backup: claim, manifest, and every part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from redoubt.archive.part import PartHeader
+from redoubt.archive.record import RecordError, load_record, unseal
+from redoubt.archive.set_layout import SetInfo, SetPath, part_name
+from redoubt.archive.set_manifest import SetManifest, load_set_manifest
+from redoubt.model.bases import Base, SetKey
+from redoubt.model.damage import Loss
+from redoubt.verify.checking import Checked, Checker
+from redoubt.verify.findings import Finding, note
+from redoubt.verify.piece_verdict import NOT_OURS, Owner
+
+
+@dataclass(frozen=True)
+class SetVerdict:
+    """What was found of a set; `base` is what it is for a restore, None if it is none, or that is not known."""
+
+    findings: tuple[Finding, ...]
+    base: Base | None = None
+
+
+def judge_set(checker: Checker, owner: Owner, key: SetKey, path: SetPath) -> SetVerdict:
+    """Read a set and judge it. Raises DestinationError."""
+    return _Set(checker, owner, key, path).judge()
+
+
+class _Set:
+    def __init__(self, checker: Checker, owner: Owner, key: SetKey, path: SetPath) -> None:
+        self._checker = checker
+        self._owner = owner
+        self._key = key
+        self._path = path
+        self._lost = (Loss(of_set=key),)
+        self._findings: list[Finding] = []
+
+    def judge(self) -> SetVerdict:
+        listed = {each.name: each.size for each in self._checker.destination.list(self._path.folder)}
+        remarks = {name for name in listed if self._path.is_remark(name)}
+        for name in sorted(remarks):
+            self._judge_sealed(name)
+        if self._path.deletion in listed:
+            self._judge_sealed(self._path.deletion)
+            return SetVerdict(tuple(self._findings))
+        before = self._checker.verified.last_seen(self._path.folder)
+        if not listed and not before:
+            return SetVerdict(())
+        info, manifest = self._claim(), self._manifest()
+        known = {self._path.info, self._path.manifest, *remarks}
+        if manifest is not None:
+            known |= {self._path.part(part.number) for part in manifest.parts}
+            self._judge_manifest(manifest, info)
+            self._findings += self._parts(manifest)
+        else:
+            known |= {name for name in listed if name.rpartition("/")[2].startswith("part_")}
+            if self._path.manifest not in listed:
+                self._judge_unfinished(was_complete="single_backup_set_info" in before)
+        self._findings += [
+            note(name, "nobody accounts for it: the manifest does not list it") for name in sorted(set(listed) - known)
+        ]
+        return SetVerdict(tuple(self._findings), manifest.summary.base if manifest else None)
+
+    def _judge_sealed(self, name: str) -> None:
+        """An object that says who deleted the set, or what it was found to be: its seal is all that is asked of it."""
+        text = self._checker.info(name)
+        if text is None:
+            return  # it went since it was listed
+        try:
+            unseal(text)
+        except RecordError as error:
+            self._findings.append(Finding(name, str(error)))
+        else:
+            self._checker.sound(name, text)
+
+    def _judge_unfinished(self, *, was_complete: bool) -> None:
+        if was_complete:
+            text = "it is gone: it was there when the set was last verified"
+            self._findings.append(Finding(self._path.manifest, text, self._lost, is_cost_known=False))
+        else:
+            self._findings.append(note(self._path.folder, "the data backup is not complete: under way, or given up"))
+
+    def _claim(self) -> SetInfo | None:
+        """The claim. A restore does not need it."""
+        data = self._checker.info(self._path.info)
+        if data is None:
+            self._findings.append(Finding(self._path.info, "it is missing: nothing says whose data this is"))
+            return None
+        try:
+            info = load_record(SetInfo, data)
+        except RecordError as error:
+            self._findings.append(Finding(self._path.info, str(error)))
+            return None
+        self._checker.sound(self._path.info, data)
+        owner, key = self._owner, self._key
+        place = (owner.cluster.cluster, owner.cluster.cluster_id, owner.tenant_id, key.set_id, key.create_date)
+        if (info.cluster, info.cluster_id, info.tenant_id, info.set_id, info.create_date) != place:
+            self._findings.append(
+                Finding(self._path.info, f"it claims set {info.set_id} of tenant {info.tenant_id} of {info.cluster}")
+            )
+        elif owner.identity is not None and info.identity != owner.identity:
+            self._findings.append(Finding(self._path.info, NOT_OURS))
+        return info
+
+    def _manifest(self) -> SetManifest | None:
+        data = self._checker.info(self._path.manifest)
+        if data is None:
+            return None
+        try:
+            manifest = load_set_manifest(data)
+        except RecordError as error:
+            self._findings.append(Finding(self._path.manifest, str(error), self._lost, is_cost_known=False))
+            return None
+        self._checker.sound(self._path.manifest, data)
+        return manifest
+
+    def _judge_manifest(self, manifest: SetManifest, info: SetInfo | None) -> None:
+        """The manifest against its place and the claim, and its files against its parts."""
+        summary, owner, key = manifest.summary, self._owner, self._key
+        place = (owner.cluster.cluster, owner.cluster.cluster_id, owner.tenant_id, key.set_id, key.create_date)
+        said = (summary.cluster, summary.cluster_id, summary.tenant_id, summary.set_id, summary.create_date)
+        if said != place:
+            text = f"it lists set {summary.set_id} of tenant {summary.tenant_id} of {summary.cluster}"
+            self._findings.append(Finding(self._path.manifest, text, self._lost))
+        elif info and (summary.identity, summary.source) != (info.identity, info.source):
+            text = f"it does not say what {self._path.info} says of whose data this is"
+            self._findings.append(Finding(self._path.manifest, text, self._lost))
+
+    def _parts(self, manifest: SetManifest) -> Iterator[Finding]:
+        summary = manifest.summary
+
+        def is_ours(header: PartHeader) -> bool:
+            said = (header.cluster, header.cluster_id, header.tenant_id, header.source, header.set_id)
+            ours = (summary.cluster, summary.cluster_id, summary.tenant_id, summary.source, summary.set_id)
+            return said == ours
+
+        found = self._checker.parts([(self._path.part(part.number), part) for part in manifest.parts], is_ours)
+        for part in manifest.parts:
+            checked = found.get(part.number)
+            if checked is None:
+                yield Finding(self._path.part(part.number), "it is missing", self._lost)
+            elif checked.problem:
+                yield Finding(self._path.part(part.number), checked.problem, self._lost)
+        yield from self._extents(manifest, found)
+
+    def _extents(self, manifest: SetManifest, found: dict[int, Checked]) -> Iterator[Finding]:
+        """Files whose content the manifest places where no part has it."""
+        numbers = {part.number for part in manifest.parts}
+        for file in manifest.files:
+            for extent in file.extents:
+                checked = found.get(extent.part)
+                is_outside = checked and not checked.problem and extent.part_offset + extent.length > checked.content
+                if extent.part not in numbers or is_outside:
+                    text = f"it has a piece of {file.path} in {part_name(extent.part)}, which does not hold it"
+                    yield Finding(self._path.manifest, text, self._lost)
+                    return

@@ -1,0 +1,124 @@
+"""Verifies a destination: every object of every cluster and tenant, alone and against the others. Only reads it.
+
+It may run while rounds are archived, merged, frozen and deleted. What seems to be wrong is looked at again, and is
+believed when it is seen twice; pieces are looked at the newest first, so that one that is continued is seen to its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from redoubt.archive.inventory import TenantPath, clusters, tenants
+from redoubt.archive.layout import INCARNATION, ClusterInfo, ClusterPath
+from redoubt.archive.record import RecordError, load_record
+from redoubt.archive.set_layout import data_folder, set_path
+from redoubt.model.bases import SetKey
+from redoubt.model.damage import Holding
+from redoubt.model.pieces import PieceKey
+from redoubt.model.recovery import LogRun
+from redoubt.verify.checking import Checker
+from redoubt.verify.findings import Finding, Report, TenantReport, note
+from redoubt.verify.piece_chain import judge_chain
+from redoubt.verify.piece_look import PieceEyes
+from redoubt.verify.piece_verdict import NOT_OURS, Owner, PieceVerdict, judge
+from redoubt.verify.set_verdict import SetVerdict, judge_set
+
+_LOOKS = 10
+"""Looks at most at a piece that is another one each time; then what was seen last is believed."""
+
+
+class Verifier:
+    """Verifies what `checker` reads. `wanted` is the name or the id of the only tenant to look at, None for all."""
+
+    def __init__(self, checker: Checker, wanted: str | None = None) -> None:
+        self._checker = checker
+        self._destination = checker.destination
+        self._wanted = wanted
+
+    def run(self) -> Report:
+        """Verify. Raises DestinationError if the destination does not answer."""
+        found = list(clusters(self._destination))
+        findings = list(self._strangers("", {path.cluster for path in found}))
+        reports = list[TenantReport]()
+        for name in sorted({path.cluster for path in found}):
+            numbers = {str(path.cluster_id) for path in found if path.cluster == name}
+            findings += self._strangers(name, numbers)
+        for path in found:
+            identity, problems = self._cluster(path)
+            findings += problems
+            there = [each for each in tenants(self._destination, path) if self._is_wanted(each)]
+            reports += [self._tenant(each, identity) for each in there]
+        return Report(tuple(findings), tuple(reports), self._checker.tally)
+
+    def _cluster(self, path: ClusterPath) -> tuple[str | None, list[Finding]]:
+        """Who archives there, and what is wrong with what says so. A restore does not need it."""
+        folder = f"{path.cluster}/{path.cluster_id}"
+        findings = list(self._strangers(folder, {f"incarnation_{INCARNATION}"}))
+        ours = {folder for folder in self._destination.folders(str(path)) if folder.isdecimal()}
+        findings += self._strangers(str(path), ours, {path.info})
+        data = self._checker.info(path.info)
+        if data is None:
+            is_needed = any(True for each in ours for _ in self._destination.folders(path.clog(int(each))))
+            if is_needed or path.info.rpartition("/")[2] in self._checker.verified.last_seen(str(path)):
+                findings.append(Finding(path.info, "it is missing: nothing says which cluster archives here"))
+            return None, findings
+        try:
+            info = load_record(ClusterInfo, data)
+        except RecordError as error:
+            return None, [*findings, Finding(path.info, str(error))]
+        self._checker.sound(path.info, data)
+        if (info.cluster, info.cluster_id) != (path.cluster, path.cluster_id):
+            return None, [*findings, Finding(path.info, f"it is of {info.cluster}#{info.cluster_id}: {NOT_OURS}")]
+        return info.identity, findings
+
+    def _tenant(self, tenant: TenantPath, identity: str | None) -> TenantReport:
+        path, tenant_id = tenant.cluster, tenant.tenant_id
+        owner = Owner(path, identity, tenant_id)
+        clog, data = path.clog(tenant_id), data_folder(path, tenant_id)
+        keys = {key for name in self._destination.folders(clog) if (key := PieceKey.parse(name))}
+        set_keys = {each for name in self._destination.folders(data) if (each := SetKey.parse(name))}
+        findings = [
+            *self._strangers(f"{path}/{tenant_id}", {"clog", "data"}),
+            *self._strangers(clog, set(map(str, keys))),
+        ]
+        findings += self._strangers(data, set(map(str, set_keys)))
+        verdicts = [self._piece(owner, key) for key in sorted(keys, reverse=True)][::-1]
+        broken, missing = judge_chain(verdicts)
+        sets = [self._set(owner, key) for key in sorted(set_keys)]
+        findings += [each for verdict in verdicts for each in verdict.findings] + broken
+        findings += [each for verdict in sets for each in verdict.findings]
+        links: list[LogRun] = [link for verdict in verdicts for link in verdict.links] + missing
+        holding = Holding(tuple(each.base for each in sets if each.base), tuple(links))
+        return TenantReport.of(tenant, findings, holding)
+
+    def _piece(self, owner: Owner, key: PieceKey) -> PieceVerdict:
+        """The verdict on a piece that is seen twice the same, or nothing is wrong with."""
+        eyes = PieceEyes(self._checker, key, owner.cluster.piece(owner.tenant_id, key))
+        verdict = judge(owner, eyes.look())
+        for _ in range(_LOOKS):
+            if not any(each.is_damage for each in verdict.findings):
+                break
+            before, verdict = verdict, judge(owner, eyes.look())
+            if verdict.findings == before.findings:
+                break
+        eyes.settle(verdict.look)
+        return verdict
+
+    def _set(self, owner: Owner, key: SetKey) -> SetVerdict:
+        """The verdict on a set; one that is damaged may be one that is being deleted just now."""
+        path = set_path(owner.cluster, owner.tenant_id, key)
+        verdict = judge_set(self._checker, owner, key, path)
+        is_damaged = any(each.is_damage for each in verdict.findings)
+        return judge_set(self._checker, owner, key, path) if is_damaged else verdict
+
+    def _is_wanted(self, tenant: TenantPath) -> bool:
+        return self._wanted is None or tenant.is_called(self._wanted)
+
+    def _strangers(self, folder: str, ours: set[str], objects: set[str] | None = None) -> Iterator[Finding]:
+        """Folders and objects in a folder that nobody accounts for."""
+        for name in self._destination.folders(folder):
+            if name not in ours:
+                yield note(f"{folder}/{name}".lstrip("/"), "nobody accounts for this folder")
+        for each in self._destination.list(folder):
+            if each.name not in (objects or set()):
+                yield note(each.name, "nobody accounts for it: it is no object of this format")
