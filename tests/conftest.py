@@ -1,4 +1,4 @@
-"""What every test has: hypothesis profiles, and its place in the order in which processes share the tests.
+"""What every test has: the dose, hypothesis profiles, and its place in the order in which processes share the tests.
 
 CI takes the same examples each time, a developer new ones. Tests that share engines are run by one process, one after
 another: engines that wait for others' tests take a share of the processors all the time.
@@ -9,33 +9,46 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.dose import IS_SOAK, dose
 from tests.seekdb.template import FOLDER as TEMPLATE
+from tests.seekdb.template import folder_of_templates
 
-settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "dev", deadline=None, max_examples=dose(50, 1000), suppress_health_check=[HealthCheck.too_slow]
+)
 settings.register_profile("ci", parent=settings.get_profile("dev"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
+pytest_plugins = ["tests.run_report", "tests.service.fixtures"]
 _HERE = Path(__file__).parent
 _SERVICES = "service"
+_MEMORY = "/dev/shm"
+_MEMORY_NEEDED = 12 * 1024**3
 _SHARING = frozenset({"catalog", "clients", "conformance", "gateway", "rehearsal", "restore", "seekdb"})
 """Folders in which engines are shared by the tests of all files; elsewhere they are by those of one."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Have a folder for what all processes that share the tests make once."""
-    if not hasattr(config, "workerinput"):  # those that only take a share have it from this one
-        os.environ[TEMPLATE] = tempfile.mkdtemp(prefix="redoubt-tests-")
+    """Tell every process where the engines' templates are, and where there is room for what is not about durability."""
+    os.environ.setdefault(TEMPLATE, str(folder_of_templates()))
+    if (memory := _memory()) is not None:
+        os.environ.setdefault("TMPDIR", memory)
+        tempfile.tempdir = None  # it is looked up again
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Remove it."""
-    if not hasattr(config, "workerinput"):
-        shutil.rmtree(os.environ[TEMPLATE])
+def _memory() -> str | None:
+    """The file system in memory, where it and the memory have plenty of room."""
+    with suppress(OSError, ValueError):
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        if min(free, shutil.disk_usage(_MEMORY).free) > _MEMORY_NEEDED:
+            return _MEMORY
+    return None
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -50,8 +63,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         raise pytest.UsageError("this pytest-xdist does not keep groups together with this pytest")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Have tests that share engines beside each other, and what takes long first; else they stay as shuffled."""
+    if not IS_SOAK:
+        left_out = [item for item in items if item.get_closest_marker("soak") is not None]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     groups: dict[str, int] = {}
     for item in items:
         groups.setdefault(_group(item), len(groups))

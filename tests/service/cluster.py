@@ -23,6 +23,8 @@ from tests.seekdb.template import copy_of_new, copy_of_new_sys
 
 BLOCK_LOG_SIZE = 64 * 1024 * 1024 - 4096
 SEGMENT = re.compile(r"(\d{20})-(\d{20})(?:\.merged)?\.(zst|lz4|redo)")
+WRITTEN = "written"
+"""A table in each tenant's schema `test` that is written to when log is wanted."""
 T = TypeVar("T")
 
 
@@ -50,6 +52,16 @@ class ServiceUnderTest:
         self._stop_keeping = threading.Event()
         self.process: subprocess.Popen[str] | None = None
         self.port = 0
+        self.rounds_before = 0
+        """How many rounds the service had before the present test."""
+
+    def move_to(self, folder: Path) -> None:
+        """Have a new destination in a folder, and keep the engine's log there from now on, if it is to be kept."""
+        self._stop_keeping.set()
+        self._stop_keeping = threading.Event()
+        self.backup, self._kept = folder / "backup", folder / "kept"
+        self.backup.mkdir(parents=True)
+        self._kept.mkdir()
 
     def start(self, *options: str) -> None:
         """Start it and wait until it is ready."""
@@ -149,7 +161,18 @@ class ServiceUnderTest:
         if option is not None:
             self.run(f"ALTER SYSTEM SET backup_log_archive_option = '{option}'")
         self.run("ALTER SYSTEM ARCHIVELOG")
+        self.write_log()
         self.wait_for_status("DOING")
+
+    def write_log(self) -> None:
+        """Have each tenant's engine write some log now: an idle one does so every five seconds only."""
+        for row in self.run("SHOW TENANTS"):
+            if row["TENANT_NAME"] != "sys" and row["STATUS"] == "NORMAL":
+                with contextlib.suppress(pymysql.err.MySQLError):  # root has a password: the engine writes by itself
+                    self.run(
+                        f"CREATE TABLE IF NOT EXISTS test.{WRITTEN} (a INT PRIMARY KEY)", f"root@{row['TENANT_NAME']}"
+                    )
+                    self.run(f"REPLACE INTO test.{WRITTEN} VALUES (1)", f"root@{row['TENANT_NAME']}")
 
     def stop_archiving(self) -> None:
         """End the round and wait for STOP."""
@@ -185,13 +208,18 @@ class ServiceUnderTest:
         return [pid for pid in pids if pid]
 
     def round_folder(self, round_id: int = 1, tenant_id: int = 1001) -> Path:
-        """Where a tenant's round lies in the destination."""
-        return self.backup / "redoubt" / "1" / "incarnation_1" / str(tenant_id) / "clog" / str(round_id)
+        """Where a tenant's round lies in the destination; `round_id` counts from the test's first."""
+        number = str(self.round_number(round_id))
+        return self.backup / "redoubt" / "1" / "incarnation_1" / str(tenant_id) / "clog" / number
+
+    def round_number(self, round_id: int = 1) -> int:
+        """What the service calls the round that the test counts as `round_id`."""
+        return self.rounds_before + round_id
 
     def piece_folders(self, round_id: int = 1, tenant_id: int = 1001) -> list[Path]:
         """The folders of a tenant's round, in the order of its pieces; one for a round without pieces."""
         plain = self.round_folder(round_id, tenant_id)
-        pieces = plain.parent.glob(f"{round_id}_*")
+        pieces = plain.parent.glob(f"{plain.name}_*")
         return [*([plain] if plain.is_dir() else []), *sorted(pieces, key=lambda path: int(path.name.split("_")[1]))]
 
     def segments(self, round_id: int = 1, tenant_id: int = 1001) -> list[Path]:
@@ -201,10 +229,10 @@ class ServiceUnderTest:
 
     def keep_engine_log(self) -> None:
         """From now on, link every block of the main tenant, for comparison after the engine recycles it."""
-        threading.Thread(target=self._keep, daemon=True).start()
+        threading.Thread(target=self._keep, args=(self._stop_keeping,), daemon=True).start()
 
-    def _keep(self) -> None:
-        while not self._stop_keeping.wait(0.05):
+    def _keep(self, stop: threading.Event) -> None:
+        while not stop.wait(0.05):
             self._link_blocks()
 
     def _link_blocks(self) -> None:
@@ -287,7 +315,7 @@ class WriteLoad:
     def running(self) -> Iterator[WriteLoad]:
         """Write while the block runs."""
         create = "CREATE TABLE IF NOT EXISTS test.t (id BIGINT AUTO_INCREMENT PRIMARY KEY, a INT, note VARCHAR(200))"
-        self._service.run(create, "root@main")
+        wait_until("main can be written to", lambda: self._can_run(create))
         for thread in self._threads:
             thread.start()
         try:
@@ -296,6 +324,12 @@ class WriteLoad:
             self._stop.set()
             for thread in self._threads:
                 thread.join(60)
+
+    def _can_run(self, sql: str) -> bool:
+        with contextlib.suppress(pymysql.err.MySQLError):  # an engine that has just started may not take it yet
+            self._service.run(sql, "root@main")
+            return True
+        return False
 
     def _write(self) -> None:
         values = ", ".join(f"({number}, 'this is row number {number}')" for number in range(self._rows_per_insert))

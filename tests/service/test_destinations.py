@@ -44,54 +44,54 @@ def test_a_destination_is_tried_when_it_is_set(
     assert shared_service.run("SHOW PARAMETERS LIKE 'backup_dest'")[0]["value"] == ""
 
 
-def test_a_destination_is_tried_again_when_a_round_begins(service: ServiceUnderTest) -> None:
+def test_a_destination_is_tried_again_when_a_round_begins(shared_service: ServiceUnderTest) -> None:
     """What was fine at SET and is gone at ARCHIVELOG is 9026, and the round does not begin."""
-    service.run(f"ALTER SYSTEM SET backup_dest = 'file://{service.backup}'")
-    service.backup.rmdir()
+    shared_service.run(f"ALTER SYSTEM SET backup_dest = 'file://{shared_service.backup}'")
+    shared_service.backup.rmdir()
 
-    code, text = service.error("ALTER SYSTEM ARCHIVELOG")
-    assert (code, f"{service.backup} is not a directory" in text) == (9026, True)
-    assert service.status() == "STOP"
-    service.backup.mkdir()
-    service.archive()
+    code, text = shared_service.error("ALTER SYSTEM ARCHIVELOG")
+    assert (code, f"{shared_service.backup} is not a directory" in text) == (9026, True)
+    assert shared_service.status() == "STOP"
+    shared_service.backup.mkdir()
+    shared_service.archive()
 
 
-def test_another_clusters_archive_is_not_touched(service: ServiceUnderTest, tmp_path: Path) -> None:
+def test_another_clusters_archive_is_not_touched(shared_service: ServiceUnderTest, tmp_path: Path) -> None:
     """A foreign archive under the same name is refused at SET, and at ARCHIVELOG if it came later."""
-    foreign = service.backup / "redoubt" / "1" / "incarnation_1" / "cluster_clog_backup_info"
+    foreign = shared_service.backup / "redoubt" / "1" / "incarnation_1" / "cluster_clog_backup_info"
     foreign.parent.mkdir(parents=True)
     info = json.dumps({"cluster": "redoubt", "cluster_id": 1, "identity": "somebody else", "format": 1})
     foreign.write_text(info)
-    assert "holds a log archive already" in _refusal(service, f"file://{service.backup}")
+    assert "holds a log archive already" in _refusal(shared_service, f"file://{shared_service.backup}")
 
     foreign.unlink()
-    service.run(f"ALTER SYSTEM SET backup_dest = 'file://{service.backup}'")
+    shared_service.run(f"ALTER SYSTEM SET backup_dest = 'file://{shared_service.backup}'")
     foreign.write_text(info)
-    assert "another cluster" in service.error("ALTER SYSTEM ARCHIVELOG")[1]
+    assert "another cluster" in shared_service.error("ALTER SYSTEM ARCHIVELOG")[1]
     foreign.write_text("rubbish")
-    assert "not JSON" in service.error("ALTER SYSTEM ARCHIVELOG")[1]
+    assert "not JSON" in shared_service.error("ALTER SYSTEM ARCHIVELOG")[1]
     foreign.unlink()
-    service.round_folder(1).mkdir(parents=True)
-    (service.round_folder(1) / "something").write_text("")
-    assert "holds something in" in service.error("ALTER SYSTEM ARCHIVELOG")[1]
-    assert service.status() == "STOP"
+    shared_service.round_folder(1).mkdir(parents=True)
+    (shared_service.round_folder(1) / "something").write_text("")
+    assert "holds something in" in shared_service.error("ALTER SYSTEM ARCHIVELOG")[1]
+    assert shared_service.status() == "STOP"
 
 
-def test_a_full_disk_is_waited_out(service: ServiceUnderTest, small_disk: Path) -> None:
+def test_a_full_disk_is_waited_out(shared_service: ServiceUnderTest, small_disk: Path) -> None:
     """Trouble shows in the status, writers do not notice, and archiving goes on by itself when there is space."""
-    service.keep_engine_log()
-    service.backup = small_disk
-    service.archive("optional compression= zstd_1.3.8")
-    with WriteLoad(service).running() as load:
-        wait_until("the disk is full", lambda: "No space left" in _comment(service))
+    shared_service.keep_engine_log()
+    shared_service.backup = small_disk
+    shared_service.archive("optional compression= zstd_1.3.8")
+    with WriteLoad(shared_service).running() as load:
+        wait_until("the disk is full", lambda: "No space left" in _comment(shared_service))
         commits = load.commits
         wait_until("writers go on", lambda: load.commits > commits + 100)
-        assert service.status() == "DOING"
+        assert shared_service.status() == "DOING"
         subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
-        wait_until("the trouble is over", lambda: _comment(service) == "")
-    service.stop_archiving()
+        wait_until("the trouble is over", lambda: _comment(shared_service) == "")
+    shared_service.stop_archiving()
 
-    assert_archive_equals_engine(service)
+    assert_archive_equals_engine(shared_service)
 
 
 def _comment(service: ServiceUnderTest) -> str:
@@ -99,38 +99,38 @@ def _comment(service: ServiceUnderTest) -> str:
     return str(rows[0]["comment"]) if rows else ""
 
 
-def test_a_round_that_cannot_be_stored_still_stops(hasty_service: ServiceUnderTest, small_disk: Path) -> None:
+def test_a_round_that_cannot_be_stored_still_stops(shared_service: ServiceUnderTest, small_disk: Path) -> None:
     """NOARCHIVELOG is bounded in time when the disk stays full; the round ends with what is durable, and says why."""
-    service = hasty_service
-    service.keep_engine_log()
-    service.backup = small_disk
+    shared_service.keep_engine_log()
+    shared_service.backup = small_disk
     subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
-    service.archive("optional compression= disable")
-    with WriteLoad(service).running():
-        wait_until("the disk is full", lambda: "No space left" in _comment(service))
-    service.run("ALTER SYSTEM NOARCHIVELOG")
-    service.wait_for_status("STOP", timeout=40)
+    shared_service.archive("optional compression= disable")
+    with WriteLoad(shared_service).running():
+        wait_until("the disk is full", lambda: "No space left" in _comment(shared_service))
+    shared_service.run("ALTER SYSTEM NOARCHIVELOG")
+    shared_service.wait_for_status("STOP", timeout=40)
 
     history = "__all_backup_log_archive_status_history_v2"
-    rows = service.run(f"SELECT comment FROM {history} WHERE tenant_id = 1001 AND log_archive_round = 1")
+    where = f"tenant_id = 1001 AND log_archive_round = {shared_service.round_number()}"
+    rows = shared_service.run(f"SELECT comment FROM {history} WHERE {where}")
     assert "No space left" in str(rows[0]["comment"])
-    assert_archive_equals_engine(service)
-    assert not (service.main_dir / "redoubt" / "held").exists()
+    assert_archive_equals_engine(shared_service)
+    assert not (shared_service.main_dir / "redoubt" / "held").exists()
 
 
-def test_a_vanished_destination_is_not_written_beside(service: ServiceUnderTest, tmp_path: Path) -> None:
+def test_a_vanished_destination_is_not_written_beside(shared_service: ServiceUnderTest, tmp_path: Path) -> None:
     """When the mount goes, nothing lands on the disk below; when it comes back, archiving goes on."""
-    service.keep_engine_log()
-    service.archive()
+    shared_service.keep_engine_log()
+    shared_service.archive()
     aside = tmp_path / "aside"
-    shutil.move(service.backup, aside)
-    service.backup.mkdir()
-    with WriteLoad(service).running():
-        wait_until("the trouble is told", lambda: "is the backup disk still mounted?" in _comment(service))
-    assert list(service.backup.iterdir()) == []
+    shutil.move(shared_service.backup, aside)
+    shared_service.backup.mkdir()
+    with WriteLoad(shared_service).running():
+        wait_until("the trouble is told", lambda: "is the backup disk still mounted?" in _comment(shared_service))
+    assert list(shared_service.backup.iterdir()) == []
 
-    service.backup.rmdir()
-    shutil.move(aside, service.backup)
-    wait_until("the trouble is over", lambda: _comment(service) == "")
-    service.stop_archiving()
-    assert_archive_equals_engine(service)
+    shared_service.backup.rmdir()
+    shutil.move(aside, shared_service.backup)
+    wait_until("the trouble is over", lambda: _comment(shared_service) == "")
+    shared_service.stop_archiving()
+    assert_archive_equals_engine(shared_service)

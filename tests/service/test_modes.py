@@ -22,8 +22,6 @@ from tests.service.cluster import (
     wait_until,
 )
 
-pytestmark = pytest.mark.alone
-
 MEGABYTE_OF_LOG = "INSERT INTO test.big (a) VALUES (REPEAT(UUID(), 29000))"
 
 
@@ -37,11 +35,12 @@ def _wait_for_health(service: ServiceUnderTest, health: str, timeout: float = 60
 
 
 def _holes(service: ServiceUnderTest) -> list[dict[str, Any]]:
-    return service.run("SELECT * FROM CDB_REDOUBT_ARCHIVELOG_HOLES")
+    return service.run(f"SELECT * FROM CDB_REDOUBT_ARCHIVELOG_HOLES WHERE AFTER_ROUND > {service.rounds_before}")
 
 
 def _events(service: ServiceUnderTest, what: str) -> list[tuple[str, str]]:
-    rows = service.run("SELECT * FROM CDB_REDOUBT_ARCHIVELOG_EVENTS ORDER BY EVENT_ID")
+    where = f"WHERE LOG_ARCHIVE_ROUND > {service.rounds_before}"
+    rows = service.run(f"SELECT * FROM CDB_REDOUBT_ARCHIVELOG_EVENTS {where} ORDER BY EVENT_ID")
     return [(row["STATE_BEFORE"], row["STATE_AFTER"]) for row in rows if row["WHAT"] == what]
 
 
@@ -84,44 +83,45 @@ def _archive_to(service: ServiceUnderTest, disk: Path, option: str) -> None:
     service.archive(f"{option} compression= disable")
 
 
-def test_optional_goes_on_and_the_hole_is_on_record(service: ServiceUnderTest, small_disk: Path) -> None:
+def test_optional_goes_on_and_the_hole_is_on_record(shared_service: ServiceUnderTest, small_disk: Path) -> None:
     """In the view, in the log and in the destination: from where to where, since when, why; exactly what is missing."""
     subprocess.run(["mount", "-o", "remount,size=40m", str(small_disk)], check=True)
-    _archive_to(service, small_disk, "optional")
-    service.run("ALTER SYSTEM SET log_archive_spool_limit = '1G'")
-    with Flood(service) as flood:
-        wait_until("the disk is full", lambda: "No space left" in _state(service)["CAUSE"])
-        service.run("ALTER SYSTEM SET log_archive_spool_limit = '64M'")
-        row = _wait_for_health(service, "BROKEN")
+    _archive_to(shared_service, small_disk, "optional")
+    shared_service.run("ALTER SYSTEM SET log_archive_spool_limit = '1G'")
+    with Flood(shared_service) as flood:
+        wait_until("the disk is full", lambda: "No space left" in _state(shared_service)["CAUSE"])
+        shared_service.run("ALTER SYSTEM SET log_archive_spool_limit = '64M'")
+        row = _wait_for_health(shared_service, "BROKEN")
         written = len(flood.times)
         wait_until("writers go on, for a block or two", lambda: len(flood.times) > written + 150)
     assert "more than log_archive_spool_limit allows" in row["CAUSE"]
     assert "No space left" in row["CAUSE"]
     assert flood.errors == []
     assert max(flood.times) < 10
-    service.wait_for_status("INTERRUPTED")
-    wait_until("log is let go", lambda: not (service.main_dir / "redoubt" / "held").exists())
-    (hole,) = _holes(service)
-    _, end = assert_archive_equals_engine(service)
-    assert (hole["STATUS"], hole["AFTER_ROUND"], hole["START_LSN"], hole["END_LSN"]) == ("OPEN", 1, end, None)
+    shared_service.wait_for_status("INTERRUPTED")
+    wait_until("log is let go", lambda: not (shared_service.main_dir / "redoubt" / "held").exists())
+    (hole,) = _holes(shared_service)
+    _, end = assert_archive_equals_engine(shared_service)
+    first = shared_service.round_number()
+    assert (hole["STATUS"], hole["AFTER_ROUND"], hole["START_LSN"], hole["END_LSN"]) == ("OPEN", first, end, None)
 
     subprocess.run(["mount", "-o", "remount,size=512m", str(small_disk)], check=True)
-    interruption = service.round_folder() / "interruption"
+    interruption = shared_service.round_folder() / "interruption"
     wait_until("it is on record in the destination", interruption.exists)
     record = json.loads(interruption.read_text())
     assert (record["end_lsn"], "No space left" in record["cause"]) == (end, True)
 
-    service.run("ALTER SYSTEM MINOR FREEZE")
-    service.stop_archiving()
-    _begin_beyond(service, end)
-    wait_until("the hole is closed", lambda: _holes(service)[0]["STATUS"] == "CLOSED")
-    assert _events(service, "HEALTH")[-2:] == [("BROKEN", "STOPPED"), ("STOPPED", "FINE")]
-    (hole,) = _holes(service)
-    service.stop_archiving()
-    start, _ = assert_archive_equals_engine(service, 2)
+    shared_service.run("ALTER SYSTEM MINOR FREEZE")
+    shared_service.stop_archiving()
+    _begin_beyond(shared_service, end)
+    wait_until("the hole is closed", lambda: _holes(shared_service)[0]["STATUS"] == "CLOSED")
+    assert _events(shared_service, "HEALTH")[-2:] == [("BROKEN", "STOPPED"), ("STOPPED", "FINE")]
+    (hole,) = _holes(shared_service)
+    shared_service.stop_archiving()
+    start, _ = assert_archive_equals_engine(shared_service, 2)
     assert (hole["START_LSN"], hole["END_LSN"]) == (end, start)
-    record = json.loads((service.round_folder(2) / "hole_info").read_text())
-    assert (record["start_lsn"], record["end_lsn"], record["after"]) == (end, start, 1)
+    record = json.loads((shared_service.round_folder(2) / "hole_info").read_text())
+    assert (record["start_lsn"], record["end_lsn"], record["after"]) == (end, start, first)
 
 
 def _begin_beyond(service: ServiceUnderTest, lsn: int) -> None:
@@ -133,33 +133,36 @@ def _begin_beyond(service: ServiceUnderTest, lsn: int) -> None:
     service.wait_for_status("DOING")
 
 
-def test_a_new_round_begins_by_itself_where_that_is_wished(service: ServiceUnderTest, small_disk: Path) -> None:
+def test_a_new_round_begins_by_itself_where_that_is_wished(shared_service: ServiceUnderTest, small_disk: Path) -> None:
     """As soon as it is; until then the old one stays INTERRUPTED."""
     subprocess.run(["mount", "-o", "remount,size=40m", str(small_disk)], check=True)
-    _archive_to(service, small_disk, "optional")
-    with Flood(service):
-        _wait_for_health(service, "BROKEN")
+    _archive_to(shared_service, small_disk, "optional")
+    with Flood(shared_service):
+        _wait_for_health(shared_service, "BROKEN")
     subprocess.run(["mount", "-o", "remount,size=512m", str(small_disk)], check=True)
-    service.wait_for_status("INTERRUPTED")  # the views of health and of rounds are written one after the other
-    service.run("ALTER SYSTEM SET log_archive_auto_restart = True")
+    shared_service.wait_for_status("INTERRUPTED")  # the views of health and of rounds are written one after the other
+    shared_service.run("ALTER SYSTEM SET log_archive_auto_restart = True")
     wait_until(
         "round 2",
-        lambda: service.run("SELECT LOG_ARCHIVE_ROUND FROM CDB_OB_BACKUP_ARCHIVELOG")[0]["LOG_ARCHIVE_ROUND"] == 2,
+        lambda: (
+            shared_service.run("SELECT LOG_ARCHIVE_ROUND AS n FROM CDB_OB_BACKUP_ARCHIVELOG")[0]["n"]
+            == shared_service.round_number(2)
+        ),
     )
-    service.wait_for_status("DOING")
+    shared_service.wait_for_status("DOING")
 
 
-def test_mandatory_lets_writers_wait_and_loses_nothing(service: ServiceUnderTest, small_disk: Path) -> None:
+def test_mandatory_lets_writers_wait_and_loses_nothing(shared_service: ServiceUnderTest, small_disk: Path) -> None:
     """Root's writes wait and fail with the reason, reads go on; the gate opens by itself when there is room."""
     subprocess.run(["mount", "-o", "remount,size=40m", str(small_disk)], check=True)
-    _archive_to(service, small_disk, "mandatory")
-    service.run("CREATE USER writer", "root@main")
-    service.run("GRANT ALL ON test.* TO writer", "root@main")
-    with Flood(service) as flood:
-        row = _wait_for_health(service, "GATED")
-        wait_until("the cause is known", lambda: "No space left" in _state(service)["CAUSE"])
+    _archive_to(shared_service, small_disk, "mandatory")
+    shared_service.run("CREATE USER writer", "root@main")
+    shared_service.run("GRANT ALL ON test.* TO writer", "root@main")
+    with Flood(shared_service) as flood:
+        row = _wait_for_health(shared_service, "GATED")
+        wait_until("the cause is known", lambda: "No space left" in _state(shared_service)["CAUSE"])
         assert row["BACKLOG_BYTES"] > 64 * 2**20
-        with service.connect("root@main") as connection, connection.cursor() as cursor:
+        with shared_service.connect("root@main") as connection, connection.cursor() as cursor:
             cursor.execute("SET ob_query_timeout = 1000000")
             with pytest.raises(pymysql.err.MySQLError) as refused:
                 cursor.execute("INSERT INTO test.big (a) VALUES ('x')")
@@ -168,19 +171,19 @@ def test_mandatory_lets_writers_wait_and_loses_nothing(service: ServiceUnderTest
         assert refused.value.args[0] == 4012
         assert "optional" in refused.value.args[1]
         assert "No space left" in refused.value.args[1]
-        _assert_other_doors_are_closed(service)
+        _assert_other_doors_are_closed(shared_service)
         subprocess.run(["mount", "-o", "remount,size=512m", str(small_disk)], check=True)
-        wait_until("the gate opens", lambda: _state(service)["GATE"] == "OPEN")
+        wait_until("the gate opens", lambda: _state(shared_service)["GATE"] == "OPEN")
         written = len(flood.times)
         wait_until("writers go on", lambda: len(flood.times) > written + 3)
     assert flood.errors == []
-    wait_until("all is archived", lambda: _state(service)["BACKLOG_BYTES"] == 0)
-    assert _events(service, "GATE") == [("OPEN", "CLOSED"), ("CLOSED", "OPEN")]
-    assert _holes(service) == []
-    assert service.run("SELECT @@global.read_only AS r", "root@main")[0]["r"] == 0
-    service.stop_archiving()
+    wait_until("all is archived", lambda: _state(shared_service)["BACKLOG_BYTES"] == 0)
+    assert _events(shared_service, "GATE") == [("OPEN", "CLOSED"), ("CLOSED", "OPEN")]
+    assert _holes(shared_service) == []
+    assert shared_service.run("SELECT @@global.read_only AS r", "root@main")[0]["r"] == 0
+    shared_service.stop_archiving()
 
-    assert_archive_equals_engine(service)
+    assert_archive_equals_engine(shared_service)
 
 
 def _assert_other_doors_are_closed(service: ServiceUnderTest) -> None:
@@ -214,20 +217,20 @@ def test_a_closed_gate_survives_the_service_and_opens_with_the_mode(
     assert _holes(service)[0]["STATUS"] == "OPEN"
 
 
-def test_an_archive_that_stands_still_is_said_to(service: ServiceUnderTest) -> None:
+def test_an_archive_that_stands_still_is_said_to(shared_service: ServiceUnderTest) -> None:
     """A worker that is stopped tells nothing: view, status and exit status say STALE after the lag target."""
-    service.run("ALTER SYSTEM SET archive_lag_target = '2s'")
-    service.archive()
-    worker = service.worker_pid()
+    shared_service.run("ALTER SYSTEM SET archive_lag_target = '2s'")
+    shared_service.archive()
+    worker = shared_service.worker_pid()
     subprocess.run(["kill", "-STOP", str(worker)], check=True)
     try:
-        with WriteLoad(service, connections=1).running():
-            row = _wait_for_health(service, "STALE")
-            command = [sys.executable, "-m", "redoubt", "status", "--home", str(service.home)]
+        with WriteLoad(shared_service, connections=1).running():
+            row = _wait_for_health(shared_service, "STALE")
+            command = [sys.executable, "-m", "redoubt", "status", "--home", str(shared_service.home)]
             status = subprocess.run(command, capture_output=True, text=True, check=False)
     finally:
         subprocess.run(["kill", "-CONT", str(worker)], check=True)
-    _wait_for_health(service, "FINE")
+    _wait_for_health(shared_service, "FINE")
 
     assert row["LAG_SECONDS"] > 2
     assert "while the log grew" in row["CAUSE"]

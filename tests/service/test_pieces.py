@@ -7,8 +7,7 @@ import random
 from itertools import pairwise
 from typing import Any
 
-import pytest
-
+from tests.dose import dose
 from tests.service.cluster import (
     ServiceUnderTest,
     WriteLoad,
@@ -16,8 +15,6 @@ from tests.service.cluster import (
     wait_until,
 )
 from tests.service.kills import kill_part
-
-pytestmark = pytest.mark.alone
 
 
 def archive_in_pieces(service: ServiceUnderTest, seconds: int, option: str = "optional") -> None:
@@ -63,7 +60,7 @@ def test_pieces_are_switched_under_load_and_over_kills(service: ServiceUnderTest
     service.keep_engine_log()
     archive_in_pieces(service, 1)
     with WriteLoad(service).running() as load:
-        for kill in ("worker", "worker", "service", "worker", "service", "worker"):
+        for kill in dose(("worker", "service"), ("worker", "worker", "service", "worker", "service", "worker")):
             wait_for_pieces(service, len(pieces(service)) + 1)
             load.pause(rng.random() * 0.4)
             if kill == "worker":
@@ -89,7 +86,7 @@ def test_a_switch_holds_up_no_synchronous_commit(service: ServiceUnderTest) -> N
     archive_in_pieces(service, 1, "mandatory")
     service.run("ALTER SYSTEM SET log_archive_sync_commit = True, log_archive_sync_timeout = '5s'")
     with WriteLoad(service, rows_per_insert=1).running() as load:
-        wait_for_pieces(service, 5)
+        wait_for_pieces(service, dose(3, 5))
         written = load.commits
     states = service.run("SELECT SYNC_COMMIT, CAUSE FROM CDB_REDOUBT_ARCHIVELOG_STATUS WHERE TENANT_ID = 1001")
     service.stop_archiving()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from dataclasses import dataclass
@@ -21,14 +20,13 @@ from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.home import Home
 from redoubt.model.bases import SetKey
+from tests.dose import dose
 from tests.restore.archived import opened, restore
 from tests.seekdb.running import short_directory
 from tests.service.bank import ACCOUNTS, BALANCE, BankLoad
 from tests.service.cluster import ServiceUnderTest, wait_until
 
-pytestmark = pytest.mark.alone
-
-MOMENTS = int(os.environ.get("REDOUBT_RESTORED_MOMENTS", "3"))
+MOMENTS = dose(2, 50)
 UNCERTAINTY = 20_000_000  # ns between the engine's clock and ours
 LARGE = 1_000_000
 

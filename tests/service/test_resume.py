@@ -8,6 +8,7 @@ import random
 import pymysql
 import pytest
 
+from tests.dose import dose
 from tests.service.cluster import (
     ServiceUnderTest,
     WriteLoad,
@@ -16,8 +17,6 @@ from tests.service.cluster import (
     wait_until,
 )
 from tests.service.kills import kill_part
-
-pytestmark = pytest.mark.alone
 
 
 def _grows(service: ServiceUnderTest) -> None:
@@ -40,7 +39,7 @@ def test_a_round_survives_kills_under_load(stopped_service: ServiceUnderTest) ->
     service.keep_engine_log()
     service.start()
     service.archive("optional compression= zstd_1.3.8")
-    kills = ["worker"] * 4 + ["service"] * 2 + ["engine"] * 2 + ["sys engine"] * 1
+    kills = ["worker"] * dose(1, 4) + ["service"] * dose(1, 2) + ["engine"] * dose(1, 2) + ["sys engine"] * 1
     dice.shuffle(kills)
 
     with WriteLoad(service).running() as load:
@@ -55,33 +54,33 @@ def test_a_round_survives_kills_under_load(stopped_service: ServiceUnderTest) ->
     start, end = assert_archive_equals_engine(service)
     assert commits > 0
     assert start == 0
-    assert end > 10_000_000
+    assert end > 5_000_000
 
 
 def _wait_for_suffix(service: ServiceUnderTest, suffix: str) -> None:
     wait_until(f"a segment ends in {suffix}", lambda: service.segments()[-1].suffix == suffix)
 
 
-def test_codecs_change_under_load_and_the_tools_decode_each(service: ServiceUnderTest) -> None:
+def test_codecs_change_under_load_and_the_tools_decode_each(shared_service: ServiceUnderTest) -> None:
     """A new compression takes effect at the next segment; zstd, lz4 and head give back the engine's own bytes."""
-    service.keep_engine_log()
-    service.archive("optional compression= lz4_1.0")
-    with WriteLoad(service).running():
+    shared_service.keep_engine_log()
+    shared_service.archive("optional compression= lz4_1.0")
+    with WriteLoad(shared_service).running():
         for option, suffix in (
             ("compression= zstd_1.3.8", ".zst"),
             ("compression= disable", ".redo"),
             ("compression= enable", ".lz4"),
         ):
-            service.run(f"ALTER SYSTEM SET backup_log_archive_option = '{option}'")
-            _wait_for_suffix(service, suffix)
-        while_writing = [segment for segment in service.segments() if segment.suffix == ".zst"]
+            shared_service.run(f"ALTER SYSTEM SET backup_log_archive_option = '{option}'")
+            _wait_for_suffix(shared_service, suffix)
+        while_writing = [segment for segment in shared_service.segments() if segment.suffix == ".zst"]
 
         assert all(decoded(segment) for segment in while_writing)
-    service.stop_archiving()
+    shared_service.stop_archiving()
 
-    assert {".zst", ".redo", ".lz4"} == {segment.suffix for segment in service.segments()}
-    assert_archive_equals_engine(service)
-    row = service.run("SELECT * FROM CDB_OB_BACKUP_ARCHIVELOG WHERE TENANT_ID = 1")[0]
-    start, end = assert_archive_equals_engine(service)
+    assert {".zst", ".redo", ".lz4"} == {segment.suffix for segment in shared_service.segments()}
+    assert_archive_equals_engine(shared_service)
+    row = shared_service.run("SELECT * FROM CDB_OB_BACKUP_ARCHIVELOG WHERE TENANT_ID = 1")[0]
+    start, end = assert_archive_equals_engine(shared_service)
     assert end - start == row["INPUT_BYTES"]
-    assert sum(segment.stat().st_size for segment in service.segments()) == row["OUTPUT_BYTES"]
+    assert sum(segment.stat().st_size for segment in shared_service.segments()) == row["OUTPUT_BYTES"]

@@ -24,74 +24,72 @@ def _state(service: ServiceUnderTest) -> dict[str, Any]:
 
 @pytest.mark.timeout(180)
 def test_an_answer_that_never_comes_is_named_and_waited_out(
-    service: ServiceUnderTest, stalling_disk: StallingDisk
+    shared_service: ServiceUnderTest, stalling_disk: StallingDisk
 ) -> None:
     """Clients do not notice, the status says who is silent, and archiving goes on by itself when the answer comes."""
-    service.keep_engine_log()
-    service.backup = stalling_disk.path
-    service.archive()
-    with WriteLoad(service).running() as load:
+    shared_service.keep_engine_log()
+    shared_service.backup = stalling_disk.path
+    shared_service.archive()
+    with WriteLoad(shared_service).running() as load:
         with stalling_disk.stalled():
-            row = wait_until("it is named", lambda: (row := _state(service))["HEALTH"] == "BEHIND" and row)
+            row = wait_until("it is named", lambda: (row := _state(shared_service))["HEALTH"] == "BEHIND" and row)
             commits = load.commits
             wait_until("writers go on", lambda: load.commits > commits + 100)
-        wait_until("it is over", lambda: _state(service)["HEALTH"] == "FINE")
-    service.stop_archiving()
+        wait_until("it is over", lambda: _state(shared_service)["HEALTH"] == "FINE")
+    shared_service.stop_archiving()
 
     assert "has not answered" in row["CAUSE"]
-    assert_archive_equals_engine(service)
+    assert_archive_equals_engine(shared_service)
 
 
 @pytest.mark.timeout(240)
 def test_statements_are_bounded_when_the_destination_is_silent(
-    hasty_service: ServiceUnderTest, stalling_disk: StallingDisk
+    shared_service: ServiceUnderTest, stalling_disk: StallingDisk
 ) -> None:
     """NOARCHIVELOG ends the round without it, ARCHIVELOG says that nothing answers; afterwards all is well again."""
-    service = hasty_service
-    service.keep_engine_log()
-    service.backup = stalling_disk.path
-    service.archive()
+    shared_service.keep_engine_log()
+    shared_service.backup = stalling_disk.path
+    shared_service.archive()
     with stalling_disk.stalled():
-        service.run("ALTER SYSTEM NOARCHIVELOG")
-        service.wait_for_status("STOP", timeout=60)
-        code, text = service.error("ALTER SYSTEM ARCHIVELOG")
+        shared_service.run("ALTER SYSTEM NOARCHIVELOG")
+        shared_service.wait_for_status("STOP", timeout=60)
+        code, text = shared_service.error("ALTER SYSTEM ARCHIVELOG")
         assert (code, "did not answer within" in text) == (9026, True)
-        assert service.run("SELECT 1 AS one", "root@main") == [{"one": 1}]
-    wait_until("a round begins", lambda: _begins(service))
-    service.wait_for_status("DOING")
-    service.stop_archiving()
+        assert shared_service.run("SELECT 1 AS one", "root@main") == [{"one": 1}]
+    wait_until("a round begins", lambda: _begins(shared_service))
+    shared_service.wait_for_status("DOING")
+    shared_service.stop_archiving()
 
-    assert_archive_equals_engine(service, 2)
-    assert (service.round_folder(2) / "single_piece_info").exists()
+    assert_archive_equals_engine(shared_service, 2)
+    assert (shared_service.round_folder(2) / "single_piece_info").exists()
 
 
 @pytest.mark.timeout(180)
 def test_a_medium_that_is_gone_is_done_without(
-    service: ServiceUnderTest, stalling_disk: StallingDisk, tmp_path: Path
+    shared_service: ServiceUnderTest, stalling_disk: StallingDisk, tmp_path: Path
 ) -> None:
     """CANCEL ALL BACKUP FORCE ends the round at once, and another destination takes over while the first is silent."""
-    service.keep_engine_log()
-    first, service.backup = service.backup, stalling_disk.path
-    service.archive()
+    shared_service.keep_engine_log()
+    first, shared_service.backup = shared_service.backup, stalling_disk.path
+    shared_service.archive()
     with stalling_disk.stalled():
-        with WriteLoad(service, connections=1).running() as load:
+        with WriteLoad(shared_service, connections=1).running() as load:
             wait_until("something waits to be stored", lambda: load.commits > 50)
-            wait_until("the destination is silent", lambda: _state(service)["HEALTH"] == "BEHIND")
-        worker = service.worker_pid()
-        service.run("ALTER SYSTEM CANCEL ALL BACKUP FORCE")
-        assert service.status() == "STOP"
-        assert service.run("SHOW PARAMETERS LIKE 'backup_dest'")[0]["value"] == ""
-        service.backup = first
-        service.archive()
+            wait_until("the destination is silent", lambda: _state(shared_service)["HEALTH"] == "BEHIND")
+        worker = shared_service.worker_pid()
+        shared_service.run("ALTER SYSTEM CANCEL ALL BACKUP FORCE")
+        assert shared_service.status() == "STOP"
+        assert shared_service.run("SHOW PARAMETERS LIKE 'backup_dest'")[0]["value"] == ""
+        shared_service.backup = first
+        shared_service.archive()
         assert "D" in thread_states(worker), "the system has let go of it: this test shows nothing"
     wait_until("the first worker has ended", lambda: not is_alive(worker))
-    service.stop_archiving()
+    shared_service.stop_archiving()
 
-    assert_archive_equals_engine(service, 2)
-    (first_row, _) = service.run(
-        "SELECT comment FROM __all_backup_log_archive_status_history_v2 WHERE tenant_id = 1 ORDER BY log_archive_round"
-    )
-    assert "CANCEL ALL BACKUP FORCE" in first_row["comment"]
+    assert_archive_equals_engine(shared_service, 2)
+    where = f"tenant_id = 1 AND log_archive_round = {shared_service.round_number()}"
+    (row,) = shared_service.run(f"SELECT comment FROM __all_backup_log_archive_status_history_v2 WHERE {where}")
+    assert "CANCEL ALL BACKUP FORCE" in row["comment"]
 
 
 def _begins(service: ServiceUnderTest) -> bool:

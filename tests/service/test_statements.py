@@ -99,35 +99,35 @@ def test_starting_without_a_destination_is_9026(shared_service: ServiceUnderTest
     assert "ALTER SYSTEM SET backup_dest" in text
 
 
-def test_a_running_round_refuses_a_second_start_and_a_new_destination(service: ServiceUnderTest) -> None:
+def test_a_running_round_refuses_a_second_start_and_a_new_destination(shared_service: ServiceUnderTest) -> None:
     """1235 and 9036, from BEGINNING on; after a stop the same destination is not empty any more: 9026."""
-    service.run(f"ALTER SYSTEM SET backup_dest = 'file://{service.backup}'")
-    service.run("ALTER SYSTEM ARCHIVELOG")
+    shared_service.run(f"ALTER SYSTEM SET backup_dest = 'file://{shared_service.backup}'")
+    shared_service.run("ALTER SYSTEM ARCHIVELOG")
 
     expected = (1235, "start log archive backup when not STOP is not supported")
-    assert expected == service.error("ALTER SYSTEM ARCHIVELOG")
-    assert service.error("ALTER SYSTEM SET backup_dest = 'file:///elsewhere'")[0] == 9036
-    service.wait_for_status("DOING")
-    assert expected == service.error("ALTER SYSTEM ARCHIVELOG")
-    service.stop_archiving()
-    code, text = service.error(f"ALTER SYSTEM SET backup_dest = 'file://{service.backup}'")
+    assert expected == shared_service.error("ALTER SYSTEM ARCHIVELOG")
+    assert shared_service.error("ALTER SYSTEM SET backup_dest = 'file:///elsewhere'")[0] == 9036
+    shared_service.wait_for_status("DOING")
+    assert expected == shared_service.error("ALTER SYSTEM ARCHIVELOG")
+    shared_service.stop_archiving()
+    code, text = shared_service.error(f"ALTER SYSTEM SET backup_dest = 'file://{shared_service.backup}'")
     assert code == 9026
     assert "holds a log archive already" in text
-    service.run("ALTER SYSTEM SET backup_dest = ''")
-    assert _value(service, "backup_dest") == ""
+    shared_service.run("ALTER SYSTEM SET backup_dest = ''")
+    assert _value(shared_service, "backup_dest") == ""
 
 
-def test_a_round_can_be_stopped_at_once(service: ServiceUnderTest) -> None:
+def test_a_round_can_be_stopped_at_once(shared_service: ServiceUnderTest) -> None:
     """NOARCHIVELOG right behind ARCHIVELOG ends in STOP, holds no log, and the next round works."""
-    service.run(f"ALTER SYSTEM SET backup_dest = 'file://{service.backup}'")
-    with service.connect() as connection, connection.cursor() as cursor:
+    shared_service.run(f"ALTER SYSTEM SET backup_dest = 'file://{shared_service.backup}'")
+    with shared_service.connect() as connection, connection.cursor() as cursor:
         cursor.execute("ALTER SYSTEM ARCHIVELOG")
         cursor.execute("ALTER SYSTEM NOARCHIVELOG")
-    service.wait_for_status("STOP")
+    shared_service.wait_for_status("STOP")
 
-    assert service.error("ALTER SYSTEM NOARCHIVELOG")[0] == 9024
-    service.archive()
-    service.stop_archiving()
+    assert shared_service.error("ALTER SYSTEM NOARCHIVELOG")[0] == 9024
+    shared_service.archive()
+    shared_service.stop_archiving()
 
 
 def test_minor_freeze_takes_all_forms(shared_service: ServiceUnderTest) -> None:

@@ -1,4 +1,4 @@
-"""Ten thousand schedules with crashes, power losses and errors, and the proof that they would find a defect."""
+"""Schedules with crashes, power losses and errors, and the proof that they would find a defect."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from typing import Any
 
 import pytest
 
+from tests.dose import dose
+
 from .defects import DEFECTS
 from .report import Report
 from .runner import run_one
 
 pytestmark = pytest.mark.repeated
-_SCHEDULES = 10_000
-_RANGE = 2_500
+_SCHEDULES = dose(1_000, 40_000)
+_RANGE = dose(500, 5_000)
 _BOUND = 8_000
 _CALLS = (
     *("mkdir", "open", "open folder", "create lock", "flock", "write lock", "ftruncate"),
@@ -101,6 +103,7 @@ def test_no_schedule_finds_a_violation(first: int) -> None:
     assert simulated(first)["violations"] == []
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_everything_that_may_happen_has_happened() -> None:
     """Else the schedules above would prove less than they say."""
@@ -112,6 +115,7 @@ def test_everything_that_may_happen_has_happened() -> None:
     assert missing == {}
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", [name for name in DEFECTS if name != "none"])
 def test_a_planted_defect_is_found(name: str) -> None:
@@ -121,7 +125,7 @@ def test_a_planted_defect_is_found(name: str) -> None:
 
 def test_a_seed_gives_the_same_schedule_each_time() -> None:
     """Every step and every call of it, so that what was found can be looked at."""
-    for seed in range(30):
+    for seed in range(dose(10, 100)):
         traces: list[list[str]] = [[], []]
         for trace in traces:
             run_one(seed, Report(), trace.append)

@@ -217,10 +217,10 @@ def verify(
         checker.close()
 
 
-def flips(objects: dict[str, bytes]) -> Iterator[tuple[str, int, bytes]]:
-    """Every object with one bit of one byte turned over, at each byte; which bit goes by the place."""
+def flips(objects: dict[str, bytes], step: int = 1) -> Iterator[tuple[str, int, bytes]]:
+    """Every object with one bit of one byte turned over, at each byte or each `step`th; which bit goes by the place."""
     for name, data in objects.items():
-        for at in range(len(data)):
+        for at in range(0, len(data), step):
             yield name, at, flipped(data, at, at % 8)
 
 

@@ -1,4 +1,4 @@
-"""Services for tests: one that a module's tests share, and fresh ones for tests that break things."""
+"""Services for tests: one that tests share, one after another, and fresh ones for tests that break things."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from tests.service.cluster import ServiceUnderTest
 from tests.service.disks import StallingDisk
+from tests.service.lending import CONFIGURATION, lent
 
 
 @pytest.fixture
@@ -22,17 +23,6 @@ def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServiceU
 
 
 @pytest.fixture
-def hasty_service(tmp_path: Path) -> Iterator[ServiceUnderTest]:
-    """A fresh service that does not wait for long for the end of a round."""
-    config = tmp_path / "hasty.toml"
-    config.write_text("[archive]\nstop_patience = 2.0\n")
-    fresh = ServiceUnderTest(tmp_path)
-    fresh.start("--config", str(config))
-    yield fresh
-    fresh.close()
-
-
-@pytest.fixture
 def stopped_service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServiceUnderTest]:
     """A fresh service that has not been started yet."""
     fresh = ServiceUnderTest(tmp_path, is_new=_is_new(request))
@@ -40,13 +30,23 @@ def stopped_service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
     fresh.close()
 
 
-@pytest.fixture(scope="module")
-def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceUnderTest]:
-    """A service for a module's tests, each of which leaves it in STOP with root's password empty."""
-    shared = ServiceUnderTest(tmp_path_factory.mktemp("shared"))
-    shared.start()
-    yield shared
-    shared.close()
+@pytest.fixture(scope="session")
+def running_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceUnderTest]:
+    """The one service of this process for all tests that neither kill nor restart one."""
+    folder = tmp_path_factory.mktemp("s")
+    configuration = folder / "redoubt.toml"
+    configuration.write_text(CONFIGURATION)
+    running = ServiceUnderTest(folder)
+    running.start("--config", str(configuration))
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def shared_service(running_service: ServiceUnderTest, tmp_path: Path) -> Iterator[ServiceUnderTest]:
+    """The service that tests share, with a destination and rounds of the test's own; left in STOP, and as it was."""
+    with lent(running_service, tmp_path / "lent") as service:
+        yield service
 
 
 @pytest.fixture
