@@ -1,15 +1,16 @@
-# make demo: try it. make test: everything that CI checks. Both make .venv first, from pyproject.toml alone.
+# make demo: try it. make test: what CI runs. make soak: all of it in large doses. Each makes .venv first.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SHARED := --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+PYTEST_OPTIONS := --numprocesses 3 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help demo install test test-tools lint types layers unit simulate bench fuzz clean
+.PHONY: help demo install test soak test-tools checks lint types layers engines simulate bench fuzz clean
 
 help:
 	@echo "make demo    make .venv, install, and play the demo (under a minute once installed)"
-	@echo "make test    install what the tests need, then lint, types, layers and all tests with coverage"
+	@echo "make test    install what the tests need, then lint, types, layers and a small dose of every kind of test"
+	@echo "make soak    the same in large doses, with coverage and long fuzzing (about an hour)"
 	@echo "make bench   the figures of docs/BENCHMARKS.md, measured here"
 	@echo "make fuzz    look for inputs that break a reader: make fuzz [TARGET=segment] [SECONDS=60 for each]"
 	@echo "make clean   remove .venv and what tests leave"
@@ -45,15 +46,24 @@ types: $(VENV)/.installed-tests
 layers: $(VENV)/.installed-tests
 	$(BIN)/lint-imports
 
-unit: $(VENV)/.installed-tests test-tools
+checks: lint types layers
+
+engines: $(VENV)/.installed-tests
+	@$(BIN)/python -m tests.seekdb.template
+
+# The engines' templates are made while lint, types and layers are checked: an engine waits more than it computes.
+test: $(VENV)/.installed-tests test-tools
+	$(MAKE) --no-print-directory --jobs 2 --output-sync checks engines
+	$(BIN)/pytest $(PYTEST_OPTIONS)
+
+soak: export REDOUBT_DOSE := soak
+soak: checks engines test-tools
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest $(SHARED) -m "not alone and not repeated" --durations 20
-	$(BIN)/coverage run -m pytest -m alone
-	$(BIN)/pytest $(SHARED) -m repeated
+	$(BIN)/coverage run -m pytest $(PYTEST_OPTIONS) -m "not repeated" --durations 20
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
-
-test: lint types layers unit
+	$(BIN)/pytest $(PYTEST_OPTIONS) -m repeated
+	$(MAKE) --no-print-directory fuzz SECONDS=20
 
 simulate: $(VENV)/.installed-tests
 	$(BIN)/python -m tests.simulation $(or $(N),100000)
@@ -73,4 +83,4 @@ fuzz: $(VENV)/.installed-fuzz
 	$(BIN)/python -m tests.fuzz $(TARGET) --seconds $(SECONDS)
 
 clean:
-	rm -rf $(VENV) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .engine-templates .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

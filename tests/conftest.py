@@ -35,15 +35,27 @@ _SHARING = frozenset({"catalog", "clients", "conformance", "gateway", "rehearsal
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tell every process where the engines' templates are, and where there is room for what is not about durability."""
+    """Tell every process where the engines' templates are, and have what tests write in memory if there is room.
+
+    A power loss is simulated, never made, so nothing here needs a disk. The folder's path is short for sockets' sake.
+    """
     os.environ.setdefault(TEMPLATE, str(folder_of_templates()))
-    if (memory := _memory()) is not None:
-        os.environ.setdefault("TMPDIR", memory)
-        tempfile.tempdir = None  # it is looked up again
+    if not hasattr(config, "workerinput") and config.option.basetemp is None and (memory := _memory()) is not None:
+        os.environ["TMPDIR"] = tempfile.tempdir = config.option.basetemp = tempfile.mkdtemp(prefix="rt-", dir=memory)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Remove the folder in memory when all has passed; else it stays, to be looked at."""
+    folder = tempfile.tempdir
+    if not hasattr(session.config, "workerinput") and folder is not None and folder.startswith(_MEMORY):
+        if exitstatus == 0:
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            print(f"\nwhat the tests wrote is in {folder}; remove it when you have seen it")  # noqa: T201 - for people
 
 
 def _memory() -> str | None:
-    """The file system in memory, where it and the memory have plenty of room."""
+    """The file system in memory, where that and the memory have plenty of room."""
     with suppress(OSError, ValueError):
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         if min(free, shutil.disk_usage(_MEMORY).free) > _MEMORY_NEEDED:

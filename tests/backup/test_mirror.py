@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from redoubt.backup import mirror as mirroring
 from redoubt.backup.mirror import Mirror, Now, TornFileError
 from redoubt.model.bases import BaseFile
+from tests.dose import dose
 
 from .fakes import content_of, listing, put_together
 
@@ -179,7 +180,7 @@ def read(
             mirror.commit(copy)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=dose(100, 3000), deadline=None)
 @given(seed=st.integers(0, 2**32))
 @example(seed=0)
 def test_what_is_put_together_is_what_was_there(seed: int) -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.certificates import Certificate, make_certificate
 from tests.clients.drivers import Request
 from tests.clients.suite import SESSIONS
+from tests.dose import dose
 from tests.service.cluster import ServiceUnderTest
 
 
@@ -20,7 +21,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     return make_certificate(tmp_path_factory.mktemp("certificate"))
 
 
-@pytest.fixture(scope="package", params=["plain", "tls"])
+@pytest.fixture(scope="package", params=dose(["plain"], ["plain", "tls"]))
 def matrix(
     request: pytest.FixtureRequest, certificate: Certificate, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Request]:

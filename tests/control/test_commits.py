@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from redoubt.control.modes.commits import SynchronousCommit, SyncRule, SyncState
 from redoubt.sql.errors import SqlError, commit_interrupted
 from tests.control.stage import TimelessLoop
+from tests.dose import dose
 
 STRICT = SyncRule(10.0, falls_back=False)
 LENIENT = SyncRule(10.0, falls_back=True)
@@ -363,4 +364,4 @@ def _look_at(task: asyncio.Task[None]) -> None:
 
 
 TestTraffic = Traffic.TestCase
-TestTraffic.settings = settings(max_examples=100, stateful_step_count=30)
+TestTraffic.settings = settings(max_examples=dose(33, 1000), stateful_step_count=30)

@@ -17,6 +17,7 @@ from redoubt.catalog.session import CatalogError
 from redoubt.catalog.set_table import Remains
 from redoubt.control.backups import backup_work, data_backups
 from redoubt.control.parameters.parameter_list import BACKUP_DEST, BACKUP_PAUSE_LIMIT
+from redoubt.control.rounds import archiving
 from redoubt.destinations.file import FileDestination
 from redoubt.messages.archiving import PieceStopped
 from redoubt.messages.jobs import BaseTaken, Failed, TenantRestored
@@ -254,8 +255,9 @@ def test_an_archive_that_stands_still_is_given_up(stage: Stage, monkeypatch: pyt
     play(scene())
 
 
-def test_a_tenant_that_is_dropped_is_left_out(stage: Stage) -> None:
+def test_a_tenant_that_is_dropped_is_left_out(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before its turn, in the midst, and after: the others go on; without any there is nothing."""
+    monkeypatch.setattr(archiving, "_WORKER_PATIENCE", 0.1)  # the worker of a stage says nothing by itself
 
     async def scene() -> None:
         await stage.doing()

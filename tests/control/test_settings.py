@@ -27,6 +27,7 @@ from redoubt.sql.parser import parse
 from redoubt.sql.statements import SetParameters
 from tests.control.fakes import FakeSession
 from tests.control.stage import Stage, play
+from tests.dose import dose
 
 PIECES = f"{BACKUP_DEST_OPTION} = 'log_archive_piece_switch_interval=%s'"
 
@@ -288,7 +289,7 @@ ITEMS = st.sampled_from(sorted({*PARAMETERS, *VALUES})).flatmap(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=dose(50, 1500))
 @given(items=st.lists(ITEMS, min_size=1, max_size=4), is_doing=st.booleans(), are_short_allowed=st.booleans())
 def test_a_set_is_whole_or_refused_with_a_documented_code(
     *, items: list[tuple[str, str, str]], is_doing: bool, are_short_allowed: bool

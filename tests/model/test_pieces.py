@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from redoubt.model import rounds
 from redoubt.model.pieces import Piece, PieceKey, PieceStatus
 from redoubt.model.rounds import Round, RoundStatus, RoundTransitionError
+from tests.dose import dose
 
 START = 1_000
 DAY = 20261123
@@ -250,4 +251,4 @@ class Walk(RuleBasedStateMachine):
 
 
 TestWalk = Walk.TestCase
-TestWalk.settings = settings(max_examples=60, stateful_step_count=30)
+TestWalk.settings = settings(max_examples=dose(20, 600), stateful_step_count=30)

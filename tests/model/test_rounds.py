@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from redoubt.model import pieces, rounds
 from redoubt.model.rounds import ALLOWED, Round, RoundStatus, RoundTransitionError, TenantRound
+from tests.dose import dose
 
 START = 1_000
 TENANTS = [1001, 1002]
@@ -262,4 +263,4 @@ class Walk(RuleBasedStateMachine):
 
 
 TestWalk = Walk.TestCase
-TestWalk.settings = settings(max_examples=60, stateful_step_count=25)
+TestWalk.settings = settings(max_examples=dose(20, 600), stateful_step_count=25)

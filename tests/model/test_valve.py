@@ -10,6 +10,7 @@ from redoubt.model import holes, rounds
 from redoubt.model.holes import Hole
 from redoubt.model.rounds import Round, RoundStatus
 from redoubt.model.valve import DISK_RESERVE, MIN_LIMIT, Act, Situation, decide, effective_limit, lower_mark
+from tests.dose import dose
 
 ARCHIVING = {RoundStatus.BEGINNING, RoundStatus.DOING}
 HOLDS_NOTHING = {RoundStatus.STOP, RoundStatus.INTERRUPTED}
@@ -241,4 +242,4 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=80, stateful_step_count=40)
+TestLife.settings = settings(max_examples=dose(26, 800), stateful_step_count=40)

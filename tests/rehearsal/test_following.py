@@ -159,6 +159,7 @@ def test_a_restored_directory_can_be_followed_into(service: ServiceUnderTest) ->
         assert state["tenant_id"] == 1001
 
 
+@pytest.mark.soak
 def test_log_that_will_never_come_ends_it_with_the_reason(service: ServiceUnderTest, tmp_path: Path) -> None:
     """Here: what came after the first look is lost, but for its last part, which is of a later round."""
     wait_until_archived(service)

@@ -34,9 +34,13 @@ PLACES: dict[str, Callable[[Archive], LogPosition]] = {
     "a piece's end": lambda archive: archive.piece_end,
     "the newest archived byte": lambda archive: archive.engine.at,
 }
+SOAKED = {"the base itself", "a block's end", "a piece's end"}
+"""Places of the large dose only."""
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "place", [pytest.param(place, marks=[pytest.mark.soak] if place in SOAKED else []) for place in PLACES]
+)
 def test_a_restore_ends_exactly_there(archive: Archive, target: Path, place: str) -> None:
     """It has the rows of that moment, and no later ones; an application opens it and writes on.
 

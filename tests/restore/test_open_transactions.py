@@ -21,6 +21,7 @@ from redoubt.model.log import LogPosition
 from redoubt.model.pieces import PieceKey
 from redoubt.restore import planning
 from redoubt.restore.planning import Plan, make_plan
+from tests.dose import dose
 from tests.seekdb.running import running_seekdb, short_directory
 from tests.seekdb.template import await_packages
 from tests.seekdb.test_tx_log import REDO, UPKEEP, transaction
@@ -160,7 +161,7 @@ def test_a_table_can_be_used_however_shortly_before_its_drop_a_restore_ends(drop
     """From the last commit to the drop: all rows are there before it, and nothing is locked."""
     ends = sorted({dropped.plan(group.scn).end for group in dropped.groups}, key=lambda end: end.lsn)
     found = []
-    for end in spread(ends, 4):
+    for end in spread(ends, dose(2, 6)):
         with short_directory() as folder:
             target = folder / "restored"
             run = restore(dropped.engine.uri, "--tenant", "main", "--scn", str(end.scn), "--to", target)
@@ -245,6 +246,7 @@ def test_the_service_rolls_back_what_was_open(open_moment: tuple[ArchivedEngine,
         assert opened(target.path, *USED)[1] == [["1", "old"], ["2", "committed"]]
 
 
+@pytest.mark.soak
 def test_what_a_new_engine_makes_by_itself_locks_nothing() -> None:
     """Its system packages are large transactions, with DDL among them; such a restore hung when they were left open."""
     with short_directory() as root, short_directory() as folder:

@@ -22,6 +22,7 @@ from tests.seekdb.running import running_seekdb, short_directory, until
 
 from .archived import ArchivedEngine, opened, restore
 
+pytestmark = pytest.mark.soak
 _SUMS = "SELECT COUNT(*), SUM(CRC32(content)) FROM test.rows_of_test"
 
 

@@ -89,6 +89,7 @@ def test_an_engine_is_started_with_more_memory_once(base: BaseDir, monkeypatch: 
         asyncio.run(keeper.kill())
 
 
+@pytest.mark.soak
 def test_a_directory_is_replayed_by_hand(base: BaseDir, capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever it was made by. From then on its engine writes its own log at leisure again."""
     assert replay(base.path, "root", "") == 0

@@ -23,6 +23,8 @@ from tests.seekdb.template import copy_of_new, copy_of_new_sys
 
 BLOCK_LOG_SIZE = 64 * 1024 * 1024 - 4096
 SEGMENT = re.compile(r"(\d{20})-(\d{20})(?:\.merged)?\.(zst|lz4|redo)")
+QUICK = "[archive]\nsegment_age = 0.2\n"
+"""A configuration with which nobody waits a second for each segment."""
 WRITTEN = "written"
 """A table in each tenant's schema `test` that is written to when log is wanted."""
 T = TypeVar("T")
@@ -40,13 +42,19 @@ def wait_until(what: str, condition: Callable[[], T | None], timeout: float = 12
 
 
 class ServiceUnderTest:
-    """A service, its home and a backup destination. Unless its engines are to be new, they are copies of a new one."""
+    """A service, its home and a backup destination. Unless its engines are to be new, they are copies of a new one.
 
-    def __init__(self, folder: Path, *, is_new: bool = False) -> None:
+    The `configuration` is a file's text; a service with new engines has none, as a user's.
+    """
+
+    def __init__(self, folder: Path, configuration: str = QUICK, *, is_new: bool = False) -> None:
         self.home = folder / "home"
         self.backup = folder / "backup"
         self.backup.mkdir(parents=True)
         self._is_new = is_new
+        self._configuration = folder / "redoubt.toml"
+        if not is_new:
+            self._configuration.write_text(configuration)
         self._kept = folder / "kept"
         self._kept.mkdir()
         self._stop_keeping = threading.Event()
@@ -69,6 +77,8 @@ class ServiceUnderTest:
             self.home.mkdir(mode=0o700)
             copy_of_new_sys(self.home / "sys")
             copy_of_new(self.main_dir)
+        if "--config" not in options and not self._is_new:
+            options = (*options, "--config", str(self._configuration))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "redoubt", "start", "--home", str(self.home), "--port", "0", *options],
             stdout=subprocess.PIPE,

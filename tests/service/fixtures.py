@@ -10,13 +10,22 @@ import pytest
 
 from tests.service.cluster import ServiceUnderTest
 from tests.service.disks import StallingDisk
-from tests.service.lending import CONFIGURATION, lent
+from tests.service.lending import lent
 
 
 @pytest.fixture
 def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServiceUnderTest]:
     """A fresh service that has been started."""
     fresh = ServiceUnderTest(tmp_path, is_new=_is_new(request))
+    fresh.start()
+    yield fresh
+    fresh.close()
+
+
+@pytest.fixture
+def hasty_service(tmp_path: Path) -> Iterator[ServiceUnderTest]:
+    """A fresh service that waits two seconds for the end of a round."""
+    fresh = ServiceUnderTest(tmp_path, "[archive]\nstop_patience = 2.0\n")
     fresh.start()
     yield fresh
     fresh.close()
@@ -33,11 +42,8 @@ def stopped_service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
 @pytest.fixture(scope="session")
 def running_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceUnderTest]:
     """The one service of this process for all tests that neither kill nor restart one."""
-    folder = tmp_path_factory.mktemp("s")
-    configuration = folder / "redoubt.toml"
-    configuration.write_text(CONFIGURATION)
-    running = ServiceUnderTest(folder)
-    running.start("--config", str(configuration))
+    running = ServiceUnderTest(tmp_path_factory.mktemp("s"))
+    running.start()
     yield running
     running.close()
 

@@ -13,8 +13,6 @@ from redoubt.control.parameters.parameter_list import ALLOW_SHORT_INTERVALS, ENA
 
 from .cluster import WRITTEN, ServiceUnderTest
 
-CONFIGURATION = "[archive]\nstop_patience = 2.0\nsegment_age = 0.2\n"
-"""Of the shared service: nobody waits for long."""
 _KEPT_SCHEMAS = frozenset({"information_schema", "mysql", "oceanbase", "sys", "sys_external_tbs", "test"})
 _KEPT_USERS = frozenset({"root", "redoubt_service"})
 _ROUND = "SELECT LOG_ARCHIVE_ROUND, STATUS FROM CDB_OB_BACKUP_ARCHIVELOG WHERE TENANT_ID = 1"

@@ -77,21 +77,22 @@ def test_another_clusters_archive_is_not_touched(shared_service: ServiceUnderTes
     assert shared_service.status() == "STOP"
 
 
-def test_a_full_disk_is_waited_out(shared_service: ServiceUnderTest, small_disk: Path) -> None:
+def test_a_full_disk_is_waited_out(service: ServiceUnderTest, small_disk: Path) -> None:
     """Trouble shows in the status, writers do not notice, and archiving goes on by itself when there is space."""
-    shared_service.keep_engine_log()
-    shared_service.backup = small_disk
-    shared_service.archive("optional compression= zstd_1.3.8")
-    with WriteLoad(shared_service).running() as load:
-        wait_until("the disk is full", lambda: "No space left" in _comment(shared_service))
+    subprocess.run(["mount", "-o", "remount,size=3m", str(small_disk)], check=True)
+    service.keep_engine_log()
+    service.backup = small_disk
+    service.archive("optional compression= zstd_1.3.8")
+    with WriteLoad(service).running() as load:
+        wait_until("the disk is full", lambda: "No space left" in _comment(service))
         commits = load.commits
         wait_until("writers go on", lambda: load.commits > commits + 100)
-        assert shared_service.status() == "DOING"
+        assert service.status() == "DOING"
         subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
-        wait_until("the trouble is over", lambda: _comment(shared_service) == "")
-    shared_service.stop_archiving()
+        wait_until("the trouble is over", lambda: _comment(service) == "")
+    service.stop_archiving()
 
-    assert_archive_equals_engine(shared_service)
+    assert_archive_equals_engine(service)
 
 
 def _comment(service: ServiceUnderTest) -> str:
@@ -99,23 +100,24 @@ def _comment(service: ServiceUnderTest) -> str:
     return str(rows[0]["comment"]) if rows else ""
 
 
-def test_a_round_that_cannot_be_stored_still_stops(shared_service: ServiceUnderTest, small_disk: Path) -> None:
+def test_a_round_that_cannot_be_stored_still_stops(hasty_service: ServiceUnderTest, small_disk: Path) -> None:
     """NOARCHIVELOG is bounded in time when the disk stays full; the round ends with what is durable, and says why."""
-    shared_service.keep_engine_log()
-    shared_service.backup = small_disk
+    service = hasty_service
+    service.keep_engine_log()
+    service.backup = small_disk
     subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
-    shared_service.archive("optional compression= disable")
-    with WriteLoad(shared_service).running():
-        wait_until("the disk is full", lambda: "No space left" in _comment(shared_service))
-    shared_service.run("ALTER SYSTEM NOARCHIVELOG")
-    shared_service.wait_for_status("STOP", timeout=40)
+    service.archive("optional compression= disable")
+    with WriteLoad(service).running():
+        wait_until("the disk is full", lambda: "No space left" in _comment(service))
+    service.run("ALTER SYSTEM NOARCHIVELOG")
+    service.wait_for_status("STOP", timeout=40)
 
     history = "__all_backup_log_archive_status_history_v2"
-    where = f"tenant_id = 1001 AND log_archive_round = {shared_service.round_number()}"
-    rows = shared_service.run(f"SELECT comment FROM {history} WHERE {where}")
+    where = f"tenant_id = 1001 AND log_archive_round = {service.round_number()}"
+    rows = service.run(f"SELECT comment FROM {history} WHERE {where}")
     assert "No space left" in str(rows[0]["comment"])
-    assert_archive_equals_engine(shared_service)
-    assert not (shared_service.main_dir / "redoubt" / "held").exists()
+    assert_archive_equals_engine(service)
+    assert not (service.main_dir / "redoubt" / "held").exists()
 
 
 def test_a_vanished_destination_is_not_written_beside(shared_service: ServiceUnderTest, tmp_path: Path) -> None:

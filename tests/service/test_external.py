@@ -11,14 +11,19 @@ from pathlib import Path
 import pymysql
 import pytest
 
+from tests.seekdb.template import copy_of_new
 from tests.service.application import Application
 from tests.service.cluster import ServiceUnderTest, assert_archive_equals_engine, log_of, wait_until
 
 
 @pytest.fixture
 def directory() -> Iterator[Path]:
-    """An application's directory, with a path short enough for a socket."""
+    """An application's directory, with a path short enough for a socket; its engine is not new any more.
+
+    An engine that is killed in its first seconds may leave open what it makes by itself, and take no DDL ever after.
+    """
     path = Path(tempfile.mkdtemp(prefix="application-"))
+    copy_of_new(path / "data")
     yield path / "data"
     shutil.rmtree(path)
 

@@ -6,6 +6,8 @@ import os
 import shutil
 import signal
 
+import pytest
+
 from tests.processes import is_alive
 from tests.service.cluster import ServiceUnderTest, WriteLoad, wait_until
 
@@ -76,6 +78,7 @@ def test_another_history_is_not_mixed_in(service: ServiceUnderTest) -> None:
     _start_afresh(service)
 
 
+@pytest.mark.soak
 def test_a_damaged_archive_is_not_continued(service: ServiceUnderTest) -> None:
     """When the last segment does not verify, a restarted service says so instead of building on it."""
     service.archive()
@@ -103,6 +106,7 @@ def test_a_hole_in_the_archive_is_not_continued(service: ServiceUnderTest) -> No
     assert "does not follow" in _cause(service)
 
 
+@pytest.mark.soak
 def test_recycled_log_interrupts_the_round(service: ServiceUnderTest) -> None:
     """When blocks went that had not been archived, the place is named; a new round begins behind the hole."""
     service.archive()

@@ -83,44 +83,44 @@ def _archive_to(service: ServiceUnderTest, disk: Path, option: str) -> None:
     service.archive(f"{option} compression= disable")
 
 
-def test_optional_goes_on_and_the_hole_is_on_record(shared_service: ServiceUnderTest, small_disk: Path) -> None:
+def test_optional_goes_on_and_the_hole_is_on_record(service: ServiceUnderTest, small_disk: Path) -> None:
     """In the view, in the log and in the destination: from where to where, since when, why; exactly what is missing."""
     subprocess.run(["mount", "-o", "remount,size=40m", str(small_disk)], check=True)
-    _archive_to(shared_service, small_disk, "optional")
-    shared_service.run("ALTER SYSTEM SET log_archive_spool_limit = '1G'")
-    with Flood(shared_service) as flood:
-        wait_until("the disk is full", lambda: "No space left" in _state(shared_service)["CAUSE"])
-        shared_service.run("ALTER SYSTEM SET log_archive_spool_limit = '64M'")
-        row = _wait_for_health(shared_service, "BROKEN")
+    _archive_to(service, small_disk, "optional")
+    service.run("ALTER SYSTEM SET log_archive_spool_limit = '1G'")
+    with Flood(service) as flood:
+        wait_until("the disk is full", lambda: "No space left" in _state(service)["CAUSE"])
+        service.run("ALTER SYSTEM SET log_archive_spool_limit = '64M'")
+        row = _wait_for_health(service, "BROKEN")
         written = len(flood.times)
         wait_until("writers go on, for a block or two", lambda: len(flood.times) > written + 150)
     assert "more than log_archive_spool_limit allows" in row["CAUSE"]
     assert "No space left" in row["CAUSE"]
     assert flood.errors == []
     assert max(flood.times) < 10
-    shared_service.wait_for_status("INTERRUPTED")
-    wait_until("log is let go", lambda: not (shared_service.main_dir / "redoubt" / "held").exists())
-    (hole,) = _holes(shared_service)
-    _, end = assert_archive_equals_engine(shared_service)
-    first = shared_service.round_number()
+    service.wait_for_status("INTERRUPTED")
+    wait_until("log is let go", lambda: not (service.main_dir / "redoubt" / "held").exists())
+    (hole,) = _holes(service)
+    _, end = assert_archive_equals_engine(service)
+    first = service.round_number()
     assert (hole["STATUS"], hole["AFTER_ROUND"], hole["START_LSN"], hole["END_LSN"]) == ("OPEN", first, end, None)
 
     subprocess.run(["mount", "-o", "remount,size=512m", str(small_disk)], check=True)
-    interruption = shared_service.round_folder() / "interruption"
+    interruption = service.round_folder() / "interruption"
     wait_until("it is on record in the destination", interruption.exists)
     record = json.loads(interruption.read_text())
     assert (record["end_lsn"], "No space left" in record["cause"]) == (end, True)
 
-    shared_service.run("ALTER SYSTEM MINOR FREEZE")
-    shared_service.stop_archiving()
-    _begin_beyond(shared_service, end)
-    wait_until("the hole is closed", lambda: _holes(shared_service)[0]["STATUS"] == "CLOSED")
-    assert _events(shared_service, "HEALTH")[-2:] == [("BROKEN", "STOPPED"), ("STOPPED", "FINE")]
-    (hole,) = _holes(shared_service)
-    shared_service.stop_archiving()
-    start, _ = assert_archive_equals_engine(shared_service, 2)
+    service.run("ALTER SYSTEM MINOR FREEZE")
+    service.stop_archiving()
+    _begin_beyond(service, end)
+    wait_until("the hole is closed", lambda: _holes(service)[0]["STATUS"] == "CLOSED")
+    assert _events(service, "HEALTH")[-2:] == [("BROKEN", "STOPPED"), ("STOPPED", "FINE")]
+    (hole,) = _holes(service)
+    service.stop_archiving()
+    start, _ = assert_archive_equals_engine(service, 2)
     assert (hole["START_LSN"], hole["END_LSN"]) == (end, start)
-    record = json.loads((shared_service.round_folder(2) / "hole_info").read_text())
+    record = json.loads((service.round_folder(2) / "hole_info").read_text())
     assert (record["start_lsn"], record["end_lsn"], record["after"]) == (end, start, first)
 
 
@@ -133,36 +133,37 @@ def _begin_beyond(service: ServiceUnderTest, lsn: int) -> None:
     service.wait_for_status("DOING")
 
 
-def test_a_new_round_begins_by_itself_where_that_is_wished(shared_service: ServiceUnderTest, small_disk: Path) -> None:
+@pytest.mark.soak
+def test_a_new_round_begins_by_itself_where_that_is_wished(service: ServiceUnderTest, small_disk: Path) -> None:
     """As soon as it is; until then the old one stays INTERRUPTED."""
     subprocess.run(["mount", "-o", "remount,size=40m", str(small_disk)], check=True)
-    _archive_to(shared_service, small_disk, "optional")
-    with Flood(shared_service):
-        _wait_for_health(shared_service, "BROKEN")
+    _archive_to(service, small_disk, "optional")
+    with Flood(service):
+        _wait_for_health(service, "BROKEN")
     subprocess.run(["mount", "-o", "remount,size=512m", str(small_disk)], check=True)
-    shared_service.wait_for_status("INTERRUPTED")  # the views of health and of rounds are written one after the other
-    shared_service.run("ALTER SYSTEM SET log_archive_auto_restart = True")
+    service.wait_for_status("INTERRUPTED")  # the views of health and of rounds are written one after the other
+    service.run("ALTER SYSTEM SET log_archive_auto_restart = True")
     wait_until(
         "round 2",
         lambda: (
-            shared_service.run("SELECT LOG_ARCHIVE_ROUND AS n FROM CDB_OB_BACKUP_ARCHIVELOG")[0]["n"]
-            == shared_service.round_number(2)
+            service.run("SELECT LOG_ARCHIVE_ROUND AS n FROM CDB_OB_BACKUP_ARCHIVELOG")[0]["n"]
+            == service.round_number(2)
         ),
     )
-    shared_service.wait_for_status("DOING")
+    service.wait_for_status("DOING")
 
 
-def test_mandatory_lets_writers_wait_and_loses_nothing(shared_service: ServiceUnderTest, small_disk: Path) -> None:
+def test_mandatory_lets_writers_wait_and_loses_nothing(service: ServiceUnderTest, small_disk: Path) -> None:
     """Root's writes wait and fail with the reason, reads go on; the gate opens by itself when there is room."""
     subprocess.run(["mount", "-o", "remount,size=40m", str(small_disk)], check=True)
-    _archive_to(shared_service, small_disk, "mandatory")
-    shared_service.run("CREATE USER writer", "root@main")
-    shared_service.run("GRANT ALL ON test.* TO writer", "root@main")
-    with Flood(shared_service) as flood:
-        row = _wait_for_health(shared_service, "GATED")
-        wait_until("the cause is known", lambda: "No space left" in _state(shared_service)["CAUSE"])
+    _archive_to(service, small_disk, "mandatory")
+    service.run("CREATE USER writer", "root@main")
+    service.run("GRANT ALL ON test.* TO writer", "root@main")
+    with Flood(service) as flood:
+        row = _wait_for_health(service, "GATED")
+        wait_until("the cause is known", lambda: "No space left" in _state(service)["CAUSE"])
         assert row["BACKLOG_BYTES"] > 64 * 2**20
-        with shared_service.connect("root@main") as connection, connection.cursor() as cursor:
+        with service.connect("root@main") as connection, connection.cursor() as cursor:
             cursor.execute("SET ob_query_timeout = 1000000")
             with pytest.raises(pymysql.err.MySQLError) as refused:
                 cursor.execute("INSERT INTO test.big (a) VALUES ('x')")
@@ -171,19 +172,19 @@ def test_mandatory_lets_writers_wait_and_loses_nothing(shared_service: ServiceUn
         assert refused.value.args[0] == 4012
         assert "optional" in refused.value.args[1]
         assert "No space left" in refused.value.args[1]
-        _assert_other_doors_are_closed(shared_service)
+        _assert_other_doors_are_closed(service)
         subprocess.run(["mount", "-o", "remount,size=512m", str(small_disk)], check=True)
-        wait_until("the gate opens", lambda: _state(shared_service)["GATE"] == "OPEN")
+        wait_until("the gate opens", lambda: _state(service)["GATE"] == "OPEN")
         written = len(flood.times)
         wait_until("writers go on", lambda: len(flood.times) > written + 3)
     assert flood.errors == []
-    wait_until("all is archived", lambda: _state(shared_service)["BACKLOG_BYTES"] == 0)
-    assert _events(shared_service, "GATE") == [("OPEN", "CLOSED"), ("CLOSED", "OPEN")]
-    assert _holes(shared_service) == []
-    assert shared_service.run("SELECT @@global.read_only AS r", "root@main")[0]["r"] == 0
-    shared_service.stop_archiving()
+    wait_until("all is archived", lambda: _state(service)["BACKLOG_BYTES"] == 0)
+    assert _events(service, "GATE") == [("OPEN", "CLOSED"), ("CLOSED", "OPEN")]
+    assert _holes(service) == []
+    assert service.run("SELECT @@global.read_only AS r", "root@main")[0]["r"] == 0
+    service.stop_archiving()
 
-    assert_archive_equals_engine(shared_service)
+    assert_archive_equals_engine(service)
 
 
 def _assert_other_doors_are_closed(service: ServiceUnderTest) -> None:

@@ -155,6 +155,7 @@ def _wait_for_the_job(service: ServiceUnderTest) -> None:
     wait_until("the job has ended", lambda: not service.run(doing))
 
 
+@pytest.mark.soak
 def test_log_is_deleted_when_a_full_set_makes_it_needless(service: ServiceUnderTest) -> None:
     """Refused with 9069 before and 9045 for the set; then the segments go, and what stays says so; also by itself."""
     service.run("CREATE TABLE test.t (a INT)", "root@main")

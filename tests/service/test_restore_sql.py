@@ -299,6 +299,7 @@ def test_a_restore_goes_on_after_the_service_was_killed(town: Town) -> None:
     town.assert_gone("broken")
 
 
+@pytest.mark.soak
 def test_another_clusters_backup_needs_its_roots_password_once(town: Town, elsewhere: Elsewhere) -> None:
     """The service has no account in it: the tenant says what to do, and is there when that is done."""
     where = f"AT 'file://{elsewhere.backup}'"

@@ -44,24 +44,24 @@ def test_an_answer_that_never_comes_is_named_and_waited_out(
 
 @pytest.mark.timeout(240)
 def test_statements_are_bounded_when_the_destination_is_silent(
-    shared_service: ServiceUnderTest, stalling_disk: StallingDisk
+    hasty_service: ServiceUnderTest, stalling_disk: StallingDisk
 ) -> None:
     """NOARCHIVELOG ends the round without it, ARCHIVELOG says that nothing answers; afterwards all is well again."""
-    shared_service.keep_engine_log()
-    shared_service.backup = stalling_disk.path
-    shared_service.archive()
+    hasty_service.keep_engine_log()
+    hasty_service.backup = stalling_disk.path
+    hasty_service.archive()
     with stalling_disk.stalled():
-        shared_service.run("ALTER SYSTEM NOARCHIVELOG")
-        shared_service.wait_for_status("STOP", timeout=60)
-        code, text = shared_service.error("ALTER SYSTEM ARCHIVELOG")
+        hasty_service.run("ALTER SYSTEM NOARCHIVELOG")
+        hasty_service.wait_for_status("STOP", timeout=60)
+        code, text = hasty_service.error("ALTER SYSTEM ARCHIVELOG")
         assert (code, "did not answer within" in text) == (9026, True)
-        assert shared_service.run("SELECT 1 AS one", "root@main") == [{"one": 1}]
-    wait_until("a round begins", lambda: _begins(shared_service))
-    shared_service.wait_for_status("DOING")
-    shared_service.stop_archiving()
+        assert hasty_service.run("SELECT 1 AS one", "root@main") == [{"one": 1}]
+    wait_until("a round begins", lambda: _begins(hasty_service))
+    hasty_service.wait_for_status("DOING")
+    hasty_service.stop_archiving()
 
-    assert_archive_equals_engine(shared_service, 2)
-    assert (shared_service.round_folder(2) / "single_piece_info").exists()
+    assert_archive_equals_engine(hasty_service, 2)
+    assert (hasty_service.round_folder(2) / "single_piece_info").exists()
 
 
 @pytest.mark.timeout(180)
@@ -98,6 +98,7 @@ def _begins(service: ServiceUnderTest) -> bool:
     return service.mariadb("ALTER SYSTEM ARCHIVELOG").returncode == 0
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(180)
 def test_a_copied_home_does_not_write_into_the_originals_round(service: ServiceUnderTest, tmp_path: Path) -> None:
     """Both say that the round is theirs; the second is refused, by name, and the first goes on undisturbed."""

@@ -26,7 +26,7 @@ def _start(*options: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.new_engines
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.soak)])
 def test_a_signal_stops_everything_cleanly(stopped_service: ServiceUnderTest, number: signal.Signals) -> None:
     """SIGTERM and Ctrl-C: status 0, and no process is left."""
     service = stopped_service
