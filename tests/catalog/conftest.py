@@ -18,7 +18,10 @@ from tests.seekdb.running import Seekdb, running_seekdb
 
 @pytest.fixture(scope="package")
 def sys_engine() -> Iterator[Seekdb]:
-    """A running engine with the catalog's tables and views."""
+    """A running engine with the catalog's tables and views.
+
+    Own engine: for all tests of the folder.
+    """
     with running_seekdb() as seekdb:
         session = CatalogSession(lambda: connect(seekdb.base))
         Catalog(session).prepare()

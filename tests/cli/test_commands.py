@@ -17,7 +17,10 @@ from tests.service.cluster import ServiceUnderTest
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceUnderTest]:
-    """A service whose round is DOING."""
+    """A service whose round is DOING.
+
+    Own service: for all tests of the file; one of them ends it.
+    """
     running = ServiceUnderTest(tmp_path_factory.mktemp("cli"))
     running.start()
     running.archive("optional compression= zstd_1.3.8")

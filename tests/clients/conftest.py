@@ -25,7 +25,10 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 def matrix(
     request: pytest.FixtureRequest, certificate: Certificate, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Request]:
-    """All sessions, for a service that has their users."""
+    """All sessions, for a service that has their users.
+
+    Own service: configured for TLS or not, for all clients.
+    """
     folder = tmp_path_factory.mktemp("clients")
     service = ServiceUnderTest(folder)
     configuration, ca = folder / "redoubt.toml", None
@@ -46,7 +49,10 @@ def matrix(
 
 @pytest.fixture
 def stopped_service(tmp_path: Path) -> Iterator[ServiceUnderTest]:
-    """A fresh service that has not been started."""
+    """A fresh service that has not been started.
+
+    Own service: it must not start.
+    """
     fresh = ServiceUnderTest(tmp_path / "fresh")
     yield fresh
     fresh.close()

@@ -41,7 +41,10 @@ def test_the_command_line_encrypts(matrix: Request) -> None:
 
 
 def test_a_service_does_not_start_without_what_it_is_to_use(stopped_service: ServiceUnderTest, tmp_path: Path) -> None:
-    """The file and the cause are named, before any engine starts."""
+    """The file and the cause are named, before any engine starts.
+
+    Own service: it must not start.
+    """
     made = make_certificate(tmp_path)
     configuration = tmp_path / "redoubt.toml"
     configuration.write_text(f"[gateway]\ntls_certificate = '{tmp_path}/none.pem'\ntls_key = '{made.key}'\n")

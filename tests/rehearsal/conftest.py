@@ -66,7 +66,10 @@ class Archive:
 
 @pytest.fixture(scope="package")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
-    """Tables, users and grants, a data backup of them with its fingerprint, and a row that came after it."""
+    """Tables, users and grants, a data backup of them with its fingerprint, and a row that came after it.
+
+    Own service: for all tests of the folder.
+    """
     service = ServiceUnderTest(tmp_path_factory.mktemp("r"))
     service.start()
     try:

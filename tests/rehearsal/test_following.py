@@ -33,7 +33,10 @@ from .conftest import take_set, wait_until_archived
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceUnderTest]:
-    """A service that archives, with a data backup of a bank."""
+    """A service that archives, with a data backup of a bank.
+
+    Own service: for all tests of the file.
+    """
     running = ServiceUnderTest(tmp_path_factory.mktemp("f"))
     running.start()
     try:
@@ -161,7 +164,10 @@ def test_a_restored_directory_can_be_followed_into(service: ServiceUnderTest) ->
 
 @pytest.mark.soak
 def test_log_that_will_never_come_ends_it_with_the_reason(service: ServiceUnderTest, tmp_path: Path) -> None:
-    """Here: what came after the first look is lost, but for its last part, which is of a later round."""
+    """Here: what came after the first look is lost, but for its last part, which is of a later round.
+
+    Own service: a copy of the home goes on elsewhere.
+    """
     wait_until_archived(service)
     copy = ServiceUnderTest(tmp_path / "copy")
     copy_destination(service.backup, copy.backup)
@@ -207,7 +213,10 @@ def _present_round(service: ServiceUnderTest) -> int:
 def test_what_cannot_be_read_ahead_is_tried_again_and_then_ends_it(
     service: ServiceUnderTest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A damaged piece that comes next; a directory of another tenant, and no destination."""
+    """A damaged piece that comes next; a directory of another tenant, and no destination.
+
+    Own service: a copy of the home goes on elsewhere.
+    """
     wait_until_archived(service)
     copy = ServiceUnderTest(tmp_path / "copy")
     copy_destination(service.backup, copy.backup)

@@ -39,7 +39,10 @@ class Archive:
 
 @pytest.fixture(scope="package")
 def archive() -> Iterator[Archive]:
-    """The archive, when the engine has ended."""
+    """The archive, when the engine has ended.
+
+    Own engine: for all tests of the folder.
+    """
     with short_directory() as root:
         with running_seekdb() as seekdb:
             engine = ArchivedEngine(seekdb, root)

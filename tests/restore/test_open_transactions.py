@@ -121,7 +121,10 @@ class Dropped:
 
 @pytest.fixture(scope="module")
 def dropped() -> Iterator[Dropped]:
-    """The archive, when the engine has ended."""
+    """The archive, when the engine has ended.
+
+    Own engine: its log must end right behind a DROP.
+    """
     with short_directory() as root:
         with running_seekdb() as seekdb:
             engine = ArchivedEngine(seekdb, root)
@@ -189,7 +192,10 @@ def test_a_plan_comes_to_its_own_end_again(dropped: Dropped) -> None:
 
 @pytest.fixture(scope="module")
 def open_moment() -> Iterator[tuple[ArchivedEngine, int]]:
-    """The archive of an engine, and a moment at which a large transaction was open and a later one was committed."""
+    """The archive of an engine, and a moment at which a large transaction was open and a later one was committed.
+
+    Own engine: a transaction of it is open in the midst of its log.
+    """
     with short_directory() as root:
         with running_seekdb() as seekdb:
             engine = ArchivedEngine(seekdb, root)
@@ -248,7 +254,10 @@ def test_the_service_rolls_back_what_was_open(open_moment: tuple[ArchivedEngine,
 
 @pytest.mark.soak
 def test_what_a_new_engine_makes_by_itself_locks_nothing() -> None:
-    """Its system packages are large transactions, with DDL among them; such a restore hung when they were left open."""
+    """Its system packages are large transactions, with DDL among them; such a restore hung when they were left open.
+
+    Own engine: a new one, in its first seconds.
+    """
     with short_directory() as root, short_directory() as folder:
         with running_seekdb(is_new=True) as seekdb:
             engine = ArchivedEngine(seekdb, root)

@@ -41,7 +41,10 @@ class _Source:
 
 @pytest.fixture(scope="module")
 def source() -> Iterator[_Source]:
-    """The source's engine has ended when this is there."""
+    """The source's engine has ended when this is there.
+
+    Own engine: a transaction of it is open in the midst of its log.
+    """
     with short_directory() as root:
         with running_seekdb() as seekdb:
             engine = ArchivedEngine(seekdb, root)

@@ -30,7 +30,10 @@ class CopiedLog:
 
 @pytest.fixture(scope="package")
 def seekdb() -> Iterator[Seekdb]:
-    """A running engine that has filled its first block with small and with large rows."""
+    """A running engine that has filled its first block with small and with large rows.
+
+    Own engine: for all tests of the folder.
+    """
     with running_seekdb() as seekdb:
         seekdb.write_rows(200, 100)
         seekdb.write_rows(68, 1_000_000)

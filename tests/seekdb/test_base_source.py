@@ -167,7 +167,10 @@ def sharing_disk(folder: Path) -> Iterator[SharingDisk]:
 
 
 def test_an_applications_engine_gives_a_base(tmp_path: Path) -> None:
-    """Nothing is asked of the application."""
+    """Nothing is asked of the application.
+
+    Own engine: an application runs it.
+    """
     with short_directory() as path:
         application = Application(path / "data")
         base = BaseDir(application.directory)

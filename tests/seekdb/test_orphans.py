@@ -276,7 +276,10 @@ def cut_after_first_ddl_entry(base: BaseDir, lsn: int) -> None:
 
 @pytest.fixture(scope="module")
 def killed() -> Iterator[RealEngine]:
-    """A directory whose engine was killed with a transaction of some MB and a CREATE TABLE open."""
+    """A directory whose engine was killed with a transaction of some MB and a CREATE TABLE open.
+
+    Own engine: it is killed.
+    """
     with running_seekdb() as seekdb:
         seekdb.run(
             "CREATE TABLE test.kept (id INT PRIMARY KEY, content LONGTEXT)",

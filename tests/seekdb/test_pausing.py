@@ -166,7 +166,10 @@ def test_an_engine_that_another_lets_go_on_is_noticed(seekdb: Seekdb) -> None:
 
 
 def test_an_engine_that_is_killed_in_the_pause_is_noticed() -> None:
-    """It may be starting again already. The pause ends like any other, and the engine starts."""
+    """It may be starting again already. The pause ends like any other, and the engine starts.
+
+    Own engine: it is killed.
+    """
     with running_seekdb() as seekdb:
         with pause(seekdb.base, LONG) as standing:
             seekdb.instance.kill()
@@ -312,7 +315,10 @@ def test_a_guard_that_is_not_wanted_ends(seekdb: Seekdb) -> None:
 
 
 def test_only_the_engine_of_an_application_stands_still() -> None:
-    """The application's own process goes on meanwhile; it waits where it asks the engine."""
+    """The application's own process goes on meanwhile; it waits where it asks the engine.
+
+    Own engine: an application runs it.
+    """
     with short_directory() as path:
         application = Application(path / "data")
         try:

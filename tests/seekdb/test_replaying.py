@@ -29,7 +29,10 @@ GIB = 1024**3
 
 @pytest.fixture(scope="module")
 def base() -> Iterator[BaseDir]:
-    """A directory with some log that no engine has open, as a restore leaves one."""
+    """A directory with some log that no engine has open, as a restore leaves one.
+
+    Own engine: it is killed.
+    """
     with running_seekdb() as seekdb:
         seekdb.write_rows(50, 1000)
         seekdb.instance.kill()

@@ -15,7 +15,10 @@ from tests.service.lending import lent
 
 @pytest.fixture
 def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServiceUnderTest]:
-    """A fresh service that has been started."""
+    """A fresh service that has been started.
+
+    Own service: whoever takes it says why.
+    """
     fresh = ServiceUnderTest(tmp_path, is_new=_is_new(request))
     fresh.start()
     yield fresh
@@ -24,7 +27,10 @@ def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServiceU
 
 @pytest.fixture
 def hasty_service(tmp_path: Path) -> Iterator[ServiceUnderTest]:
-    """A fresh service that waits two seconds for the end of a round."""
+    """A fresh service that waits two seconds for the end of a round.
+
+    Own service: whoever takes it says why.
+    """
     fresh = ServiceUnderTest(tmp_path, "[archive]\nstop_patience = 2.0\n")
     fresh.start()
     yield fresh
@@ -33,7 +39,10 @@ def hasty_service(tmp_path: Path) -> Iterator[ServiceUnderTest]:
 
 @pytest.fixture
 def stopped_service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServiceUnderTest]:
-    """A fresh service that has not been started yet."""
+    """A fresh service that has not been started yet.
+
+    Own service: whoever takes it says why.
+    """
     fresh = ServiceUnderTest(tmp_path, is_new=_is_new(request))
     yield fresh
     fresh.close()
@@ -41,7 +50,10 @@ def stopped_service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
 
 @pytest.fixture(scope="session")
 def running_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceUnderTest]:
-    """The one service of this process for all tests that neither kill nor restart one."""
+    """The one service of this process for all tests that neither kill nor restart one.
+
+    Own service: for all tests of this process that neither kill nor restart nor configure one.
+    """
     running = ServiceUnderTest(tmp_path_factory.mktemp("s"))
     running.start()
     yield running

@@ -27,7 +27,10 @@ from tests.service.cluster import ServiceUnderTest, wait_until
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceUnderTest]:
-    """A service whose round is DOING, with some rows in main, and a new piece every two seconds."""
+    """A service whose round is DOING, with some rows in main, and a new piece every two seconds.
+
+    Own service: for all tests of the file; some kill it.
+    """
     running = ServiceUnderTest(tmp_path_factory.mktemp("backup"))
     running.start()
     assert running.error("ALTER SYSTEM BACKUP DATABASE")[0] == 9040
@@ -42,7 +45,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceUnderTe
 
 @pytest.fixture
 def application() -> Iterator[Application]:
-    """An application that runs an engine in a directory of its own."""
+    """An application that runs an engine in a directory of its own.
+
+    Own engine: the application's.
+    """
     folder = Path(tempfile.mkdtemp(prefix="application-"))
     running = Application(folder / "data")
     yield running

@@ -78,7 +78,10 @@ def test_another_clusters_archive_is_not_touched(shared_service: ServiceUnderTes
 
 
 def test_a_full_disk_is_waited_out(service: ServiceUnderTest, small_disk: Path) -> None:
-    """Trouble shows in the status, writers do not notice, and archiving goes on by itself when there is space."""
+    """Trouble shows in the status, writers do not notice, and archiving goes on by itself when there is space.
+
+    Own service: its log must be short, for a small disk to hold its beginning.
+    """
     subprocess.run(["mount", "-o", "remount,size=3m", str(small_disk)], check=True)
     service.keep_engine_log()
     service.backup = small_disk
@@ -101,7 +104,10 @@ def _comment(service: ServiceUnderTest) -> str:
 
 
 def test_a_round_that_cannot_be_stored_still_stops(hasty_service: ServiceUnderTest, small_disk: Path) -> None:
-    """NOARCHIVELOG is bounded in time when the disk stays full; the round ends with what is durable, and says why."""
+    """NOARCHIVELOG is bounded in time when the disk stays full; the round ends with what is durable, and says why.
+
+    Own service: it is configured to wait two seconds only.
+    """
     service = hasty_service
     service.keep_engine_log()
     service.backup = small_disk

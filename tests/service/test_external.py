@@ -30,7 +30,10 @@ def directory() -> Iterator[Path]:
 
 @pytest.fixture
 def start(directory: Path) -> Iterator[Callable[[], Application]]:
-    """Starts the application there."""
+    """Starts the application there.
+
+    Own engine: the application's.
+    """
     started: list[Application] = []
 
     def begin() -> Application:

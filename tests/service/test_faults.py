@@ -41,7 +41,10 @@ def _always(error: Exception) -> object:
 
 
 def test_the_sys_engine_may_die_while_a_round_is_doing(service: ServiceUnderTest) -> None:
-    """The catalog is written again when it is back, and the service stops cleanly."""
+    """The catalog is written again when it is back, and the service stops cleanly.
+
+    Own service: its sys engine is killed.
+    """
     service.archive()
     engine = service.home / "sys"
     before = service.engine_pid(engine)

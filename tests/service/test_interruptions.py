@@ -34,7 +34,10 @@ def _stop_engine_and_worker(service: ServiceUnderTest) -> None:
 
 
 def test_damaged_log_interrupts_the_round(service: ServiceUnderTest) -> None:
-    """A flipped bit in log that the engine has finished is named, not archived; a new round can begin behind it."""
+    """A flipped bit in log that the engine has finished is named, not archived; a new round can begin behind it.
+
+    Own service: its engine's log is damaged.
+    """
     service.archive()
     worker = service.worker_pid()
     os.kill(worker, signal.SIGSTOP)
@@ -54,7 +57,10 @@ def test_damaged_log_interrupts_the_round(service: ServiceUnderTest) -> None:
 
 
 def test_another_history_is_not_mixed_in(service: ServiceUnderTest) -> None:
-    """An engine that was set back to an earlier state is refused into the old round; a new round takes it."""
+    """An engine that was set back to an earlier state is refused into the old round; a new round takes it.
+
+    Own service: its engine is set back.
+    """
     service.archive()
     _stop_engine_and_worker(service)
     earlier = service.main_dir.with_name("earlier")
@@ -80,7 +86,10 @@ def test_another_history_is_not_mixed_in(service: ServiceUnderTest) -> None:
 
 @pytest.mark.soak
 def test_a_damaged_archive_is_not_continued(service: ServiceUnderTest) -> None:
-    """When the last segment does not verify, a restarted service says so instead of building on it."""
+    """When the last segment does not verify, a restarted service says so instead of building on it.
+
+    Own service: it is restarted.
+    """
     service.archive()
     service.stop()
     last = service.segments()[-1]
@@ -95,7 +104,10 @@ def test_a_damaged_archive_is_not_continued(service: ServiceUnderTest) -> None:
 
 
 def test_a_hole_in_the_archive_is_not_continued(service: ServiceUnderTest) -> None:
-    """When a segment in the middle is gone, a restarted service names the place."""
+    """When a segment in the middle is gone, a restarted service names the place.
+
+    Own service: it is restarted.
+    """
     service.archive()
     wait_until("some segments", lambda: len(service.segments()) >= 4)
     service.stop()
@@ -108,7 +120,10 @@ def test_a_hole_in_the_archive_is_not_continued(service: ServiceUnderTest) -> No
 
 @pytest.mark.soak
 def test_recycled_log_interrupts_the_round(service: ServiceUnderTest) -> None:
-    """When blocks went that had not been archived, the place is named; a new round begins behind the hole."""
+    """When blocks went that had not been archived, the place is named; a new round begins behind the hole.
+
+    Own service: log of its engine is removed.
+    """
     service.archive()
     worker = service.worker_pid()
     os.kill(worker, signal.SIGSTOP)

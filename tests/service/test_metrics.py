@@ -29,7 +29,10 @@ def _url(service: ServiceUnderTest) -> str:
 
 
 def test_metrics_follow_a_round(stopped_service: ServiceUnderTest, tmp_path: Path) -> None:
-    """Health, lag, backlog and sizes; a port that is taken is named."""
+    """Health, lag, backlog and sizes; a port that is taken is named.
+
+    Own service: it is configured to serve metrics.
+    """
     config = tmp_path / "redoubt.toml"
     config.write_text("[metrics]\nport = 0\n")
     stopped_service.start("--config", str(config))
@@ -50,7 +53,10 @@ def test_metrics_follow_a_round(stopped_service: ServiceUnderTest, tmp_path: Pat
 
 
 def test_a_metrics_port_that_is_taken_ends_the_start(stopped_service: ServiceUnderTest, tmp_path: Path) -> None:
-    """With the setting to change in the text."""
+    """With the setting to change in the text.
+
+    Own service: it must not start.
+    """
     config = tmp_path / "redoubt.toml"
     with socket.create_server(("127.0.0.1", 0)) as taken:
         config.write_text(f"[metrics]\nport = {taken.getsockname()[1]}\n")

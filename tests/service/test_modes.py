@@ -84,7 +84,10 @@ def _archive_to(service: ServiceUnderTest, disk: Path, option: str) -> None:
 
 
 def test_optional_goes_on_and_the_hole_is_on_record(service: ServiceUnderTest, small_disk: Path) -> None:
-    """In the view, in the log and in the destination: from where to where, since when, why; exactly what is missing."""
+    """In the view, in the log and in the destination: from where to where, since when, why; exactly what is missing.
+
+    Own service: its log must be short, for a small disk to hold its beginning.
+    """
     subprocess.run(["mount", "-o", "remount,size=40m", str(small_disk)], check=True)
     _archive_to(service, small_disk, "optional")
     service.run("ALTER SYSTEM SET log_archive_spool_limit = '1G'")
@@ -135,7 +138,10 @@ def _begin_beyond(service: ServiceUnderTest, lsn: int) -> None:
 
 @pytest.mark.soak
 def test_a_new_round_begins_by_itself_where_that_is_wished(service: ServiceUnderTest, small_disk: Path) -> None:
-    """As soon as it is; until then the old one stays INTERRUPTED."""
+    """As soon as it is; until then the old one stays INTERRUPTED.
+
+    Own service: its log must be short, for a small disk to hold its beginning.
+    """
     subprocess.run(["mount", "-o", "remount,size=40m", str(small_disk)], check=True)
     _archive_to(service, small_disk, "optional")
     with Flood(service):
@@ -154,7 +160,10 @@ def test_a_new_round_begins_by_itself_where_that_is_wished(service: ServiceUnder
 
 
 def test_mandatory_lets_writers_wait_and_loses_nothing(service: ServiceUnderTest, small_disk: Path) -> None:
-    """Root's writes wait and fail with the reason, reads go on; the gate opens by itself when there is room."""
+    """Root's writes wait and fail with the reason, reads go on; the gate opens by itself when there is room.
+
+    Own service: its log must be short, for a small disk to hold its beginning.
+    """
     subprocess.run(["mount", "-o", "remount,size=40m", str(small_disk)], check=True)
     _archive_to(service, small_disk, "mandatory")
     service.run("CREATE USER writer", "root@main")
@@ -199,7 +208,10 @@ def _assert_other_doors_are_closed(service: ServiceUnderTest) -> None:
 def test_a_closed_gate_survives_the_service_and_opens_with_the_mode(
     service: ServiceUnderTest, small_disk: Path
 ) -> None:
-    """SIGKILL while it is closed: closed after the start. OPTIONAL opens it at once, and breaks the round."""
+    """SIGKILL while it is closed: closed after the start. OPTIONAL opens it at once, and breaks the round.
+
+    Own service: it is killed.
+    """
     subprocess.run(["mount", "-o", "remount,size=40m", str(small_disk)], check=True)
     _archive_to(service, small_disk, "mandatory")
     with Flood(service):

@@ -53,7 +53,10 @@ PIECE_COLUMNS = [
 
 @pytest.mark.new_engines
 def test_the_page_can_be_followed_statement_by_statement(service: ServiceUnderTest) -> None:
-    """Every statement of the page, in its order, from an empty cluster to a stopped round."""
+    """Every statement of the page, in its order, from an empty cluster to a stopped round.
+
+    Own service: a new one, as a user's.
+    """
     service.keep_engine_log()
 
     fresh = service.run("SELECT * FROM CDB_OB_BACKUP_ARCHIVELOG")

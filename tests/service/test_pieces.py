@@ -55,7 +55,10 @@ def assert_pieces_are_right(service: ServiceUnderTest, round_id: int = 1) -> Non
 
 
 def test_pieces_are_switched_under_load_and_over_kills(service: ServiceUnderTest) -> None:
-    """Whoever is killed at whatever moment, nothing is lost, double, or in the wrong piece."""
+    """Whoever is killed at whatever moment, nothing is lost, double, or in the wrong piece.
+
+    Own service: it is killed.
+    """
     rng = random.Random(7)
     service.keep_engine_log()
     archive_in_pieces(service, 1)
@@ -81,7 +84,10 @@ def test_pieces_are_switched_under_load_and_over_kills(service: ServiceUnderTest
 
 
 def test_a_switch_holds_up_no_synchronous_commit(service: ServiceUnderTest) -> None:
-    """Commits that wait at the cut are acknowledged when the next piece has their log; numbers go on over rounds."""
+    """Commits that wait at the cut are acknowledged when the next piece has their log; numbers go on over rounds.
+
+    Own service: its pieces are numbered from 1 on.
+    """
     service.keep_engine_log()
     archive_in_pieces(service, 1, "mandatory")
     service.run("ALTER SYSTEM SET log_archive_sync_commit = True, log_archive_sync_timeout = '5s'")

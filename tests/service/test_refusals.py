@@ -157,7 +157,10 @@ def _wait_for_the_job(service: ServiceUnderTest) -> None:
 
 @pytest.mark.soak
 def test_log_is_deleted_when_a_full_set_makes_it_needless(service: ServiceUnderTest) -> None:
-    """Refused with 9069 before and 9045 for the set; then the segments go, and what stays says so; also by itself."""
+    """Refused with 9069 before and 9045 for the set; then the segments go, and what stays says so; also by itself.
+
+    Own service: what may be deleted depends on all that it has.
+    """
     service.run("CREATE TABLE test.t (a INT)", "root@main")
     service.archive()
     assert service.error("ALTER SYSTEM SET LOG_ARCHIVE_DEST_STATE = 'DEFER'")[0] == 1235
@@ -195,7 +198,10 @@ def test_log_is_deleted_when_a_full_set_makes_it_needless(service: ServiceUnderT
 
 
 def test_a_deletion_goes_on_after_the_service_was_killed(service: ServiceUnderTest) -> None:
-    """While the old destination is away the job waits and says why, refuses another one, and can be cancelled."""
+    """While the old destination is away the job waits and says why, refuses another one, and can be cancelled.
+
+    Own service: it is killed.
+    """
     service.archive()
     service.stop_archiving()
     service.run("ALTER SYSTEM SET backup_dest = ''")

@@ -21,7 +21,10 @@ _VIEWS = (
 
 @pytest.fixture
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceUnderTest]:
-    """A service with two rounds that have ended."""
+    """A service with two rounds that have ended.
+
+    Own service: its catalog is lost.
+    """
     running = ServiceUnderTest(tmp_path_factory.mktemp("r"))
     running.start()
     running.archive("optional compression= zstd_1.3.8")

@@ -61,7 +61,10 @@ def archived_up_to(service: ServiceUnderTest, moment: int) -> None:
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    """A service that is gone when its story is told: nothing but the destination is left."""
+    """A service that is gone when its story is told: nothing but the destination is left.
+
+    Own service: it is gone before the restores.
+    """
     service = ServiceUnderTest(tmp_path_factory.mktemp("restore"))
     service.start()
     service.archive("optional compression= zstd_1.3.8")

@@ -140,7 +140,10 @@ class Town:
 
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    """For all tests of this module."""
+    """For all tests of this module.
+
+    Own service: for all tests of the file; one of them kills it.
+    """
     service = ServiceUnderTest(tmp_path_factory.mktemp("restore"))
     service.start()
     yield Town(service)

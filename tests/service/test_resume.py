@@ -34,7 +34,10 @@ def _is_doing(service: ServiceUnderTest) -> bool:
 
 @pytest.mark.timeout(300)
 def test_a_round_survives_kills_under_load(stopped_service: ServiceUnderTest) -> None:
-    """Worker, service and engines are killed at random moments; what is archived equals the engine's own log."""
+    """Worker, service and engines are killed at random moments; what is archived equals the engine's own log.
+
+    Own service: it is killed.
+    """
     service, dice = stopped_service, random.Random(20261122)
     service.keep_engine_log()
     service.start()

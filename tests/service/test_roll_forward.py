@@ -37,6 +37,8 @@ def test_the_cluster_knows_the_new_set(service: ServiceUnderTest, scratch: Path)
     """Its views show it, the next has a number above, and retention counts on it: the older one may go.
 
     One that was made in a copy of the destination, at the same time, is not in the cluster's own: it is told so.
+
+    Own service: new engines, as a user's; its sets are numbered from 1 on.
     """
     BankLoad(service).open_accounts()
     service.archive()

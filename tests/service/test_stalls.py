@@ -46,7 +46,10 @@ def test_an_answer_that_never_comes_is_named_and_waited_out(
 def test_statements_are_bounded_when_the_destination_is_silent(
     hasty_service: ServiceUnderTest, stalling_disk: StallingDisk
 ) -> None:
-    """NOARCHIVELOG ends the round without it, ARCHIVELOG says that nothing answers; afterwards all is well again."""
+    """NOARCHIVELOG ends the round without it, ARCHIVELOG says that nothing answers; afterwards all is well again.
+
+    Own service: it is configured to wait two seconds only.
+    """
     hasty_service.keep_engine_log()
     hasty_service.backup = stalling_disk.path
     hasty_service.archive()
@@ -101,7 +104,10 @@ def _begins(service: ServiceUnderTest) -> bool:
 @pytest.mark.soak
 @pytest.mark.timeout(180)
 def test_a_copied_home_does_not_write_into_the_originals_round(service: ServiceUnderTest, tmp_path: Path) -> None:
-    """Both say that the round is theirs; the second is refused, by name, and the first goes on undisturbed."""
+    """Both say that the round is theirs; the second is refused, by name, and the first goes on undisturbed.
+
+    Own services: the home of one is copied for another.
+    """
     service.keep_engine_log()
     service.archive()
     children = service.children()

@@ -28,7 +28,10 @@ def _start(*options: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.new_engines
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.soak)])
 def test_a_signal_stops_everything_cleanly(stopped_service: ServiceUnderTest, number: signal.Signals) -> None:
-    """SIGTERM and Ctrl-C: status 0, and no process is left."""
+    """SIGTERM and Ctrl-C: status 0, and no process is left.
+
+    Own service: it is ended; new engines, as a user's.
+    """
     service = stopped_service
     service.start()
     wait_until("the worker has started", lambda: len(service.children()) == 3)
@@ -41,26 +44,32 @@ def test_a_signal_stops_everything_cleanly(stopped_service: ServiceUnderTest, nu
 
 
 def test_sigkill_of_the_service_ends_its_children(service: ServiceUnderTest) -> None:
-    """The engines lose the lock, the worker its input; both end by themselves."""
+    """The engines lose the lock, the worker its input; both end by themselves.
+
+    Own service: it is killed.
+    """
     children = service.children()
     service.kill()
 
     wait_until("the children have ended", lambda: not any(is_alive(pid) for pid in children), 20)
 
 
-def test_a_second_start_on_the_same_home_is_refused(service: ServiceUnderTest) -> None:
+def test_a_second_start_on_the_same_home_is_refused(shared_service: ServiceUnderTest) -> None:
     """The error names the process and its address; the first service goes on."""
-    refused = _start("--home", str(service.home), "--port", "0")
+    refused = _start("--home", str(shared_service.home), "--port", "0")
 
     assert refused.returncode == 1
     assert not refused.stdout
-    assert service.process is not None
-    assert f"(process {service.process.pid}, on 127.0.0.1:{service.port})" in refused.stderr
-    assert service.run("SELECT 1") == [{"1": 1}]
+    assert shared_service.process is not None
+    assert f"(process {shared_service.process.pid}, on 127.0.0.1:{shared_service.port})" in refused.stderr
+    assert shared_service.run("SELECT 1") == [{"1": 1}]
 
 
 def test_a_port_in_use_is_refused_and_nothing_is_left(stopped_service: ServiceUnderTest) -> None:
-    """The error names the port."""
+    """The error names the port.
+
+    Own service: it must not start.
+    """
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         refused = _start("--home", str(stopped_service.home), "--port", str(port))
@@ -72,7 +81,10 @@ def test_a_port_in_use_is_refused_and_nothing_is_left(stopped_service: ServiceUn
 
 
 def test_an_open_door_needs_passwords(stopped_service: ServiceUnderTest, tmp_path: Path) -> None:
-    """Other addresses than this machine's own are refused while root has no password, unless that is allowed."""
+    """Other addresses than this machine's own are refused while root has no password, unless that is allowed.
+
+    Own service: it must not start.
+    """
     refused = _start("--home", str(stopped_service.home), "--port", "0", "--host", "0.0.0.0")
 
     assert refused.returncode == 1
@@ -119,7 +131,10 @@ def test_a_missing_configuration_and_a_wrong_port_are_refused(tmp_path: Path) ->
 
 
 def test_the_configuration_is_followed(stopped_service: ServiceUnderTest, tmp_path: Path) -> None:
-    """The cluster's name and number are those of the archive's folders and of the login; segments seal as told."""
+    """The cluster's name and number are those of the archive's folders and of the login; segments seal as told.
+
+    Own service: it is configured.
+    """
     file = tmp_path / "redoubt.toml"
     file.write_text("[cluster]\nname = 'obcluster'\nid = 7\n[archive]\nsegment_age = 0.2\nsegment_size = 65536\n")
     service = stopped_service
@@ -133,7 +148,10 @@ def test_the_configuration_is_followed(stopped_service: ServiceUnderTest, tmp_pa
 
 
 def test_an_engine_that_dies_is_started_again(service: ServiceUnderTest) -> None:
-    """After SIGKILL its tenant answers again without anybody's doing."""
+    """After SIGKILL its tenant answers again without anybody's doing.
+
+    Own service: its engine is killed.
+    """
     before = service.engine_pid(service.main_dir)
     kill_part(service, "engine")
 

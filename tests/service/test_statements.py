@@ -35,7 +35,10 @@ def test_show_parameters_merges_ours_with_the_engines(shared_service: ServiceUnd
 
 
 def test_an_option_is_kept_as_typed_and_in_effect_over_a_restart(service: ServiceUnderTest) -> None:
-    """A value that names one field leaves the others, also after a restart."""
+    """A value that names one field leaves the others, also after a restart.
+
+    Own service: it is restarted.
+    """
     service.run(f"ALTER SYSTEM SET {OPTION} = 'MANDATORY compression= zstd_1.3.8'")
     service.run(f"ALTER SYSTEM SET {OPTION} = 'COMPRESSION=lz4_1.0'")
 
@@ -172,7 +175,10 @@ def test_alter_system_is_needed_and_enough(shared_service: ServiceUnderTest) -> 
 
 
 def test_root_can_change_its_password_without_locking_the_service_out(service: ServiceUnderTest) -> None:
-    """In sys and in main; the service logs in as itself, also after a restart."""
+    """In sys and in main; the service logs in as itself, also after a restart.
+
+    Own service: it is restarted.
+    """
     service.run("ALTER USER root IDENTIFIED BY 'secret'")
     service.run("ALTER USER root IDENTIFIED BY 'other'", "root@main")
     with pytest.raises(pymysql.err.OperationalError, match="Access denied"):

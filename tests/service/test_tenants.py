@@ -89,7 +89,10 @@ def test_statements_say_what_they_refuse(shared_service: ServiceUnderTest) -> No
 
 
 def test_an_id_is_never_given_twice_and_no_tenant_is_needed(stopped_service: ServiceUnderTest) -> None:
-    """Main can be dropped as well; the service starts without any, and with one whose directory is damaged."""
+    """Main can be dropped as well; the service starts without any, and with one whose directory is damaged.
+
+    Own service: it is restarted, and main is dropped.
+    """
     service = stopped_service
     service.start()
     service.run("DROP TENANT main")
@@ -117,7 +120,10 @@ def test_an_id_is_never_given_twice_and_no_tenant_is_needed(stopped_service: Ser
 
 
 def test_a_crash_leaves_nothing_half(stopped_service: ServiceUnderTest) -> None:
-    """The service is killed while it makes and drops tenants: afterwards each is there, or is not."""
+    """The service is killed while it makes and drops tenants: afterwards each is there, or is not.
+
+    Own service: it is killed.
+    """
     service = stopped_service
     service.start()
     service.archive()

@@ -35,7 +35,10 @@ def _assert_archived(service: ServiceUnderTest, acknowledged: list[str]) -> None
 
 
 def test_every_acknowledged_commit_is_in_the_archive_when_the_machine_is_gone(service: ServiceUnderTest) -> None:
-    """Kill -9 of everything at once under load, then the home is deleted: the archive has what was acknowledged."""
+    """Kill -9 of everything at once under load, then the home is deleted: the archive has what was acknowledged.
+
+    Own service: it is killed, and its home deleted.
+    """
     _archive_synchronously(service)
     load = BankLoad(service, connections=8)
     with load.running():
@@ -54,7 +57,10 @@ def test_every_acknowledged_commit_is_in_the_archive_when_the_machine_is_gone(se
 
 
 def test_transfers_survive_kills_in_every_mode(stopped_service: ServiceUnderTest) -> None:
-    """Worker, service and engines are killed at random; synchronous commits are archived at any moment, sums hold."""
+    """Worker, service and engines are killed at random; synchronous commits are archived at any moment, sums hold.
+
+    Own service: it is killed.
+    """
     service, dice = stopped_service, random.Random(20261123)
     service.keep_engine_log()
     service.start()
@@ -110,7 +116,10 @@ def test_a_commit_that_cannot_be_archived_is_not_acknowledged(shared_service: Se
 
 
 def test_commits_that_wait_when_the_round_is_interrupted_are_not_acknowledged(service: ServiceUnderTest) -> None:
-    """They would be in no archive; later ones do not wait, and the status says that nothing is archived."""
+    """They would be in no archive; later ones do not wait, and the status says that nothing is archived.
+
+    Own service: its engine's log is damaged.
+    """
     _archive_synchronously(service)
     service.run("CREATE TABLE test.t (a INT PRIMARY KEY)", "root@main")
     worker = service.worker_pid()
