@@ -19,14 +19,14 @@ from typing import BinaryIO
 from redoubt.archive.layout import ClusterPath
 from redoubt.archive.set_layout import SetInfo, set_path
 from redoubt.archive.set_store import SetStore
-from redoubt.archive.store import ArchiveError
-from redoubt.backup.taking import BackupFailedError, Taking, TakingOptions
-from redoubt.destinations.uri import UriError, open_destination
+from redoubt.backup.taking import Taking, TakingOptions
+from redoubt.destinations.uri import open_destination
 from redoubt.engines.seekdb.base_source import SeekdbBaseSource
 from redoubt.engines.seekdb.catalog_tables import read_catalog
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
+from redoubt.errors import RedoubtError
 from redoubt.messages.jobs import (
     BaseTaken,
     Failed,
@@ -40,23 +40,11 @@ from redoubt.messages.jobs import (
     to_line,
 )
 from redoubt.model.bases import SetKey
-from redoubt.model.recovery import NotRecoverableError
-from redoubt.model.seams import DestinationError
 from redoubt.rehearsal.fingerprint import dump_fingerprint, take_fingerprint
-from redoubt.restore.planning import UnknownTenantError, find_tenant, make_plan
-from redoubt.restore.restoring import Restoration, RestoreError, unfinished
+from redoubt.restore.planning import find_tenant, make_plan
+from redoubt.restore.restoring import Restoration, unfinished
 
 _TELL_EVERY = 0.25
-_FAILURES = (
-    ArchiveError,
-    BackupFailedError,
-    DestinationError,
-    NotRecoverableError,
-    OSError,
-    RestoreError,
-    UnknownTenantError,
-    UriError,
-)
 
 
 class Job:
@@ -76,7 +64,7 @@ class Job:
                     return self._restore(request)
                 case _:
                     return Failed(f"{type(request).__name__} is no request")
-        except _FAILURES as error:
+        except (RedoubtError, OSError) as error:
             return Failed(str(error))
 
     def tell(self, message: Message) -> None:

@@ -18,6 +18,7 @@ from redoubt.archive.listing import HoleError, Listing, arrange
 from redoubt.archive.manifest import Manifest, load_manifest
 from redoubt.archive.record import Record, RecordError, dump_record, load_record
 from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_header, decode_segment
+from redoubt.errors import RedoubtError
 from redoubt.model.log import LogPosition
 from redoubt.model.pieces import PieceKey
 from redoubt.model.seams import Destination, ObjectExistsError, ObjectMissingError
@@ -28,7 +29,7 @@ _LOOKS = 10
 """Listings at most, before a hole that is another one each time is believed as well."""
 
 
-class ArchiveError(Exception):
+class ArchiveError(RedoubtError):
     """What lies in the destination cannot be continued; the text names the object and says why."""
 
 

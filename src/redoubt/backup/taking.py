@@ -22,6 +22,7 @@ from redoubt.archive.set_manifest import SetFile, SetManifest, SetPart, SetSumma
 from redoubt.archive.set_store import SetStore
 from redoubt.backup.mirror import Change, Copy, Mirror, TornFileError
 from redoubt.backup.parts import PartWriter
+from redoubt.errors import RedoubtError
 from redoubt.model.bases import BaseFile, BaseSource, PauseOverError, Progress
 from redoubt.model.log import LogPosition
 
@@ -39,7 +40,7 @@ Fingerprint = Callable[[int], bytes | None]
 """Notes the engine's content at an SCN, for a drill to compare with; None if there is nothing to note."""
 
 
-class BackupFailedError(Exception):
+class BackupFailedError(RedoubtError):
     """No data backup could be taken; the text says why and what to do."""
 
 

@@ -11,40 +11,27 @@ from typing import Any
 from rich.console import Console
 
 from redoubt.archive.inventory import clusters
-from redoubt.archive.store import ArchiveError
-from redoubt.cli.moments import MomentError, instant, moment
+from redoubt.cli.moments import instant, moment
 from redoubt.cli.printing import complain, console
 from redoubt.cli.progress import shown_progress
 from redoubt.cli.replay import FirstStart, needs_flush, start_once
-from redoubt.destinations.uri import UriError, open_destination
+from redoubt.destinations.uri import open_destination
 from redoubt.engines.seekdb.files import MAX_SOCKET_PATH, BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
 from redoubt.engines.seekdb.replaying import size_of, sizes_for
+from redoubt.errors import RedoubtError
 from redoubt.model.recovery import NotRecoverableError
-from redoubt.model.seams import Destination, DestinationError
-from redoubt.restore.planning import Plan, UnknownTenantError, find_tenant, make_plan
-from redoubt.restore.restoring import Restoration, Restored, RestoreError, check_directory, check_room, unfinished
+from redoubt.model.seams import Destination
+from redoubt.restore.planning import Plan, find_tenant, make_plan
+from redoubt.restore.restoring import Restoration, Restored, check_directory, check_room, unfinished
 
 _INTERRUPTED = 130
 """What a shell says of a process that Ctrl-C ended."""
 
 
-class WishError(Exception):
+class WishError(RedoubtError):
     """The options do not say what is wanted; the text says what to give."""
-
-
-_FAILURES = (
-    ArchiveError,
-    DestinationError,
-    MomentError,
-    NotRecoverableError,
-    OSError,
-    RestoreError,
-    UnknownTenantError,
-    UriError,
-    WishError,
-)
 
 
 @dataclass(frozen=True)
@@ -80,7 +67,7 @@ def restore(wish: Wish) -> int:
             _print_plan(console(), plan, wish)
         check_room(plan, wish.to)
         done = None if wish.dry_run else _carried_out(plan, wish.to)
-    except _FAILURES as error:
+    except (RedoubtError, OSError) as error:
         _tell(error, as_json=wish.as_json)
         return 1
     except KeyboardInterrupt:

@@ -13,42 +13,22 @@ from redoubt.archive.inventory import take_inventory
 from redoubt.archive.set_layout import set_path
 from redoubt.archive.set_manifest import SetSummary
 from redoubt.archive.set_store import SetStore
-from redoubt.archive.store import ArchiveError
-from redoubt.backup.taking import BackupFailedError
 from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.repair import Repair, carry_out, set_changes
-from redoubt.catalog.session import CatalogError, CatalogSession
-from redoubt.cli.connecting import NoServiceError, connect_as_service
-from redoubt.cli.moments import MomentError
+from redoubt.catalog.session import CatalogSession
+from redoubt.cli.connecting import connect_as_service
 from redoubt.cli.printing import complain, console, print_rows
 from redoubt.cli.rehearsing import chosen_tenant, ended_in_order, is_of_home, logins_for, moment_of, utc_text
-from redoubt.destinations.uri import UriError, open_destination
+from redoubt.destinations.uri import open_destination
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
 from redoubt.engines.seekdb.rolling import SeekdbRoller
+from redoubt.errors import RedoubtError
 from redoubt.model.bases import SetKey
 from redoubt.model.history import TenantSet
-from redoubt.model.recovery import NotRecoverableError
-from redoubt.model.scratch_engine import Login, NotRolledError
-from redoubt.model.seams import DestinationError
+from redoubt.model.scratch_engine import Login
 from redoubt.rehearsal.roll_forward import EngineTools, Rolled, plan_roll, roll_forward
-from redoubt.rehearsal.scratch_directory import NoScratchError
-from redoubt.restore.planning import Plan, UnknownTenantError
-from redoubt.restore.restoring import RestoreError
-
-_NOT_DONE = (
-    ArchiveError,
-    BackupFailedError,
-    DestinationError,
-    MomentError,
-    NoScratchError,
-    NotRecoverableError,
-    NotRolledError,
-    OSError,
-    RestoreError,
-    UnknownTenantError,
-    UriError,
-)
+from redoubt.restore.planning import Plan
 
 
 @dataclass(frozen=True)
@@ -72,7 +52,7 @@ def run_roll_forward(options: RollOptions) -> int:
     try:
         with ended_in_order():
             plan, rolled = _roll(options)
-    except _NOT_DONE as error:
+    except (RedoubtError, OSError) as error:
         complain(error)
         return 1
     _print(options, plan, rolled)
@@ -153,7 +133,7 @@ def _show_in_catalog(home: Path, plan: Plan, rolled: Rolled) -> None:
         carry_out(session, Repair(set_changes(session, (part,), uri)))
     except ForeignDestinationError as error:
         complain(f"set {rolled.summary.set_id} is not in the catalog of {home}: {error}")
-    except (ArchiveError, CatalogError, DestinationError, NoServiceError, OSError, UriError) as error:
+    except (RedoubtError, OSError) as error:
         complain(
             f"set {rolled.summary.set_id} is not in the catalog of {home}: {error}; "
             "while its service is stopped, redoubt repair-catalog adds it"

@@ -9,9 +9,10 @@ from typing import Any
 
 from rich.console import Console
 
-from redoubt.cli.moments import DurationError, duration, instant, span
+from redoubt.cli.moments import duration, instant, span
 from redoubt.cli.printing import complain, console
-from redoubt.destinations.uri import UriError, open_destination
+from redoubt.destinations.uri import open_destination
+from redoubt.errors import RedoubtError
 from redoubt.model.coverage import missing
 from redoubt.model.seams import DestinationError
 from redoubt.verify.covering import TenantCoverage, cover
@@ -32,7 +33,7 @@ def show_window(uri: str, tenant: str | None, wanted: str | None, lag: str, *, a
     try:
         demand = None if wanted is None else Demand(duration(wanted), duration(lag))
         found = _found(uri, tenant)
-    except (UriError, DurationError, DestinationError) as error:
+    except RedoubtError as error:
         if as_json:
             print(json.dumps({"destination": uri, "tenants": None, "error": str(error)}))  # noqa: T201 - for programs
         else:

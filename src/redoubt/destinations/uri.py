@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from redoubt.destinations.file import FileDestination
+from redoubt.errors import RedoubtError
 from redoubt.model.seams import Destination
 
 MAX_URI_LENGTH = 2048
 
 
-class UriError(ValueError):
+class UriError(RedoubtError):
     """The text names no destination; the message says how it should look."""
 
 

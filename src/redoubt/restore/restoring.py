@@ -16,6 +16,7 @@ from pathlib import Path
 
 from redoubt.archive.record import FORMAT, RecordError, dump_record, load_record
 from redoubt.durable import NEW, replace_file, sync
+from redoubt.errors import RedoubtError
 from redoubt.model.bases import LogCutter, LogLayer, Progress
 from redoubt.model.log import LogPosition
 from redoubt.restore.base_files import write_files
@@ -29,7 +30,7 @@ AT_ONCE = 2
 """Runs of log that are laid at once. Nobody opens the directory before all is there, so holes do no harm meanwhile."""
 
 
-class RestoreError(Exception):
+class RestoreError(RedoubtError):
     """The directory cannot be restored into; the text says why and what to do."""
 
 
