@@ -133,7 +133,8 @@ def test_a_cluster_that_cannot_be_told_of_the_new_set_is_no_failure(
     archive = ordinary()
     plan, made = archive.plan(None), rolled(archive, None, tmp_path)
     monkeypatch.setattr(command, "_roll", lambda _options: (plan, made))
-    options = RollOptions("", None, None, None, False, None, None, "", tmp_path, True)  # noqa: FBT003 - as typed
+    nothing = dict.fromkeys(("tenant", "until", "scn", "scratch", "user"))
+    options = RollOptions(uri="", utc=False, password="", home=tmp_path, json=True, **nothing)
 
     assert run_roll_forward(options) == 0
     said = capsys.readouterr()

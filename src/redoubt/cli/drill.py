@@ -33,7 +33,7 @@ from redoubt.restore.planning import Plan
 _STATUS = {Verdict.PASSED: 0, Verdict.FAILED: 2, Verdict.OPENED: 3}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DrillOptions:
     """What was typed."""
 

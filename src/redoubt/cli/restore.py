@@ -34,7 +34,7 @@ class WishError(RedoubtError):
     """The options do not say what is wanted; the text says what to give."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Wish:
     """The command's options. Exactly one of `until`, `scn` and `latest` says which moment."""
 

@@ -31,7 +31,7 @@ from redoubt.rehearsal.roll_forward import EngineTools, Rolled, plan_roll, roll_
 from redoubt.restore.planning import Plan
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RollOptions:
     """What was typed."""
 

@@ -15,7 +15,7 @@ from redoubt.logs import log_to
 from redoubt.service import Service
 
 
-def serve(home_path: Path, host: str | None, port: int | None, config_path: Path | None) -> int:
+def serve(home_path: Path, *, host: str | None, port: int | None, config_path: Path | None) -> int:
     """Run the service until it is told to stop; the exit status."""
     home = Home(home_path.absolute())
     try:

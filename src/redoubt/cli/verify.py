@@ -30,7 +30,7 @@ _DAMAGED = 2
 _NS = 1_000_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Wish:
     """What is to be verified, and how. `older_than` is a duration; `state` None means the usual place."""
 

@@ -28,7 +28,7 @@ class Demand:
     lag: int
 
 
-def show_window(uri: str, tenant: str | None, wanted: str | None, lag: str, *, as_json: bool) -> int:
+def show_window(uri: str, tenant: str | None, *, wanted: str | None, lag: str, as_json: bool) -> int:
     """Print the windows. The exit status: 0; 2 if `wanted` (a duration) is not covered; 1 it could not be found out."""
     try:
         demand = None if wanted is None else Demand(duration(wanted), duration(lag))
