@@ -16,8 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from redoubt.archive.layout import ClusterPath
-from redoubt.archive.set_layout import SetInfo, set_path
+from redoubt.archive.set_layout import SetIdentity, SetInfo
 from redoubt.archive.set_store import SetStore
 from redoubt.backup.taking import Taking, TakingOptions
 from redoubt.destinations.uri import open_destination
@@ -39,7 +38,6 @@ from redoubt.messages.jobs import (
     from_line,
     to_line,
 )
-from redoubt.model.bases import SetKey
 from redoubt.rehearsal.fingerprint import dump_fingerprint, take_fingerprint
 from redoubt.restore.planning import find_tenant, make_plan
 from redoubt.restore.restoring import Restoration, unfinished
@@ -74,7 +72,7 @@ class Job:
     def _take_base(self, request: TakeBase) -> BaseTaken:
         engine = SeekdbEngine(BaseDir(Path(request.base_dir)))
         source = SeekdbBaseSource(engine)
-        info = SetInfo(
+        of = SetIdentity(
             identity=request.identity,
             cluster=request.cluster,
             cluster_id=request.cluster_id,
@@ -83,10 +81,8 @@ class Job:
             source=source.source_id(),
             set_id=request.set_id,
             create_date=request.create_date,
-            began_at=request.began_at,
         )
-        key = SetKey(request.set_id, request.create_date)
-        path = set_path(ClusterPath(request.cluster, request.cluster_id), request.tenant_id, key)
+        info, path = SetInfo(of, request.began_at), of.path
         destination = open_destination(request.destination)
         lock = destination.lock(path.lock, f"pid {os.getpid()} on {socket.gethostname()}")
         try:
@@ -106,10 +102,10 @@ class Job:
         tenant = find_tenant(destination, request.tenant, request.cluster, request.cluster_id)
         directory = Path(request.directory)
         begun = unfinished(directory)
-        plan = make_plan(destination, tenant, request.scn, SeekdbLogCutter(), begun.set_id if begun else None)
+        plan = make_plan(destination, tenant, request.scn, SeekdbLogCutter(), begun.of.set_id if begun else None)
         layer: Callable[[int], SeekdbLogLayer] = lambda lsn: SeekdbLogLayer(BaseDir(directory), lsn)  # noqa: E731
         done = Restoration(plan, directory, layer, SeekdbLogCutter(), self._progress).run()
-        return TenantRestored(done.source, done.set_id, done.end_lsn, done.end_scn)
+        return TenantRestored(done.of.source, done.of.set_id, done.end.lsn, done.end.scn)
 
     def _progress(self, done: int, total: int) -> None:
         if done == total or time.monotonic() - self._told_at >= _TELL_EVERY:

@@ -8,7 +8,7 @@ import pytest
 
 from redoubt.archive.layout import ClusterPath
 from redoubt.archive.part import PartHeader, encode_part
-from redoubt.archive.set_layout import SetInfo, set_path
+from redoubt.archive.set_layout import SetIdentity, SetInfo, set_path
 from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import ArchiveError
 from redoubt.model.bases import SetKey
@@ -16,7 +16,7 @@ from redoubt.model.bases import SetKey
 from .fakes import MemoryDestination
 from .test_set_manifest import MANIFEST
 
-INFO = SetInfo("id", "redoubt", 1, 1001, "main", "engine-a", 3, 20261101, 5)
+INFO = SetInfo(SetIdentity("id", "redoubt", 1, 1001, "main", "engine-a", 3, 20261101), 5)
 HEADER = PartHeader("redoubt", 1, 1001, "engine-a", 3, 1)
 
 

@@ -90,7 +90,7 @@ def set_of(destination: Destination, tenant: TenantPath, key: SetKey, inventory:
     rounds = [
         run.key.round
         for run in inventory.runs
-        if run.source == now.source and run.start_lsn <= now.start_lsn < run.end_lsn
+        if run.source == now.of.source and run.start_lsn <= now.start_lsn < run.end_lsn
     ]
     return TenantSet(
         key=key,

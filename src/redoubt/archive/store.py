@@ -168,8 +168,8 @@ class PieceStore:
         if first.start_lsn != info.start_lsn:
             raise ArchiveError(f"the piece begins at LSN {info.start_lsn}, but its first segment is {first}")
         header, _ = self.read(last)
-        if (header.source, header.round) != (info.source, info.round):
-            raise ArchiveError(f"{self.path.segment(last)} is of round {header.round} of engine {header.source}")
+        if (header.of.source, header.of.round) != (info.source, info.round):
+            raise ArchiveError(f"{self.path.segment(last)} is of round {header.of.round} of engine {header.of.source}")
         return ArchiveEnd(
             position=header.end,
             input_bytes=last.end_lsn - first.start_lsn,

@@ -220,14 +220,7 @@ class Taking:
     def _summary(self, instant: _Instant, files: tuple[SetFile, ...], parts: tuple[SetPart, ...]) -> SetSummary:
         info = self._info
         return SetSummary(
-            identity=info.identity,
-            cluster=info.cluster,
-            cluster_id=info.cluster_id,
-            tenant_id=info.tenant_id,
-            tenant=info.tenant,
-            source=info.source,
-            set_id=info.set_id,
-            create_date=info.create_date,
+            info.of,
             engine=self._source.version(),
             start_lsn=instant.start.lsn,
             start_scn=instant.start.scn,

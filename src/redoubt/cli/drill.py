@@ -87,7 +87,7 @@ def _drill(options: DrillOptions, destination: Destination, tenant: TenantPath) 
         return EveryTable(fingerprint_of(store), whole=options.full)
 
     def logins(summary: SetSummary) -> list[Login]:
-        return logins_for(summary.source, summary.tenant_id, options.user, options.password, options.home)
+        return logins_for(summary.of.source, summary.of.tenant_id, options.user, options.password, options.home)
 
     scn = moment_of(options.until, options.scn, utc=options.utc)
     terms = DrillRequest(scn, options.scratch, options.keep, logins, check)

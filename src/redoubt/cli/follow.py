@@ -89,7 +89,7 @@ class _Loop:
                 self._trouble = str(error)
             if once or time.monotonic() - self._said_at >= _SAY_EVERY:
                 self._said_at = time.monotonic()
-                self._say(f"laid up to {utc_text(self._state.laid_scn)} (LSN {self._state.laid_lsn})")
+                self._say(f"laid up to {utc_text(self._state.laid.scn)} (LSN {self._state.laid.lsn})")
             if once:
                 return
             time.sleep(interval)

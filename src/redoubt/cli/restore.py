@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from redoubt.archive.inventory import clusters
+from redoubt.archive.record import stored_fields
 from redoubt.cli.moments import instant, moment
 from redoubt.cli.printing import complain, console
 from redoubt.cli.progress import shown_progress
@@ -80,7 +81,7 @@ def restore(wish: Wish) -> int:
         return _INTERRUPTED
     if wish.as_json:
         rolled_back = None if started is None else started.rolled_back
-        restored = None if done is None else vars(done) | {"rolled_back": rolled_back}
+        restored = None if done is None else stored_fields(done) | {"rolled_back": rolled_back}
         _print_json({"plan": _as_fields(plan, wish), "restored": restored})
     elif done is not None and (started is None or started.is_open):
         _print_end(console(), wish.to, started)
@@ -116,9 +117,9 @@ def _planned(wish: Wish) -> Plan:
     begun = unfinished(wish.to)
     if begun is None:
         return make_plan(destination, tenant, scn, SeekdbLogCutter())
-    wanted = begun.end_scn if scn is None else scn
-    is_settled = wanted != begun.end_scn  # what was begun may have been for `follow`, and ends where it was to end
-    return make_plan(destination, tenant, wanted, SeekdbLogCutter(), begun.set_id, is_settled=is_settled)
+    wanted = begun.end.scn if scn is None else scn
+    is_settled = wanted != begun.end.scn  # what was begun may have been for `follow`, and ends where it was to end
+    return make_plan(destination, tenant, wanted, SeekdbLogCutter(), begun.of.set_id, is_settled=is_settled)
 
 
 def _check_destination(destination: Destination, uri: str) -> None:
@@ -139,7 +140,7 @@ def _print_plan(out: Console, plan: Plan, wish: Wish) -> None:
     taken = instant(summary.snapshot_scn)
     lines = [
         f"tenant  {plan.tenant}",
-        f"base    set {summary.set_id}, taken {taken}, {plan.base_bytes} bytes ({summary.output_bytes} stored)",
+        f"base    set {summary.of.set_id}, taken {taken}, {plan.base_bytes} bytes ({summary.output_bytes} stored)",
     ]
     lines += [
         f"log     piece {part.key}: LSN {part.start_lsn} to {part.end_lsn}, {part.segments} segments, "
@@ -182,7 +183,7 @@ def _as_fields(plan: Plan, wish: Wish) -> dict[str, Any]:
         "tenant_id": plan.tenant.tenant_id,
         "tenant": plan.tenant.name,
         "base": {
-            "set_id": summary.set_id,
+            "set_id": summary.of.set_id,
             "snapshot_scn": summary.snapshot_scn,
             "snapshot_time": instant(summary.snapshot_scn),
             "bytes": plan.base_bytes,

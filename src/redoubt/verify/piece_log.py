@@ -76,14 +76,15 @@ def _problem(of: PieceOf, checked: Checked) -> str:
     header = checked.header
     if checked.problem or header is None:
         return checked.problem or "it has no header"
-    theirs = (header.cluster, header.cluster_id, header.tenant_id, header.round, header.piece)
+    said = header.of
+    theirs = (said.cluster, said.cluster_id, said.tenant_id, said.round, said.piece)
     if theirs != (of.cluster.cluster, of.cluster.cluster_id, of.tenant_id, of.key.round, of.key.piece):
         return (
-            f"it does not belong here: it is of piece {header.piece} of round {header.round} of tenant "
-            f"{header.tenant_id} of {header.cluster}#{header.cluster_id}"
+            f"it does not belong here: it is of piece {said.piece} of round {said.round} of tenant "
+            f"{said.tenant_id} of {said.cluster}#{said.cluster_id}"
         )
-    if of.info is not None and header.source != of.info.source:
-        return f"it does not belong here: it is the log of engine {header.source}, not of {of.info.source}"
+    if of.info is not None and said.source != of.info.source:
+        return f"it does not belong here: it is the log of engine {said.source}, not of {of.info.source}"
     return ""
 
 
@@ -135,7 +136,7 @@ def _links(
     of: PieceOf, held: list[SegmentName], headers: dict[SegmentName, SegmentHeader], gaps: list[tuple[int, int]]
 ) -> list[LogRun]:
     """The log as it would be without gaps; where the SCN at the end of one is not known, the least that it can be."""
-    source = of.info.source if of.info is not None else next((each.source for each in headers.values()), "")
+    source = of.info.source if of.info is not None else next((each.of.source for each in headers.values()), "")
     scn = of.info.start_scn if of.info is not None else 0
     ranges = sorted([(name.start_lsn, name.end_lsn, headers[name]) for name in held] + [(*gap, None) for gap in gaps])
     links = []
