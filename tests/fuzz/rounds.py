@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from redoubt.archive.joining import Joined
-from redoubt.archive.listing import HoleError, Listing, arrange
+from redoubt.archive.listing import HoleError, Listing, segments_in_order
 from redoubt.archive.manifest import Entry, Manifest, ManifestPiece, dump_manifest, load_manifest
 from redoubt.archive.record import RecordError
 from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_segment, encode_segment
@@ -101,7 +101,7 @@ def check_listing(data: bytes) -> str:
 
 def _arranged(entries: list[ObjectInfo]) -> Listing | None:
     try:
-        return arrange(entries)
+        return segments_in_order(entries)
     except HoleError:
         return None
 

@@ -57,7 +57,7 @@ def put_together(of: PieceOf, segments: dict[SegmentName, Checked]) -> PieceLog:
     """The log that these segments are."""
     problems = {name: problem for name, checked in segments.items() if (problem := _problem(of, checked))}
     headers = {name: header for name, each in segments.items() if name not in problems and (header := each.header)}
-    held, doubles = _arranged(list(headers))
+    held, doubles = _held_and_doubles(list(headers))
     broken = _breaks(of, held, headers)
     gaps = list(_gaps(of, held, [name for name in problems if name.end_lsn - name.start_lsn <= _LARGEST]))
     findings = [_finding(of, name, problem, gaps) for name, problem in problems.items()]
@@ -88,7 +88,7 @@ def _problem(of: PieceOf, checked: Checked) -> str:
     return ""
 
 
-def _arranged(names: list[SegmentName]) -> tuple[list[SegmentName], dict[SegmentName, str]]:
+def _held_and_doubles(names: list[SegmentName]) -> tuple[list[SegmentName], dict[SegmentName, str]]:
     """The segments that hold the log, in order; and those that are double. What a merged one holds is passed over."""
     held: list[SegmentName] = []
     doubles: dict[SegmentName, str] = {}
