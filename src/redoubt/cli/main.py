@@ -8,34 +8,27 @@ from typing import Annotated
 
 import typer
 
-DEFAULT_HOME = Path("~/.local/share/redoubt")
+from redoubt.cli.options import (
+    DEFAULT_HOME,
+    ConfigOption,
+    EngineUserOption,
+    HomeOption,
+    JsonOption,
+    LenderOption,
+    OneTenantOption,
+    PasswordOption,
+    ScnOption,
+    ScratchOption,
+    TenantOption,
+    UntilOption,
+    UriArgument,
+    UtcOption,
+)
 
 app = typer.Typer(
     help="Log backup and point-in-time recovery for OceanBase seekdb, operated with OceanBase's own SQL.",
     pretty_exceptions_enable=False,
 )
-HomeOption = Annotated[Path, typer.Option("--home", help="Where the cluster keeps everything.", envvar="REDOUBT_HOME")]
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file (TOML).")]
-PasswordOption = Annotated[
-    str, typer.Option("--password", "-p", help="Better given in the environment.", envvar="REDOUBT_PASSWORD")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print as JSON; docs/CLI.md says where the fields are.")]
-
-UriArgument = Annotated[str, typer.Argument(help="The backup destination: file:///absolute/path.")]
-TenantOption = Annotated[str | None, typer.Option("--tenant", help="Its name or id, if several are backed up there.")]
-OneTenantOption = Annotated[str | None, typer.Option("--tenant", help="Only this tenant, by name or id.")]
-UntilOption = Annotated[
-    str | None, typer.Option("--until", metavar="TIME", help="A time with its offset, as 2026-11-23T12:00+01:00.")
-]
-ScnOption = Annotated[int | None, typer.Option("--scn", metavar="N", help="A moment in nanoseconds since the epoch.")]
-UtcOption = Annotated[bool, typer.Option("--utc", help="A time without an offset is in UTC.")]
-LatestOption = Annotated[bool, typer.Option("--latest", help="The newest archived moment.")]
-
-ScratchOption = Annotated[Path | None, typer.Option("--scratch", help="Folder in which the scratch directory is made.")]
-EngineUserOption = Annotated[str | None, typer.Option("--user", "-u", help="An account of the restored engine.")]
-LenderOption = Annotated[
-    Path | None, typer.Option("--home", help="The cluster's home: lends its account; its catalog learns of the result.")
-]
 
 
 def _print_version(is_asked: bool) -> None:  # noqa: FBT001 - as typer calls it
@@ -162,7 +155,7 @@ def restore(
     to: Annotated[Path, typer.Option(metavar="DIR", help="Where to: a directory that is empty, or not there.")],
     until: UntilOption = None,
     scn: ScnOption = None,
-    latest: LatestOption = False,
+    latest: Annotated[bool, typer.Option("--latest", help="The newest archived moment.")] = False,
     utc: UtcOption = False,
     cluster: Annotated[str | None, typer.Option(help="The cluster's name, if several have archived there.")] = None,
     cluster_id: Annotated[int | None, typer.Option(help="The cluster's id, likewise.")] = None,
