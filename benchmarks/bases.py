@@ -18,7 +18,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from redoubt.archive.layout import ClusterPath
-from redoubt.archive.set_layout import SetInfo, set_path
+from redoubt.archive.set_layout import SetIdentity, SetInfo, set_path
 from redoubt.archive.set_manifest import SetSummary
 from redoubt.archive.set_store import SetStore
 from redoubt.backup.taking import Taking, TakingOptions
@@ -41,7 +41,9 @@ def take(engine: SeekdbEngine, destination: Path, number: int) -> tuple[SetSumma
     """One data backup: its summary, and the seconds that it took."""
     source, key = SeekdbBaseSource(engine), SetKey(number, 20260101)
     store = SetStore(FileDestination(destination), set_path(ClusterPath("bench", 1), 1001, key))
-    info = SetInfo("bench", "bench", 1, 1001, "main", source.source_id(), number, key.create_date, time.time_ns())
+    info = SetInfo(
+        SetIdentity("bench", "bench", 1, 1001, "main", source.source_id(), number, key.create_date), time.time_ns()
+    )
     began = time.monotonic()
     manifest = Taking(source, store, info, TakingOptions(), lambda _done, _all: None, time.sleep).run()
     return manifest.summary, time.monotonic() - began

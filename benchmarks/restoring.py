@@ -20,7 +20,7 @@ import pymysql
 
 from benchmarks.load import make_table, write_for
 from redoubt.archive.layout import ClusterPath
-from redoubt.archive.set_layout import SetInfo, set_path
+from redoubt.archive.set_layout import SetIdentity, SetInfo, set_path
 from redoubt.archive.set_store import SetStore
 from redoubt.backup.taking import Taking, TakingOptions
 from redoubt.cli.demo_cluster import DemoCluster
@@ -102,7 +102,7 @@ def _take_base(cluster: DemoCluster, destination: Path) -> None:
     source = SeekdbBaseSource(SeekdbEngine(cluster.home.tenant(1001)))
     store = SetStore(FileDestination(destination), set_path(ClusterPath("redoubt", 1), 1001, SetKey(1, 20261123)))
     identity = cluster.home.identity()
-    info = SetInfo(identity, "redoubt", 1, 1001, "main", source.source_id(), 1, 20261123, time.time_ns())
+    info = SetInfo(SetIdentity(identity, "redoubt", 1, 1001, "main", source.source_id(), 1, 20261123), time.time_ns())
     Taking(source, store, info, TakingOptions(), lambda _done, _all: None, time.sleep).run()
 
 

@@ -18,7 +18,7 @@ import google_crc32c
 
 from redoubt.archive.layout import ClusterInfo, ClusterPath, PieceInfo
 from redoubt.archive.record import dump_record
-from redoubt.archive.segment import SegmentHeader, SegmentName, decode_log, decode_stored, encode_segment
+from redoubt.archive.segment import PieceIdentity, SegmentHeader, SegmentName, decode_log, decode_stored, encode_segment
 from redoubt.destinations.file import FileDestination
 from redoubt.model.pieces import PieceKey
 from redoubt.verify.checking import Checker
@@ -55,7 +55,8 @@ def _archive(folder: Path, segments: int, codec: str) -> tuple[FileDestination, 
         log = _log(number)
         after = google_crc32c.extend(chain, log)
         start, end, scn = number * _SIZE, (number + 1) * _SIZE, 10 * number + 10
-        header = SegmentHeader("redoubt", 1, 1, 1001, 1, 0, "engine", start, end, scn, scn + 1, chain, after, codec)
+        of = PieceIdentity("redoubt", 1, 1, 1001, 1, 0, "engine")
+        header = SegmentHeader(of, start, end, scn, scn + 1, chain, after, codec)
         name = SegmentName(start, end, _SUFFIXES[codec])
         destination.put_if_absent(path.segment(name), encode_segment(header, log))
         names.append((path.segment(name), name))

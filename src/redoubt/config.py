@@ -8,11 +8,13 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from redoubt.errors import RedoubtError
+
 _ABSOLUTE_PATH = r"^/[^\x00]*$"
 _SIZE = r"^[0-9]+[KMGT]$"
 
 
-class ConfigError(Exception):
+class ConfigError(RedoubtError):
     """The configuration file is not to be read or not valid; the text names the file, the place and the cause."""
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from redoubt.durable import replace_file, sync
 from redoubt.engines.seekdb.files import BaseDir, kept_line
+from redoubt.errors import RedoubtError
 
 _DROPPED = ".dropped"
 _RESTORING = ".restoring"
@@ -25,7 +26,7 @@ _POLL = 0.05
 _SIGKILL_BIT = 1 << (signal.SIGKILL - 1)
 
 
-class HomeError(Exception):
+class HomeError(RedoubtError):
     """The home directory cannot be used; the text says why and what to do."""
 
 

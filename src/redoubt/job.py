@@ -16,17 +16,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from redoubt.archive.layout import ClusterPath
-from redoubt.archive.set_layout import SetInfo, set_path
+from redoubt.archive.set_layout import SetIdentity, SetInfo
 from redoubt.archive.set_store import SetStore
-from redoubt.archive.store import ArchiveError
-from redoubt.backup.taking import BackupFailedError, Taking, TakingOptions
-from redoubt.destinations.uri import UriError, open_destination
+from redoubt.backup.taking import Taking, TakingOptions
+from redoubt.destinations.uri import open_destination
 from redoubt.engines.seekdb.base_source import SeekdbBaseSource
 from redoubt.engines.seekdb.catalog_tables import read_catalog
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
+from redoubt.errors import RedoubtError
 from redoubt.messages.jobs import (
     BaseTaken,
     Failed,
@@ -39,24 +38,11 @@ from redoubt.messages.jobs import (
     from_line,
     to_line,
 )
-from redoubt.model.bases import SetKey
-from redoubt.model.recovery import NotRecoverableError
-from redoubt.model.seams import DestinationError
 from redoubt.rehearsal.fingerprint import dump_fingerprint, take_fingerprint
-from redoubt.restore.planning import UnknownTenantError, find_tenant, make_plan
-from redoubt.restore.restoring import Restoration, RestoreError, unfinished
+from redoubt.restore.planning import find_tenant, make_plan
+from redoubt.restore.restoring import Restoration, unfinished
 
 _TELL_EVERY = 0.25
-_FAILURES = (
-    ArchiveError,
-    BackupFailedError,
-    DestinationError,
-    NotRecoverableError,
-    OSError,
-    RestoreError,
-    UnknownTenantError,
-    UriError,
-)
 
 
 class Job:
@@ -76,7 +62,7 @@ class Job:
                     return self._restore(request)
                 case _:
                     return Failed(f"{type(request).__name__} is no request")
-        except _FAILURES as error:
+        except (RedoubtError, OSError) as error:
             return Failed(str(error))
 
     def tell(self, message: Message) -> None:
@@ -86,7 +72,7 @@ class Job:
     def _take_base(self, request: TakeBase) -> BaseTaken:
         engine = SeekdbEngine(BaseDir(Path(request.base_dir)))
         source = SeekdbBaseSource(engine)
-        info = SetInfo(
+        of = SetIdentity(
             identity=request.identity,
             cluster=request.cluster,
             cluster_id=request.cluster_id,
@@ -95,10 +81,8 @@ class Job:
             source=source.source_id(),
             set_id=request.set_id,
             create_date=request.create_date,
-            began_at=request.began_at,
         )
-        key = SetKey(request.set_id, request.create_date)
-        path = set_path(ClusterPath(request.cluster, request.cluster_id), request.tenant_id, key)
+        info, path = SetInfo(of, request.began_at), of.path
         destination = open_destination(request.destination)
         lock = destination.lock(path.lock, f"pid {os.getpid()} on {socket.gethostname()}")
         try:
@@ -118,10 +102,10 @@ class Job:
         tenant = find_tenant(destination, request.tenant, request.cluster, request.cluster_id)
         directory = Path(request.directory)
         begun = unfinished(directory)
-        plan = make_plan(destination, tenant, request.scn, SeekdbLogCutter(), begun.set_id if begun else None)
+        plan = make_plan(destination, tenant, request.scn, SeekdbLogCutter(), begun.of.set_id if begun else None)
         layer: Callable[[int], SeekdbLogLayer] = lambda lsn: SeekdbLogLayer(BaseDir(directory), lsn)  # noqa: E731
         done = Restoration(plan, directory, layer, SeekdbLogCutter(), self._progress).run()
-        return TenantRestored(done.source, done.set_id, done.end_lsn, done.end_scn)
+        return TenantRestored(done.of.source, done.of.set_id, done.end.lsn, done.end.scn)
 
     def _progress(self, done: int, total: int) -> None:
         if done == total or time.monotonic() - self._told_at >= _TELL_EVERY:

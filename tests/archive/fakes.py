@@ -13,10 +13,11 @@ from typing import Any, ParamSpec, TypeVar
 import google_crc32c
 
 from redoubt.archive.layout import ClusterPath
-from redoubt.archive.segment import SegmentHeader
+from redoubt.archive.record import Record, record_of, stored_fields
+from redoubt.archive.segment import PieceIdentity, SegmentHeader
 from redoubt.archive.store import PieceStore
 from redoubt.archiver.archival import JobResources
-from redoubt.archiver.archiver import PieceIdentity, SealRule
+from redoubt.archiver.archiver import SealRule
 from redoubt.messages.archiving import ArchivePiece
 from redoubt.model.log import LogBatch, LogDamagedError, LogPosition
 from redoubt.model.pieces import PieceKey
@@ -30,6 +31,7 @@ from redoubt.model.seams import (
 )
 
 P = ParamSpec("P")
+R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 
 OF = PieceIdentity(cluster="redoubt", cluster_id=1, incarnation=1, tenant_id=1001, round=3, piece=0, source="engine-a")
@@ -245,10 +247,15 @@ class Pause:
         return len(self.seconds) < self.limit
 
 
+def changed(record: R, **changes: Any) -> R:
+    """The record with other values, by the names under which they are stored."""
+    return record_of(type(record), stored_fields(record) | changes)
+
+
 def header_of(log: bytes, codec: str = "none", start_lsn: int = 0, **changes: Any) -> SegmentHeader:
     """A segment header that fits `log`."""
     header = SegmentHeader(
-        **vars(OF),
+        OF,
         start_lsn=start_lsn,
         end_lsn=start_lsn + len(log),
         min_scn=100,
@@ -257,7 +264,7 @@ def header_of(log: bytes, codec: str = "none", start_lsn: int = 0, **changes: An
         chain_after=chained(log, 7),
         codec=codec,
     )
-    return replace(header, **changes)
+    return changed(header, **changes)
 
 
 def random_log(size: int, seed: int = 1) -> bytes:

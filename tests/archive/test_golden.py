@@ -24,7 +24,7 @@ START = 67104768
 def header_with(codec: str) -> SegmentHeader:
     """The header of the golden segment of a codec."""
     return SegmentHeader(
-        **vars(OF),
+        OF,
         start_lsn=START,
         end_lsn=START + len(LOG),
         min_scn=1700000000000000001,

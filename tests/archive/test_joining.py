@@ -15,7 +15,7 @@ from redoubt.archive.codec import CODECS, codec_named
 from redoubt.archive.joining import Joined
 from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_segment, encode_segment
 
-from .fakes import chained, header_of, random_log
+from .fakes import chained, changed, header_of, random_log
 
 
 def chain_of(logs: list[bytes], codec: str) -> list[tuple[SegmentHeader, bytes]]:
@@ -71,7 +71,7 @@ def test_a_merged_segment_is_its_parts(logs: list[bytes], codec: str, data: st.D
 def test_what_does_not_continue_is_not_joined(change: dict[str, Any]) -> None:
     """The text says where the log ends that it should continue."""
     one, other = chain_of([random_log(20), random_log(30)], "lz4_1.0")
-    header = replace(other[0], **change)
+    header = changed(other[0], **change)
     joined = Joined()
     joined.add(*stored(*one))
     with pytest.raises(SegmentError, match="it does not continue the log that ends at LSN 20"):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redoubt.archive.codec import CODECS
-from redoubt.archive.listing import HoleError, Listed, arrange
+from redoubt.archive.listing import HoleError, Listed, segments_in_order
 from redoubt.archive.reading import walk
 from redoubt.archive.segment import SegmentName, assemble_segment
 from redoubt.archive.store import ArchiveError, PieceStore
@@ -36,7 +36,7 @@ def test_what_a_merged_object_holds_is_passed_over() -> None:
     """All of its parts or some of them, also if they are merged objects themselves."""
     merged = ".merged.zst"
     entries = [entry(0, 9), entry(9, 30, merged), entry(9, 15), entry(15, 30, merged), entry(20, 30), entry(30, 31)]
-    listing = arrange(entries)
+    listing = segments_in_order(entries)
 
     assert ranges(listing.objects) == [(0, 9), (9, 30), (30, 31)]
     assert ranges(listing.covered) == [(9, 15), (15, 30), (20, 30)]
@@ -55,7 +55,7 @@ def test_what_a_merged_object_holds_is_passed_over() -> None:
 def test_a_hole_or_an_overlap_is_damage(entries: list[ObjectInfo]) -> None:
     """Only what a merged object holds whole is its part."""
     with pytest.raises(HoleError, match="does not follow"):
-        arrange(entries)
+        segments_in_order(entries)
 
 
 def archive_of(sizes: list[int], codec: str = "none") -> tuple[MemoryDestination, MemoryLog, PieceStore]:

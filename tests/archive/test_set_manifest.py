@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from redoubt.archive.part import MAX_LENGTH, MAX_SIZE
 from redoubt.archive.record import RecordError, seal
+from redoubt.archive.set_layout import SetIdentity
 from redoubt.archive.set_manifest import (
     Extent,
     SetFile,
@@ -24,14 +25,7 @@ from redoubt.archive.set_manifest import (
 from redoubt.model.bases import Base, SetKey
 
 SUMMARY = SetSummary(
-    identity="id",
-    cluster="redoubt",
-    cluster_id=1,
-    tenant_id=1001,
-    tenant="main",
-    source="engine-a",
-    set_id=3,
-    create_date=20261101,
+    SetIdentity("id", "redoubt", 1, 1001, "main", "engine-a", set_id=3, create_date=20261101),
     engine="seekdb 1.4",
     start_lsn=0,
     start_scn=2,
@@ -69,7 +63,7 @@ def manifests(draw: st.DrawFn) -> SetManifest:
             end = offset + length
         path = "/".join(["d" + folder for folder in folders] + ["f" + name])
         files.append(SetFile(path, end + draw(st.integers(0, 2**40)), draw(st.integers(0, 0o777)), tuple(extents)))
-    return SetManifest(replace(SUMMARY, tenant=draw(st.text())), parts, tuple(files))
+    return SetManifest(replace(SUMMARY, of=replace(SUMMARY.of, tenant=draw(st.text()))), parts, tuple(files))
 
 
 @given(manifest=manifests())

@@ -8,7 +8,8 @@ import pytest
 
 from redoubt.archive.layout import ClusterPath
 from redoubt.archive.part import PartHeader, encode_part
-from redoubt.archive.set_layout import SetInfo, set_path
+from redoubt.archive.record import dump_record
+from redoubt.archive.set_layout import SetIdentity, SetInfo, set_path
 from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import ArchiveError
 from redoubt.model.bases import SetKey
@@ -16,7 +17,7 @@ from redoubt.model.bases import SetKey
 from .fakes import MemoryDestination
 from .test_set_manifest import MANIFEST
 
-INFO = SetInfo("id", "redoubt", 1, 1001, "main", "engine-a", 3, 20261101, 5)
+INFO = SetInfo(SetIdentity("id", "redoubt", 1, 1001, "main", "engine-a", 3, 20261101), 5)
 HEADER = PartHeader("redoubt", 1, 1001, "engine-a", 3, 1)
 
 
@@ -108,3 +109,10 @@ def test_a_set_of_ours_that_is_not_complete_can_be_given_up(store: SetStore) -> 
     store.give_up(INFO)
     assert objects(store) == {}
     store.give_up(INFO)
+
+
+def test_the_text_of_a_claim_is_pinned() -> None:
+    """What other versions read and write."""
+    whose = b'{"identity":"id","cluster":"redoubt","cluster_id":1,"tenant_id":1001,"tenant":"main","source":"engine-a"'
+
+    assert dump_record(INFO).startswith(whose + b',"set_id":3,"create_date":20261101,"began_at":5,"format":2,"crc":')

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from redoubt.archive.set_layout import SetInfo, SetPath
+from redoubt.archive.set_layout import SetIdentity, SetInfo, SetPath
 from redoubt.archive.set_manifest import SetFile
 from redoubt.archive.set_store import SetStore
 from redoubt.model.bases import BaseFile, PauseOverError
 from redoubt.model.log import LogPosition
 from redoubt.model.seams import Destination
 
-INFO = SetInfo("id", "redoubt", 1, 1001, "main", "engine-a", 1, 20261101, 5)
+INFO = SetInfo(SetIdentity("id", "redoubt", 1, 1001, "main", "engine-a", 1, 20261101), 5)
 PATH = SetPath("redoubt/1/incarnation_1/1001/data/backup_set_1_full_20261101")
 
 
@@ -94,7 +94,7 @@ class FolderSource:
 
     def source_id(self) -> str:
         """See `BaseSource`."""
-        return INFO.source
+        return INFO.of.source
 
     def version(self) -> str:
         """See `BaseSource`."""

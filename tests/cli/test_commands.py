@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,17 +40,37 @@ def _redoubt(*arguments: str, typed: str = "") -> subprocess.CompletedProcess[st
     )
 
 
-def test_version() -> None:
-    """The version of the package."""
-    assert _redoubt("version").stdout == f"{__version__}\n"
+@pytest.mark.parametrize("typed", ["version", "--version"])
+def test_version(typed: str) -> None:
+    """The version of the package, as a command and as an option."""
+    shown = _redoubt(typed)
+
+    assert (shown.stdout, shown.returncode) == (f"{__version__}\n", 0)
 
 
-def test_without_arguments_the_commands_are_listed() -> None:
+@pytest.mark.parametrize("typed", [(), ("--help",)])
+def test_without_arguments_the_commands_are_listed(typed: tuple[str, ...]) -> None:
     """A person who types `redoubt` sees what there is."""
-    shown = _redoubt().stdout + _redoubt("--help").stdout
+    shown = _redoubt(*typed)
 
+    assert (shown.returncode, shown.stderr) == (0, "")
     for command in ("start", "sql", "status", "demo", "version"):
-        assert command in shown
+        assert command in shown.stdout
+
+
+def test_a_shell_completes_commands() -> None:
+    """The script for the shell that asks is shown, and what that script asks for then is answered."""
+    program = Path(sysconfig.get_path("scripts")) / "redoubt"
+    script = subprocess.run(
+        ["bash", "-c", f"{program} --show-completion; exit"], capture_output=True, text=True, check=True, timeout=60
+    )
+    asked = {"_REDOUBT_COMPLETE": "complete_bash", "COMP_WORDS": "redoubt ro", "COMP_CWORD": "1"}
+    answered = subprocess.run(
+        [program], capture_output=True, text=True, check=False, timeout=60, env=os.environ | asked
+    )
+
+    assert "_REDOUBT_COMPLETE=complete_bash" in script.stdout
+    assert answered.stdout.split() == ["roll-forward"]
 
 
 def test_sql_prints_a_table(service: ServiceUnderTest) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner
 
+from redoubt.archive.record import load_record
 from redoubt.cli import progress
 from redoubt.cli import restore as command
 from redoubt.cli.main import app
@@ -69,7 +70,7 @@ def target(tmp_path: Path) -> Path:
 
 def result_of(target: Path) -> Any:
     """What a directory says that it was made of."""
-    return Restored(**json.loads((target / "redoubt" / "restored_from").read_text()))
+    return load_record(Restored, (target / "redoubt" / "restored_from").read_bytes())
 
 
 def test_a_plan_is_shown_and_carried_out(archive: SmallArchive, uri: str, target: Path) -> None:
@@ -101,7 +102,7 @@ def test_what_no_engine_opens_is_said(uri: str, target: Path) -> None:
 
     assert (result.exit_code, "restored: " in result.stdout) == (1, False)
     assert "redoubt: the engine in" in result.stderr
-    assert result_of(target).end_scn == 1200
+    assert result_of(target).end.scn == 1200
 
 
 def test_a_first_start_that_is_interrupted_says_what_is_left(
@@ -232,7 +233,7 @@ def test_a_killed_restore_goes_on(archive: SmallArchive, uri: str, target: Path,
     status, out, err = run(*arguments)
 
     assert (status, err) == (0, ""), out
-    assert result_of(target).end_scn == 1200
+    assert result_of(target).end.scn == 1200
     assert_restored(archive, target, result_of(target))
 
 

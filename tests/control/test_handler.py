@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from redoubt.control.parameters.parameter_list import PARAMETERS
+from redoubt.control.statements.handler import REFUSALS
 from redoubt.messages.archiving import PieceStopped
 from redoubt.model.rounds import RoundStatus
 from redoubt.sql.answers import Column, Ok, Rows
@@ -56,6 +58,11 @@ async def _run(stage: Stage, sql: str, session: FakeSession | None = None) -> ob
     statement = parse(sql)
     assert statement is not None
     return await stage.handler.handle(statement, session or FakeSession())
+
+
+def test_every_statement_is_answered_or_refused(stage: Stage) -> None:
+    """Each has one task or one refusal."""
+    assert sorted(map(str, get_args(Statement))) == sorted(map(str, [*stage.handler.tasks, *REFUSALS]))
 
 
 def test_archiving_is_started_and_stopped(stage: Stage) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from redoubt.archive.inventory import TenantPath
 from redoubt.archive.layout import ClusterPath, PiecePath
-from redoubt.archive.set_layout import SetPath
+from redoubt.archive.set_layout import SetIdentity, SetPath
 from redoubt.archive.set_manifest import SetManifest, SetSummary
 from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import PieceStore
@@ -114,7 +114,8 @@ def _plan(folder: Path) -> Plan:
     there, cluster = FileDestination(folder), ClusterPath("c", 1)
     end = LogPosition(30, UNTIL * 10**9 - 5, 7)
     summary = SetSummary(
-        *("identity", "c", 1, 1001, "main", "a" * 32, 1, 20260101, "seekdb", 10, 1, 20, 2, 3, 4, 5, 1, "copy", 10, 5)
+        SetIdentity("identity", "c", 1, 1001, "main", "a" * 32, 1, 20260101),
+        *("seekdb", 10, 1, 20, 2, 3, 4, 5, 1, "copy", 10, 5),
     )
     part = LogPart(PieceKey(1, 0, 0), PieceStore(there, PiecePath("clog/1")), 10, 30, 1, 9)
     base = SetStore(there, SetPath("data/set_1"))

@@ -8,12 +8,12 @@ from dataclasses import replace
 from itertools import pairwise
 
 from redoubt.archive.joining import Joined
-from redoubt.archive.listing import HoleError, Listing, arrange
+from redoubt.archive.listing import HoleError, Listing, segments_in_order
 from redoubt.archive.manifest import Entry, Manifest, ManifestPiece, dump_manifest, load_manifest
 from redoubt.archive.record import RecordError
 from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_segment, encode_segment
 from redoubt.model.seams import ObjectInfo
-from tests.archive.fakes import OF
+from tests.archive.fakes import OF, changed
 
 from .palf import in_general
 from .segments import sealed_again
@@ -39,9 +39,7 @@ _PIECE = ManifestPiece(
 )
 _CODECS = ("none", "lz4_1.0", "zstd_1.3.8")
 _SUFFIXES = (".redo", ".lz4", ".zst")
-_HEADER = SegmentHeader(
-    **vars(OF), start_lsn=0, end_lsn=0, min_scn=1, max_scn=2, chain_before=0, chain_after=0, codec=""
-)
+_HEADER = SegmentHeader(OF, start_lsn=0, end_lsn=0, min_scn=1, max_scn=2, chain_before=0, chain_after=0, codec="")
 
 
 def check_manifest(data: bytes) -> str:
@@ -103,7 +101,7 @@ def check_listing(data: bytes) -> str:
 
 def _arranged(entries: list[ObjectInfo]) -> Listing | None:
     try:
-        return arrange(entries)
+        return segments_in_order(entries)
     except HoleError:
         return None
 
@@ -168,13 +166,13 @@ def _wronged(header: SegmentHeader, what: int, how: int) -> tuple[SegmentHeader,
     changes: tuple[dict[str, object], ...] = (
         {},
         {"chain_before": (header.chain_before or 0) + how},
-        {"round": header.round + how},
-        {"source": header.source + "x" * how},
+        {"round": header.of.round + how},
+        {"source": header.of.source + "x" * how},
         {"start_lsn": header.start_lsn + how, "end_lsn": header.end_lsn + how},
-        {"tenant_id": header.tenant_id + how},
+        {"tenant_id": header.of.tenant_id + how},
     )
-    changed = replace(header, **changes[what % len(changes)])  # type: ignore[arg-type]
-    return changed, changed != header
+    wronged = changed(header, **changes[what % len(changes)])
+    return wronged, wronged != header
 
 
 def seeds_of_joining() -> Iterator[tuple[str, bytes]]:

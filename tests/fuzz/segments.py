@@ -13,7 +13,7 @@ import zstandard
 from lz4 import frame as lz4_frame
 
 from redoubt.archive.layout import ClusterInfo, HoleInfo, Interruption, PieceInfo
-from redoubt.archive.record import FORMAT, Record, RecordError, dump_record, load_record, seal, unseal
+from redoubt.archive.record import FORMAT, Record, RecordError, dump_record, load_record, seal, stored_fields, unseal
 from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_header, decode_segment
 
 from .mutation import edited
@@ -199,7 +199,8 @@ def check_record(data: bytes) -> str:
     assert load_record(kind, dump_record(record)) == record == load_record(kind, dump_record(record, indent=2))
     said = json.loads(data[1:])
     assert FORMAT <= said["format"] <= record.format
-    assert all(said.get(name, _DEFAULTS.get(name)) == value for name, value in vars(record).items() if name != "format")
+    known = stored_fields(record) | {"format": said["format"]}
+    assert all(said.get(name, _DEFAULTS.get(name)) == value for name, value in known.items())
     return f"a {kind.__name__} of format {said['format']}"
 
 

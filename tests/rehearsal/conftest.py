@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from redoubt.archive.layout import ClusterPath
-from redoubt.archive.set_layout import SetInfo, set_path
+from redoubt.archive.set_layout import SetIdentity, SetInfo, set_path
 from redoubt.archive.set_manifest import SetSummary
 from redoubt.archive.set_store import SetStore
 from redoubt.backup.taking import Taking, TakingOptions
@@ -61,7 +61,7 @@ class Archive:
 
     @property
     def _key(self) -> SetKey:
-        return SetKey(self.summary.set_id, self.summary.create_date)
+        return self.summary.of.key
 
 
 @pytest.fixture(scope="package")
@@ -91,7 +91,8 @@ def take_set(service: ServiceUnderTest, set_id: int) -> SetSummary:
     key, identity = SetKey(set_id, 20261123), Home(service.home).identity()
     store = SetStore(destination, set_path(ClusterPath("redoubt", 1), 1001, key))
     info = SetInfo(
-        *(identity, "redoubt", 1, 1001, "main", source.source_id()), key.set_id, key.create_date, time.time_ns()
+        SetIdentity(identity, "redoubt", 1, 1001, "main", source.source_id(), key.set_id, key.create_date),
+        time.time_ns(),
     )
     session = Session(base)
     try:

@@ -198,7 +198,7 @@ def _claim(service: ServiceUnderTest, copy: ServiceUnderTest, segment: Path) -> 
     name = SegmentName.parse(segment.name)
     assert name is not None
     header, log = decode_segment(name, segment.read_bytes())
-    header = replace(header, round=9)
+    header = replace(header, of=replace(header.of, round=9))
     info = load_record(PieceInfo, (segment.parent / "round_info").read_bytes())
     folder = copy.round_folder(9)
     folder.mkdir()

@@ -64,9 +64,9 @@ def test_the_new_set_goes_on_with_the_old_one_s_log(tmp_path: Path) -> None:
     before = archive.plan(None)
     made = rolled(archive, None, tmp_path)
 
-    assert (made.summary.set_id, made.summary.method) == (before.base.summary.set_id + 1, "rolled")
+    assert (made.summary.of.set_id, made.summary.method) == (before.base.summary.of.set_id + 1, "rolled")
     assert (made.summary.snapshot_lsn, made.summary.snapshot_scn) == (before.end.lsn, before.end.scn)
-    assert made.summary.source == before.base.summary.source
+    assert made.summary.of.source == before.base.summary.of.source
     assert archive.plan(None).base.summary == made.summary
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(NotRolledError, match="nothing to roll forward"):
@@ -133,10 +133,11 @@ def test_a_cluster_that_cannot_be_told_of_the_new_set_is_no_failure(
     archive = ordinary()
     plan, made = archive.plan(None), rolled(archive, None, tmp_path)
     monkeypatch.setattr(command, "_roll", lambda _options: (plan, made))
-    options = RollOptions("", None, None, None, False, None, None, "", tmp_path, True)  # noqa: FBT003 - as typed
+    nothing = dict.fromkeys(("tenant", "until", "scn", "scratch", "user"))
+    options = RollOptions(uri="", utc=False, password="", home=tmp_path, json=True, **nothing)
 
     assert run_roll_forward(options) == 0
     said = capsys.readouterr()
-    assert json.loads(said.out)["set_id"] == made.summary.set_id
+    assert json.loads(said.out)["set_id"] == made.summary.of.set_id
     assert "is not in the catalog of" in said.err
     assert "redoubt repair-catalog adds it" in said.err

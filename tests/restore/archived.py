@@ -15,8 +15,8 @@ import pytest
 from redoubt.archive.codec import codec_named
 from redoubt.archive.inventory import TenantPath
 from redoubt.archive.layout import ClusterPath, PieceInfo
-from redoubt.archive.segment import SegmentHeader, SegmentName, encode_segment
-from redoubt.archive.set_layout import SetInfo, set_path
+from redoubt.archive.segment import PieceIdentity, SegmentHeader, SegmentName, encode_segment
+from redoubt.archive.set_layout import SetIdentity, SetInfo, set_path
 from redoubt.archive.set_manifest import SetManifest
 from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import PieceStore
@@ -98,19 +98,13 @@ class ArchivedEngine:
         """A base, taken now; archive afterwards."""
         key = SetKey(set_id, _DATE)
         store = SetStore(self.destination, set_path(CLUSTER, TENANT.tenant_id, key))
-        info = SetInfo("f00d", "redoubt", 1, 1001, "main", self.source, set_id, _DATE, time.time_ns())
+        info = SetInfo(SetIdentity("f00d", "redoubt", 1, 1001, "main", self.source, set_id, _DATE), time.time_ns())
         source = SeekdbBaseSource(self.seekdb.engine)
         return Taking(source, store, info, TakingOptions(), lambda _done, _all: None, time.sleep).run()
 
     def _store(self, batch: LogBatch) -> None:
         header = SegmentHeader(
-            cluster=CLUSTER.cluster,
-            cluster_id=CLUSTER.cluster_id,
-            incarnation=1,
-            tenant_id=TENANT.tenant_id,
-            source=self.source,
-            round=self.info.round,
-            piece=self.info.piece,
+            PieceIdentity("redoubt", 1, 1, 1001, self.info.round, self.info.piece, self.source),
             start_lsn=batch.start.lsn,
             end_lsn=batch.end.lsn,
             min_scn=batch.min_scn,

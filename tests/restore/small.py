@@ -8,8 +8,8 @@ from redoubt.archive.codec import codec_named
 from redoubt.archive.inventory import TenantPath
 from redoubt.archive.layout import ClusterPath, PieceInfo
 from redoubt.archive.part import PartHeader, encode_part
-from redoubt.archive.segment import SegmentHeader, SegmentName, encode_segment
-from redoubt.archive.set_layout import SetInfo, set_path
+from redoubt.archive.segment import PieceIdentity, SegmentHeader, SegmentName, encode_segment
+from redoubt.archive.set_layout import SetIdentity, SetInfo, set_path
 from redoubt.archive.set_manifest import Extent, SetFile, SetManifest, SetSummary
 from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import PieceStore
@@ -86,13 +86,7 @@ class SmallArchive:
         log = self.log[self.at.lsn : self.end.lsn]
         first = next(end for end in self.ends if end.lsn > self.at.lsn)
         header = SegmentHeader(
-            cluster=CLUSTER.cluster,
-            cluster_id=CLUSTER.cluster_id,
-            incarnation=1,
-            tenant_id=self.tenant.tenant_id,
-            round=self.key.round,
-            piece=self.key.piece,
-            source=self.source,
+            PieceIdentity("redoubt", 1, 1, self.tenant.tenant_id, self.key.round, self.key.piece, self.source),
             start_lsn=self.at.lsn,
             end_lsn=self.end.lsn,
             min_scn=first.scn,
@@ -113,11 +107,10 @@ class SmallArchive:
         """A base at the log's end."""
         key = SetKey(set_id, DATE)
         store = SetStore(self.destination, set_path(CLUSTER, self.tenant.tenant_id, key))
-        store.claim(
-            SetInfo(
-                "f00d", "redoubt", 1, self.tenant.tenant_id, self.tenant.name, self.source, set_id, DATE, began_at=1
-            )
+        of = SetIdentity(
+            "f00d", "redoubt", 1, self.tenant.tenant_id, self.tenant.name, self.source, set_id, create_date=DATE
         )
+        store.claim(SetInfo(of, began_at=1))
         contents = [CONF + block_info(0).ljust(4096, b"\0"), *[DATA] * parts]
         stored = []
         for number, content in enumerate(contents, 1):
@@ -131,14 +124,7 @@ class SmallArchive:
             SetFile(log, 64 * 1024 * 1024, 0o640, (Extent(0, 4096, 1, len(CONF)),)),
         )
         summary = SetSummary(
-            identity="f00d",
-            cluster=CLUSTER.cluster,
-            cluster_id=CLUSTER.cluster_id,
-            tenant_id=self.tenant.tenant_id,
-            tenant=self.tenant.name,
-            source=self.source,
-            set_id=set_id,
-            create_date=DATE,
+            of,
             engine="5.7.25-OceanBase seekdb",
             start_lsn=start_lsn,
             start_scn=0,
@@ -196,7 +182,7 @@ def restoration(plan: Plan, directory: Path) -> Restoration:
 def assert_restored(archive: SmallArchive, directory: Path, done: Restored) -> None:
     """The directory has the base's files, the log up to the end, and nothing else."""
     block = (BaseDir(directory).log / "0").read_bytes()
-    log = archive.log[: done.end_lsn]
+    log = archive.log[: done.end.lsn]
     file = (directory / "store" / "sstable" / "block_file").read_bytes()
 
     assert (directory / "etc" / "seekdb.conf").read_bytes() == CONF

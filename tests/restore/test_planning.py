@@ -51,8 +51,8 @@ def test_the_latest_base_before_the_moment_is_taken() -> None:
     archive.take_base(2)
     archive.write(1)
 
-    assert [archive.plan(scn).base.summary.set_id for scn in (1199, 1200, None)] == [1, 2, 2]
-    assert archive.plan(None, set_id=1).base.summary.set_id == 1
+    assert [archive.plan(scn).base.summary.of.set_id for scn in (1199, 1200, None)] == [1, 2, 2]
+    assert archive.plan(None, set_id=1).base.summary.of.set_id == 1
 
 
 def test_a_plan_crosses_rounds_that_overlap() -> None:
@@ -184,7 +184,7 @@ def test_a_damaged_set_is_done_without() -> None:
     path = SetPath(f"{CLUSTER}/1001/data/backup_set_2_full_{DATE}")
     archive.destination.objects[path.manifest] = b"{"
 
-    assert (archive.plan(None).base.summary.set_id, len(archive.plan(None).damage)) == (1, 1)
+    assert (archive.plan(None).base.summary.of.set_id, len(archive.plan(None).damage)) == (1, 1)
     archive.destination.objects[SetPath(f"{CLUSTER}/1001/data/backup_set_1_full_{DATE}").manifest] = b"{"
     with pytest.raises(NotRecoverableError, match=r"there is no data backup.*is damaged"):
         archive.plan(None)

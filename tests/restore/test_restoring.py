@@ -138,7 +138,7 @@ def test_an_unfinished_restore_of_another_moment_is_not_gone_on_with(target: Pat
         restoration(replan(archive, 500), target).run()
     known = unfinished(target)
     assert known is not None
-    assert (known.end_scn, known.has_files) == (500, 0)
+    assert (known.end.scn, known.has_files) == (500, 0)
     with pytest.raises(RestoreError, match=r"unfinished restore of tenant main from set 1 to SCN 500.*--scn 500"):
         restoration(replan(archive, 600), target).run()
     archive.destination.failing = lambda _operation, _name: None
@@ -263,7 +263,7 @@ def test_room_is_counted_for_what_is_left(target: Path, small_steps: None, monke
         work.run()
     state = unfinished(target)
     assert state is not None
-    left = archive.end.lsn - state.laid_lsn
+    left = archive.end.lsn - state.laid.lsn
     usage = type(shutil.disk_usage(target))
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(1, 1, left - 1))
     with pytest.raises(RestoreError, match=rf"{left} bytes are to be written"):
@@ -382,7 +382,7 @@ def test_log_behind_what_could_not_be_laid_does_not_count(target: Path, small_st
     state = unfinished(target)
 
     assert state is not None
-    assert state.laid_lsn == 0
+    assert state.laid.lsn == 0
     assert_restored(archive, target, restoration(plan, target).run())
 
 

@@ -11,14 +11,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from redoubt.archive.layout import ClusterPath
-from redoubt.archive.set_layout import SetInfo, set_path
+from redoubt.archive.record import stored_fields
+from redoubt.archive.set_layout import SetIdentity, SetInfo, set_path
 from redoubt.archive.set_manifest import SetManifest
 from redoubt.archive.set_store import SetStore
 from redoubt.backup.taking import Taking, TakingOptions
@@ -48,7 +48,7 @@ def take(engine: SeekdbEngine, destination: Path, terms: TakingOptions | None = 
     """A data backup of an engine that runs."""
     source = SeekdbBaseSource(engine)
     store = SetStore(FileDestination(destination), PATH)
-    info = SetInfo("id", "redoubt", 1, 1001, "main", source.source_id(), KEY.set_id, KEY.create_date, 5)
+    info = SetInfo(SetIdentity("id", "redoubt", 1, 1001, "main", source.source_id(), KEY.set_id, KEY.create_date), 5)
     taking = Taking(source, store, info, terms or TakingOptions(), lambda _done, _all: None, lambda _seconds: None)
     return store, taking.run()
 
@@ -216,7 +216,8 @@ def test_a_job_takes_a_base_once(seekdb: Seekdb, tmp_path: Path) -> None:
     assert "a test" in refused["text"]
     manifest = SetStore(FileDestination(tmp_path), PATH).manifest()
     assert manifest is not None
-    assert taken == {"kind": "BaseTaken"} | {name: asdict(manifest.summary)[name] for name in taken if name != "kind"}
+    known = stored_fields(manifest.summary) | {"kind": "BaseTaken"}
+    assert taken == {name: known[name] for name in taken}
     assert again["kind"] == "Failed"
     assert "never written twice" in again["text"]
 

@@ -148,10 +148,10 @@ def test_a_data_backup_is_taken_under_load_and_can_be_restored(service: ServiceU
     shown = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stdout
     assert f"data backup {number}: SUCCESS, files AVAILABLE" in shown
     plan = _plan(service, window["START_SCN"])
-    assert (plan.base.summary.set_id, plan.end.scn) == (number, main["SNAPSHOT_SCN"])
+    assert (plan.base.summary.of.set_id, plan.end.scn) == (number, main["SNAPSHOT_SCN"])
     assert _plan(service, window["END_SCN"]).end.scn <= window["END_SCN"]
     with contextlib.suppress(NotRecoverableError):  # there is no earlier one
-        assert _plan(service, window["START_SCN"] - 1).base.summary.set_id < number
+        assert _plan(service, window["START_SCN"] - 1).base.summary.of.set_id < number
 
 
 def test_a_cancelled_data_backup_leaves_nothing(service: ServiceUnderTest) -> None:
@@ -207,7 +207,7 @@ def test_an_applications_tenant_is_backed_up_as_well(service: ServiceUnderTest, 
     rows = _sets(service, number)
     assert set(rows) == {1, 1001, tenant_id}
     assert rows[1]["SNAPSHOT_SCN"] == max(rows[1001]["SNAPSHOT_SCN"], rows[tenant_id]["SNAPSHOT_SCN"])
-    assert _plan(service, tenant="app").base.summary.tenant_id == tenant_id
+    assert _plan(service, tenant="app").base.summary.of.tenant_id == tenant_id
 
     application.close()
     row = _over(service, _begun(service))
@@ -244,13 +244,14 @@ def test_sets_and_log_go_by_the_rules_and_the_rest_can_be_restored(service: Serv
     assert oldest not in _there(service)
     assert _objects(_folder(service, oldest)) == ["backup_set_info", "deletion"]
     assert service.error(f"ALTER SYSTEM DELETE BACKUPSET {oldest}")[0] == 1235
-    assert _plan(service, last["SNAPSHOT_SCN"]).base.summary.set_id == last["BS_KEY"]
+    assert _plan(service, last["SNAPSHOT_SCN"]).base.summary.of.set_id == last["BS_KEY"]
 
     service.run("ALTER SYSTEM SET backup_recovery_window = '1us'")
     service.run("ALTER SYSTEM DELETE OBSOLETE BACKUP")
     _deleted(service)
     assert _there(service) == [last["BS_KEY"]]
-    assert _plan(service, last["SNAPSHOT_SCN"]).base.summary.set_id == last["BS_KEY"], "no piece of its block is gone"
+    base = _plan(service, last["SNAPSHOT_SCN"]).base
+    assert base.summary.of.set_id == last["BS_KEY"], "no piece of its block is gone"
 
     assert _plan(service).end.scn >= last["SNAPSHOT_SCN"]
     window = service.run("SELECT * FROM CDB_REDOUBT_RESTORABLE_WINDOW")

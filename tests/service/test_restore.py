@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from redoubt.archive.layout import ClusterPath
-from redoubt.archive.set_layout import SetInfo, set_path
+from redoubt.archive.set_layout import SetIdentity, SetInfo, set_path
 from redoubt.archive.set_store import SetStore
 from redoubt.backup.taking import Taking, TakingOptions
 from redoubt.destinations.file import FileDestination
@@ -49,7 +49,7 @@ def take_base(service: ServiceUnderTest) -> int:
     key = SetKey(1, 20261123)
     store = SetStore(FileDestination(service.backup), set_path(ClusterPath("redoubt", 1), 1001, key))
     identity = Home(service.home).identity()
-    info = SetInfo(identity, "redoubt", 1, 1001, "main", source.source_id(), 1, 20261123, time.time_ns())
+    info = SetInfo(SetIdentity(identity, "redoubt", 1, 1001, "main", source.source_id(), 1, 20261123), time.time_ns())
     return Taking(source, store, info, TakingOptions(), lambda _done, _all: None, time.sleep).run().summary.snapshot_scn
 
 

@@ -11,8 +11,8 @@ from redoubt.archive.deletion import Deletion
 from redoubt.archive.layout import ClusterInfo, ClusterPath, HoleInfo, Interruption, PieceInfo
 from redoubt.archive.part import PartHeader, encode_part
 from redoubt.archive.record import Record, dump_record
-from redoubt.archive.segment import SegmentHeader, SegmentName, encode_segment
-from redoubt.archive.set_layout import SetInfo, set_path
+from redoubt.archive.segment import PieceIdentity, SegmentHeader, SegmentName, encode_segment
+from redoubt.archive.set_layout import SetIdentity, SetInfo, set_path
 from redoubt.archive.set_manifest import Extent, SetFile, SetManifest, SetSummary
 from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import PieceStore
@@ -131,13 +131,7 @@ class SmallArchive:
     def _segment(self, key: PieceKey, first: int, end: int, codec: str) -> None:
         groups = self.groups[first:end]
         header = SegmentHeader(
-            CLUSTER.cluster,
-            CLUSTER.cluster_id,
-            1,
-            TENANT,
-            key.round,
-            key.piece,
-            SOURCE,
+            PieceIdentity(CLUSTER.cluster, CLUSTER.cluster_id, 1, TENANT, key.round, key.piece, SOURCE),
             groups[0].start.lsn,
             groups[-1].end.lsn,
             groups[0].end.scn,
@@ -171,7 +165,8 @@ class SmallArchive:
         """A set with its log from one group to another."""
         store = self.set_store(key)
         began = FROZEN_AT
-        store.claim(SetInfo(IDENTITY, "redoubt", 1, TENANT, "main", SOURCE, key.set_id, DATE, began))
+        of = SetIdentity(IDENTITY, "redoubt", 1, TENANT, "main", SOURCE, key.set_id, DATE)
+        store.claim(SetInfo(of, began))
         contents = [b"a file's beginning, and \0 its end" * 3, b"another file" * 4]
         parts = [
             store.put_part(number, encode_part(PartHeader("redoubt", 1, TENANT, SOURCE, key.set_id, number), content))
@@ -182,14 +177,7 @@ class SmallArchive:
             SetFile("store/block_file", 48, 0o640, (Extent(0, 24, 2, 24), Extent(24, 24, 2, 0))),
         )
         summary = SetSummary(
-            IDENTITY,
-            "redoubt",
-            1,
-            TENANT,
-            "main",
-            SOURCE,
-            key.set_id,
-            DATE,
+            of,
             "seekdb",
             self.groups[first].start.lsn,
             self.groups[first].start.scn,

@@ -17,7 +17,7 @@ from redoubt.archive.segment import SegmentName, decode_segment, encode_segment
 from redoubt.archive.set_layout import SetInfo
 from redoubt.archive.set_manifest import Extent, dump_set_manifest, load_set_manifest
 from redoubt.verify.covering import cover
-from tests.archive.fakes import MemoryDestination
+from tests.archive.fakes import MemoryDestination, changed
 
 from .small import CLUSTER, DELETED, FIRST, LIVE, SECOND, SET, TENANT, SmallArchive, verify
 
@@ -31,7 +31,7 @@ def says(kind: type[R], name: str, **changes: Any) -> Change:
     """An info object says something else."""
 
     def change(destination: MemoryDestination) -> str:
-        record: Any = replace(load_record(kind, destination.objects[name]), **changes)
+        record: Any = changed(load_record(kind, destination.objects[name]), **changes)
         destination.objects[name] = dump_record(record, indent=2)
         return name
 
@@ -58,7 +58,7 @@ def lists_set(**changes: Any) -> Change:
         summary = {key: value for key, value in changes.items() if key != "files"}
         files = changes.get("files", manifest.files)
         destination.objects[name] = dump_set_manifest(
-            replace(manifest, summary=replace(manifest.summary, **summary), files=files)
+            replace(manifest, summary=changed(manifest.summary, **summary), files=files)
         )
         return name
 
@@ -83,7 +83,7 @@ def segment(key: object, **changes: Any) -> Change:
         parsed = SegmentName.parse(name.rpartition("/")[2])
         assert parsed is not None
         header, log = decode_segment(parsed, destination.objects[name])
-        destination.objects[name] = encode_segment(replace(header, **changes), log)
+        destination.objects[name] = encode_segment(changed(header, **changes), log)
         return name
 
     return change
@@ -112,7 +112,7 @@ def added(destination: MemoryDestination) -> str:
     parsed = SegmentName.parse(name.rpartition("/")[2])
     assert parsed is not None
     header, log = decode_segment(parsed, destination.objects[name])
-    destination.objects[to] = encode_segment(replace(header, piece=FIRST.piece, codec="zstd_1.3.8"), log)
+    destination.objects[to] = encode_segment(changed(header, piece=FIRST.piece, codec="zstd_1.3.8"), log)
     return to
 
 

@@ -12,6 +12,7 @@ from redoubt.archive.record import RecordError, load_record
 from redoubt.archive.set_layout import SetPath, data_folder
 from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import ArchiveError
+from redoubt.errors import RedoubtError
 from redoubt.model.bases import SetKey
 from redoubt.model.history import History, TenantSet
 from redoubt.model.holes import Hole
@@ -23,7 +24,7 @@ from redoubt.model.seams import Destination, DestinationError, ObjectMissingErro
 _UNFROZEN = "its end is as the destination has it: the catalog was made anew"
 
 
-class ForeignDestinationError(Exception):
+class ForeignDestinationError(RedoubtError):
     """The destination holds no archive of this cluster; the text says whose it holds."""
 
 
@@ -89,7 +90,7 @@ def set_of(destination: Destination, tenant: TenantPath, key: SetKey, inventory:
     rounds = [
         run.key.round
         for run in inventory.runs
-        if run.source == now.source and run.start_lsn <= now.start_lsn < run.end_lsn
+        if run.source == now.of.source and run.start_lsn <= now.start_lsn < run.end_lsn
     ]
     return TenantSet(
         key=key,

@@ -225,7 +225,7 @@ def _name_in_sets(destination: Destination, cluster: ClusterPath, tenant_id: int
     keys = [key for name in destination.folders(data_folder(cluster, tenant_id)) if (key := SetKey.parse(name))]
     for key in sorted(keys, reverse=True):
         try:
-            return SetStore(destination, SetPath(f"{data_folder(cluster, tenant_id)}/{key}")).info().tenant
+            return SetStore(destination, SetPath(f"{data_folder(cluster, tenant_id)}/{key}")).info().of.tenant
         except (ArchiveError, ObjectMissingError):
             continue
     return ""

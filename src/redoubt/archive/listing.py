@@ -32,7 +32,7 @@ class Listing:
     covered: tuple[Listed, ...]
 
 
-def arrange(entries: Iterable[ObjectInfo]) -> Listing:
+def segments_in_order(entries: Iterable[ObjectInfo]) -> Listing:
     """The round in a folder's entries; foreign names are passed over. Raises HoleError at a hole or an overlap."""
     names = ((SegmentName.parse(entry.name.rpartition("/")[2]), entry.size) for entry in entries)
     found = [Listed(name, size) for name, size in names if name is not None]

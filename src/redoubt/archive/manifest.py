@@ -7,7 +7,8 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from redoubt.archive.record import INFO_FORMAT, RecordError, record_of, seal, unseal
+from redoubt.archive.record import INFO_FORMAT, RecordError, record_of, seal, stored_fields, unseal
+from redoubt.model.log import LogPosition
 
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -39,6 +40,11 @@ class ManifestPiece:
     broken_by: str
     format: int = INFO_FORMAT
 
+    @property
+    def end(self) -> LogPosition:
+        """Where its log ends."""
+        return LogPosition(self.end_lsn, self.end_scn, self.chain_after)
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -65,7 +71,7 @@ class Manifest:
 def dump_manifest(manifest: Manifest) -> bytes:
     """The JSON text: the piece's fields, `segments` in the order of the log, and the seal."""
     segments = [asdict(entry) for entry in manifest.segments]
-    return seal(json.dumps(asdict(manifest.piece) | {"segments": segments}, indent=2).encode())
+    return seal(json.dumps(stored_fields(manifest.piece) | {"segments": segments}, indent=2).encode())
 
 
 def load_manifest(text: bytes) -> Manifest:

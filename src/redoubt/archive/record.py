@@ -1,4 +1,7 @@
-"""Flat records (whole numbers, text, nothing) as JSON: what headers and info objects are written as.
+"""Records as flat JSON objects (whole numbers, text, nothing): what headers and info objects are written as.
+
+A field of a record may be a record itself. What is stored in its place are its own fields: those of a field `of`, which
+says whose the object is, by their names; those of another after that field's name, as `end_lsn` and `end_scn` of `end`.
 
 An info object stands alone, so it is sealed: its last field is a checksum of all the text before that field. A header
 is not: the segment around it has a checksum of its text.
@@ -7,9 +10,11 @@ is not: the segment around it has a checksum of its text.
 from __future__ import annotations
 
 import json
-from dataclasses import MISSING, asdict, fields
+from collections.abc import Iterator
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
 from types import NoneType
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar, get_type_hints
 
 import google_crc32c
 
@@ -35,7 +40,7 @@ FORMAT = 1
 INFO_FORMAT = 2
 """The version of info objects, which are sealed."""
 
-_TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "str": (str,), "int | None": (int, NoneType)}
+_TYPES: dict[Any, tuple[type, ...]] = {int: (int,), str: (str,), int | None: (int, NoneType)}
 _ENDS = {b"\n}": b',\n  "crc": "%08x"\n}', b"}": b',"crc":"%08x"}'}
 """How an object's text ends, on several lines or on one, and what a sealed one has instead."""
 
@@ -47,7 +52,7 @@ class RecordError(ValueError):
 def dump_record(record: Record, *, indent: int | None = None) -> bytes:
     """The JSON text of a record, on one line unless `indent` is given; sealed if its format is."""
     separators = (",", ":") if indent is None else (",", ": ")
-    text = json.dumps(asdict(record), indent=indent, separators=separators).encode()
+    text = json.dumps(stored_fields(record), indent=indent, separators=separators).encode()
     return seal(text) if record.format == INFO_FORMAT else text
 
 
@@ -62,15 +67,42 @@ def record_of(kind: type[T], values: dict[str, Any]) -> T:
     Fields that a later version added are passed over; those that an earlier one lacked have their default. `format` is
     always the kind's own: what was read is what this version understands by it.
     """
-    known: dict[str, Any] = {}
+    return kind(**dict(_known(kind, values)))
+
+
+def stored_fields(record: Any) -> dict[str, Any]:
+    """The fields of a record, or of one in it, by the names under which they are stored."""
+    found: dict[str, Any] = {}
+    for field in fields(record):
+        value = getattr(record, field.name)
+        if is_dataclass(value):
+            found |= {_prefix(field.name) + name: inner for name, inner in stored_fields(value).items()}
+        else:
+            found[field.name] = value
+    return found
+
+
+def _known(kind: Any, values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The arguments of a record, or of one in it. Raises RecordError."""
+    hints = _hints(kind)
     for field in fields(kind):
-        if field.name == "format" or (field.name not in values and field.default is not MISSING):
-            continue
-        value = values.get(field.name)
-        if type(value) not in _TYPES[str(field.type)] or field.name not in values:
-            raise RecordError(f"{field.name!r} is {value!r}")
-        known[field.name] = value
-    return kind(**known)
+        name, hint = prefix + field.name, hints[field.name]
+        if isinstance(hint, type) and is_dataclass(hint):
+            yield field.name, hint(**dict(_known(hint, values, prefix + _prefix(field.name))))
+        elif field.name != "format" and (name in values or prefix or field.default is MISSING):
+            value = values.get(name)
+            if type(value) not in _TYPES[hint] or name not in values:
+                raise RecordError(f"{name!r} is {value!r}")
+            yield field.name, value
+
+
+def _prefix(name: str) -> str:
+    return "" if name == "of" else f"{name}_"
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def seal(text: bytes) -> bytes:

@@ -28,11 +28,8 @@ class SegmentError(ValueError):
 
 
 @dataclass(frozen=True)
-class SegmentHeader:
-    """What a segment says of itself. LSNs and sizes in bytes, SCNs in ns since the epoch, checksums CRC-32C.
-
-    `chain_before` is None only in a round's first segment, when the log before it was never read.
-    """
+class PieceIdentity:
+    """Whose log a segment holds: every segment of a piece says the same."""
 
     cluster: str
     cluster_id: int
@@ -41,6 +38,16 @@ class SegmentHeader:
     round: int
     piece: int
     source: str
+
+
+@dataclass(frozen=True)
+class SegmentHeader:
+    """What a segment says of itself. LSNs and sizes in bytes, SCNs in ns since the epoch, checksums CRC-32C.
+
+    `chain_before` is None only in a round's first segment, when the log before it was never read.
+    """
+
+    of: PieceIdentity
     start_lsn: int
     end_lsn: int
     min_scn: int

@@ -71,8 +71,8 @@ def set_path(cluster: ClusterPath, tenant_id: int, key: SetKey) -> SetPath:
 
 
 @dataclass(frozen=True)
-class SetInfo:
-    """`backup_set_info`: claims a data backup for one cluster and one engine. `began_at` in ns since the epoch."""
+class SetIdentity:
+    """Which data backup it is, and whose: of which tenant of which cluster, of which engine (`source`)."""
 
     identity: str
     cluster: str
@@ -82,5 +82,22 @@ class SetInfo:
     source: str
     set_id: int
     create_date: int
+
+    @property
+    def key(self) -> SetKey:
+        """What its folder is named by."""
+        return SetKey(self.set_id, self.create_date)
+
+    @property
+    def path(self) -> SetPath:
+        """Where it lies."""
+        return set_path(ClusterPath(self.cluster, self.cluster_id), self.tenant_id, self.key)
+
+
+@dataclass(frozen=True)
+class SetInfo:
+    """`backup_set_info`: claims a data backup for one cluster and one engine. `began_at` in ns since the epoch."""
+
+    of: SetIdentity
     began_at: int
     format: int = INFO_FORMAT

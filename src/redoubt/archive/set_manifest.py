@@ -12,8 +12,9 @@ from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from redoubt.archive.part import MAX_LENGTH, MAX_SIZE
-from redoubt.archive.record import INFO_FORMAT, RecordError, record_of, seal, unseal
-from redoubt.model.bases import Base, SetKey
+from redoubt.archive.record import INFO_FORMAT, RecordError, record_of, seal, stored_fields, unseal
+from redoubt.archive.set_layout import SetIdentity
+from redoubt.model.bases import Base
 
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _ALL_PERMISSIONS = 0o777
@@ -29,14 +30,7 @@ class SetSummary:
     hot, or reflink. `input_bytes` is what the files hold, without holes.
     """
 
-    identity: str
-    cluster: str
-    cluster_id: int
-    tenant_id: int
-    tenant: str
-    source: str
-    set_id: int
-    create_date: int
+    of: SetIdentity
     engine: str
     start_lsn: int
     start_scn: int
@@ -54,8 +48,7 @@ class SetSummary:
     @property
     def base(self) -> Base:
         """The set as a start for a restore."""
-        key = SetKey(self.set_id, self.create_date)
-        return Base(key, self.source, self.start_lsn, self.snapshot_lsn, self.snapshot_scn)
+        return Base(self.of.key, self.of.source, self.start_lsn, self.snapshot_lsn, self.snapshot_scn)
 
 
 @dataclass(frozen=True)
@@ -100,7 +93,7 @@ def dump_set_manifest(manifest: SetManifest) -> bytes:
     """The JSON text: the summary's fields, `parts`, `files`, and the seal."""
     files = [asdict(each) | {"extents": [_numbers(extent) for extent in each.extents]} for each in manifest.files]
     parts = [asdict(each) for each in manifest.parts]
-    return seal(json.dumps(asdict(manifest.summary) | {"parts": parts, "files": files}, indent=1).encode())
+    return seal(json.dumps(stored_fields(manifest.summary) | {"parts": parts, "files": files}, indent=1).encode())
 
 
 def load_set_manifest(text: bytes) -> SetManifest:

@@ -14,21 +14,19 @@ from typing import TypeVar
 
 from redoubt.archive.framing import LONGEST_HEAD
 from redoubt.archive.layout import ClusterPath, PieceInfo, PiecePath
-from redoubt.archive.listing import HoleError, Listing, arrange
+from redoubt.archive.listing import HoleError, Listing, segments_in_order
 from redoubt.archive.manifest import Manifest, load_manifest
 from redoubt.archive.record import Record, RecordError, dump_record, load_record
 from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_header, decode_segment
+from redoubt.errors import RedoubtError
 from redoubt.model.log import LogPosition
 from redoubt.model.pieces import PieceKey
 from redoubt.model.seams import Destination, ObjectExistsError, ObjectMissingError
 
 T = TypeVar("T", bound=Record)
 
-_LOOKS = 10
-"""Listings at most, before a hole that is another one each time is believed as well."""
 
-
-class ArchiveError(Exception):
+class ArchiveError(RedoubtError):
     """What lies in the destination cannot be continued; the text names the object and says why."""
 
 
@@ -124,15 +122,13 @@ class PieceStore:
 
         While another process merges, objects at either end may be missing: `reading.walk` finds them.
         """
-        seen = ""
-        for _ in range(_LOOKS):
-            try:
-                return arrange(self.destination.list(self.path.folder))
-            except HoleError as error:
-                if str(error) == seen:
-                    break
-                seen = str(error)
-        raise ArchiveError(f"{self.path.folder}: {seen}")
+        return look_until_settled(self._listing, self.path.folder)
+
+    def _listing(self) -> Listing:
+        try:
+            return segments_in_order(self.destination.list(self.path.folder))
+        except HoleError as error:
+            raise ArchiveError(f"{self.path.folder}: {error}") from error
 
     def segments(self) -> list[tuple[SegmentName, int]]:
         """The objects that hold the round, in order, each with its size in bytes. See `listing`."""
@@ -167,8 +163,8 @@ class PieceStore:
         if first.start_lsn != info.start_lsn:
             raise ArchiveError(f"the piece begins at LSN {info.start_lsn}, but its first segment is {first}")
         header, _ = self.read(last)
-        if (header.source, header.round) != (info.source, info.round):
-            raise ArchiveError(f"{self.path.segment(last)} is of round {header.round} of engine {header.source}")
+        if (header.of.source, header.of.round) != (info.source, info.round):
+            raise ArchiveError(f"{self.path.segment(last)} is of round {header.of.round} of engine {header.of.source}")
         return ArchiveEnd(
             position=header.end,
             input_bytes=last.end_lsn - first.start_lsn,
@@ -196,7 +192,11 @@ _Found = TypeVar("_Found")
 
 
 def look_until_settled(look: Callable[[], _Found], what: str) -> _Found:
-    """What `look` finds, once nothing vanishes under it. Raises ArchiveError, and what else `look` raises."""
+    """What `look` finds, once nothing vanishes under it.
+
+    Raises the ArchiveError that `look` raises twice in a row, or one that says so when it is always another; and what
+    else `look` raises.
+    """
     seen: Exception | None = None
     for _ in range(_LOOKS):
         try:

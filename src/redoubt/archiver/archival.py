@@ -8,8 +8,9 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 from redoubt.archive.layout import INCARNATION
+from redoubt.archive.segment import PieceIdentity
 from redoubt.archive.store import ArchiveEnd, PieceStore
-from redoubt.archiver.archiver import Archiver, PieceIdentity, SealRule
+from redoubt.archiver.archiver import Archiver, SealRule
 from redoubt.archiver.asking import Retrier
 from redoubt.archiver.chores import Chores
 from redoubt.archiver.holes import Hole

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from redoubt.archive.segment import SegmentHeader
+from redoubt.archive.segment import PieceIdentity, SegmentHeader
 from redoubt.archive.store import ArchiveEnd
 from redoubt.archiver.shipper import Shipped, Shipper
 from redoubt.model.log import LogBatch, LogPosition
@@ -25,19 +25,6 @@ class SealRule:
 
     size: int = 4 * 1024 * 1024
     age: float = 1.0
-
-
-@dataclass(frozen=True)
-class PieceIdentity:
-    """Whose log it is: what every segment header of the round repeats."""
-
-    cluster: str
-    cluster_id: int
-    incarnation: int
-    tenant_id: int
-    round: int
-    piece: int
-    source: str
 
 
 class Archiver:
@@ -166,7 +153,7 @@ class Archiver:
     def _ship(self) -> None:
         first, last = self._gathered[0], self._gathered[-1]
         header = SegmentHeader(
-            **vars(self._of),
+            self._of,
             start_lsn=first.start.lsn,
             end_lsn=last.end.lsn,
             min_scn=first.min_scn,

@@ -78,7 +78,7 @@ class Hole:
         if last is None:
             return nothing
         store, info, manifest = last
-        if info.source != first.source:
+        if info.source != first.of.source:
             return nothing  # another engine's log: LSNs of the two cannot be compared
         broken = store.recorded(Interruption, store.path.interruption)
         return replace(

@@ -99,8 +99,7 @@ def _start(store: PieceStore, task: ArchivePiece) -> LogPosition:
 def _end_of_previous(store: PieceStore, task: ArchivePiece) -> LogPosition:
     previous = _previous_store(store, task)
     if (manifest := previous.manifest()) is not None:
-        end = manifest.piece
-        return LogPosition(end.end_lsn, end.end_scn, end.chain_after)
+        return manifest.piece.end
     return previous.resume(previous.claimed(task.identity, task.source)).position
 
 

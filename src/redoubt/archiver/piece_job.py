@@ -35,7 +35,7 @@ from redoubt.messages.archiving import (
     PieceFrozen,
     PieceStopped,
 )
-from redoubt.model.log import LogError, LogPosition
+from redoubt.model.log import LogError
 from redoubt.model.seams import Destination, LogReader
 
 
@@ -188,9 +188,8 @@ class PieceJob:
     def _frozen(self, manifest: Manifest) -> None:
         self._manifest = manifest
         piece = manifest.piece
-        position = LogPosition(piece.end_lsn, piece.end_scn, piece.chain_after)
         size = piece.end_lsn - piece.start_lsn
-        self._end = ArchiveEnd(position, size, manifest.output_bytes, len(manifest.segments))
+        self._end = ArchiveEnd(piece.end, size, manifest.output_bytes, len(manifest.segments))
 
     def _break(self, text: str) -> PieceBroken | None:
         """The round cannot go on; one that was broken already keeps the trouble until it is stopped."""

@@ -72,8 +72,8 @@ class PartWriter:
         self._content.clear()
 
     def _put(self, number: int, content: bytes) -> SetPart:
-        info = self._info
-        header = PartHeader(info.cluster, info.cluster_id, info.tenant_id, info.source, info.set_id, number)
+        of = self._info.of
+        header = PartHeader(of.cluster, of.cluster_id, of.tenant_id, of.source, of.set_id, number)
         return self._store.put_part(number, encode_part(header, content))
 
     def _remove_all(self) -> None:

@@ -22,6 +22,7 @@ from redoubt.archive.set_manifest import SetFile, SetManifest, SetPart, SetSumma
 from redoubt.archive.set_store import SetStore
 from redoubt.backup.mirror import Change, Copy, Mirror, TornFileError
 from redoubt.backup.parts import PartWriter
+from redoubt.errors import RedoubtError
 from redoubt.model.bases import BaseFile, BaseSource, PauseOverError, Progress
 from redoubt.model.log import LogPosition
 
@@ -39,7 +40,7 @@ Fingerprint = Callable[[int], bytes | None]
 """Notes the engine's content at an SCN, for a drill to compare with; None if there is nothing to note."""
 
 
-class BackupFailedError(Exception):
+class BackupFailedError(RedoubtError):
     """No data backup could be taken; the text says why and what to do."""
 
 
@@ -219,14 +220,7 @@ class Taking:
     def _summary(self, instant: _Instant, files: tuple[SetFile, ...], parts: tuple[SetPart, ...]) -> SetSummary:
         info = self._info
         return SetSummary(
-            identity=info.identity,
-            cluster=info.cluster,
-            cluster_id=info.cluster_id,
-            tenant_id=info.tenant_id,
-            tenant=info.tenant,
-            source=info.source,
-            set_id=info.set_id,
-            create_date=info.create_date,
+            info.of,
             engine=self._source.version(),
             start_lsn=instant.start.lsn,
             start_scn=instant.start.scn,

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import pymysql
 
+from redoubt.errors import RedoubtError
+
 if TYPE_CHECKING:
     from pymysql.connections import Connection
     from pymysql.cursors import Cursor
 
 
-class CatalogError(Exception):
+class CatalogError(RedoubtError):
     """The sys engine does not answer, or refuses; what was to be written is not."""
 
 

@@ -10,10 +10,11 @@ from pymysql.connections import Connection
 from pymysql.constants import CLIENT
 
 from redoubt.engines.seekdb.account import NAME, connect_as, password_of
+from redoubt.errors import RedoubtError
 from redoubt.home import Home
 
 
-class NoServiceError(Exception):
+class NoServiceError(RedoubtError):
     """There is no service to talk to; the text says what to do."""
 
 

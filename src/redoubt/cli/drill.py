@@ -12,43 +12,28 @@ from rich.progress import Progress
 from redoubt.archive.inventory import TenantPath
 from redoubt.archive.set_manifest import SetSummary
 from redoubt.archive.set_store import SetStore
-from redoubt.archive.store import ArchiveError
 from redoubt.catalog.set_views import DRILL_COLUMNS, keep_drills
-from redoubt.cli.connecting import NoServiceError, connect_as_service
-from redoubt.cli.moments import MomentError
+from redoubt.cli.connecting import connect_as_service
 from redoubt.cli.printing import complain, console, print_rows
 from redoubt.cli.rehearsing import chosen_tenant, ended_in_order, is_of_home, logins_for, moment_of, utc_text
-from redoubt.destinations.uri import UriError, open_destination
+from redoubt.destinations.uri import open_destination
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
 from redoubt.engines.seekdb.replaying import sizes_for
 from redoubt.engines.seekdb.scratch_seekdb import ScratchSeekdb
-from redoubt.model.recovery import NotRecoverableError
+from redoubt.errors import RedoubtError
 from redoubt.model.scratch_engine import Login
 from redoubt.model.seams import Destination, DestinationError
 from redoubt.rehearsal.checks import Check, EveryTable, OwnSql
 from redoubt.rehearsal.drill import Drill, DrillRequest, EngineTools
 from redoubt.rehearsal.fingerprint import fingerprint_of
 from redoubt.rehearsal.record import DrillRecord, Verdict, keep_record, kept_records
-from redoubt.rehearsal.scratch_directory import NoScratchError
-from redoubt.restore.planning import Plan, UnknownTenantError
-from redoubt.restore.restoring import RestoreError
+from redoubt.restore.planning import Plan
 
 _STATUS = {Verdict.PASSED: 0, Verdict.FAILED: 2, Verdict.OPENED: 3}
-_NOT_DONE = (
-    ArchiveError,
-    DestinationError,
-    MomentError,
-    NoScratchError,
-    NotRecoverableError,
-    OSError,
-    RestoreError,
-    UnknownTenantError,
-    UriError,
-)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DrillOptions:
     """What was typed."""
 
@@ -78,7 +63,7 @@ def run_drill(options: DrillOptions) -> int:
             destination = open_destination(options.uri)
             tenant = chosen_tenant(destination, options.tenant)
             drill, record = _drill(options, destination, tenant)
-    except _NOT_DONE as error:
+    except (RedoubtError, OSError) as error:
         complain(error)
         return 1
     kept = _record(destination, tenant, record)
@@ -102,7 +87,7 @@ def _drill(options: DrillOptions, destination: Destination, tenant: TenantPath) 
         return EveryTable(fingerprint_of(store), whole=options.full)
 
     def logins(summary: SetSummary) -> list[Login]:
-        return logins_for(summary.source, summary.tenant_id, options.user, options.password, options.home)
+        return logins_for(summary.of.source, summary.of.tenant_id, options.user, options.password, options.home)
 
     scn = moment_of(options.until, options.scn, utc=options.utc)
     terms = DrillRequest(scn, options.scratch, options.keep, logins, check)
@@ -169,7 +154,7 @@ def _show_in_catalog(home: Path, destination: Destination, tenant: TenantPath) -
         rows = [tuple(_of_catalog(each)[name] for name in DRILL_COLUMNS) for each in kept_records(destination, tenant)]
         with connect_as_service(home) as connection, connection.cursor() as cursor:
             keep_drills(cursor, rows)
-    except (NoServiceError, DestinationError, OSError, pymysql.err.MySQLError) as error:
+    except (RedoubtError, OSError, pymysql.err.MySQLError) as error:
         complain(f"not in CDB_REDOUBT_DRILLS: {error}")
 
 

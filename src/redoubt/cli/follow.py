@@ -13,30 +13,17 @@ from rich.progress import Progress
 from redoubt.archive.store import ArchiveError
 from redoubt.cli.printing import complain, console
 from redoubt.cli.rehearsing import chosen_tenant, utc_text
-from redoubt.destinations.uri import UriError, open_destination
+from redoubt.destinations.uri import open_destination
 from redoubt.engines.seekdb.closed import kept_closed, refuse_opened
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
-from redoubt.model.recovery import NotRecoverableError
-from redoubt.model.scratch_engine import OpenedError
+from redoubt.errors import RedoubtError
 from redoubt.model.seams import DestinationError
 from redoubt.rehearsal.next_log import LogEndsError
 from redoubt.rehearsal.standby import Following, Standby
-from redoubt.restore.planning import UnknownTenantError
-from redoubt.restore.restoring import RestoreError
 
 _ENDED = 2
 _SAY_EVERY = 60.0
-_NOT_DONE = (
-    ArchiveError,
-    DestinationError,
-    NotRecoverableError,
-    OpenedError,
-    OSError,
-    RestoreError,
-    UnknownTenantError,
-    UriError,
-)
 
 
 class _StoppedError(BaseException):
@@ -72,7 +59,7 @@ def keep_following(uri: str, tenant: str | None, directory: Path, *, once: bool,
     except LogEndsError as error:
         complain(f"{error}; {base.path} can be opened as it is, or follow into another directory")
         return _ENDED
-    except _NOT_DONE as error:
+    except (RedoubtError, OSError) as error:
         complain(error)
         return 1
     return 0
@@ -102,7 +89,7 @@ class _Loop:
                 self._trouble = str(error)
             if once or time.monotonic() - self._said_at >= _SAY_EVERY:
                 self._said_at = time.monotonic()
-                self._say(f"laid up to {utc_text(self._state.laid_scn)} (LSN {self._state.laid_lsn})")
+                self._say(f"laid up to {utc_text(self._state.laid.scn)} (LSN {self._state.laid.lsn})")
             if once:
                 return
             time.sleep(interval)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
+from redoubt.errors import RedoubtError
+
 _FRACTION = re.compile(r"(?P<before>.*\d:\d\d)[.,](?P<digits>\d+)(?P<after>\D.*)?\Z", re.ASCII)
 _DIGITS = 9
 """Digits behind the point that a moment may have: nanoseconds."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class MomentError(ValueError):
+class MomentError(RedoubtError):
     """A text that names no moment; the message says how it should look."""
 
 
@@ -48,7 +50,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _NS = 1_000_000_000
 
 
-class DurationError(ValueError):
+class DurationError(RedoubtError):
     """A text that is no duration; the message says how to write one."""
 
 

@@ -18,15 +18,15 @@ from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.repair import Repair, carry_out, plan
 from redoubt.catalog.session import CatalogError, CatalogSession
 from redoubt.cli.printing import complain, console
-from redoubt.config import ConfigError, load_config
-from redoubt.destinations.uri import UriError, open_destination
+from redoubt.config import load_config
+from redoubt.destinations.uri import open_destination
 from redoubt.engines.seekdb.account import AccountError, connect
 from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError
 from redoubt.engines.seekdb.keeping import EmbeddedKeeper
+from redoubt.errors import RedoubtError
 from redoubt.home import Home, HomeError
 from redoubt.logs import log_to
 from redoubt.model.history import History
-from redoubt.model.seams import DestinationError
 
 _HELD_UP = 2
 _TRIES = 20
@@ -46,11 +46,11 @@ def repair_catalog(uri: str, home_path: Path, config_path: Path | None, *, is_dr
                 repair = plan(session, found, uri)
                 if not is_dry_run:
                     carry_out(session, repair)
-    except (ConfigError, UriError, HomeError, ForeignDestinationError, DestinationError) as error:
-        complain(error)
-        return 1
     except (EngineStartError, AccountError, CatalogError) as error:
         complain(f"the catalog of {home.path} cannot be reached: {error}")
+        return 1
+    except RedoubtError as error:
+        complain(error)
         return 1
     _print(console(), found, repair, is_dry_run=is_dry_run)
     return _HELD_UP if repair.held_up else 0

@@ -11,43 +11,31 @@ from typing import Any
 from rich.console import Console
 
 from redoubt.archive.inventory import clusters
-from redoubt.archive.store import ArchiveError
-from redoubt.cli.moments import MomentError, instant, moment
+from redoubt.archive.record import stored_fields
+from redoubt.cli.moments import instant, moment
 from redoubt.cli.printing import complain, console
 from redoubt.cli.progress import shown_progress
 from redoubt.cli.replay import FirstStart, needs_flush, start_once
-from redoubt.destinations.uri import UriError, open_destination
+from redoubt.destinations.uri import open_destination
 from redoubt.engines.seekdb.files import MAX_SOCKET_PATH, BaseDir
 from redoubt.engines.seekdb.instance import EngineSizes
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
 from redoubt.engines.seekdb.replaying import size_of, sizes_for
+from redoubt.errors import RedoubtError
 from redoubt.model.recovery import NotRecoverableError
-from redoubt.model.seams import Destination, DestinationError
-from redoubt.restore.planning import Plan, UnknownTenantError, find_tenant, make_plan
-from redoubt.restore.restoring import Restoration, Restored, RestoreError, check_directory, check_room, unfinished
+from redoubt.model.seams import Destination
+from redoubt.restore.planning import Plan, find_tenant, make_plan
+from redoubt.restore.restoring import Restoration, Restored, check_directory, check_room, unfinished
 
 _INTERRUPTED = 130
 """What a shell says of a process that Ctrl-C ended."""
 
 
-class WishError(Exception):
+class WishError(RedoubtError):
     """The options do not say what is wanted; the text says what to give."""
 
 
-_FAILURES = (
-    ArchiveError,
-    DestinationError,
-    MomentError,
-    NotRecoverableError,
-    OSError,
-    RestoreError,
-    UnknownTenantError,
-    UriError,
-    WishError,
-)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Wish:
     """The command's options. Exactly one of `until`, `scn` and `latest` says which moment."""
 
@@ -80,7 +68,7 @@ def restore(wish: Wish) -> int:
             _print_plan(console(), plan, wish)
         check_room(plan, wish.to)
         done = None if wish.dry_run else _carried_out(plan, wish.to)
-    except _FAILURES as error:
+    except (RedoubtError, OSError) as error:
         _tell(error, as_json=wish.as_json)
         return 1
     except KeyboardInterrupt:
@@ -93,7 +81,7 @@ def restore(wish: Wish) -> int:
         return _INTERRUPTED
     if wish.as_json:
         rolled_back = None if started is None else started.rolled_back
-        restored = None if done is None else vars(done) | {"rolled_back": rolled_back}
+        restored = None if done is None else stored_fields(done) | {"rolled_back": rolled_back}
         _print_json({"plan": _as_fields(plan, wish), "restored": restored})
     elif done is not None and (started is None or started.is_open):
         _print_end(console(), wish.to, started)
@@ -129,9 +117,9 @@ def _planned(wish: Wish) -> Plan:
     begun = unfinished(wish.to)
     if begun is None:
         return make_plan(destination, tenant, scn, SeekdbLogCutter())
-    wanted = begun.end_scn if scn is None else scn
-    is_settled = wanted != begun.end_scn  # what was begun may have been for `follow`, and ends where it was to end
-    return make_plan(destination, tenant, wanted, SeekdbLogCutter(), begun.set_id, is_settled=is_settled)
+    wanted = begun.end.scn if scn is None else scn
+    is_settled = wanted != begun.end.scn  # what was begun may have been for `follow`, and ends where it was to end
+    return make_plan(destination, tenant, wanted, SeekdbLogCutter(), begun.of.set_id, is_settled=is_settled)
 
 
 def _check_destination(destination: Destination, uri: str) -> None:
@@ -152,7 +140,7 @@ def _print_plan(out: Console, plan: Plan, wish: Wish) -> None:
     taken = instant(summary.snapshot_scn)
     lines = [
         f"tenant  {plan.tenant}",
-        f"base    set {summary.set_id}, taken {taken}, {plan.base_bytes} bytes ({summary.output_bytes} stored)",
+        f"base    set {summary.of.set_id}, taken {taken}, {plan.base_bytes} bytes ({summary.output_bytes} stored)",
     ]
     lines += [
         f"log     piece {part.key}: LSN {part.start_lsn} to {part.end_lsn}, {part.segments} segments, "
@@ -195,7 +183,7 @@ def _as_fields(plan: Plan, wish: Wish) -> dict[str, Any]:
         "tenant_id": plan.tenant.tenant_id,
         "tenant": plan.tenant.name,
         "base": {
-            "set_id": summary.set_id,
+            "set_id": summary.of.set_id,
             "snapshot_scn": summary.snapshot_scn,
             "snapshot_time": instant(summary.snapshot_scn),
             "bytes": plan.base_bytes,

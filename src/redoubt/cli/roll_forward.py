@@ -13,45 +13,24 @@ from redoubt.archive.inventory import take_inventory
 from redoubt.archive.set_layout import set_path
 from redoubt.archive.set_manifest import SetSummary
 from redoubt.archive.set_store import SetStore
-from redoubt.archive.store import ArchiveError
-from redoubt.backup.taking import BackupFailedError
 from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.repair import Repair, carry_out, set_changes
-from redoubt.catalog.session import CatalogError, CatalogSession
-from redoubt.cli.connecting import NoServiceError, connect_as_service
-from redoubt.cli.moments import MomentError
+from redoubt.catalog.session import CatalogSession
+from redoubt.cli.connecting import connect_as_service
 from redoubt.cli.printing import complain, console, print_rows
 from redoubt.cli.rehearsing import chosen_tenant, ended_in_order, is_of_home, logins_for, moment_of, utc_text
-from redoubt.destinations.uri import UriError, open_destination
+from redoubt.destinations.uri import open_destination
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
 from redoubt.engines.seekdb.rolling import SeekdbRoller
-from redoubt.model.bases import SetKey
+from redoubt.errors import RedoubtError
 from redoubt.model.history import TenantSet
-from redoubt.model.recovery import NotRecoverableError
-from redoubt.model.scratch_engine import Login, NotRolledError
-from redoubt.model.seams import DestinationError
+from redoubt.model.scratch_engine import Login
 from redoubt.rehearsal.roll_forward import EngineTools, Rolled, plan_roll, roll_forward
-from redoubt.rehearsal.scratch_directory import NoScratchError
-from redoubt.restore.planning import Plan, UnknownTenantError
-from redoubt.restore.restoring import RestoreError
-
-_NOT_DONE = (
-    ArchiveError,
-    BackupFailedError,
-    DestinationError,
-    MomentError,
-    NoScratchError,
-    NotRecoverableError,
-    NotRolledError,
-    OSError,
-    RestoreError,
-    UnknownTenantError,
-    UriError,
-)
+from redoubt.restore.planning import Plan
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RollOptions:
     """What was typed."""
 
@@ -72,7 +51,7 @@ def run_roll_forward(options: RollOptions) -> int:
     try:
         with ended_in_order():
             plan, rolled = _roll(options)
-    except _NOT_DONE as error:
+    except (RedoubtError, OSError) as error:
         complain(error)
         return 1
     _print(options, plan, rolled)
@@ -90,7 +69,7 @@ def _roll(options: RollOptions) -> tuple[Plan, Rolled]:
     out.print(_text_of(plan), markup=False, soft_wrap=True)
 
     def logins(summary: SetSummary) -> list[Login]:
-        return logins_for(summary.source, summary.tenant_id, options.user, options.password, options.home)
+        return logins_for(summary.of.source, summary.of.tenant_id, options.user, options.password, options.home)
 
     with Progress(console=out, transient=True, disable=not out.is_terminal) as bar:
         task = bar.add_task("laying base and log", total=None)
@@ -118,16 +97,16 @@ def _roll(options: RollOptions) -> tuple[Plan, Rolled]:
 def _text_of(plan: Plan) -> str:
     summary = plan.base.summary
     return (
-        f"tenant {plan.tenant}: set {summary.set_id} ({plan.base_bytes} bytes) and {plan.log_bytes} bytes of log "
+        f"tenant {plan.tenant}: set {summary.of.set_id} ({plan.base_bytes} bytes) and {plan.log_bytes} bytes of log "
         f"up to SCN {plan.end.scn} ({utc_text(plan.end.scn)} UTC)"
     )
 
 
 def _print(options: RollOptions, plan: Plan, rolled: Rolled) -> None:
     said = {
-        "tenant": rolled.summary.tenant,
-        "from_set": plan.base.summary.set_id,
-        "set_id": rolled.summary.set_id,
+        "tenant": rolled.summary.of.tenant,
+        "from_set": plan.base.summary.of.set_id,
+        "set_id": rolled.summary.of.set_id,
         "folder": rolled.folder,
         "snapshot_scn": rolled.summary.snapshot_scn,
         "start_lsn": rolled.summary.start_lsn,
@@ -152,10 +131,10 @@ def _show_in_catalog(home: Path, plan: Plan, rolled: Rolled) -> None:
         part = _as_stored(uri, home, plan, rolled)
         carry_out(session, Repair(set_changes(session, (part,), uri)))
     except ForeignDestinationError as error:
-        complain(f"set {rolled.summary.set_id} is not in the catalog of {home}: {error}")
-    except (ArchiveError, CatalogError, DestinationError, NoServiceError, OSError, UriError) as error:
+        complain(f"set {rolled.summary.of.set_id} is not in the catalog of {home}: {error}")
+    except (RedoubtError, OSError) as error:
         complain(
-            f"set {rolled.summary.set_id} is not in the catalog of {home}: {error}; "
+            f"set {rolled.summary.of.set_id} is not in the catalog of {home}: {error}; "
             "while its service is stopped, redoubt repair-catalog adds it"
         )
     finally:
@@ -167,7 +146,7 @@ def _as_stored(uri: str, home: Path, plan: Plan, rolled: Rolled) -> TenantSet:
 
     Raises ForeignDestinationError, ArchiveError, DestinationError, UriError, OSError.
     """
-    key = SetKey(rolled.summary.set_id, rolled.summary.create_date)
+    key = rolled.summary.of.key
     path = set_path(plan.tenant.cluster, plan.tenant.tenant_id, key)
     destination = open_destination(uri) if uri else None
     if destination is None or not is_of_home(destination, plan.tenant, home):

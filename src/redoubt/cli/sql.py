@@ -14,7 +14,7 @@ from redoubt.cli.printing import complain, console, print_rows
 
 
 def run_statement(
-    text: str, home: Path, user: str, password: str, host: str | None, port: int | None, *, as_json: bool
+    text: str, home: Path, *, user: str, password: str, host: str | None, port: int | None, as_json: bool
 ) -> int:
     """Run a statement (or several) and print the answers; the exit status, 1 for an error."""
     out = console()

@@ -9,27 +9,25 @@ from pathlib import Path
 
 from redoubt.cli.printing import complain, console
 from redoubt.config import Config, ConfigError, load_config
-from redoubt.engines.seekdb.account import AccountError
-from redoubt.engines.seekdb.instance import EngineStartError
-from redoubt.gateway.tls import TlsError
-from redoubt.home import Home, HomeError
+from redoubt.errors import RedoubtError
+from redoubt.home import Home
 from redoubt.logs import log_to
 from redoubt.service import Service
 
 
-def serve(home_path: Path, host: str | None, port: int | None, config_path: Path | None) -> int:
+def serve(home_path: Path, *, host: str | None, port: int | None, config_path: Path | None) -> int:
     """Run the service until it is told to stop; the exit status."""
     home = Home(home_path.absolute())
     try:
         config = _with_options(load_config(config_path), host, port)
         home.prepare()
         lock = home.lock()
-    except (ConfigError, HomeError) as error:
+    except RedoubtError as error:
         return _fail(error)
     log_to(home.log)
     try:
         asyncio.run(_serve(home, config))
-    except (HomeError, TlsError, EngineStartError, AccountError) as error:
+    except RedoubtError as error:
         return _fail(error)
     finally:
         os.close(lock)

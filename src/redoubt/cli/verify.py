@@ -15,12 +15,12 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-from redoubt.cli.moments import DurationError, duration, instant, span
+from redoubt.cli.moments import duration, instant, span
 from redoubt.cli.printing import complain, console
-from redoubt.destinations.uri import UriError, open_destination
+from redoubt.destinations.uri import open_destination
+from redoubt.errors import RedoubtError
 from redoubt.model import bases
 from redoubt.model.recovery import Window
-from redoubt.model.seams import DestinationError
 from redoubt.verify.checking import Checker
 from redoubt.verify.findings import Finding, Report, TenantReport
 from redoubt.verify.verified_objects import VerifiedObjects
@@ -30,7 +30,7 @@ _DAMAGED = 2
 _NS = 1_000_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Wish:
     """What is to be verified, and how. `older_than` is a duration; `state` None means the usual place."""
 
@@ -42,7 +42,7 @@ class Wish:
     is_all: bool
 
 
-class NothingThereError(Exception):
+class NothingThereError(RedoubtError):
     """There is nothing to verify; the text says what was looked for."""
 
 
@@ -51,7 +51,7 @@ def verify(wish: Wish, *, as_json: bool) -> int:
     began = time.monotonic()
     try:
         report = _run(wish)
-    except (UriError, DurationError, DestinationError, NothingThereError) as error:
+    except RedoubtError as error:
         if as_json:
             print(json.dumps({"destination": wish.uri, "sound": None, "error": str(error)}))  # noqa: T201 - for programs
         else:

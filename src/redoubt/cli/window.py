@@ -9,9 +9,10 @@ from typing import Any
 
 from rich.console import Console
 
-from redoubt.cli.moments import DurationError, duration, instant, span
+from redoubt.cli.moments import duration, instant, span
 from redoubt.cli.printing import complain, console
-from redoubt.destinations.uri import UriError, open_destination
+from redoubt.destinations.uri import open_destination
+from redoubt.errors import RedoubtError
 from redoubt.model.coverage import missing
 from redoubt.model.seams import DestinationError
 from redoubt.verify.covering import TenantCoverage, cover
@@ -27,12 +28,12 @@ class Demand:
     lag: int
 
 
-def show_window(uri: str, tenant: str | None, wanted: str | None, lag: str, *, as_json: bool) -> int:
+def show_window(uri: str, tenant: str | None, *, wanted: str | None, lag: str, as_json: bool) -> int:
     """Print the windows. The exit status: 0; 2 if `wanted` (a duration) is not covered; 1 it could not be found out."""
     try:
         demand = None if wanted is None else Demand(duration(wanted), duration(lag))
         found = _found(uri, tenant)
-    except (UriError, DurationError, DestinationError) as error:
+    except RedoubtError as error:
         if as_json:
             print(json.dumps({"destination": uri, "tenants": None, "error": str(error)}))  # noqa: T201 - for programs
         else:

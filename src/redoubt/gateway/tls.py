@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 
+from redoubt.errors import RedoubtError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 _log = structlog.get_logger(__name__)
 
 
-class TlsError(Exception):
+class TlsError(RedoubtError):
     """Certificate or key cannot be used; the text names the file and the cause."""
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
-from typing import Any, get_args
+from dataclasses import dataclass
+from typing import get_args
 
+from redoubt.messages.lines import Lines
 from redoubt.model.pieces import PieceKey
 
 ALL_PIECES = -1
@@ -229,15 +229,6 @@ Event = (
     | HoleOpened
     | HoleClosed
 )
-_KINDS: dict[str, type[Command | Event]] = {kind.__name__: kind for kind in (*get_args(Command), *get_args(Event))}
-
-
-def to_line(message: Command | Event) -> bytes:
-    """The message as a line, line end included."""
-    return json.dumps({"kind": type(message).__name__} | asdict(message)).encode() + b"\n"
-
-
-def from_line(line: bytes) -> Command | Event:
-    """The message on a line."""
-    fields: dict[str, Any] = json.loads(line)
-    return _KINDS[fields.pop("kind")](**fields)
+_LINES: Lines[Command | Event] = Lines(*get_args(Command), *get_args(Event))
+to_line = _LINES.dump
+from_line = _LINES.load

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
-from typing import Any, get_args
+from dataclasses import dataclass
+from typing import get_args
+
+from redoubt.messages.lines import Lines
 
 
 @dataclass(frozen=True)
@@ -82,15 +83,6 @@ class Failed:
 Request = TakeBase | RestoreTenant
 Outcome = BaseTaken | TenantRestored | Failed
 Message = Request | Progress | Outcome
-_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in (*get_args(Request), Progress, *get_args(Outcome))}
-
-
-def to_line(message: Message) -> bytes:
-    """The message as a line, line end included."""
-    return json.dumps({"kind": type(message).__name__} | asdict(message)).encode() + b"\n"
-
-
-def from_line(line: bytes) -> Message:
-    """The message on a line."""
-    fields: dict[str, Any] = json.loads(line)
-    return _KINDS[fields.pop("kind")](**fields)
+_LINES: Lines[Message] = Lines(*get_args(Request), Progress, *get_args(Outcome))
+to_line = _LINES.dump
+from_line = _LINES.load

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from redoubt.errors import RedoubtError
 from redoubt.model.bases import Base
 from redoubt.model.pieces import PieceKey
 
@@ -73,7 +74,7 @@ class Way:
         return self.stretches[-1].run.end_scn
 
 
-class NotRecoverableError(Exception):
+class NotRecoverableError(RedoubtError):
     """A moment cannot be restored. `before` and `after` are the nearest SCNs that can, None where there is none."""
 
     def __init__(self, cause: str, before: int | None = None, after: int | None = None) -> None:

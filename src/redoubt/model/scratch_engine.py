@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from redoubt.errors import RedoubtError
 from redoubt.model.bases import BaseSource
 from redoubt.model.log import LogPosition
 
@@ -16,7 +17,7 @@ class ScratchError(Exception):
     """The engine did not open the directory, or ended; the text says why."""
 
 
-class OpenedError(Exception):
+class OpenedError(RedoubtError):
     """An engine has opened a directory into which log is to be laid; the text says so."""
 
 
@@ -98,7 +99,7 @@ class ScratchEngine(Protocol):
         ...
 
 
-class NotRolledError(Exception):
+class NotRolledError(RedoubtError):
     """The files of the directory do not hold the log, or more than it; the text says why, and what to do."""
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from redoubt.errors import RedoubtError
 from redoubt.model.log import LogBatch, LogPosition
 
 
@@ -102,7 +103,7 @@ class ObjectInfo:
     size: int
 
 
-class DestinationError(Exception):
+class DestinationError(RedoubtError):
     """The destination did not do what was asked; the text names the object or path and the cause."""
 
 

@@ -85,8 +85,8 @@ class Drill:
         summary = plan.base.summary
         record = replace(
             record,
-            set_id=summary.set_id,
-            create_date=summary.create_date,
+            set_id=summary.of.set_id,
+            create_date=summary.of.create_date,
             end_lsn=plan.end.lsn,
             end_scn=plan.end.scn,
             log_bytes=plan.log_bytes,

@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -59,7 +59,7 @@ def plan_roll(destination: Destination, tenant: TenantPath, scn: int | None, cut
     """From which set, over which log, to where. Raises NotRolledError if there is nothing to roll, and as make_plan."""
     plan = make_plan(destination, tenant, scn, cutter, is_settled=False)
     if plan.end.lsn <= plan.base.summary.snapshot_lsn:
-        raise NotRolledError(f"set {plan.base.summary.set_id} holds all log up to there: nothing to roll forward")
+        raise NotRolledError(f"set {plan.base.summary.of.set_id} holds all log up to there: nothing to roll forward")
     return plan
 
 
@@ -86,7 +86,7 @@ def roll_forward(
         times.append(time.monotonic())
         say("the engine replays")
         old = plan.base.summary
-        source = means.roller(directory).roll(plan.end, means.logins(old), old.source, old.engine, look)
+        source = means.roller(directory).roll(plan.end, means.logins(old), old.of.source, old.engine, look)
         times.append(time.monotonic())
         say("storing the new data backup")
         summary, path = _take(destination, plan, source, look.fingerprint, began_at, progress)
@@ -121,21 +121,12 @@ def _take(
     began_at: int,
     progress: Progress,
 ) -> tuple[SetSummary, str]:
-    old = plan.base.summary
+    old = plan.base.summary.of
     today = int(datetime.now().astimezone().strftime("%Y%m%d"))
     key = SetKey(last_set_id(destination, plan.tenant.cluster) + 1, today)
     path = set_path(plan.tenant.cluster, old.tenant_id, key)
-    info = SetInfo(
-        identity=old.identity,
-        cluster=old.cluster,
-        cluster_id=old.cluster_id,
-        tenant_id=old.tenant_id,
-        tenant=old.tenant,
-        source=source.source_id(),
-        set_id=key.set_id,
-        create_date=key.create_date,
-        began_at=began_at,
-    )
+    whose = replace(old, source=source.source_id(), set_id=key.set_id, create_date=key.create_date)
+    info = SetInfo(whose, began_at)
     lock = destination.lock(path.lock, f"pid {os.getpid()} on {socket.gethostname()}")
     try:
         terms = TakingOptions(may_clone=False, method=METHOD)

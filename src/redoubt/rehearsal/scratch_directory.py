@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from redoubt.errors import RedoubtError
 from redoubt.restore.planning import Plan
 
 _PREFIX = "redoubt-drill-"
@@ -24,7 +25,7 @@ _ENGINE_ROOM = 512 * 1024 * 1024
 """What an engine needs beside what it is given: log of its own, in blocks of 64 MiB, and memory that it flushes."""
 
 
-class NoScratchError(Exception):
+class NoScratchError(RedoubtError):
     """There is no place for a drill; the text says why and what to do."""
 
 

@@ -7,11 +7,12 @@ the midst leaves is a log that ends early, or in half a group, as a crash of the
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from redoubt.archive.inventory import PieceHeld, TenantPath, pieces_of
+from redoubt.archive.layout import ClusterPath
 from redoubt.archive.record import INFO_FORMAT, RecordError, dump_record, load_record
 from redoubt.archive.store import ArchiveError
 from redoubt.durable import replace_file
@@ -23,7 +24,7 @@ from redoubt.model.seams import Destination
 from redoubt.rehearsal.next_log import LogEndsError, stretches_after
 from redoubt.restore.laying import lay_log
 from redoubt.restore.planning import LogPart, make_plan
-from redoubt.restore.restoring import Restoration, Restored, RestoreError, unfinished
+from redoubt.restore.restoring import Origin, Restoration, Restored, RestoreError, unfinished
 
 _STATE = "redoubt/following"
 _RESTORED = "redoubt/restored_from"
@@ -31,23 +32,11 @@ _RESTORED = "redoubt/restored_from"
 
 @dataclass(frozen=True)
 class Following:
-    """Whose log is laid in a directory, and up to where. LSNs in bytes, SCNs in ns since the epoch."""
+    """Whose log is laid in a directory, and up to where."""
 
-    cluster: str
-    cluster_id: int
-    tenant_id: int
-    tenant: str
-    source: str
-    set_id: int
-    laid_lsn: int
-    laid_scn: int
-    laid_chain: int | None
+    of: Origin
+    laid: LogPosition
     format: int = INFO_FORMAT
-
-    @property
-    def position(self) -> LogPosition:
-        """The place up to which log is laid."""
-        return LogPosition(self.laid_lsn, self.laid_scn, self.laid_chain)
 
 
 _Kept = TypeVar("_Kept", Following, Restored)
@@ -90,10 +79,11 @@ class Standby:
         state = self._known()
         if state is None:
             begun = unfinished(self._directory)
-            scn = None if begun is None else begun.end_scn
+            scn = None if begun is None else begun.end.scn
             plan = make_plan(self._destination, self._tenant, scn, self._cutter, is_settled=False)
             restoration = Restoration(plan, self._directory, self._layer, self._cutter, self._progress)
-            state = _after_restore(restoration.run())
+            restored = restoration.run()
+            state = Following(restored.of, restored.end)
             self._keep(state)
         return state
 
@@ -107,7 +97,7 @@ class Standby:
         pieces = [each for each in held if each.run is not None]
         try:
             runs = [each.run for each in held if each.run is not None]
-            stretches = stretches_after(state.laid_lsn, state.source, runs)
+            stretches = stretches_after(state.laid.lsn, state.of.source, runs)
         except LogEndsError as error:
             # A piece may have been looked at before its last log came, and the next one after: only twice is certain.
             why = "; ".join([str(error), *lost.values()])
@@ -120,7 +110,7 @@ class Standby:
             _refuse_lost_ahead(state, held, lost)
             return state
         track = _track(stretches, pieces)
-        there = track.end.lsn - state.laid_lsn
+        there = track.end.lsn - state.laid.lsn
         laid = 0
 
         def told(size: int) -> None:
@@ -128,8 +118,8 @@ class Standby:
             laid += size
             self._progress(laid, there)
 
-        lay_log(track, self._layer(0), self._cutter, state.position, lambda at: self._keep(_laid(state, at)), told)
-        state = _laid(state, track.end)
+        lay_log(track, self._layer(0), self._cutter, state.laid, lambda at: self._keep(replace(state, laid=at)), told)
+        state = replace(state, laid=track.end)
         self._keep(state)
         return state
 
@@ -138,17 +128,16 @@ class Standby:
         try:
             state = _read(self._directory / _STATE, Following)
             if state is None and (restored := _read(self._directory / _RESTORED, Restored)) is not None:
-                state = _after_restore(restored)
+                state = Following(restored.of, restored.end)
         except (RecordError, OSError) as error:
             raise RestoreError(f"{self._directory} cannot be followed into ({error}); name an empty one") from error
-        path = self._tenant.cluster
-        if state is not None and (state.cluster, state.cluster_id, state.tenant_id) != (
-            *(path.cluster, path.cluster_id),
-            self._tenant.tenant_id,
-        ):
+        if state is None:
+            return None
+        of, ours = state.of, self._tenant
+        if (ClusterPath(of.cluster, of.cluster_id), of.tenant_id) != (ours.cluster, ours.tenant_id):
             raise RestoreError(
-                f"{self._directory} holds tenant {state.tenant} (id {state.tenant_id}) of "
-                f"{state.cluster}#{state.cluster_id}; name another directory"
+                f"{self._directory} holds tenant {of.tenant} (id {of.tenant_id}) of "
+                f"{of.cluster}#{of.cluster_id}; name another directory"
             )
         return state
 
@@ -162,7 +151,7 @@ def _refuse_lost_ahead(state: Following, held: list[PieceHeld], lost: dict[Piece
     laid = [
         each.key
         for each in held
-        if each.run is not None and each.run.source == state.source and each.run.end_lsn <= state.laid_lsn
+        if each.run is not None and each.run.source == state.of.source and each.run.end_lsn <= state.laid.lsn
     ]
     if ahead := [why for key, why in lost.items() if not laid or key > max(laid)]:
         raise ArchiveError("; ".join(ahead))
@@ -175,16 +164,6 @@ def _track(stretches: tuple[Stretch, ...], pieces: list[PieceHeld]) -> _Track:
     end = last.store.resume(last.info).position
     parts = [LogPart(each.run.key, held[each.run.key].store, each.start_lsn, each.end_lsn, 0, 0) for each in stretches]
     return _Track((*parts[:-1], replace(parts[-1], end_lsn=end.lsn)), end)
-
-
-def _after_restore(restored: Restored) -> Following:
-    names = {field.name for field in fields(Following)} - {"laid_lsn", "laid_scn", "laid_chain", "format"}
-    whose = {name: getattr(restored, name) for name in names}
-    return Following(**whose, laid_lsn=restored.end_lsn, laid_scn=restored.end_scn, laid_chain=restored.end_chain)
-
-
-def _laid(state: Following, at: LogPosition) -> Following:
-    return replace(state, laid_lsn=at.lsn, laid_scn=at.scn, laid_chain=at.chain)
 
 
 def _read(path: Path, kind: type[_Kept]) -> _Kept | None:

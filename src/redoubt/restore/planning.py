@@ -11,6 +11,7 @@ from redoubt.archive.segment import SegmentName
 from redoubt.archive.set_manifest import SetManifest
 from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import ArchiveError, PieceStore, look_until_settled
+from redoubt.errors import RedoubtError
 from redoubt.model.bases import Base, LogCutter
 from redoubt.model.log import LogDamagedError, LogPosition
 from redoubt.model.pieces import PieceKey
@@ -23,7 +24,7 @@ _LOOK_BACK = 64 * 1024 * 1024
 """Bytes of log before a moment in which something is looked for that decides a transaction."""
 
 
-class UnknownTenantError(Exception):
+class UnknownTenantError(RedoubtError):
     """The tenant cannot be told; the text names those that there are."""
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from redoubt.archive.record import FORMAT, RecordError, dump_record, load_record
 from redoubt.durable import NEW, replace_file, sync
+from redoubt.errors import RedoubtError
 from redoubt.model.bases import LogCutter, LogLayer, Progress
 from redoubt.model.log import LogPosition
 from redoubt.restore.base_files import write_files
@@ -25,21 +26,18 @@ from redoubt.restore.planning import Plan
 _FOLDER = "redoubt"
 _STATE = f"{_FOLDER}/restoring"
 _RESULT = f"{_FOLDER}/restored_from"
+_NOTHING = LogPosition(0)
 AT_ONCE = 2
 """Runs of log that are laid at once. Nobody opens the directory before all is there, so holes do no harm meanwhile."""
 
 
-class RestoreError(Exception):
+class RestoreError(RedoubtError):
     """The directory cannot be restored into; the text says why and what to do."""
 
 
 @dataclass(frozen=True)
-class Restored:
-    """What a directory was, or is being, made of. LSNs in bytes, SCNs in ns since the epoch.
-
-    The files are there if `has_files`, otherwise as far as they are in the parts before `next_part`; the log is laid up
-    to `laid_lsn`.
-    """
+class Origin:
+    """Whose log is laid into a directory, and over which data backup."""
 
     cluster: str
     cluster_id: int
@@ -47,14 +45,21 @@ class Restored:
     tenant: str
     source: str
     set_id: int
-    end_lsn: int
-    end_scn: int
-    end_chain: int | None
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a directory was, or is being, made of: the log up to `end`.
+
+    The files are there if `has_files`, otherwise as far as they are in the parts before `next_part`; the log is laid up
+    to `laid` (LSN 0: none yet).
+    """
+
+    of: Origin
+    end: LogPosition
     has_files: int = 0
     next_part: int = 1
-    laid_lsn: int = 0
-    laid_scn: int = 0
-    laid_chain: int | None = None
+    laid: LogPosition = _NOTHING
     format: int = FORMAT
 
 
@@ -93,7 +98,7 @@ def check_room(plan: Plan, directory: Path) -> None:
     done = 0
     if state is not None:
         done += plan.base_bytes if state.has_files else 0
-        done += max(state.laid_lsn - plan.parts[0].start_lsn, 0)
+        done += max(state.laid.lsn - plan.parts[0].start_lsn, 0)
     needed, free = plan.base_bytes + plan.log_bytes - done, shutil.disk_usage(there).free
     if free < needed:
         raise RestoreError(
@@ -155,37 +160,34 @@ class Restoration:
     def _lay(self, state: Restored) -> Restored:
         first = self._plan.parts[0].start_lsn
         start = LogPosition(first)
-        if state.laid_lsn:
-            start = LogPosition(state.laid_lsn, state.laid_scn, state.laid_chain)
+        if state.laid.lsn:
+            start = state.laid
             self._tell(start.lsn - first)
         layer = self._layer(first)
-        lay_log(self._plan, layer, self._cutter, start, lambda at: self._keep(_laid(state, at)), self._tell, AT_ONCE)
-        return _laid(state, self._plan.end)
+        lay_log(
+            self._plan, layer, self._cutter, start, lambda at: self._keep(replace(state, laid=at)), self._tell, AT_ONCE
+        )
+        return replace(state, laid=self._plan.end)
 
     def _begin(self) -> Restored:
-        plan, summary = self._plan, self._plan.base.summary
-        fresh = Restored(
-            plan.tenant.cluster.cluster,
-            plan.tenant.cluster.cluster_id,
-            plan.tenant.tenant_id,
-            summary.tenant,
-            summary.source,
-            summary.set_id,
-            plan.end.lsn,
-            plan.end.scn,
-            plan.end.chain,
+        plan, summary = self._plan, self._plan.base.summary.of
+        cluster = plan.tenant.cluster
+        of = Origin(
+            *(cluster.cluster, cluster.cluster_id, plan.tenant.tenant_id),
+            *(summary.tenant, summary.source, summary.set_id),
         )
+        fresh = Restored(of, plan.end)
         known = unfinished(self._directory)
         if known is None:
             check_directory(self._directory)  # alone now
             (self._directory / _FOLDER).mkdir(mode=0o700, exist_ok=True)
             self._keep(fresh)
             return fresh
-        begun = replace(known, has_files=0, next_part=1, laid_lsn=0, laid_scn=0, laid_chain=None)
+        begun = replace(known, has_files=0, next_part=1, laid=_NOTHING)
         if begun != fresh:
             raise RestoreError(
-                f"{self._directory} holds an unfinished restore of tenant {known.tenant} from set {known.set_id} "
-                f"to SCN {known.end_scn}; go on with it (--scn {known.end_scn}), or empty the directory"
+                f"{self._directory} holds an unfinished restore of tenant {known.of.tenant} from set {known.of.set_id} "
+                f"to SCN {known.end.scn}; go on with it (--scn {known.end.scn}), or empty the directory"
             )
         ours = {_FOLDER, *(file.path.partition("/")[0] for file in plan.base.files)}
         if foreign := sorted({entry.name for entry in self._directory.iterdir()} - ours):
@@ -201,10 +203,6 @@ class Restoration:
 
     def _keep(self, state: Restored) -> None:
         replace_file(self._directory / _STATE, dump_record(state, indent=2))
-
-
-def _laid(state: Restored, at: LogPosition) -> Restored:
-    return replace(state, laid_lsn=at.lsn, laid_scn=at.scn, laid_chain=at.chain)
 
 
 @contextmanager

@@ -57,7 +57,7 @@ def put_together(of: PieceOf, segments: dict[SegmentName, Checked]) -> PieceLog:
     """The log that these segments are."""
     problems = {name: problem for name, checked in segments.items() if (problem := _problem(of, checked))}
     headers = {name: header for name, each in segments.items() if name not in problems and (header := each.header)}
-    held, doubles = _arranged(list(headers))
+    held, doubles = _held_and_doubles(list(headers))
     broken = _breaks(of, held, headers)
     gaps = list(_gaps(of, held, [name for name in problems if name.end_lsn - name.start_lsn <= _LARGEST]))
     findings = [_finding(of, name, problem, gaps) for name, problem in problems.items()]
@@ -76,18 +76,19 @@ def _problem(of: PieceOf, checked: Checked) -> str:
     header = checked.header
     if checked.problem or header is None:
         return checked.problem or "it has no header"
-    theirs = (header.cluster, header.cluster_id, header.tenant_id, header.round, header.piece)
+    said = header.of
+    theirs = (said.cluster, said.cluster_id, said.tenant_id, said.round, said.piece)
     if theirs != (of.cluster.cluster, of.cluster.cluster_id, of.tenant_id, of.key.round, of.key.piece):
         return (
-            f"it does not belong here: it is of piece {header.piece} of round {header.round} of tenant "
-            f"{header.tenant_id} of {header.cluster}#{header.cluster_id}"
+            f"it does not belong here: it is of piece {said.piece} of round {said.round} of tenant "
+            f"{said.tenant_id} of {said.cluster}#{said.cluster_id}"
         )
-    if of.info is not None and header.source != of.info.source:
-        return f"it does not belong here: it is the log of engine {header.source}, not of {of.info.source}"
+    if of.info is not None and said.source != of.info.source:
+        return f"it does not belong here: it is the log of engine {said.source}, not of {of.info.source}"
     return ""
 
 
-def _arranged(names: list[SegmentName]) -> tuple[list[SegmentName], dict[SegmentName, str]]:
+def _held_and_doubles(names: list[SegmentName]) -> tuple[list[SegmentName], dict[SegmentName, str]]:
     """The segments that hold the log, in order; and those that are double. What a merged one holds is passed over."""
     held: list[SegmentName] = []
     doubles: dict[SegmentName, str] = {}
@@ -135,7 +136,7 @@ def _links(
     of: PieceOf, held: list[SegmentName], headers: dict[SegmentName, SegmentHeader], gaps: list[tuple[int, int]]
 ) -> list[LogRun]:
     """The log as it would be without gaps; where the SCN at the end of one is not known, the least that it can be."""
-    source = of.info.source if of.info is not None else next((each.source for each in headers.values()), "")
+    source = of.info.source if of.info is not None else next((each.of.source for each in headers.values()), "")
     scn = of.info.start_scn if of.info is not None else 0
     ranges = sorted([(name.start_lsn, name.end_lsn, headers[name]) for name in held] + [(*gap, None) for gap in gaps])
     links = []

@@ -49,7 +49,7 @@ def judge(owner: Owner, look: PieceLook) -> PieceVerdict:
     log, end = PieceLog(), None
     if look.is_deleted:
         findings += _deleted(look)
-        end = _manifest_end(look.manifest)
+        end = look.manifest.piece.end if look.manifest else None
     else:
         log = _log(owner, look)
         end = log.end or (look.info.start if look.info and not log.links else None)
@@ -147,7 +147,7 @@ def _manifest(look: PieceLook, log: PieceLog) -> Iterator[Finding]:
         elif entry and (entry.size, entry.sha256) != (checked.size, checked.sha256):
             yield Finding(path.segment(name), "it is not what the manifest lists, by its size or SHA-256", loss)
     piece, found = look.manifest.piece, log.end
-    if found and (piece.end_lsn, piece.end_scn, piece.chain_after) != (found.lsn, found.scn, found.chain):
+    if found and piece.end != found:
         yield Finding(path.manifest, f"it says that the log ends at LSN {piece.end_lsn}, which ends at {found.lsn}")
     elif log.first and piece.chain_before != log.first.chain_before:
         yield Finding(path.manifest, "it says of another checksum that the log begins with it")
@@ -191,11 +191,3 @@ def _gone(look: PieceLook) -> Iterator[Finding]:
 def _strangers(look: PieceLook) -> Iterator[Finding]:
     for name in look.strangers:
         yield note(name, "nobody accounts for it: it is no object of this format")
-
-
-def _manifest_end(manifest: Manifest | None) -> LogPosition | None:
-    return (
-        None
-        if manifest is None
-        else LogPosition(manifest.piece.end_lsn, manifest.piece.end_scn, manifest.piece.chain_after)
-    )

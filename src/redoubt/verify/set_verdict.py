@@ -97,11 +97,12 @@ class _Set:
         self._checker.sound(self._path.info, data)
         owner, key = self._owner, self._key
         place = (owner.cluster.cluster, owner.cluster.cluster_id, owner.tenant_id, key.set_id, key.create_date)
-        if (info.cluster, info.cluster_id, info.tenant_id, info.set_id, info.create_date) != place:
+        said = info.of
+        if (said.cluster, said.cluster_id, said.tenant_id, said.set_id, said.create_date) != place:
             self._findings.append(
-                Finding(self._path.info, f"it claims set {info.set_id} of tenant {info.tenant_id} of {info.cluster}")
+                Finding(self._path.info, f"it claims set {said.set_id} of tenant {said.tenant_id} of {said.cluster}")
             )
-        elif owner.identity is not None and info.identity != owner.identity:
+        elif owner.identity is not None and said.identity != owner.identity:
             self._findings.append(Finding(self._path.info, NOT_OURS))
         return info
 
@@ -119,22 +120,22 @@ class _Set:
 
     def _judge_manifest(self, manifest: SetManifest, info: SetInfo | None) -> None:
         """The manifest against its place and the claim, and its files against its parts."""
-        summary, owner, key = manifest.summary, self._owner, self._key
+        of, owner, key = manifest.summary.of, self._owner, self._key
         place = (owner.cluster.cluster, owner.cluster.cluster_id, owner.tenant_id, key.set_id, key.create_date)
-        said = (summary.cluster, summary.cluster_id, summary.tenant_id, summary.set_id, summary.create_date)
+        said = (of.cluster, of.cluster_id, of.tenant_id, of.set_id, of.create_date)
         if said != place:
-            text = f"it lists set {summary.set_id} of tenant {summary.tenant_id} of {summary.cluster}"
+            text = f"it lists set {of.set_id} of tenant {of.tenant_id} of {of.cluster}"
             self._findings.append(Finding(self._path.manifest, text, self._lost))
-        elif info and (summary.identity, summary.source) != (info.identity, info.source):
+        elif info and (of.identity, of.source) != (info.of.identity, info.of.source):
             text = f"it does not say what {self._path.info} says of whose data this is"
             self._findings.append(Finding(self._path.manifest, text, self._lost))
 
     def _parts(self, manifest: SetManifest) -> Iterator[Finding]:
-        summary = manifest.summary
+        of = manifest.summary.of
 
         def is_ours(header: PartHeader) -> bool:
             said = (header.cluster, header.cluster_id, header.tenant_id, header.source, header.set_id)
-            ours = (summary.cluster, summary.cluster_id, summary.tenant_id, summary.source, summary.set_id)
+            ours = (of.cluster, of.cluster_id, of.tenant_id, of.source, of.set_id)
             return said == ours
 
         found = self._checker.parts([(self._path.part(part.number), part) for part in manifest.parts], is_ours)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import os
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from redoubt.archive.record import RecordError, record_of, seal, unseal
+from redoubt.archive.record import RecordError, record_of, seal, stored_fields, unseal
 from redoubt.archive.segment import SegmentHeader
 
 _FORMAT = 2
@@ -98,8 +98,13 @@ class VerifiedObjects:
 
 
 def _dump(known: dict[str, VerifiedObject]) -> bytes:
-    objects = {name: {key: value for key, value in asdict(each).items() if value} for name, each in known.items()}
+    objects = {name: _stored(each) for name, each in known.items()}
     return seal(json.dumps({"format": _FORMAT, "objects": objects}, separators=(",", ":")).encode())
+
+
+def _stored(each: VerifiedObject) -> dict[str, Any]:
+    values = vars(each) | {"header": each.header and stored_fields(each.header)}
+    return {key: value for key, value in values.items() if value}
 
 
 def _load(path: Path | None) -> dict[str, VerifiedObject]:

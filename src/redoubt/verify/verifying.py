@@ -6,7 +6,8 @@ believed when it is seen twice; pieces are looked at the newest first, so that o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from redoubt.archive.inventory import TenantPath, clusters, tenants
 from redoubt.archive.layout import INCARNATION, ClusterInfo, ClusterPath
@@ -24,7 +25,8 @@ from redoubt.verify.piece_verdict import NOT_OURS, Owner, PieceVerdict, judge
 from redoubt.verify.set_verdict import SetVerdict, judge_set
 
 _LOOKS = 10
-"""Looks at most at a piece that is another one each time; then what was seen last is believed."""
+"""Looks at most at what is another one each time; then what was seen last is believed."""
+_Verdict = TypeVar("_Verdict", PieceVerdict, SetVerdict)
 
 
 class Verifier:
@@ -92,24 +94,14 @@ class Verifier:
         return TenantReport.of(tenant, findings, holding)
 
     def _piece(self, owner: Owner, key: PieceKey) -> PieceVerdict:
-        """The verdict on a piece that is seen twice the same, or nothing is wrong with."""
         eyes = PieceEyes(self._checker, key, owner.cluster.piece(owner.tenant_id, key))
-        verdict = judge(owner, eyes.look())
-        for _ in range(_LOOKS):
-            if not any(each.is_damage for each in verdict.findings):
-                break
-            before, verdict = verdict, judge(owner, eyes.look())
-            if verdict.findings == before.findings:
-                break
+        verdict = _settled(lambda: judge(owner, eyes.look()))
         eyes.settle(verdict.look)
         return verdict
 
     def _set(self, owner: Owner, key: SetKey) -> SetVerdict:
-        """The verdict on a set; one that is damaged may be one that is being deleted just now."""
         path = set_path(owner.cluster, owner.tenant_id, key)
-        verdict = judge_set(self._checker, owner, key, path)
-        is_damaged = any(each.is_damage for each in verdict.findings)
-        return judge_set(self._checker, owner, key, path) if is_damaged else verdict
+        return _settled(lambda: judge_set(self._checker, owner, key, path))
 
     def _is_wanted(self, tenant: TenantPath) -> bool:
         return self._wanted is None or tenant.is_called(self._wanted)
@@ -122,3 +114,15 @@ class Verifier:
         for each in self._destination.list(folder):
             if each.name not in (objects or set()):
                 yield note(each.name, "nobody accounts for it: it is no object of this format")
+
+
+def _settled(look: Callable[[], _Verdict]) -> _Verdict:
+    """The verdict by which nothing is damaged, or that comes twice: what is damaged may be being merged or deleted."""
+    verdict = look()
+    for _ in range(_LOOKS):
+        if not any(each.is_damage for each in verdict.findings):
+            break
+        before, verdict = verdict, look()
+        if verdict.findings == before.findings:
+            break
+    return verdict

@@ -121,7 +121,7 @@ def preview_of(plan: Plan, uri: str) -> Rows:
     return Rows(
         _PREVIEW,
         [
-            ("BACKUP_SET", plan.base.summary.set_id, 0, set_path_of(plan, uri), "AVAILABLE"),
+            ("BACKUP_SET", plan.base.summary.of.set_id, 0, set_path_of(plan, uri), "AVAILABLE"),
             *(
                 ("BACKUP_PIECE", part.key.piece, 0, path, "AVAILABLE")
                 for part, path in zip(plan.parts, piece_paths_of(plan, uri), strict=True)

@@ -247,7 +247,7 @@ def _job(tenant: Tenant, wanted: Wanted, plan: Plan) -> RestoreJob:
         backup_cluster_id=plan.tenant.cluster.cluster_id,
         backup_cluster_name=plan.tenant.cluster.cluster,
         backup_dest=wanted.uri,
-        source=summary.source,
+        source=summary.of.source,
         until_scn=wanted.until_scn,
         start_scn=summary.snapshot_scn,
         end_scn=plan.end.scn,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
 
 from redoubt.catalog.session import CatalogError
 from redoubt.control.backups.data_backups import DataBackups
@@ -32,6 +34,7 @@ from redoubt.sql.statements import (
     BackupDatabase,
     CancelAllBackup,
     CancelBackup,
+    CancelDeleteBackup,
     CancelValidate,
     ClearRestoreSource,
     CreateTenant,
@@ -54,7 +57,7 @@ from redoubt.sql.statements import (
     ValidateBackup,
 )
 
-_REFUSALS: dict[type[Statement], Callable[[], SqlError]] = {
+REFUSALS: dict[type[Statement], Callable[[], SqlError]] = {
     SuspendBackup: lambda: not_supported_feature("a backup is not suspended; ALTER SYSTEM NOARCHIVELOG ends a round"),
     ResumeBackup: lambda: not_supported_feature("a backup is not suspended; ALTER SYSTEM ARCHIVELOG begins a round"),
     DeleteExpiredBackup: lambda: invalid_argument(
@@ -68,6 +71,14 @@ _REFUSALS: dict[type[Statement], Callable[[], SqlError]] = {
     ),
 }
 """What OceanBase knows the words of, and answers with an error, always or here."""
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What answers a statement. Those that do not need ALTER SYSTEM return the answer, or see to the privilege."""
+
+    run: Callable[[Any, Session], Awaitable[Answer | None]]
+    needs_alter_system: bool = True
 
 
 class Handler:
@@ -87,91 +98,63 @@ class Handler:
         self._settings = settings
         self._deletion = deletion
         self._backups = backups
-        self._restores = restores
+        self.tasks: dict[type[Statement], _Task] = {
+            ShowParameters: _Task(settings.show, needs_alter_system=False),
+            ShowTenants: _Task(lambda statement, _: tenants.show(statement), needs_alter_system=False),
+            ShowRestorePreview: _Task(_show_preview, needs_alter_system=False),
+            SetParameters: _Task(self._set, needs_alter_system=False),
+            CreateTenant: _Task(lambda statement, _: tenants.create(statement)),
+            DropTenant: _Task(self._drop),
+            MinorFreeze: _Task(self._freeze),
+            ArchiveLog: _Task(self._start_round),
+            NoArchiveLog: _Task(self._stop_round),
+            CancelAllBackup: _Task(self._cancel_all),
+            BackupDatabase: _Task(lambda statement, _: backups.start(statement)),
+            CancelBackup: _Task(lambda *_: backups.cancel()),
+            DeleteBackup: _Task(lambda statement, _: deletion.delete(statement)),
+            DeleteObsoleteBackup: _Task(lambda *_: deletion.delete_obsolete()),
+            CancelDeleteBackup: _Task(lambda *_: deletion.cancel()),
+            RestoreTenant: _Task(restores.restore),
+            AddRestoreSource: _Task(_add_source),
+            ClearRestoreSource: _Task(_clear_sources),
+        }
 
     async def handle(self, statement: Statement, session: Session) -> Answer | None:
         """The answer to a statement, None if it is the engine's to answer. Raises SqlError."""
         if session.tenant != SYS_TENANT:
             await _check_tenants_own(statement, session)
             return None
+        task = self.tasks.get(type(statement))
         try:
-            match statement:
-                case ShowParameters():
-                    return await self._settings.show(statement, session)
-                case ShowTenants():
-                    return await self._tenants.show(statement)
-                case ShowRestorePreview():
-                    return restore_session(session).shown()
-                case SetParameters():
-                    return await self._settings.set(
-                        statement,
-                        session,
-                        is_cleaning=self._deletion.is_running,
-                        is_backing_up=self._backups.is_running,
-                    )
+            if task is not None and not task.needs_alter_system:
+                return await task.run(statement, session)
             await check_privilege(session)
-            if (refusal := _REFUSALS.get(type(statement))) is not None:
+            if task is None:
+                refusal = REFUSALS[type(statement)]
                 raise refusal()
-            return await self._run(statement, session)
+            return await task.run(statement, session) or Ok()
         except CatalogError as error:
             raise engine_away(str(error)) from error
 
-    async def _run(self, statement: Statement, session: Session) -> Ok:
-        match statement:
-            case CreateTenant():
-                return await self._tenants.create(statement)
-            case DropTenant():
-                return await self._drop(statement)
-            case MinorFreeze():
-                await self._freeze(statement, session)
-            case ArchiveLog() | NoArchiveLog() | CancelAllBackup():
-                await self._switch(statement)
-            case RestoreTenant() | AddRestoreSource() | ClearRestoreSource():
-                return await self._restore(statement, session)
-            case _:
-                await self._maintain(statement)
-        return Ok()
+    async def _set(self, statement: SetParameters, session: Session) -> Ok | None:
+        return await self._settings.set(
+            statement, session, is_cleaning=self._deletion.is_running, is_backing_up=self._backups.is_running
+        )
 
-    async def _maintain(self, statement: Statement) -> None:
-        """Run a statement about data backups, or about backups that are there."""
-        match statement:
-            case BackupDatabase():
-                await self._backups.start(statement)
-            case CancelBackup():
-                await self._backups.cancel()
-            case DeleteBackup():
-                await self._deletion.delete(statement)
-            case DeleteObsoleteBackup():
-                await self._deletion.delete_obsolete()
-            case _:  # CancelDeleteBackup
-                await self._deletion.cancel()
+    async def _start_round(self, statement: ArchiveLog, _session: Session) -> None:
+        check_whole_cluster(statement.tenants, self._tenants)
+        await self._archiving.start()
 
-    async def _restore(self, statement: RestoreTenant | AddRestoreSource | ClearRestoreSource, session: Session) -> Ok:
-        """Restore a tenant, or name what this session's next restore is from."""
-        match statement:
-            case RestoreTenant():
-                return await self._restores.restore(statement, session)
-            case AddRestoreSource():
-                restore_session(session).add(statement.uri)
-            case _:  # ClearRestoreSource
-                restore_session(session).sources.clear()
-        return Ok()
+    async def _stop_round(self, statement: NoArchiveLog, _session: Session) -> None:
+        check_whole_cluster(statement.tenants, self._tenants)
+        await self._archiving.stop()
 
-    async def _switch(self, statement: ArchiveLog | NoArchiveLog | CancelAllBackup) -> None:
-        """Begin or end a round."""
-        match statement:
-            case ArchiveLog():
-                check_whole_cluster(statement.tenants, self._tenants)
-                await self._archiving.start()
-            case NoArchiveLog():
-                check_whole_cluster(statement.tenants, self._tenants)
-                await self._archiving.stop()
-            case _:  # CancelAllBackup
-                await self._settings.clear_destination()
-                await self._backups.abandon()
-                await self._archiving.cancel()
+    async def _cancel_all(self, _statement: CancelAllBackup, _session: Session) -> None:
+        await self._settings.clear_destination()
+        await self._backups.abandon()
+        await self._archiving.cancel()
 
-    async def _drop(self, statement: DropTenant) -> Ok:
+    async def _drop(self, statement: DropTenant, _session: Session) -> Ok:
         """Drop a tenant; a data backup that is under way goes on without it."""
         tenant = self._tenants.named(statement.name)
         if tenant is not None:
@@ -195,6 +178,19 @@ class Handler:
                 await asyncio.to_thread(tenant.engine.minor_freeze)
             except OSError as error:
                 raise engine_away(str(error)) from error
+
+
+async def _show_preview(_statement: ShowRestorePreview, session: Session) -> Answer:
+    return restore_session(session).shown()
+
+
+async def _add_source(statement: AddRestoreSource, session: Session) -> None:
+    """Name what this session's next restore is from."""
+    restore_session(session).add(statement.uri)
+
+
+async def _clear_sources(_statement: ClearRestoreSource, session: Session) -> None:
+    restore_session(session).sources.clear()
 
 
 async def _check_tenants_own(statement: Statement, session: Session) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pymysql
 
 from redoubt.engines.seekdb.files import BaseDir, kept_line
+from redoubt.errors import RedoubtError
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection
@@ -25,7 +26,7 @@ _FIRST_CLIENT_ERROR, _LAST_CLIENT_ERROR = 2000, 2999
 """Errors that the client library raises by itself: no answer came."""
 
 
-class AccountError(Exception):
+class AccountError(RedoubtError):
     """The service cannot log in to its engine."""
 
 

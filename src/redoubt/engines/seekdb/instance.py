@@ -19,12 +19,13 @@ from pathlib import Path
 from redoubt.engines.seekdb.complaints import complaint, size_of
 from redoubt.engines.seekdb.files import MAX_SOCKET_PATH, BaseDir
 from redoubt.engines.seekdb.pausing import pid_of, resume_stopped
+from redoubt.errors import RedoubtError
 
 _POLL = 0.05
 _OUTPUT_SHOWN = 2000
 
 
-class EngineStartError(Exception):
+class EngineStartError(RedoubtError):
     """The engine did not start; the text says why and where to look."""
 
 

@@ -1,0 +1,19 @@
+"""The base of the errors that a person can do something about.
+
+    RedoubtError
+    ├── what a person typed: cli/ MomentError, DurationError, WishError, NothingThereError; destinations/ UriError
+    ├── the home and its files: ConfigError, HomeError; gateway/ TlsError; cli/ NoServiceError
+    ├── a destination: model/ DestinationError (ObjectExistsError, ObjectMissingError, LockedError)
+    ├── an archive in a destination: archive/ ArchiveError, ForeignDestinationError
+    ├── an engine: engines/ EngineStartError, AccountError (OpenDoorError); model/ OpenedError; catalog/ CatalogError
+    ├── a data backup: backup/ BackupFailedError; model/ NotRolledError
+    └── a restore: restore/ RestoreError, UnknownTenantError; model/ NotRecoverableError; rehearsal/ NoScratchError
+
+Each class stands in the module that raises it. A command prints the text of such an error and ends with exit status 1.
+"""
+
+from __future__ import annotations
+
+
+class RedoubtError(Exception):
+    """Something cannot be done; the text says why, and what to do. No traceback is shown."""
