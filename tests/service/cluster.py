@@ -79,8 +79,9 @@ class ServiceUnderTest:
             copy_of_new(self.main_dir)
         if "--config" not in options and not self._is_new:
             options = (*options, "--config", str(self._configuration))
+        mortal = ("setpriv", "--pdeathsig", "TERM")  # a run of tests that is killed leaves no service
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "redoubt", "start", "--home", str(self.home), "--port", "0", *options],
+            [*mortal, sys.executable, "-m", "redoubt", "start", "--home", str(self.home), "--port", "0", *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
