@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from redoubt.control.background import Background
-from redoubt.control.cluster import EngineRefusedError, Tenant
+from redoubt.control.cluster import EngineRefusedError, EngineSource, Tenant
 from redoubt.engine_room import EngineRoom
-from redoubt.engines.seekdb.account import AccountError
-from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError
+from redoubt.engines.registry import engine_kind
 from redoubt.engines.seekdb.keeping import Keeper
 from redoubt.home import Home
+from redoubt.model.keeping import AccountError, EngineSizes, EngineStartError
 
 SOURCE = "a" * 32
 
@@ -26,8 +26,8 @@ class Room:
         self.home = home
         self.starts: list[Exception | None] = []
         self.background = Background()
-        self.room = EngineRoom(home, EngineSizes(), self.background, is_exposed=False)
-        self.tenant: Tenant = self.room.place(1002, "new", "", is_new=False)
+        self.room = EngineRoom(home, EngineSizes(), self.background, engine_kind, is_exposed=False)
+        self.tenant: Tenant = self.room.place(1002, "new", EngineSource(), is_new=False)
         home.restoring(1002).ours.mkdir(parents=True)
         home.restoring(1002).restored_from.touch()
 
@@ -106,7 +106,7 @@ def test_an_engine_that_is_being_restored_is_not_started_yet(room: Room) -> None
     """When the service starts; what is nobody's is let go."""
 
     async def scene() -> str:
-        room.room.place(1003, "nobodys", "", is_new=False)
+        room.room.place(1003, "nobodys", EngineSource(), is_new=False)
         await room.room.settle([], [room.tenant])
         return room.room.trouble(room.tenant)
 
@@ -117,6 +117,7 @@ def test_an_account_that_cannot_be_kept_is_logged(room: Room, capsys: pytest.Cap
     """It is no reason to do without the engine."""
     (room.home.path / "accounts").touch()
     room.home.tenant(1002).ours.mkdir(parents=True)
+    room.home.tenant(1002).account.write_text("secret\n")
     keeper = room.room._keepers[1002]
     keeper.reached(keeper.engine)
 

@@ -18,6 +18,7 @@ import google_crc32c
 from redoubt.archive.codec import CodecError, codec_named
 from redoubt.archive.framing import FrameError, head_first, head_last, split_head_first, split_head_last
 from redoubt.archive.record import FORMAT, RecordError, dump_record, load_record
+from redoubt.model.engine_kind import SEEKDB
 from redoubt.model.log import LogPosition
 
 _NAME = re.compile(r"(?P<start>[0-9]{20})-(?P<end>[0-9]{20})(?P<merged>\.merged)?(?P<suffix>\.zst|\.lz4|\.redo)\Z")
@@ -31,7 +32,8 @@ class SegmentError(ValueError):
 class SegmentHeader:
     """What a segment says of itself. LSNs and sizes in bytes, SCNs in ns since the epoch, checksums CRC-32C.
 
-    `chain_before` is None only in a round's first segment, when the log before it was never read.
+    `chain_before` is None only in a round's first segment, when the log before it was never read. `engine_kind` is the
+    name of the kind of engine that wrote the log.
     """
 
     cluster: str
@@ -50,6 +52,7 @@ class SegmentHeader:
     codec: str
     log_crc: int = 0
     stored_crc: int = 0
+    engine_kind: str = SEEKDB
     format: int = FORMAT
 
     @property

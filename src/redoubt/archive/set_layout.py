@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from redoubt.archive.layout import ClusterPath
 from redoubt.archive.record import INFO_FORMAT
 from redoubt.model.bases import SetKey
+from redoubt.model.engine_kind import SEEKDB
 
 _DRILL = "drill_"
 
@@ -72,7 +73,10 @@ def set_path(cluster: ClusterPath, tenant_id: int, key: SetKey) -> SetPath:
 
 @dataclass(frozen=True)
 class SetInfo:
-    """`backup_set_info`: claims a data backup for one cluster and one engine. `began_at` in ns since the epoch."""
+    """`backup_set_info`: claims a data backup for one cluster and one engine. `began_at` in ns since the epoch.
+
+    `engine_kind` is the name of the engine's kind.
+    """
 
     identity: str
     cluster: str
@@ -83,4 +87,5 @@ class SetInfo:
     set_id: int
     create_date: int
     began_at: int
+    engine_kind: str = SEEKDB
     format: int = INFO_FORMAT

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from redoubt.archive.part import MAX_LENGTH, MAX_SIZE
 from redoubt.archive.record import INFO_FORMAT, RecordError, record_of, seal, unseal
 from redoubt.model.bases import Base, SetKey
+from redoubt.model.engine_kind import SEEKDB
 
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _ALL_PERMISSIONS = 0o777
@@ -26,7 +27,8 @@ class SetSummary:
     """Whose data a set holds, and where it stands in the log. LSNs in bytes, SCNs and times in ns since the epoch.
 
     `pause_us`: for how long the engine stood still, in microseconds; `passes`: how often its files were read; `method`:
-    hot, or reflink. `input_bytes` is what the files hold, without holes.
+    hot, or reflink. `input_bytes` is what the files hold, without holes. `engine` is the engine's version, and
+    `engine_kind` the name of its kind.
     """
 
     identity: str
@@ -49,6 +51,7 @@ class SetSummary:
     method: str
     input_bytes: int
     output_bytes: int
+    engine_kind: str = SEEKDB
     format: int = INFO_FORMAT
 
     @property

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from redoubt.archive.segment import SegmentHeader
 from redoubt.archive.store import ArchiveEnd
 from redoubt.archiver.shipper import Shipped, Shipper
+from redoubt.model.engine_kind import SEEKDB
 from redoubt.model.log import LogBatch, LogPosition
 from redoubt.model.seams import LogReader
 
@@ -38,6 +39,7 @@ class PieceIdentity:
     round: int
     piece: int
     source: str
+    engine_kind: str = SEEKDB
 
 
 class Archiver:

@@ -239,6 +239,7 @@ class Taking:
             method=self._terms.method or instant.method,
             input_bytes=sum(extent.length for file in files for extent in file.extents),
             output_bytes=sum(part.size for part in parts),
+            engine_kind=info.engine_kind,
         )
 
 

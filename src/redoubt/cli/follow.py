@@ -14,9 +14,8 @@ from redoubt.archive.store import ArchiveError
 from redoubt.cli.printing import complain, console
 from redoubt.cli.rehearsing import chosen_tenant, utc_text
 from redoubt.destinations.uri import UriError, open_destination
-from redoubt.engines.seekdb.closed import kept_closed, refuse_opened
-from redoubt.engines.seekdb.files import BaseDir
-from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
+from redoubt.engines.registry import engine_kind
+from redoubt.model.engine_kind import UnknownEngineKindError
 from redoubt.model.recovery import NotRecoverableError
 from redoubt.model.scratch_engine import OpenedError
 from redoubt.model.seams import DestinationError
@@ -34,6 +33,7 @@ _NOT_DONE = (
     OpenedError,
     OSError,
     RestoreError,
+    UnknownEngineKindError,
     UnknownTenantError,
     UriError,
 )
@@ -48,29 +48,32 @@ def keep_following(uri: str, tenant: str | None, directory: Path, *, once: bool,
 
     0: ended when asked, or did it once; 2: no log will ever continue what is laid; 1: it could not be done.
     """
-    base = BaseDir(directory.absolute())
+    path = directory.absolute()
     try:
         with _asked_to_end():
-            refuse_opened(base)
+            destination = open_destination(uri)
+            followed = chosen_tenant(destination, tenant)
+            kind = engine_kind(followed.engine_kind)
+            restored = kind.restored(path)
+            restored.refuse_opened()
             out = console(error=True)
             with Progress(console=out, transient=True, disable=not out.is_terminal) as bar:
                 task = bar.add_task("laying", total=None)
-                destination = open_destination(uri)
                 standby = Standby(
                     destination,
-                    chosen_tenant(destination, tenant),
-                    base.path,
-                    lambda lsn: SeekdbLogLayer(base, lsn),
-                    SeekdbLogCutter(),
+                    followed,
+                    path,
+                    lambda lsn: kind.layer(path, lsn),
+                    kind.cutter,
                     lambda done, total: bar.update(task, completed=done, total=total),
                 )
                 state = standby.begin()
-                with kept_closed(base):
+                with restored.kept_closed():
                     _Loop(standby, state, _say).run(interval, once=once)
     except _StoppedError:
-        _say(f"{base.path} can be opened now: the log is laid as far as was said")
+        _say(f"{path} can be opened now: the log is laid as far as was said")
     except LogEndsError as error:
-        complain(f"{error}; {base.path} can be opened as it is, or follow into another directory")
+        complain(f"{error}; {path} can be opened as it is, or follow into another directory")
         return _ENDED
     except _NOT_DONE as error:
         complain(error)

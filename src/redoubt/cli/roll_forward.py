@@ -23,15 +23,14 @@ from redoubt.cli.moments import MomentError
 from redoubt.cli.printing import complain, console, print_rows
 from redoubt.cli.rehearsing import chosen_tenant, ended_in_order, is_of_home, logins_for, moment_of, utc_text
 from redoubt.destinations.uri import UriError, open_destination
-from redoubt.engines.seekdb.files import BaseDir
-from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
-from redoubt.engines.seekdb.rolling import SeekdbRoller
+from redoubt.engines.registry import engine_kind
 from redoubt.model.bases import SetKey
+from redoubt.model.engine_kind import UnknownEngineKindError
 from redoubt.model.history import TenantSet
 from redoubt.model.recovery import NotRecoverableError
 from redoubt.model.scratch_engine import Login, NotRolledError
 from redoubt.model.seams import DestinationError
-from redoubt.rehearsal.roll_forward import EngineTools, Rolled, plan_roll, roll_forward
+from redoubt.rehearsal.roll_forward import Rolled, plan_roll, roll_forward
 from redoubt.rehearsal.scratch_directory import NoScratchError
 from redoubt.restore.planning import Plan, UnknownTenantError
 from redoubt.restore.restoring import RestoreError
@@ -46,6 +45,7 @@ _NOT_DONE = (
     NotRolledError,
     OSError,
     RestoreError,
+    UnknownEngineKindError,
     UnknownTenantError,
     UriError,
 )
@@ -84,13 +84,13 @@ def run_roll_forward(options: RollOptions) -> int:
 def _roll(options: RollOptions) -> tuple[Plan, Rolled]:
     destination = open_destination(options.uri)
     tenant = chosen_tenant(destination, options.tenant)
-    cutter = SeekdbLogCutter()
-    plan = plan_roll(destination, tenant, moment_of(options.until, options.scn, utc=options.utc), cutter)
+    kind = engine_kind(tenant.engine_kind)
+    plan = plan_roll(destination, tenant, moment_of(options.until, options.scn, utc=options.utc), kind.cutter)
     out = console(error=True)
     out.print(_text_of(plan), markup=False, soft_wrap=True)
 
     def logins(summary: SetSummary) -> list[Login]:
-        return logins_for(summary.source, summary.tenant_id, options.user, options.password, options.home)
+        return logins_for(kind, summary.source, summary.tenant_id, options.user, options.password, options.home)
 
     with Progress(console=out, transient=True, disable=not out.is_terminal) as bar:
         task = bar.add_task("laying base and log", total=None)
@@ -98,17 +98,12 @@ def _roll(options: RollOptions) -> tuple[Plan, Rolled]:
         def say(text: str) -> None:
             bar.update(task, description=text)
 
-        means = EngineTools(
-            lambda path, lsn: SeekdbLogLayer(BaseDir(path), lsn),
-            cutter,
-            lambda path: SeekdbRoller(BaseDir(path), say),
-            logins,
-        )
         rolled = roll_forward(
             destination,
             plan,
             options.scratch,
-            means,
+            kind,
+            logins,
             lambda done, total: bar.update(task, completed=done, total=total),
             say,
         )

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from redoubt.cli.printing import complain, console
 from redoubt.config import Config, ConfigError, load_config
-from redoubt.engines.seekdb.account import AccountError
-from redoubt.engines.seekdb.instance import EngineStartError
 from redoubt.gateway.tls import TlsError
 from redoubt.home import Home, HomeError
 from redoubt.logs import log_to
+from redoubt.model.engine_kind import UnknownEngineKindError
+from redoubt.model.keeping import AccountError, EngineStartError
 from redoubt.service import Service
 
 
@@ -29,7 +29,7 @@ def serve(home_path: Path, host: str | None, port: int | None, config_path: Path
     log_to(home.log)
     try:
         asyncio.run(_serve(home, config))
-    except (HomeError, TlsError, EngineStartError, AccountError) as error:
+    except (HomeError, TlsError, EngineStartError, AccountError, UnknownEngineKindError) as error:
         return _fail(error)
     finally:
         os.close(lock)

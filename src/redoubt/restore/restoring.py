@@ -17,6 +17,7 @@ from pathlib import Path
 from redoubt.archive.record import FORMAT, RecordError, dump_record, load_record
 from redoubt.durable import NEW, replace_file, sync
 from redoubt.model.bases import LogCutter, LogLayer, Progress
+from redoubt.model.engine_kind import SEEKDB
 from redoubt.model.log import LogPosition
 from redoubt.restore.base_files import write_files
 from redoubt.restore.laying import lay_log
@@ -38,7 +39,7 @@ class Restored:
     """What a directory was, or is being, made of. LSNs in bytes, SCNs in ns since the epoch.
 
     The files are there if `has_files`, otherwise as far as they are in the parts before `next_part`; the log is laid up
-    to `laid_lsn`.
+    to `laid_lsn`. `engine_kind` is the name of the engine's kind.
     """
 
     cluster: str
@@ -55,6 +56,7 @@ class Restored:
     laid_lsn: int = 0
     laid_scn: int = 0
     laid_chain: int | None = None
+    engine_kind: str = SEEKDB
     format: int = FORMAT
 
 
@@ -68,6 +70,16 @@ def unfinished(directory: Path) -> Restored | None:
         raise RestoreError(
             f"{directory / _STATE} cannot be read ({error}); empty {directory} and restore again"
         ) from error
+
+
+def kind_restored_in(directory: Path) -> str:
+    """The name of the kind of engine that a restored directory is for, seekdb if it is none. Raises RestoreError."""
+    try:
+        return load_record(Restored, (directory / _RESULT).read_bytes()).engine_kind
+    except (FileNotFoundError, NotADirectoryError):
+        return SEEKDB
+    except (RecordError, OSError) as error:
+        raise RestoreError(f"{directory / _RESULT} cannot be read ({error}); restore into another directory") from error
 
 
 def check_directory(directory: Path) -> None:
@@ -174,6 +186,7 @@ class Restoration:
             plan.end.lsn,
             plan.end.scn,
             plan.end.chain,
+            engine_kind=summary.engine_kind,
         )
         known = unfinished(self._directory)
         if known is None:

@@ -13,13 +13,13 @@ from typing import Any
 import xxhash
 
 from redoubt.engines.seekdb.files import BaseDir, block_ids, block_of
-from redoubt.engines.seekdb.instance import EngineSizes
 from redoubt.engines.seekdb.palf import INFO_SIZE
 from redoubt.engines.seekdb.replaying import laid_bytes, sizes_for
 from redoubt.engines.seekdb.scratch_seekdb import ScratchSeekdb
 from redoubt.engines.seekdb.standby_role import RoleError, become_primary_again, become_standby
 from redoubt.engines.seekdb.still_source import StillSource
 from redoubt.model.bases import BaseSource
+from redoubt.model.keeping import EngineSizes
 from redoubt.model.log import LogPosition
 from redoubt.model.scratch_engine import Login, NotRolledError, ScratchEngine, ScratchError, StatementError
 
