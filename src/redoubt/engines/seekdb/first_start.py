@@ -17,6 +17,7 @@ from pymysql.connections import Connection
 from redoubt.engines.seekdb.account import connect_as
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.orphans import OrphansLeftError, await_own_work, end_orphans
+from redoubt.engines.seekdb.proven import UnprovenEngineError
 from redoubt.engines.seekdb.replaying import first_sizes, flush_replayed, laid_bytes, sizes_for
 from redoubt.engines.seekdb.scratch_seekdb import LOG_AT_LEISURE, ScratchSeekdb
 from redoubt.model.engine_kind import FirstStart
@@ -48,7 +49,7 @@ def _started(base: BaseDir, engine: _Engine, say: Callable[[str], None], *, flus
             say("the engine flushes what it has replayed")
             flush_replayed(base, engine.run)
         await_own_work(engine.run)
-    except ScratchError as error:
+    except (ScratchError, UnprovenEngineError) as error:
         return FirstStart(is_open=False, trouble=str(error))
     except (LogDamagedError, OrphansLeftError) as error:
         return FirstStart(is_open=True, trouble=str(error))

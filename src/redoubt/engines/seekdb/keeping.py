@@ -20,6 +20,7 @@ from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import Instance
 from redoubt.engines.seekdb.orphans import OrphansLeftError, end_orphans, may_have_orphans
 from redoubt.engines.seekdb.pausing import resume_stopped
+from redoubt.engines.seekdb.proven import UnprovenEngineError
 from redoubt.engines.seekdb.replaying import first_sizes, flush_replayed
 from redoubt.model.keeping import AccountError, EngineSizes, EngineStartError, KeptEngine, OpenDoorError
 from redoubt.model.log import LogDamagedError
@@ -168,7 +169,11 @@ class EmbeddedKeeper(Keeper):
         restored = _Restored(self, asyncio.get_running_loop())
         try:
             ended = await asyncio.to_thread(end_orphans, self.base, restored)
-        except (OrphansLeftError, LogDamagedError) as error:  # it can be used, but for what they have locked
+        except (
+            OrphansLeftError,
+            LogDamagedError,
+            UnprovenEngineError,
+        ) as error:  # it can be used, but for what they have locked
             _log.error("what was open is not rolled back", directory=str(self.base.path), cause=str(error))
             self._was_in_vain = True
             if not self._instance.is_running():
