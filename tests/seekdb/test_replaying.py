@@ -13,16 +13,19 @@ from unittest import mock
 import pymysql
 import pytest
 
+from redoubt.archive.record import dump_record
 from redoubt.cli.replay import replay
 from redoubt.engines.seekdb import first_start, keeping, replaying
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import Instance
 from redoubt.engines.seekdb.keeping import EmbeddedKeeper
 from redoubt.engines.seekdb.orphans import OrphansLeftError
+from redoubt.engines.seekdb.proven import UnprovenEngineError
 from redoubt.engines.seekdb.replaying import first_sizes, flush_replayed, size_of, sizes_for
 from redoubt.model.keeping import EngineSizes
 from redoubt.model.log import LogDamagedError
 from redoubt.model.scratch_engine import Login
+from redoubt.restore.restoring import Restored
 from tests.seekdb.running import running_seekdb
 
 GIB = 1024**3
@@ -34,7 +37,8 @@ def base() -> Iterator[BaseDir]:
     with running_seekdb() as seekdb:
         seekdb.write_rows(50, 1000)
         seekdb.instance.kill()
-        seekdb.base.restored_from.touch()
+        made_of = Restored("redoubt", 1, 1001, "main", "cafe", 1, 0, 0, None)
+        seekdb.base.restored_from.write_bytes(dump_record(made_of))
         yield seekdb.base
 
 
@@ -118,11 +122,12 @@ def test_who_may_not_log_in_is_told_what_to_do(base: BaseDir, capsys: pytest.Cap
     assert "--user and --password, or open it first with memory_budget=1024M" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("error", [OrphansLeftError("the last block is full"), UnprovenEngineError("install 1.4.0")])
 def test_a_restored_engine_can_be_used_though_nothing_was_rolled_back(
-    base: BaseDir, monkeypatch: pytest.MonkeyPatch
+    base: BaseDir, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     """Also where it was ended for that, and not started again; it is not tried for ever."""
-    tries = mock.Mock(side_effect=OrphansLeftError("the last block of the log is full"))
+    tries = mock.Mock(side_effect=error)
     monkeypatch.setattr(keeping, "end_orphans", tries)
     base.settled.unlink(missing_ok=True)
     keeper = EmbeddedKeeper(base, EngineSizes(), may_be_new=False)

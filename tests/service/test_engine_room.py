@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from redoubt.archive.record import dump_record
 from redoubt.control.background import Background
 from redoubt.control.cluster import EngineRefusedError, EngineSource, Tenant
 from redoubt.engine_room import EngineRoom
 from redoubt.engines.registry import engine_kind
+from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.keeping import Keeper
 from redoubt.home import Home
+from redoubt.model.engine_kind import UnknownEngineKindError
 from redoubt.model.keeping import AccountError, EngineSizes, EngineStartError
+from redoubt.restore.restoring import Restored
 
 SOURCE = "a" * 32
+RESTORED = Restored("redoubt", 1, 1001, "main", SOURCE, 1, 0, 0, None)
 
 
 class Room:
@@ -125,3 +131,22 @@ def test_an_account_that_cannot_be_kept_is_logged(room: Room, capsys: pytest.Cap
     (room.home.path / "accounts").unlink()
     keeper.reached(keeper.engine)
     assert len(list((room.home.path / "accounts").iterdir())) == 1
+
+
+def test_an_engine_whose_kind_is_not_known_yet_is_not_started(room: Room, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before the catalog is read, a directory says its kind; it may be damaged, or name one that is not installed."""
+    sys = BaseDir(room.home.sys.path)
+    sys.log.mkdir(parents=True)
+    for number, content in ((1003, b"{"), (1004, dump_record(replace(RESTORED, engine_kind="tripled")))):
+        room.home.tenant(number).ours.mkdir(parents=True)
+        room.home.tenant(number).restored_from.write_bytes(content)
+    room.home.tenant(1005).path.mkdir()
+    room.play(room.room.start_sys())
+    room.room._stopping.set()
+    said = capsys.readouterr().out
+
+    assert sorted(room.room._keeping) == [1005]
+    assert "cannot be read (not JSON" in said
+    assert "the engine kind 'tripled' is not installed" in said
+    with pytest.raises(UnknownEngineKindError, match="tripled"):
+        room.room.place(1004, "other", EngineSource(engine_kind="tripled"), is_new=False)

@@ -97,8 +97,8 @@ class LogCopy(Protocol):
 class EngineKind(Protocol):
     """A kind of engine. It has no state: any thread may call its methods, of which those that do I/O block.
 
-    `directory` is always an engine's directory. The kind keeps the engine's id and the password of the service's
-    account in it, where `OwnFiles` has them.
+    `directory` is always an engine's directory. Where a keeper has come to an engine, the files `source_id` and
+    `account` of `OwnFiles` are there: the engine's id, and the password of the service's account on it.
     """
 
     @property

@@ -21,7 +21,7 @@ from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
 from redoubt.engines.seekdb.replaying import size_of, sizes_for
 from redoubt.engines.seekdb.rolling import SeekdbRoller
 from redoubt.engines.seekdb.scratch_seekdb import ScratchSeekdb
-from redoubt.model.engine_kind import SEEKDB, FirstStart
+from redoubt.model.engine_kind import SEEKDB, EngineKind, FirstStart
 from redoubt.model.keeping import EngineSizes
 from redoubt.model.scratch_engine import Login, Roller, Rows, ScratchEngine
 
@@ -133,4 +133,4 @@ class SeekdbKind:
         return connect(BaseDir(directory))
 
 
-SEEKDB_KIND = SeekdbKind()
+SEEKDB_KIND: EngineKind = SeekdbKind()
