@@ -81,6 +81,10 @@ class RestoredDouble:
         """See `RestoredDirectory`."""
         return [f"no engine replays these {log_bytes} bytes of log"]
 
+    def how_to_open(self) -> str:
+        """See `RestoredDirectory`."""
+        return "open_double()"
+
     def first_start(self, login: Login, say: Callable[[str], None], *, flush: bool) -> FirstStart:
         """See `RestoredDirectory`."""
         return FirstStart(is_open=True, rolled_back=0)

@@ -161,7 +161,9 @@ def test_a_kind_that_is_not_installed_is_named(
         patch.syspath_prepend(PLUGIN)
         registry.engine_kind.cache_clear()
         assert restore(wish) == 0
-        assert "no engine replays these" in capsys.readouterr().out
+        out = capsys.readouterr().out
+        assert "no engine replays these" in out
+        assert "restored: open_double() opens it" in out
     registry.engine_kind.cache_clear()
     assert json.loads((wish.to / "redoubt" / "restored_from").read_bytes())["engine_kind"] == "double"
     assert replay(wish.to, "root", "") == 1

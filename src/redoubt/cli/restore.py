@@ -17,7 +17,7 @@ from redoubt.cli.progress import shown_progress
 from redoubt.cli.replay import start_once
 from redoubt.destinations.uri import UriError, open_destination
 from redoubt.engines.registry import engine_kind
-from redoubt.model.engine_kind import FirstStart, UnknownEngineKindError
+from redoubt.model.engine_kind import FirstStart, RestoredDirectory, UnknownEngineKindError
 from redoubt.model.recovery import NotRecoverableError
 from redoubt.model.scratch_engine import Login
 from redoubt.model.seams import Destination, DestinationError
@@ -95,7 +95,7 @@ def restore(wish: Wish) -> int:
         restored = None if done is None else vars(done) | {"rolled_back": rolled_back}
         _print_json({"plan": _as_fields(plan, wish), "restored": restored})
     elif done is not None and (started is None or started.is_open):
-        _print_end(console(), wish.to, started)
+        _print_end(console(), plan, wish.to, started)
     return 0 if started is None or started.is_open else 1
 
 
@@ -107,12 +107,12 @@ def _started(plan: Plan, to: Path) -> FirstStart:
     return started
 
 
-def _print_end(out: Console, to: Path, started: FirstStart | None) -> None:
+def _print_end(out: Console, plan: Plan, to: Path, started: FirstStart | None) -> None:
     if started is not None and started.rolled_back:
         which = "transaction that was" if started.rolled_back == 1 else "transactions that were"
         out.print(f"rolled back: {started.rolled_back} {which} open at that moment")
     out.print(
-        f"restored: pylibseekdb.open({str(to)!r}) opens it, with the users and passwords of that moment",
+        f"restored: {_directory(plan, to).how_to_open()} opens it, with the users and passwords of that moment",
         markup=False,
         soft_wrap=True,
     )
@@ -170,7 +170,11 @@ def _print_plan(out: Console, plan: Plan, wish: Wish) -> None:
 def _warnings(plan: Plan, to: Path) -> list[str]:
     """What does not stand in the way, and should be known."""
     warnings = [f"done without what could not be read: {text}" for text in plan.damage]
-    return warnings + engine_kind(plan.tenant.engine_kind).restored(to).warnings(plan.log_bytes)
+    return warnings + _directory(plan, to).warnings(plan.log_bytes)
+
+
+def _directory(plan: Plan, to: Path) -> RestoredDirectory:
+    return engine_kind(plan.tenant.engine_kind).restored(to)
 
 
 def _as_fields(plan: Plan, wish: Wish) -> dict[str, Any]:

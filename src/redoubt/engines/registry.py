@@ -23,7 +23,7 @@ def engine_kind(name: str) -> EngineKind:
     if name not in known:
         raise UnknownEngineKindError(
             f"the engine kind {name!r} is not installed (there are: {', '.join(sorted(known))}); install the package "
-            f"that brings it, beside Redoubt, or see that the name is right"
+            "that brings it, beside Redoubt, or correct the name"
         )
     try:
         return cast("EngineKind", known[name].load())

@@ -57,6 +57,10 @@ class RestoredDirectory(Protocol):
         """What an engine will need, or cannot do, in this directory, where it finds `log_bytes` bytes of log."""
         ...
 
+    def how_to_open(self) -> str:
+        """The call by which an application opens the directory, for people."""
+        ...
+
     def first_start(self, login: Login, say: Callable[[str], None], *, flush: bool) -> FirstStart:
         """Have an engine replay the log, roll back what was open where it ends, and end.
 

@@ -50,6 +50,10 @@ class RestoredSeekdb:
             )
         return warnings
 
+    def how_to_open(self) -> str:
+        """See `RestoredDirectory`."""
+        return f"pylibseekdb.open({str(self._base.path)!r})"
+
     def first_start(self, login: Login, say: Callable[[str], None], *, flush: bool) -> FirstStart:
         """See `RestoredDirectory`."""
         return start_once(self._base, login, say, flush=flush)
