@@ -32,6 +32,7 @@ _POLL = 0.05
 _WATCH_PAUSE = 0.2
 _LONGEST_PAUSE = 10.0
 _EXTERNAL_PAUSE = 0.5
+_NOT_ROLLED_BACK = (LogDamagedError, OrphansLeftError, UnprovenEngineError)
 _log = structlog.get_logger("redoubt.engines.keeping")
 
 
@@ -169,11 +170,7 @@ class EmbeddedKeeper(Keeper):
         restored = _Restored(self, asyncio.get_running_loop())
         try:
             ended = await asyncio.to_thread(end_orphans, self.base, restored)
-        except (
-            OrphansLeftError,
-            LogDamagedError,
-            UnprovenEngineError,
-        ) as error:  # it can be used, but for what they have locked
+        except _NOT_ROLLED_BACK as error:  # it can be used, but for what they have locked
             _log.error("what was open is not rolled back", directory=str(self.base.path), cause=str(error))
             self._was_in_vain = True
             if not self._instance.is_running():
