@@ -30,7 +30,7 @@ def make_backlog(folder: Path, rows: int, blocks: int) -> BaseDir:
     try:
         cluster.start()
         make_table(cluster)
-        main = cluster.home.tenant(1001)
+        main = BaseDir(cluster.home.tenant(1001).path)
         while max(block_ids(main.log)) < blocks:
             write_for(cluster, 1.0, 4, rows=rows)
         kept = cluster.kept_log

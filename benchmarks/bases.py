@@ -27,8 +27,9 @@ from redoubt.engines.seekdb.account import connect, ensure_account
 from redoubt.engines.seekdb.base_source import SeekdbBaseSource
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import BaseDir
-from redoubt.engines.seekdb.instance import EngineSizes, Instance
+from redoubt.engines.seekdb.instance import Instance
 from redoubt.model.bases import SetKey
+from redoubt.model.keeping import EngineSizes
 
 _TIMES = 5
 _WRITERS = 4

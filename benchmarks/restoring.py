@@ -99,7 +99,7 @@ def _log_end(main: Any) -> int:
 
 
 def _take_base(cluster: DemoCluster, destination: Path) -> None:
-    source = SeekdbBaseSource(SeekdbEngine(cluster.home.tenant(1001)))
+    source = SeekdbBaseSource(SeekdbEngine(BaseDir(cluster.home.tenant(1001).path)))
     store = SetStore(FileDestination(destination), set_path(ClusterPath("redoubt", 1), 1001, SetKey(1, 20261123)))
     identity = cluster.home.identity()
     info = SetInfo(SetIdentity(identity, "redoubt", 1, 1001, "main", source.source_id(), 1, 20261123), time.time_ns())

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 NEW = ".new"
@@ -32,3 +35,21 @@ def replace_file(path: Path, data: bytes) -> None:
     write_file(temporary, data)
     temporary.rename(path)
     sync(path.parent)
+
+
+def kept_line(path: Path, make: Callable[[], str]) -> str:
+    """The line in a file of ours; if there is no such file, a new one's, durably and for the owner's eyes only.
+
+    Neither a crash nor another process at the same time leaves half a line or a second one.
+    """
+    with suppress(FileNotFoundError):
+        return path.read_text().strip()
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+    try:
+        write_file(temporary, f"{make()}\n".encode())
+        with suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync(path.parent)
+    return path.read_text().strip()

@@ -10,15 +10,19 @@ from pathlib import Path
 import structlog
 
 from redoubt.control.background import Background
-from redoubt.control.cluster import MAIN_TENANT_ID, EngineRefusedError, Tenant
-from redoubt.engines.seekdb import external
-from redoubt.engines.seekdb.account import AccountError, password_of
-from redoubt.engines.seekdb.engine import SeekdbEngine
-from redoubt.engines.seekdb.external import SourceError
-from redoubt.engines.seekdb.files import BaseDir
-from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError
-from redoubt.engines.seekdb.keeping import EmbeddedKeeper, ExternalKeeper, Keeper
+from redoubt.control.cluster import MAIN_TENANT_ID, EngineRefusedError, EngineSource, Tenant
 from redoubt.home import Home
+from redoubt.model.engine_kind import (
+    SEEKDB,
+    EngineKind,
+    SourceError,
+    UnknownEngineKindError,
+    parse_source,
+    real_directory,
+)
+from redoubt.model.keeping import AccountError, ApplicationKeeper, EngineSizes, EngineStartError, Keeper, KeptEngine
+from redoubt.model.own_files import OwnFiles
+from redoubt.restore.restoring import RestoreError, kind_restored_in
 
 _HOLD_PAUSE = 0.25
 _FIRST_TRY = 60.0
@@ -27,26 +31,45 @@ _log = structlog.get_logger("redoubt.engine_room")
 
 
 class EngineRoom:
-    """For the event loop; see `Engines`. `is_exposed`: clients come from other machines, and need passwords."""
+    """For the event loop; see `Engines`. `is_exposed`: clients come from other machines, and need passwords.
 
-    def __init__(self, home: Home, sizes: EngineSizes, background: Background, *, is_exposed: bool) -> None:
+    `kind_of` gives the engine kind of a name; see `engine_kind`.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        sizes: EngineSizes,
+        background: Background,
+        kind_of: Callable[[str], EngineKind],
+        *,
+        is_exposed: bool,
+    ) -> None:
         self._home = home
         self._sizes = sizes
         self._background = background
+        self._kind_of = kind_of
         self._is_exposed = is_exposed
         self.gateway_ids: Callable[[str], set[int]] = lambda _: set()
         """The engine's ids of the sessions that came through the gateway, by the tenant's name."""
-        self._sys = EmbeddedKeeper(home.sys, sizes, may_be_new=True, is_exposed=is_exposed)
+        self._sys = kind_of(SEEKDB).embedded(home.sys.path, sizes, may_be_new=True, is_exposed=is_exposed)
         self._keepers: dict[int, Keeper] = {}
+        self._applications: dict[int, ApplicationKeeper] = {}
+        """Those of the keepers whose engine an application runs."""
         self._keeping: dict[int, asyncio.Task[None]] = {}
         self._stopping = threading.Event()
 
     async def start_sys(self) -> None:
         """Start the sys engine, and those that lie in the home meanwhile. Raises EngineStartError, AccountError."""
-        is_new = not self._home.sys.log.is_dir()
+        is_new = not self._kind_of(SEEKDB).has_engine(self._home.sys.path)
         for tenant_id in [MAIN_TENANT_ID] if is_new else self._home.tenant_ids():
-            self._keepers[tenant_id] = self._embedded(tenant_id, is_new=is_new)
-            self._begin_keeping(tenant_id)
+            try:
+                kind = kind_restored_in(self._home.tenant(tenant_id).path)
+                self._keepers[tenant_id] = self._embedded(tenant_id, kind, is_new=is_new)
+            except (RestoreError, UnknownEngineKindError) as error:  # it is placed when the catalog says its kind
+                _log.warning("an engine is not started yet", tenant_id=tenant_id, cause=str(error))
+            else:
+                self._begin_keeping(tenant_id)
         threading.Thread(target=self._keep_holding, name="hold-log", daemon=True).start()
         await self._sys.start()
         self._background.start(self._sys.keep())
@@ -58,7 +81,7 @@ class EngineRoom:
         """
         wanted = {tenant.tenant_id for tenant in tenants}
         for tenant_id in set(self._keepers) - wanted - {tenant.tenant_id for tenant in unready}:
-            _log.warning("a directory is no tenant's", directory=str(self._keepers[tenant_id].base.path))
+            _log.warning("a directory is no tenant's", directory=str(self._keepers[tenant_id].directory))
             await self._let_go(tenant_id)
             del self._keepers[tenant_id]
         for tenant_id in wanted - set(self._keeping):
@@ -73,7 +96,7 @@ class EngineRoom:
         """Whether its engine is out of reach because anybody could log in as root."""
         return self._keepers[tenant.tenant_id].is_open_door
 
-    async def check_new(self, source: str | None) -> str:
+    async def check_new(self, source: str | None) -> EngineSource:
         """See `Engines`."""
         if source is None:
             if self._is_exposed:
@@ -81,24 +104,27 @@ class EngineRoom:
                     "root of a new tenant has no password, and the gateway can be reached from other machines: set "
                     "allow_empty_password, or make it while the service listens on 127.0.0.1 and give root one"
                 )
-            return ""
+            return EngineSource()
         try:
-            base = BaseDir(external.directory_of(source))
-            await asyncio.to_thread(external.check, base, self._home.path)
-        except SourceError as error:
+            name, path = parse_source(source)
+            kind, directory = self._kind_of(name), real_directory(path)
+            await asyncio.to_thread(kind.check_source, directory, self._home.path)
+        except (SourceError, UnknownEngineKindError) as error:
             raise EngineRefusedError(str(error)) from error
-        return str(base.path)
+        return EngineSource(str(directory), name)
 
-    def place(self, tenant_id: int, name: str, source: str, *, is_new: bool) -> Tenant:
+    def place(self, tenant_id: int, name: str, source: EngineSource, *, is_new: bool) -> Tenant:
         """See `Engines`."""
-        if source:
-            self._keepers[tenant_id] = ExternalKeeper(BaseDir(Path(source)), is_exposed=self._is_exposed)
-            self._keepers[tenant_id].reached = self._keep_account
+        if source.directory:
+            kind = self._kind_of(source.engine_kind)
+            application = kind.application(Path(source.directory), is_exposed=self._is_exposed)
+            self._keepers[tenant_id] = self._applications[tenant_id] = application
+            application.reached = self._account_keeping(application.directory)
         elif tenant_id not in self._keepers:
-            self._keepers[tenant_id] = self._embedded(tenant_id, is_new=is_new)
+            self._keepers[tenant_id] = self._embedded(tenant_id, source.engine_kind, is_new=is_new)
         keeper = self._keepers[tenant_id]
         keeper.may_be_new = keeper.may_be_new or is_new
-        return Tenant(tenant_id, name, keeper.base.path, keeper.engine)
+        return Tenant(tenant_id, name, keeper.directory, keeper.engine, source.engine_kind)
 
     async def start(self, tenant: Tenant) -> None:
         """See `Engines`."""
@@ -130,7 +156,7 @@ class EngineRoom:
         except (OSError, EngineStartError) as error:
             raise EngineRefusedError(str(error)) from error
         except AccountError as error:
-            _log.error("a restored engine is not within reach", directory=str(keeper.base.path), cause=str(error))
+            _log.error("a restored engine is not within reach", directory=str(keeper.directory), cause=str(error))
         if tenant.tenant_id not in self._keeping:
             self._begin_keeping(tenant.tenant_id)
         await keeper.was_tried.wait()
@@ -143,7 +169,7 @@ class EngineRoom:
     async def end_sessions(self, tenant: Tenant) -> None:
         """See `Engines`."""
         keeper = self._keepers[tenant.tenant_id]
-        only = self.gateway_ids(tenant.name) if isinstance(keeper, ExternalKeeper) else None
+        only = self.gateway_ids(tenant.name) if tenant.tenant_id in self._applications else None
         try:
             await asyncio.to_thread(keeper.engine.end_sessions, only)
         except OSError as error:
@@ -151,11 +177,11 @@ class EngineRoom:
 
     async def remove(self, tenant: Tenant, *, force: bool) -> None:
         """See `Engines`."""
-        keeper = self._keepers[tenant.tenant_id]
+        application = self._applications.get(tenant.tenant_id)
         await self._let_go(tenant.tenant_id)
         try:
-            if isinstance(keeper, ExternalKeeper):
-                await keeper.leave(force=force)
+            if application is not None:
+                await application.leave(force=force)
             else:
                 await asyncio.to_thread(self._home.remove_tenant, tenant.tenant_id)
         except OSError as error:
@@ -163,24 +189,29 @@ class EngineRoom:
                 raise EngineRefusedError(str(error)) from error
             _log.error("not removed, remove it by hand", directory=str(tenant.base_dir), cause=str(error))
         del self._keepers[tenant.tenant_id]
+        self._applications.pop(tenant.tenant_id, None)
 
     async def stop(self) -> None:
         """End all engines; what keeps them has ended."""
         self._stopping.set()
         await asyncio.gather(*(keeper.stop() for keeper in (self._sys, *self._keepers.values())))
 
-    def _embedded(self, tenant_id: int, *, is_new: bool) -> Keeper:
-        base = self._home.tenant(tenant_id)
-        keeper = EmbeddedKeeper(base, self._sizes, may_be_new=is_new, is_exposed=self._is_exposed)
-        keeper.reached = self._keep_account
+    def _embedded(self, tenant_id: int, kind: str, *, is_new: bool) -> Keeper:
+        directory = self._home.tenant(tenant_id).path
+        keeper = self._kind_of(kind).embedded(directory, self._sizes, may_be_new=is_new, is_exposed=self._is_exposed)
+        keeper.reached = self._account_keeping(directory)
         return keeper
 
-    def _keep_account(self, engine: SeekdbEngine) -> None:
-        """Keep the service's password on a tenant's engine: a restored one has its source's account."""
-        try:
-            self._home.keep_account(engine.source_id(), password_of(engine.base))
-        except OSError as error:
-            _log.error("the account is not kept for restores", directory=str(engine.base.path), cause=str(error))
+    def _account_keeping(self, directory: Path) -> Callable[[KeptEngine], None]:
+        """What keeps the service's password on the engine of a directory: a restored one has its source's account."""
+
+        def keep(engine: KeptEngine) -> None:
+            try:
+                self._home.keep_account(engine.source_id(), OwnFiles(directory).account.read_text().strip())
+            except OSError as error:
+                _log.error("the account is not kept for restores", directory=str(directory), cause=str(error))
+
+        return keep
 
     def _begin_keeping(self, tenant_id: int) -> None:
         self._keeping[tenant_id] = self._background.start(self._keepers[tenant_id].keep())
@@ -199,4 +230,4 @@ class EngineRoom:
                 try:
                     keeper.engine.keep_up()
                 except OSError as error:
-                    _log.error("log cannot be held", directory=str(keeper.base.path), cause=str(error))
+                    _log.error("log cannot be held", directory=str(keeper.directory), cause=str(error))

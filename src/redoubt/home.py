@@ -14,9 +14,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from redoubt.durable import replace_file, sync
-from redoubt.engines.seekdb.files import BaseDir, kept_line
+from redoubt.durable import kept_line, replace_file, sync
 from redoubt.errors import RedoubtError
+from redoubt.model.own_files import OwnFiles
 
 _DROPPED = ".dropped"
 _RESTORING = ".restoring"
@@ -46,13 +46,13 @@ class Home:
     path: Path
 
     @property
-    def sys(self) -> BaseDir:
+    def sys(self) -> OwnFiles:
         """The sys tenant's engine."""
-        return BaseDir(self.path / "sys")
+        return OwnFiles(self.path / "sys")
 
-    def tenant(self, tenant_id: int) -> BaseDir:
+    def tenant(self, tenant_id: int) -> OwnFiles:
         """A user tenant's engine."""
-        return BaseDir(self.path / "tenants" / str(tenant_id))
+        return OwnFiles(self.path / "tenants" / str(tenant_id))
 
     def tenant_ids(self) -> list[int]:
         """The ids of the user tenants that have a directory here, in order; what was left of dropped ones goes."""
@@ -66,9 +66,9 @@ class Home:
         self.remove_restoring(tenant_id)
         _remove(self.tenant(tenant_id).path)
 
-    def restoring(self, tenant_id: int) -> BaseDir:
+    def restoring(self, tenant_id: int) -> OwnFiles:
         """Where a tenant is restored: not in its own directory, where an engine would be started as it is."""
-        return BaseDir(self.path / "tenants" / f"{tenant_id}{_RESTORING}")
+        return OwnFiles(self.path / "tenants" / f"{tenant_id}{_RESTORING}")
 
     def remove_restoring(self, tenant_id: int) -> None:
         """Remove what has been restored of a tenant; blocks. Raises OSError."""

@@ -20,11 +20,7 @@ from redoubt.archive.set_layout import SetIdentity, SetInfo
 from redoubt.archive.set_store import SetStore
 from redoubt.backup.taking import Taking, TakingOptions
 from redoubt.destinations.uri import open_destination
-from redoubt.engines.seekdb.base_source import SeekdbBaseSource
-from redoubt.engines.seekdb.catalog_tables import read_catalog
-from redoubt.engines.seekdb.engine import SeekdbEngine
-from redoubt.engines.seekdb.files import BaseDir
-from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
+from redoubt.engines.registry import engine_kind
 from redoubt.errors import RedoubtError
 from redoubt.messages.jobs import (
     BaseTaken,
@@ -38,6 +34,7 @@ from redoubt.messages.jobs import (
     from_line,
     to_line,
 )
+from redoubt.model.bases import LogLayer
 from redoubt.rehearsal.fingerprint import dump_fingerprint, take_fingerprint
 from redoubt.restore.planning import find_tenant, make_plan
 from redoubt.restore.restoring import Restoration, unfinished
@@ -70,8 +67,8 @@ class Job:
         self._reports.write(to_line(message))
 
     def _take_base(self, request: TakeBase) -> BaseTaken:
-        engine = SeekdbEngine(BaseDir(Path(request.base_dir)))
-        source = SeekdbBaseSource(engine)
+        kind, directory = engine_kind(request.engine_kind), Path(request.base_dir)
+        source = kind.base_source(directory)
         of = SetIdentity(
             identity=request.identity,
             cluster=request.cluster,
@@ -81,6 +78,7 @@ class Job:
             source=source.source_id(),
             set_id=request.set_id,
             create_date=request.create_date,
+            engine_kind=kind.name,
         )
         info, path = SetInfo(of, request.began_at), of.path
         destination = open_destination(request.destination)
@@ -89,7 +87,8 @@ class Job:
             store = SetStore(destination, path)
             terms = TakingOptions(request.pause_limit)
             taking = Taking(
-                source, store, info, terms, self._progress, time.sleep, lambda scn: _fingerprint(engine, scn)
+                *(source, store, info, terms, self._progress, time.sleep),
+                lambda scn: dump_fingerprint(take_fingerprint(scn, kind.catalog(directory, scn))),
             )
             summary = taking.run().summary
         finally:
@@ -102,20 +101,16 @@ class Job:
         tenant = find_tenant(destination, request.tenant, request.cluster, request.cluster_id)
         directory = Path(request.directory)
         begun = unfinished(directory)
-        plan = make_plan(destination, tenant, request.scn, SeekdbLogCutter(), begun.of.set_id if begun else None)
-        layer: Callable[[int], SeekdbLogLayer] = lambda lsn: SeekdbLogLayer(BaseDir(directory), lsn)  # noqa: E731
-        done = Restoration(plan, directory, layer, SeekdbLogCutter(), self._progress).run()
+        kind = engine_kind(tenant.engine_kind)
+        plan = make_plan(destination, tenant, request.scn, kind.cutter, begun.of.set_id if begun else None)
+        layer: Callable[[int], LogLayer] = lambda lsn: kind.layer(directory, lsn)  # noqa: E731
+        done = Restoration(plan, directory, layer, kind.cutter, self._progress).run()
         return TenantRestored(done.of.source, done.of.set_id, done.end.lsn, done.end.scn)
 
     def _progress(self, done: int, total: int) -> None:
         if done == total or time.monotonic() - self._told_at >= _TELL_EVERY:
             self._told_at = time.monotonic()
             self.tell(Progress(done, total))
-
-
-def _fingerprint(engine: SeekdbEngine, scn: int) -> bytes | None:
-    """What the system tables held at the snapshot: a drill compares it with what it restores."""
-    return dump_fingerprint(take_fingerprint(scn, read_catalog(engine.run, scn)))
 
 
 def main() -> None:

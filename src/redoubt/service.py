@@ -42,14 +42,13 @@ from redoubt.control.tenants.register import Register
 from redoubt.control.tenants.tenants import Tenants
 from redoubt.directory import Directory
 from redoubt.engine_room import EngineRoom
-from redoubt.engines.seekdb.account import connect
-from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError
-from redoubt.engines.seekdb.keeping import OpenDoorError
-from redoubt.engines.seekdb.log_layer import SeekdbLogCutter
+from redoubt.engines.registry import engine_kind
 from redoubt.gateway.server import Gateway
 from redoubt.gateway.tls import Tls, load_tls
 from redoubt.home import Home, HomeError, Running
 from redoubt.metrics import MetricsServer
+from redoubt.model.engine_kind import SEEKDB
+from redoubt.model.keeping import EngineSizes, EngineStartError, OpenDoorError
 
 _READY_TIMEOUT = 120.0
 _POLL = 0.05
@@ -66,8 +65,9 @@ class Service:
         is_exposed = not (_is_loopback(config.gateway.host) or config.gateway.allow_empty_password)
         sizes = EngineSizes(config.engine.memory_budget, config.engine.log_disk_size)
         self._background = Background()
-        self._room = EngineRoom(home, sizes, self._background, is_exposed=is_exposed)
-        self._session = CatalogSession(lambda: connect(home.sys))
+        self._room = EngineRoom(home, sizes, self._background, engine_kind, is_exposed=is_exposed)
+        self._sys_kind = engine_kind(SEEKDB)
+        self._session = CatalogSession(lambda: self._sys_kind.connect(home.sys.path))
         self._catalog = Catalog(self._session)
         self._parameters = Parameters(self._catalog, lambda: shutil.disk_usage(home.path).total)
         self._register = Register(TenantTable(self._session), self._room)
@@ -143,14 +143,15 @@ class Service:
         ):
             self._background.start(work)
         await tenants.start()
-        planning = RestorePlanning(cluster, self._parameters, SeekdbLogCutter())
+        planning = RestorePlanning(cluster, self._parameters, engine_kind)
         restores = Restores(planning, tenants, self._room, RestoreJobs(self._session))
         ends.push_async_callback(restores.close)
         await self._ask_catalog(restores.load)
         metrics = MetricsServer(archiving, data_backups)
         ends.push_async_callback(asyncio.to_thread, metrics.stop)
         self._serve_metrics(metrics)
-        directory = Directory(config.cluster.name, self._home.sys, tenants, archiving, self._room.is_open_door)
+        sys_socket = self._sys_kind.socket(self._home.sys.path)
+        directory = Directory(config.cluster.name, sys_socket, tenants, archiving, self._room.is_open_door, engine_kind)
         settings = Settings(tenants, archiving, self._parameters)
         handler = Handler(tenants, archiving, settings, deletion, data_backups, restores)
         gateway = Gateway(directory, handler, tls=self._tls)

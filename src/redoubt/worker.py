@@ -24,8 +24,7 @@ from redoubt.archiver.archival import JobResources
 from redoubt.archiver.archiver import SealRule
 from redoubt.archiver.piece_job import PieceJob
 from redoubt.destinations.uri import open_destination
-from redoubt.engines.seekdb.engine import SeekdbEngine
-from redoubt.engines.seekdb.files import BaseDir
+from redoubt.engines.registry import engine_kind
 from redoubt.home import Home
 from redoubt.logs import log_to
 from redoubt.messages.archiving import (
@@ -177,7 +176,7 @@ class Worker:
             holder=self._holder,
             close=lambda: _shut_down(storer, merger),
         )
-        reader = SeekdbEngine(BaseDir(Path(task.base_dir))).reader()
+        reader = engine_kind(task.engine_kind).engine(Path(task.base_dir)).reader()
         return PieceJob(task, reader, open_destination(task.destination), means)
 
     def _step(self, job: PieceJob) -> bool:

@@ -1,6 +1,7 @@
-"""Segments that an earlier version wrote: they decode for good, and today's headers have the same text.
+"""Segments that earlier versions wrote: they decode for good, and today's headers have the newest ones' text.
 
-`python -m tests.archive.test_golden` writes them anew, which only a new format version justifies.
+Those in `golden/before_engine_kinds` name no kind of engine: they are seekdb's. `python -m tests.archive.test_golden`
+writes the newest anew, which only another field, or a new format version, justifies.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from redoubt.archive.segment import SegmentHeader, SegmentName, decode_segment, 
 from .fakes import OF, chained, random_log
 
 GOLDEN = Path(__file__).parent / "golden"
+EARLIER = GOLDEN / "before_engine_kinds"
 LOG = random_log(300, seed=42)
 START = 67104768
 
@@ -35,18 +37,21 @@ def header_with(codec: str) -> SegmentHeader:
     )
 
 
-def golden(codec: str) -> tuple[SegmentName, bytes]:
+def golden(codec: str, folder: Path = GOLDEN) -> tuple[SegmentName, bytes]:
     """The golden segment's name and bytes."""
     name = SegmentName(START, START + len(LOG), CODECS[codec].suffix)
-    return name, (GOLDEN / str(name)).read_bytes()
+    return name, (folder / str(name)).read_bytes()
 
 
+@pytest.mark.parametrize("folder", [GOLDEN, EARLIER])
 @pytest.mark.parametrize("codec", CODECS)
-def test_a_golden_segment_decodes(codec: str) -> None:
-    """To the same header and log."""
-    header, log = decode_segment(*golden(codec))
+def test_a_golden_segment_decodes(codec: str, folder: Path) -> None:
+    """To the same header and log; the engine of one that names no kind is seekdb."""
+    header, log = decode_segment(*golden(codec, folder))
 
     assert log == LOG
+    assert header.of.engine_kind == "seekdb"
+    assert (b"engine_kind" in golden(codec, folder)[1]) is (folder is GOLDEN)
     assert header_with(codec) == replace(header, log_crc=0, stored_crc=0)
 
 
@@ -68,4 +73,4 @@ def test_todays_uncompressed_segment_is_the_golden_one() -> None:
 
 if __name__ == "__main__":
     for each in CODECS:
-        (GOLDEN / str(golden(each)[0])).write_bytes(encode_segment(header_with(each), LOG))
+        (GOLDEN / str(golden(each, EARLIER)[0])).write_bytes(encode_segment(header_with(each), LOG))

@@ -115,4 +115,6 @@ def test_the_text_of_a_claim_is_pinned() -> None:
     """What other versions read and write."""
     whose = b'{"identity":"id","cluster":"redoubt","cluster_id":1,"tenant_id":1001,"tenant":"main","source":"engine-a"'
 
-    assert dump_record(INFO).startswith(whose + b',"set_id":3,"create_date":20261101,"began_at":5,"format":2,"crc":')
+    assert dump_record(INFO).startswith(
+        whose + b',"set_id":3,"create_date":20261101,"engine_kind":"seekdb","began_at":5,"format":2,"crc":'
+    )

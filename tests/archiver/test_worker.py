@@ -42,7 +42,7 @@ class Running:
         self.readers = 0
         self.task = replace(TASK, destination=f"file://{folder}")
         self.store = PieceStore(FileDestination(folder), PATH)
-        monkeypatch.setattr("redoubt.worker.SeekdbEngine", self._engine)
+        monkeypatch.setattr("redoubt.worker.engine_kind", lambda _name: self)
         self._output = io.BytesIO()
         self.worker = Worker(self._output, SealRule(size=1000, age=60.0), "a test")
         self._thread = threading.Thread(target=self.worker.run)
@@ -68,7 +68,8 @@ class Running:
         self.readers += 1
         return self.log
 
-    def _engine(self, _base: object) -> Running:
+    def engine(self, _directory: Path) -> Running:
+        """See `EngineKind`."""
         return self
 
 

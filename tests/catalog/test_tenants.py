@@ -17,7 +17,9 @@ from tests.seekdb.running import Seekdb
 
 MADE = 1_700_000_000_123_456_789
 RECORD = TenantRecord(
-    1002, "t", TenantKind.EXTERNAL, "/data", TenantStatus.NORMAL, MADE, MADE, {"LOCALITY": "F@z'1\"", "CHARSET": "utf8"}
+    *(1002, "t", TenantKind.EXTERNAL, "/data", TenantStatus.NORMAL, MADE, MADE),
+    {"LOCALITY": "F@z'1\"", "CHARSET": "utf8"},
+    "double",
 )
 
 
@@ -60,8 +62,8 @@ def test_tenants_are_shown_with_what_ails_them(sys_engine: Seekdb, table: Tenant
     assert (tenant["TENANT_TYPE"], tenant["STATUS"], tenant["LOCALITY"]) == ("USER", "UNAVAILABLE", "F@z'1\"")
     assert tenant["CREATE_TIME"].microsecond == 123456
     assert tenant["LOG_MODE"] == "NOARCHIVELOG"
-    assert [(row["TENANT_ID"], row["SOURCE"], row["TROUBLE"]) for row in ours] == [
-        (1002, "/data", "no application: ?"),
-        (1003, "/data", ""),
+    assert [(row["TENANT_ID"], row["ENGINE_KIND"], row["SOURCE"], row["TROUBLE"]) for row in ours] == [
+        (1002, "double", "/data", "no application: ?"),
+        (1003, "double", "/data", ""),
     ]
     assert again["STATUS"] == "NORMAL"

@@ -13,7 +13,7 @@ from redoubt.catalog.restores import RestoreJob
 from redoubt.catalog.session import CatalogError
 from redoubt.catalog.set_table import Remains
 from redoubt.catalog.tenants import TenantRecord
-from redoubt.control.cluster import MAIN_TENANT_ID, EngineRefusedError, Tenant
+from redoubt.control.cluster import MAIN_TENANT_ID, EngineRefusedError, EngineSource, Tenant
 from redoubt.messages.archiving import Command
 from redoubt.messages.jobs import Outcome, Request, TakeBase
 from redoubt.model import pieces
@@ -414,14 +414,13 @@ class FakeEngines:
         self.calls.append(f"move_in {tenant.name} {source}")
         return self.advice
 
-    async def check_new(self, source: str | None) -> str:
+    async def check_new(self, source: str | None) -> EngineSource:
         self._refuse("check")
-        return source or ""
+        return EngineSource(source or "")
 
-    def place(self, tenant_id: int, name: str, source: str, *, is_new: bool) -> Tenant:
-        return Tenant(
-            tenant_id, name, Path(source or "/nowhere"), self._main if tenant_id == MAIN_TENANT_ID else FakeEngine()
-        )
+    def place(self, tenant_id: int, name: str, source: EngineSource, *, is_new: bool) -> Tenant:
+        engine = self._main if tenant_id == MAIN_TENANT_ID else FakeEngine()
+        return Tenant(tenant_id, name, Path(source.directory or "/nowhere"), engine, source.engine_kind)
 
     async def start(self, tenant: Tenant) -> None:
         self._refuse("start")

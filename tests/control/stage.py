@@ -19,7 +19,7 @@ from redoubt.control.background import Background
 from redoubt.control.backups.clean_work import CleanWork
 from redoubt.control.backups.data_backups import DataBackups
 from redoubt.control.backups.deletion import Deletion
-from redoubt.control.cluster import MAIN_TENANT, MAIN_TENANT_ID, Cluster
+from redoubt.control.cluster import MAIN_TENANT, MAIN_TENANT_ID, Cluster, EngineSource
 from redoubt.control.modes.chronicle import Chronicle
 from redoubt.control.modes.tenant_archive import TenantArchive
 from redoubt.control.modes.valve import Valve
@@ -31,7 +31,7 @@ from redoubt.control.statements.handler import Handler
 from redoubt.control.statements.settings import Settings
 from redoubt.control.tenants.register import Register, new_record
 from redoubt.control.tenants.tenants import Tenants
-from redoubt.engines.seekdb.log_layer import SeekdbLogCutter
+from redoubt.engines.registry import engine_kind
 from redoubt.messages.archiving import PieceProgress, PieceStopped
 from tests.control.fakes import (
     FakeCatalog,
@@ -68,7 +68,7 @@ class Stage:
         self.valve = Valve(self.archiving, self.parameters, self.chronicle)
         self.tenant_table, self.engines, self.background = FakeTenantTable(), FakeEngines(self.engine), Background()
         self.register = Register(cast("TenantTable", self.tenant_table), self.engines)
-        self.register.take(new_record(MAIN_TENANT_ID, MAIN_TENANT, "", {}, TenantStatus.NORMAL))
+        self.register.take(new_record(MAIN_TENANT_ID, MAIN_TENANT, EngineSource(), {}, TenantStatus.NORMAL))
         self.tenants = Tenants(self.register, self.engines, self.archiving, self.valve, self.chronicle, self.background)
         backups, cleaning = cast("Backups", self.clean), cast("Cleaning", self.clean)
         self.deletion = Deletion(cluster, self.archiving, self.parameters, backups, cleaning)
@@ -77,7 +77,7 @@ class Stage:
         table, remover = cast("SetTable", self.set_table), CleanWork(cluster, cleaning)
         self.backups = DataBackups(cluster, self.archiving, self.parameters, table, remover, self.jobs.run)
         self.restore_jobs = FakeRestoreJobs()
-        self.planning = RestorePlanning(cluster, self.parameters, SeekdbLogCutter())
+        self.planning = RestorePlanning(cluster, self.parameters, engine_kind)
         jobs = cast("RestoreJobs", self.restore_jobs)
         self.restores = Restores(self.planning, self.tenants, self.engines, jobs)
         self.handler = Handler(self.tenants, self.archiving, settings, self.deletion, self.backups, self.restores)

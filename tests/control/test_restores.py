@@ -19,6 +19,7 @@ from redoubt.catalog.restores import RestoreJob, RestoreStatus
 from redoubt.catalog.session import CatalogError
 from redoubt.catalog.tenants import TenantStatus
 from redoubt.control import job_process
+from redoubt.control.cluster import EngineSource
 from redoubt.control.restores import restores
 from redoubt.control.restores.restore_planning import Wanted
 from redoubt.control.tenants.register import new_record
@@ -133,7 +134,7 @@ def _row(
 
 
 def _being_restored(workshop: Workshop, status: TenantStatus = TenantStatus.RESTORING) -> None:
-    record = new_record(1002, "new", "", {}, status)
+    record = new_record(1002, "new", EngineSource(), {}, status)
     workshop.stage.tenant_table.rows[1002] = record
     workshop.stage.register.take(record)
 

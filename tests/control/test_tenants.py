@@ -10,6 +10,7 @@ import pytest
 from redoubt.catalog.session import CatalogError
 from redoubt.catalog.tenants import TenantRecord, TenantStatus
 from redoubt.control.background import Background
+from redoubt.control.cluster import EngineSource
 from redoubt.control.rounds import archiving as archiving_module
 from redoubt.control.tenants import register as register_module
 from redoubt.control.tenants import tenants as tenants_module
@@ -52,7 +53,7 @@ def town(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Town:
 
 
 def _row(status: TenantStatus, tenant_id: int = 1001, name: str = "main") -> TenantRecord:
-    made = register_module.new_record(tenant_id, name, "", {}, TenantStatus.NORMAL)
+    made = register_module.new_record(tenant_id, name, EngineSource(), {}, TenantStatus.NORMAL)
     return replace(made, status=status)
 
 

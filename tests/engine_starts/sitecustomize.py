@@ -14,7 +14,7 @@ STARTS = "REDOUBT_TEST_ENGINE_STARTS"
 
 def _note(event: str, arguments: tuple[object, ...]) -> None:
     if event == "subprocess.Popen":
-        is_start = os.path.basename(str(arguments[0])) == "seekdb"  # noqa: PTH119 - runs before every process
+        is_start = str(arguments[0]).endswith("/seekdb") and "--base-dir" in str(arguments[1])
     else:
         is_start = event == "import" and arguments[0] == "pylibseekdb"  # an application, which opens a directory
     if is_start and (path := os.environ.get(STARTS)):

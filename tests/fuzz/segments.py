@@ -20,7 +20,8 @@ from .mutation import edited
 from .palf import in_general
 from .target import Target
 
-GOLDEN = {path.name: path.read_bytes() for path in sorted((Path(__file__).parents[1] / "archive" / "golden").iterdir())}
+_FOLDER = Path(__file__).parents[1] / "archive" / "golden"
+GOLDEN = {path.name: path.read_bytes() for path in sorted(_FOLDER.iterdir()) if path.is_file()}
 MARK = b"REDOUBT\x01"
 _HEAD = struct.Struct("<8sII")
 _FRAME = struct.Struct("<II")

@@ -1,12 +1,17 @@
-"""A scratch engine that says what a test has it say."""
+"""A scratch engine that says what a test has it say, and a kind whose restored directories hold it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from redoubt.engines.seekdb.files import BaseDir
+from redoubt.engines.seekdb.kind import RestoredSeekdb, SeekdbKind
+from redoubt.engines.seekdb.still_source import StillSource
+from redoubt.model.bases import BaseSource
 from redoubt.model.log import LogPosition
-from redoubt.model.scratch_engine import Login, Rows, StatementError, TableName
+from redoubt.model.scratch_engine import Login, Roller, Rows, ScratchEngine, StatementError, TableName
 
 
 @dataclass
@@ -56,6 +61,53 @@ class FakeEngine:
     def stop(self) -> None:
         """See `ScratchEngine`."""
         self.stopped = True
+
+
+class DoneRoller:
+    """In place of an engine that has brought the log into the files, and answers as it is told."""
+
+    def __init__(self, base: BaseDir, engine: FakeEngine) -> None:
+        self._base = base
+        self._engine = engine
+
+    def roll(
+        self,
+        end: LogPosition,
+        logins: Sequence[Login],
+        source: str,
+        version: str,
+        look: Callable[[ScratchEngine], None],
+    ) -> BaseSource:
+        """See `Roller`."""
+        look(self._engine)
+        return StillSource(self._base, source, version, 0, end)
+
+
+class FakeRestored(RestoredSeekdb):
+    """A directory in which such an engine is found."""
+
+    def __init__(self, directory: Path, engine: FakeEngine) -> None:
+        super().__init__(BaseDir(directory))
+        self._engine = engine
+
+    def scratch_engine(self, log_bytes: int) -> ScratchEngine:
+        """See `RestoredDirectory`."""
+        return self._engine
+
+    def roller(self, say: Callable[[str], None]) -> Roller:
+        """See `RestoredDirectory`."""
+        return DoneRoller(self._base, self._engine)
+
+
+class FakeKind(SeekdbKind):
+    """Lays and cuts log as seekdb does."""
+
+    def __init__(self, engine: FakeEngine) -> None:
+        self._engine = engine
+
+    def restored(self, directory: Path) -> FakeRestored:
+        """See `EngineKind`."""
+        return FakeRestored(directory, self._engine)
 
 
 def _given(rows: Rows | StatementError) -> Rows:

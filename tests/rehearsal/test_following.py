@@ -21,8 +21,8 @@ from redoubt.archive.record import dump_record, load_record
 from redoubt.archive.segment import SegmentName, decode_segment, encode_segment
 from redoubt.cli.follow import keep_following
 from redoubt.engines.seekdb.files import BaseDir
-from redoubt.engines.seekdb.instance import EngineSizes
 from redoubt.engines.seekdb.scratch_seekdb import ScratchSeekdb
+from redoubt.model.keeping import EngineSizes
 from redoubt.model.scratch_engine import Login
 from tests.seekdb.running import short_directory
 from tests.service.bank import ACCOUNTS, BALANCE, BankLoad

@@ -4,58 +4,29 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from redoubt.cli import roll_forward as command
 from redoubt.cli.roll_forward import RollOptions, run_roll_forward
-from redoubt.engines.seekdb.files import BaseDir
-from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
-from redoubt.engines.seekdb.still_source import StillSource
-from redoubt.model.bases import BaseSource
-from redoubt.model.log import LogPosition
-from redoubt.model.scratch_engine import Login, NotRolledError, Rows, ScratchEngine, StatementError, TableName
+from redoubt.model.scratch_engine import NotRolledError, Rows, StatementError, TableName
 from redoubt.model.seams import DestinationError
 from redoubt.rehearsal.fingerprint import dump_fingerprint, fingerprint_of, take_fingerprint
-from redoubt.rehearsal.roll_forward import EngineTools, Rolled, plan_roll, roll_forward
+from redoubt.rehearsal.roll_forward import Rolled, plan_roll, roll_forward
 from tests.archive.fakes import MemoryDestination
-from tests.rehearsal.fakes import FakeEngine
+from tests.rehearsal.fakes import FakeEngine, FakeKind
 from tests.restore.small import SmallArchive, ordinary
-
-
-class DoneRoller:
-    """In place of an engine that has brought the log into the files, and answers as it is told."""
-
-    def __init__(self, base: BaseDir, engine: FakeEngine) -> None:
-        self._base = base
-        self._engine = engine
-
-    def roll(
-        self,
-        end: LogPosition,
-        logins: Sequence[Login],
-        source: str,
-        version: str,
-        look: Callable[[ScratchEngine], None],
-    ) -> BaseSource:
-        """See `Roller`."""
-        look(self._engine)
-        return StillSource(self._base, source, version, 0, end)
 
 
 def rolled(archive: SmallArchive, scn: int | None, folder: Path, engine: FakeEngine | None = None) -> Rolled:
     """Roll to a moment."""
-    cutter = SeekdbLogCutter()
-    means = EngineTools(
-        lambda path, lsn: SeekdbLogLayer(BaseDir(path), lsn),
-        cutter,
-        lambda path: DoneRoller(BaseDir(path), engine or FakeEngine()),
-        lambda _summary: [],
+    kind = FakeKind(engine or FakeEngine())
+    plan = plan_roll(archive.destination, archive.tenant, scn, kind.cutter)
+    return roll_forward(
+        *(archive.destination, plan, folder, kind, lambda _summary: []),
+        *(lambda _done, _all: None, lambda _text: None),
     )
-    plan = plan_roll(archive.destination, archive.tenant, scn, cutter)
-    return roll_forward(archive.destination, plan, folder, means, lambda _done, _all: None, lambda _text: None)
 
 
 def test_the_new_set_goes_on_with_the_old_one_s_log(tmp_path: Path) -> None:

@@ -17,21 +17,21 @@ from redoubt.cli.rehearsing import chosen_tenant, is_of_home, logins_for, moment
 from redoubt.destinations.file import FileDestination
 from redoubt.engines.seekdb import scratch_seekdb as seekdb_scratch
 from redoubt.engines.seekdb.files import BaseDir
-from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError
-from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
+from redoubt.engines.seekdb.kind import SeekdbKind
 from redoubt.engines.seekdb.scratch_seekdb import ScratchSeekdb
+from redoubt.model.keeping import EngineSizes, EngineStartError
 from redoubt.model.log import LogPosition
 from redoubt.model.recovery import NotRecoverableError
 from redoubt.model.scratch_engine import Login, ScratchError, StatementError, TableName
 from redoubt.model.seams import ObjectMissingError
 from redoubt.rehearsal.checks import Check, OwnSql
-from redoubt.rehearsal.drill import Drill, DrillRequest, EngineTools
+from redoubt.rehearsal.drill import Drill, DrillRequest
 from redoubt.rehearsal.record import Verdict, kept_records
 from tests.seekdb.running import short_directory
 from tests.service.cluster import copy_destination
 
 from .conftest import PASSWORD, Archive
-from .fakes import FakeEngine
+from .fakes import FakeEngine, FakeKind
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +65,10 @@ def _drill(backup: Path, engine: FakeEngine | None, *, scn: int | None = None, k
     def check(_store: SetStore) -> Check:
         return OwnSql("SELECT 1")
 
-    def start(path: Path, _plan: object) -> FakeEngine | ScratchSeekdb:
-        return engine or ScratchSeekdb(BaseDir(path), EngineSizes())
-
     terms = DrillRequest(scn, None, keep, lambda _summary: [Login("root", "")], check)
-    means = EngineTools(lambda path, lsn: SeekdbLogLayer(BaseDir(path), lsn), SeekdbLogCutter(), start)
+    kind = SeekdbKind() if engine is None else FakeKind(engine)
     tenant = chosen_tenant(destination, None)
-    return Drill(destination, tenant, terms, means, lambda _done, _there: None, lambda _text: None)
+    return Drill(destination, tenant, terms, kind, lambda _done, _there: None, lambda _text: None)
 
 
 def _options(backup: Path, **changed: object) -> DrillOptions:
@@ -140,7 +137,7 @@ def test_a_set_that_is_known_has_the_record_of_what_is_damaged_beside_it(copy: P
 
 def test_what_cannot_be_recorded_is_said(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A failure without a set is a failure still; what passed and is not on record is not done."""
-    opened = mock.patch("redoubt.cli.drill.seekdb_for", return_value=FakeEngine(lets_in=None))
+    opened = mock.patch("redoubt.cli.drill.engine_kind", return_value=FakeKind(FakeEngine(lets_in=None)))
     with opened:
         assert run_drill(_options(_damaged(copy, tmp_path))) == 2
         assert "not recorded: no data backup can be told" in capsys.readouterr().err
@@ -161,7 +158,7 @@ def test_a_home_without_its_service_has_no_view(
 ) -> None:
     """It is said; the verdict is on record all the same."""
     (tmp_path / "identity").write_text((archive.service.home / "identity").read_text())
-    with mock.patch("redoubt.cli.drill.seekdb_for", return_value=FakeEngine(answers=[((1,),)])):
+    with mock.patch("redoubt.cli.drill.engine_kind", return_value=FakeKind(FakeEngine(answers=[((1,),)]))):
         assert run_drill(_options(copy, home=tmp_path, query="SELECT 1", scratch=tmp_path, keep=True)) == 0
     said = capsys.readouterr()
 
@@ -208,13 +205,13 @@ def test_a_home_lends_the_account_of_its_own_engine_only(tmp_path: Path) -> None
     (tmp_path / "accounts" / "engine-b").write_text("secret-b\n")
 
     def passwords(source: str, user: str | None = None, password: str = "") -> list[tuple[str, str]]:
-        return [(each.user, each.password) for each in logins_for(source, 1001, user, password, tmp_path)]
+        return [(each.user, each.password) for each in logins_for(SeekdbKind(), source, 1001, user, password, tmp_path)]
 
     assert passwords("engine-a", password="p") == [("root", "p"), ("redoubt_service", "secret-a"), ("root", "")]
     assert passwords("engine-b") == [("redoubt_service", "secret-b"), ("root", "")]
     assert passwords("engine-c") == [("root", "")]
     assert passwords("engine-a", "clerk", "p") == [("clerk", "p")]
-    assert "secret" not in str(logins_for("engine-a", 1001, None, "", tmp_path))
+    assert "secret" not in str(logins_for(SeekdbKind(), "engine-a", 1001, None, "", tmp_path))
 
 
 def test_a_cluster_is_known_by_its_identity(archive: Archive, copy: Path, tmp_path: Path) -> None:
@@ -312,7 +309,7 @@ def test_an_engine_that_does_not_open_is_told(tmp_path: Path) -> None:
 
 def test_a_drill_s_figures_in_json(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """For programs: nothing but JSON on standard output."""
-    with mock.patch("redoubt.cli.drill.seekdb_for", return_value=FakeEngine(lets_in=None)):
+    with mock.patch("redoubt.cli.drill.engine_kind", return_value=FakeKind(FakeEngine(lets_in=None))):
         assert run_drill(_options(copy, json=True)) == 3
     said = json.loads(capsys.readouterr().out)
 

@@ -13,10 +13,10 @@ import pytest
 
 from redoubt.engines.seekdb.account import connect
 from redoubt.engines.seekdb.files import BaseDir
-from redoubt.engines.seekdb.instance import EngineSizes
 from redoubt.engines.seekdb.keeping import EmbeddedKeeper
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter
 from redoubt.engines.seekdb.orphans import may_have_orphans
+from redoubt.model.keeping import EngineSizes
 from redoubt.model.log import LogPosition
 from redoubt.model.pieces import PieceKey
 from redoubt.restore import planning

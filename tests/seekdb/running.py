@@ -14,7 +14,8 @@ from pathlib import Path
 from redoubt.engines.seekdb.account import connect, ensure_account
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import BaseDir
-from redoubt.engines.seekdb.instance import EngineSizes, Instance
+from redoubt.engines.seekdb.instance import Instance
+from redoubt.model.keeping import EngineSizes
 
 from .template import copy_of_new
 

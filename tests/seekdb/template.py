@@ -29,8 +29,9 @@ from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.session import CatalogError, CatalogSession
 from redoubt.engines.seekdb.account import connect, connect_as, ensure_account
 from redoubt.engines.seekdb.files import BaseDir
-from redoubt.engines.seekdb.instance import EngineSizes, Instance
+from redoubt.engines.seekdb.instance import Instance
 from redoubt.engines.seekdb.replaying import flush_replayed
+from redoubt.model.keeping import EngineSizes
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection

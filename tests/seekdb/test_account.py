@@ -14,9 +14,11 @@ from unittest import mock
 import pymysql
 import pytest
 
+from redoubt.durable import kept_line
 from redoubt.engines.seekdb import account
-from redoubt.engines.seekdb.account import AccountError, accepts_empty_root, connect, ensure_account, password_of
-from redoubt.engines.seekdb.files import BaseDir, kept_line
+from redoubt.engines.seekdb.account import accepts_empty_root, connect, ensure_account, password_of
+from redoubt.engines.seekdb.files import BaseDir
+from redoubt.model.keeping import AccountError
 
 from .running import Seekdb
 

@@ -28,10 +28,11 @@ from redoubt.engines.seekdb.account import connect, ensure_account
 from redoubt.engines.seekdb.base_source import SeekdbBaseSource
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import BaseDir
-from redoubt.engines.seekdb.instance import EngineSizes, Instance
+from redoubt.engines.seekdb.instance import Instance
 from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE, INFO_SIZE, verify_groups
 from redoubt.messages.jobs import TakeBase, to_line
 from redoubt.model.bases import BaseFile, SetKey
+from redoubt.model.keeping import EngineSizes
 from redoubt.restore.base_files import write_files
 from tests.service.application import Application
 from tests.service.disks import SharingDisk
@@ -197,6 +198,7 @@ def test_a_job_takes_a_base_once(seekdb: Seekdb, tmp_path: Path) -> None:
         tenant_id=1001,
         tenant="main",
         base_dir=str(seekdb.base.path),
+        engine_kind="seekdb",
         destination=f"file://{tmp_path}",
         cluster="redoubt",
         cluster_id=1,

@@ -10,8 +10,8 @@ import pytest
 
 from redoubt.engines.seekdb import external
 from redoubt.engines.seekdb.engine import SeekdbEngine
-from redoubt.engines.seekdb.external import SourceError
 from redoubt.engines.seekdb.files import BaseDir
+from redoubt.model.engine_kind import SourceError
 
 HOME = Path("/nowhere/home")
 
@@ -52,16 +52,6 @@ def test_a_path_too_long_for_a_socket_is_refused(tmp_path: Path) -> None:
     """Before anything is looked at."""
     with pytest.raises(SourceError, match="longer than the 107 bytes"):
         external.check(BaseDir(tmp_path / ("x" * 100)), HOME)
-
-
-def test_a_source_is_a_directory_without_links(tmp_path: Path) -> None:
-    """So that nobody registers one twice; a link that leads in a circle leads nowhere."""
-    (tmp_path / "link").symlink_to(tmp_path)
-    (tmp_path / "circle").symlink_to(tmp_path / "circle")
-
-    assert external.directory_of(f"SEEKDB://{tmp_path}/link/.") == tmp_path
-    with pytest.raises(SourceError, match="cannot be used"):
-        external.directory_of(f"seekdb://{tmp_path}/circle")
 
 
 def test_writes_are_not_left_closed_unless_by_force(base: BaseDir) -> None:

@@ -22,7 +22,8 @@ from redoubt.engines.seekdb import instance as instance_module
 from redoubt.engines.seekdb.account import ensure_account
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import MAX_SOCKET_PATH, BaseDir
-from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError, Instance, engine_package
+from redoubt.engines.seekdb.instance import Instance, engine_package
+from redoubt.model.keeping import EngineSizes, EngineStartError
 
 from .running import answers, short_directory, until
 

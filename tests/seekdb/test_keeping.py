@@ -9,8 +9,9 @@ import pytest
 
 from redoubt.engines.seekdb import external, keeping
 from redoubt.engines.seekdb.files import BaseDir
-from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError, Instance
-from redoubt.engines.seekdb.keeping import EmbeddedKeeper, ExternalKeeper, OpenDoorError
+from redoubt.engines.seekdb.instance import Instance
+from redoubt.engines.seekdb.keeping import EmbeddedKeeper, ExternalKeeper
+from redoubt.model.keeping import EngineSizes, EngineStartError, OpenDoorError
 
 
 @pytest.fixture

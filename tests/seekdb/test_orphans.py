@@ -17,7 +17,7 @@ from redoubt.engines.seekdb import orphans as module
 from redoubt.engines.seekdb.account import connect
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import BaseDir
-from redoubt.engines.seekdb.instance import EngineSizes, Instance
+from redoubt.engines.seekdb.instance import Instance
 from redoubt.engines.seekdb.log_layer import SeekdbLogLayer
 from redoubt.engines.seekdb.orphans import (
     NoRoomError,
@@ -30,6 +30,7 @@ from redoubt.engines.seekdb.orphans import (
 from redoubt.engines.seekdb.palf import ENTRY_HEADER_SIZE, GROUP_HEADER_SIZE, INFO_SIZE, Tail, verify_groups
 from redoubt.engines.seekdb.tx_log import Matter, matter_of
 from redoubt.engines.seekdb.undo_log import Orphan, abort_data, entry_numbers
+from redoubt.model.keeping import EngineSizes
 from redoubt.model.log import LogDamagedError, LogPosition
 
 from .running import answers, running_seekdb, until

@@ -17,10 +17,10 @@ import pytest
 
 from redoubt.engines.seekdb import pausing
 from redoubt.engines.seekdb.files import BaseDir
-from redoubt.engines.seekdb.instance import EngineSizes
 from redoubt.engines.seekdb.keeping import EmbeddedKeeper
 from redoubt.engines.seekdb.pausing import EnginePause, pause, pid_of, resume_stopped
 from redoubt.model.bases import PauseOverError
+from redoubt.model.keeping import EngineSizes
 from tests.processes import is_alive, state_of, thread_states
 from tests.service.application import Application
 from tests.service.disks import StallingDisk

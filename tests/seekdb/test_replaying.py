@@ -13,15 +13,19 @@ from unittest import mock
 import pymysql
 import pytest
 
-from redoubt.cli import replay as command
-from redoubt.cli.replay import needs_flush, replay
-from redoubt.engines.seekdb import keeping, replaying
+from redoubt.archive.record import dump_record
+from redoubt.cli.replay import replay
+from redoubt.engines.seekdb import first_start, keeping, replaying
 from redoubt.engines.seekdb.files import BaseDir
-from redoubt.engines.seekdb.instance import EngineSizes, Instance
+from redoubt.engines.seekdb.instance import Instance
 from redoubt.engines.seekdb.keeping import EmbeddedKeeper
 from redoubt.engines.seekdb.orphans import OrphansLeftError
+from redoubt.engines.seekdb.proven import UnprovenEngineError
 from redoubt.engines.seekdb.replaying import first_sizes, flush_replayed, size_of, sizes_for
-from redoubt.model.log import LogDamagedError
+from redoubt.model.keeping import EngineSizes
+from redoubt.model.log import LogDamagedError, LogPosition
+from redoubt.model.scratch_engine import Login
+from redoubt.restore.restoring import Origin, Restored
 from tests.seekdb.running import running_seekdb
 
 GIB = 1024**3
@@ -36,7 +40,8 @@ def base() -> Iterator[BaseDir]:
     with running_seekdb() as seekdb:
         seekdb.write_rows(50, 1000)
         seekdb.instance.kill()
-        seekdb.base.restored_from.touch()
+        made_of = Restored(Origin("redoubt", 1, 1001, "main", "cafe", 1), LogPosition(0, 0))
+        seekdb.base.restored_from.write_bytes(dump_record(made_of))
         yield seekdb.base
 
 
@@ -71,7 +76,6 @@ def test_only_a_restored_directory_with_much_log_needs_more_at_first(base: BaseD
     assert first_sizes(base, EngineSizes()) is None
     assert first_sizes(base, EngineSizes("100M")) == EngineSizes("1024M", "2048M")
     assert first_sizes(BaseDir(tmp_path), EngineSizes("100M")) is None
-    assert not needs_flush(base.path)
 
 
 def test_an_engine_is_started_with_more_memory_once(base: BaseDir, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,15 +109,14 @@ def test_a_directory_is_replayed_by_hand(base: BaseDir, capsys: pytest.CaptureFi
         assert database.execute(kept).fetchall() == [("1",)]
 
 
-def test_who_may_not_put_a_parameter_back_is_told_of_it(base: BaseDir, capsys: pytest.CaptureFixture[str]) -> None:
+def test_who_may_not_put_a_parameter_back_is_told_of_it(base: BaseDir) -> None:
     """Its engine ends all the same, and the connection with it."""
-    engine = command._Engine(base, EngineSizes(), "clerk", "")
+    engine = first_start._Engine(base, EngineSizes(), Login("clerk", ""))
     connection = engine._connection = mock.MagicMock()
     connection.cursor.side_effect = pymysql.err.OperationalError(1227, "Access denied")
     engine.stop()
-    said = " ".join(capsys.readouterr().err.split())
-    assert "somebody who may runs ALTER SYSTEM SET enable_async_syslog = True there" in said
-    assert "Access denied" in said
+    assert "somebody who may runs ALTER SYSTEM SET enable_async_syslog = True there" in engine.remark
+    assert "Access denied" in engine.remark
     connection.close.assert_called_once_with()
 
 
@@ -123,11 +126,12 @@ def test_who_may_not_log_in_is_told_what_to_do(base: BaseDir, capsys: pytest.Cap
     assert "--user and --password, or open it first with memory_budget=1024M" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("error", [OrphansLeftError("the last block is full"), UnprovenEngineError("install 1.4.0")])
 def test_a_restored_engine_can_be_used_though_nothing_was_rolled_back(
-    base: BaseDir, monkeypatch: pytest.MonkeyPatch
+    base: BaseDir, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     """Also where it was ended for that, and not started again; it is not tried for ever."""
-    tries = mock.Mock(side_effect=OrphansLeftError("the last block of the log is full"))
+    tries = mock.Mock(side_effect=error)
     monkeypatch.setattr(keeping, "end_orphans", tries)
     base.settled.unlink(missing_ok=True)
     keeper = EmbeddedKeeper(base, EngineSizes(), may_be_new=False)
@@ -145,8 +149,8 @@ def test_what_stays_open_is_told(
     base: BaseDir, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
 ) -> None:
     """The directory can be opened all the same."""
-    monkeypatch.setattr(command, "end_orphans", mock.Mock(side_effect=error))
-    started = command.start_once(base.path, "root", "", flush=False)
+    monkeypatch.setattr(first_start, "end_orphans", mock.Mock(side_effect=error))
+    started = first_start.start_once(base, Login("root", ""), mock.Mock(), flush=False)
     assert (started.is_open, started.rolled_back, started.trouble) == (True, None, str(error))
     assert replay(base.path, "root", "") == 1
     assert str(error) in capsys.readouterr().err

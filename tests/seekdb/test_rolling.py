@@ -11,8 +11,8 @@ import pytest
 
 from redoubt.engines.seekdb import rolling
 from redoubt.engines.seekdb.files import BaseDir
-from redoubt.engines.seekdb.instance import EngineSizes
 from redoubt.engines.seekdb.rolling import SeekdbRoller
+from redoubt.model.keeping import EngineSizes
 from redoubt.model.scratch_engine import Login, NotRolledError, ScratchEngine, ScratchError
 
 from .test_standby_role import PRIMARY, directory_with_role, role_of

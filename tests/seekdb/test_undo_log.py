@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redoubt.engines.seekdb.palf import ENTRY_HEADER_SIZE, GROUP_HEADER_SIZE, make_group, verify_groups
+from redoubt.engines.seekdb.proven import PROVEN
 from redoubt.engines.seekdb.tx_log import Matter, matter_of
 from redoubt.engines.seekdb.undo_log import (
     PRE_BARRIER,
@@ -75,7 +76,7 @@ def test_aborts_continue_any_log(orphans: dict[Orphan, int], lsn: int, scn: int,
     last = group([before], scn, 7, log_id)
     end = LogEnd(LogPosition(lsn + len(last), scn, chain_after(last)), log_id)
 
-    groups = abort_groups(orphans, end)
+    groups = abort_groups(orphans, end, next(iter(PROVEN)))
 
     found = verify_groups(last + groups, 7)
     assert found.size == len(last) + len(groups)

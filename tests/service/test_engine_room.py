@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from redoubt.archive.record import dump_record
 from redoubt.control.background import Background
-from redoubt.control.cluster import EngineRefusedError, Tenant
+from redoubt.control.cluster import EngineRefusedError, EngineSource, Tenant
 from redoubt.engine_room import EngineRoom
-from redoubt.engines.seekdb.account import AccountError
-from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError
+from redoubt.engines.registry import engine_kind
+from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.keeping import Keeper
 from redoubt.home import Home
+from redoubt.model.engine_kind import UnknownEngineKindError
+from redoubt.model.keeping import AccountError, EngineSizes, EngineStartError
+from redoubt.model.log import LogPosition
+from redoubt.restore.restoring import Origin, Restored
 
 SOURCE = "a" * 32
+RESTORED = Restored(Origin("redoubt", 1, 1001, "main", SOURCE, 1), LogPosition(0, 0))
 
 
 class Room:
@@ -26,8 +33,8 @@ class Room:
         self.home = home
         self.starts: list[Exception | None] = []
         self.background = Background()
-        self.room = EngineRoom(home, EngineSizes(), self.background, is_exposed=False)
-        self.tenant: Tenant = self.room.place(1002, "new", "", is_new=False)
+        self.room = EngineRoom(home, EngineSizes(), self.background, engine_kind, is_exposed=False)
+        self.tenant: Tenant = self.room.place(1002, "new", EngineSource(), is_new=False)
         home.restoring(1002).ours.mkdir(parents=True)
         home.restoring(1002).restored_from.touch()
 
@@ -106,7 +113,7 @@ def test_an_engine_that_is_being_restored_is_not_started_yet(room: Room) -> None
     """When the service starts; what is nobody's is let go."""
 
     async def scene() -> str:
-        room.room.place(1003, "nobodys", "", is_new=False)
+        room.room.place(1003, "nobodys", EngineSource(), is_new=False)
         await room.room.settle([], [room.tenant])
         return room.room.trouble(room.tenant)
 
@@ -117,6 +124,7 @@ def test_an_account_that_cannot_be_kept_is_logged(room: Room, capsys: pytest.Cap
     """It is no reason to do without the engine."""
     (room.home.path / "accounts").touch()
     room.home.tenant(1002).ours.mkdir(parents=True)
+    room.home.tenant(1002).account.write_text("secret\n")
     keeper = room.room._keepers[1002]
     keeper.reached(keeper.engine)
 
@@ -124,3 +132,25 @@ def test_an_account_that_cannot_be_kept_is_logged(room: Room, capsys: pytest.Cap
     (room.home.path / "accounts").unlink()
     keeper.reached(keeper.engine)
     assert len(list((room.home.path / "accounts").iterdir())) == 1
+
+
+def test_an_engine_whose_kind_is_not_known_yet_is_not_started(room: Room, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before the catalog is read, a directory says its kind; it may be damaged, or name one that is not installed."""
+    sys = BaseDir(room.home.sys.path)
+    sys.log.mkdir(parents=True)
+    for number, content in (
+        (1003, b"{"),
+        (1004, dump_record(replace(RESTORED, of=replace(RESTORED.of, engine_kind="tripled")))),
+    ):
+        room.home.tenant(number).ours.mkdir(parents=True)
+        room.home.tenant(number).restored_from.write_bytes(content)
+    room.home.tenant(1005).path.mkdir()
+    room.play(room.room.start_sys())
+    room.room._stopping.set()
+    said = capsys.readouterr().out
+
+    assert sorted(room.room._keeping) == [1005]
+    assert "cannot be read (not JSON" in said
+    assert "the engine kind 'tripled' is not installed" in said
+    with pytest.raises(UnknownEngineKindError, match="tripled"):
+        room.room.place(1004, "other", EngineSource(engine_kind="tripled"), is_new=False)

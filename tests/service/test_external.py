@@ -105,7 +105,8 @@ def test_what_cannot_be_a_source_is_refused(
     before = service.run("SHOW TENANTS")
     application = start()
     refused = {
-        "mysql:///x": "SOURCE='seekdb:///absolute/path'",
+        "/srv/data": "SOURCE='seekdb:///absolute/path'",
+        "mysql:///x": "the engine kind 'mysql' is not installed (there are: seekdb)",
         "seekdb://relative": "has no absolute path",
         "seekdb:///nowhere/at/all": "No such file or directory",
         f"seekdb://{directory.parent}": "is no seekdb directory",

@@ -10,9 +10,9 @@ import pytest
 from redoubt import service as module
 from redoubt.catalog.session import CatalogError
 from redoubt.config import Config, GatewaySection
-from redoubt.control.cluster import EngineRefusedError
-from redoubt.engines.seekdb.instance import EngineStartError
+from redoubt.control.cluster import EngineRefusedError, EngineSource
 from redoubt.home import Home, HomeError
+from redoubt.model.keeping import EngineStartError
 from redoubt.service import Service
 from tests.service.cluster import ServiceUnderTest, wait_until
 from tests.service.kills import kill_part
@@ -84,7 +84,7 @@ def test_log_that_cannot_be_held_is_logged(
 ) -> None:
     """And holding is tried again."""
     room = parts._room
-    tenant = room.place(1001, "main", "", is_new=True)
+    tenant = room.place(1001, "main", EngineSource(), is_new=True)
 
     def fail(_: object) -> None:
         room._stopping.set()
@@ -101,7 +101,7 @@ def test_a_directory_that_cannot_be_removed_is_told(
 ) -> None:
     """Whoever drops by force is not held up by it; sessions of an engine that is away need no ending."""
     room = parts._room
-    tenant = room.place(1001, "main", "", is_new=True)
+    tenant = room.place(1001, "main", EngineSource(), is_new=True)
     monkeypatch.setattr(Home, "remove_tenant", _always(OSError(13, "Permission denied")))
 
     async def scene() -> None:
@@ -119,7 +119,7 @@ def test_a_directory_that_cannot_be_removed_is_told(
 
 def test_an_engine_that_does_not_start_is_refused(parts: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """With its cause, and it is not kept."""
-    tenant = parts._room.place(1001, "main", "", is_new=True)
+    tenant = parts._room.place(1001, "main", EngineSource(), is_new=True)
     monkeypatch.setattr(parts._room._keepers[1001], "start", _raising(EngineStartError("the disk is full")))
     with pytest.raises(EngineRefusedError, match="the disk is full"):
         asyncio.run(parts._room.start(tenant))
@@ -143,7 +143,7 @@ def test_doors_and_passwords(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.prepare()
     exposed = Service(home, Config(gateway=GatewaySection(host="192.0.2.1")))
-    tenant = exposed._room.place(1001, "main", "", is_new=True)
+    tenant = exposed._room.place(1001, "main", EngineSource(), is_new=True)
     exposed._refuse_open_doors([tenant])
     exposed._room._keepers[1001].is_open_door = True
 

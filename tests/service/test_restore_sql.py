@@ -28,6 +28,7 @@ def take_base(service: ServiceUnderTest, cluster: str = "redoubt") -> None:
         tenant_id=1001,
         tenant="main",
         base_dir=str(service.main_dir),
+        engine_kind="seekdb",
         destination=f"file://{service.backup}",
         cluster=cluster,
         cluster_id=1,

@@ -58,7 +58,9 @@ class Archive:
 
     def __init__(self, engine: SimEngine, flushed: Callable[[int], None]) -> None:
         source = SimpleNamespace(source_id=lambda: "engine-a", start_point=engine.start_point)
-        self.tenant = SimpleNamespace(tenant_id=TENANT, name="main", base_dir="/nowhere", engine=source)
+        self.tenant = SimpleNamespace(
+            tenant_id=TENANT, name="main", base_dir="/nowhere", engine=source, engine_kind="seekdb"
+        )
         self.told: set[int] = set()
         self.troubles: dict[int, str] = {}
         self.durable_lsn: int | None = None

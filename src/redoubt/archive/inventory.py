@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from redoubt.archive.deletion import Deletion
 from redoubt.archive.layout import INCARNATION, ClusterPath, HoleInfo, Interruption, PieceInfo, PiecePath
 from redoubt.archive.manifest import Manifest
-from redoubt.archive.set_layout import SetPath, data_folder, set_path
+from redoubt.archive.set_layout import SetIdentity, SetPath, data_folder, set_path
 from redoubt.archive.set_manifest import SetManifest
 from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import ArchiveError, PieceStore, exists, look_until_settled
 from redoubt.model.bases import SetKey
+from redoubt.model.engine_kind import SEEKDB
 from redoubt.model.pieces import PieceKey
 from redoubt.model.recovery import LogRun
 from redoubt.model.seams import Destination, ObjectMissingError
@@ -25,11 +26,15 @@ _STOPPED = "archiving was stopped (NOARCHIVELOG)"
 
 @dataclass(frozen=True)
 class TenantPath:
-    """One tenant of one cluster in a destination; `name` is what it was called when its last piece or set began."""
+    """One tenant of one cluster in a destination; `name` is what it was called when its last piece or set began.
+
+    `engine_kind` is the name of its engine's kind.
+    """
 
     cluster: ClusterPath
     tenant_id: int
     name: str
+    engine_kind: str = SEEKDB
 
     def is_called(self, wanted: str) -> bool:
         """Whether that is its name, in any case, or its id."""
@@ -90,7 +95,8 @@ def tenants(destination: Destination, cluster: ClusterPath) -> Iterator[TenantPa
     """The tenants of a cluster that have log or data backups here, in the order of their ids."""
     numbers = (int(folder) for folder in destination.folders(str(cluster)) if folder.isdecimal())
     for tenant_id in sorted(numbers):
-        yield TenantPath(cluster, tenant_id, _name_of(destination, cluster, tenant_id))
+        claim = _last_claim(destination, cluster, tenant_id)
+        yield TenantPath(cluster, tenant_id, *((claim.tenant, claim.engine_kind) if claim else ("",)))
 
 
 def last_set_id(destination: Destination, cluster: ClusterPath) -> int:
@@ -209,23 +215,23 @@ def _sets(destination: Destination, tenant: TenantPath, damage: list[str]) -> It
             damage.append(str(error))
 
 
-def _name_of(destination: Destination, cluster: ClusterPath, tenant_id: int) -> str:
-    """The name in the tenant's last claim; empty if there is none that can be read."""
+def _last_claim(destination: Destination, cluster: ClusterPath, tenant_id: int) -> PieceInfo | SetIdentity | None:
+    """The tenant's last claim of a piece, or else of a set; None if there is none that can be read."""
     keys = [key for name in destination.folders(cluster.clog(tenant_id)) if (key := PieceKey.parse(name))]
     for key in sorted(keys, reverse=True):
         store = PieceStore(destination, PiecePath(f"{cluster.clog(tenant_id)}/{key}"))
         try:
-            return store.record(PieceInfo, store.path.info).tenant
+            return store.record(PieceInfo, store.path.info)
         except (ArchiveError, ObjectMissingError):
             continue
-    return _name_in_sets(destination, cluster, tenant_id)
+    return _last_set_claim(destination, cluster, tenant_id)
 
 
-def _name_in_sets(destination: Destination, cluster: ClusterPath, tenant_id: int) -> str:
+def _last_set_claim(destination: Destination, cluster: ClusterPath, tenant_id: int) -> SetIdentity | None:
     keys = [key for name in destination.folders(data_folder(cluster, tenant_id)) if (key := SetKey.parse(name))]
     for key in sorted(keys, reverse=True):
         try:
-            return SetStore(destination, SetPath(f"{data_folder(cluster, tenant_id)}/{key}")).info().of.tenant
+            return SetStore(destination, SetPath(f"{data_folder(cluster, tenant_id)}/{key}")).info().of
         except (ArchiveError, ObjectMissingError):
             continue
-    return ""
+    return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from redoubt.archive.record import INFO_FORMAT
+from redoubt.model.engine_kind import SEEKDB
 from redoubt.model.log import LogPosition
 from redoubt.model.pieces import PieceKey
 
@@ -93,7 +94,8 @@ class PieceInfo:
     """`round_info`: claims a piece of a tenant's round for one cluster and one source, and says where it begins.
 
     `start_lsn` in bytes; `source` is the engine's id. `start_scn`, in ns since the epoch, is MIN_FIRST_TIME; in a piece
-    that continues another it is that one's end, and `start_chain` the log's checksum there.
+    that continues another it is that one's end, and `start_chain` the log's checksum there. `engine_kind` is the name
+    of the engine's kind.
     """
 
     identity: str
@@ -105,6 +107,7 @@ class PieceInfo:
     start_lsn: int
     start_scn: int
     start_chain: int | None = None
+    engine_kind: str = SEEKDB
     format: int = INFO_FORMAT
 
     @property

@@ -18,6 +18,7 @@ import google_crc32c
 from redoubt.archive.codec import CodecError, codec_named
 from redoubt.archive.framing import FrameError, head_first, head_last, split_head_first, split_head_last
 from redoubt.archive.record import FORMAT, RecordError, dump_record, load_record
+from redoubt.model.engine_kind import SEEKDB
 from redoubt.model.log import LogPosition
 
 _NAME = re.compile(r"(?P<start>[0-9]{20})-(?P<end>[0-9]{20})(?P<merged>\.merged)?(?P<suffix>\.zst|\.lz4|\.redo)\Z")
@@ -29,7 +30,7 @@ class SegmentError(ValueError):
 
 @dataclass(frozen=True)
 class PieceIdentity:
-    """Whose log a segment holds: every segment of a piece says the same."""
+    """Whose log a segment holds, and of which kind the engine is: every segment of a piece says the same."""
 
     cluster: str
     cluster_id: int
@@ -38,6 +39,7 @@ class PieceIdentity:
     round: int
     piece: int
     source: str
+    engine_kind: str = SEEKDB
 
 
 @dataclass(frozen=True)

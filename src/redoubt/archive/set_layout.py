@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from redoubt.archive.layout import ClusterPath
 from redoubt.archive.record import INFO_FORMAT
 from redoubt.model.bases import SetKey
+from redoubt.model.engine_kind import SEEKDB
 
 _DRILL = "drill_"
 
@@ -72,7 +73,7 @@ def set_path(cluster: ClusterPath, tenant_id: int, key: SetKey) -> SetPath:
 
 @dataclass(frozen=True)
 class SetIdentity:
-    """Which data backup it is, and whose: of which tenant of which cluster, of which engine (`source`)."""
+    """Which data backup it is, and whose: which cluster's, tenant's and engine's (`source`), and the engine's kind."""
 
     identity: str
     cluster: str
@@ -82,6 +83,7 @@ class SetIdentity:
     source: str
     set_id: int
     create_date: int
+    engine_kind: str = SEEKDB
 
     @property
     def key(self) -> SetKey:

@@ -27,7 +27,7 @@ class SetSummary:
     """Whose data a set holds, and where it stands in the log. LSNs in bytes, SCNs and times in ns since the epoch.
 
     `pause_us`: for how long the engine stood still, in microseconds; `passes`: how often its files were read; `method`:
-    hot, or reflink. `input_bytes` is what the files hold, without holes.
+    hot, or reflink. `input_bytes` is what the files hold, without holes. `engine` is the engine's version.
     """
 
     of: SetIdentity

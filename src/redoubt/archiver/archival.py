@@ -64,7 +64,8 @@ class Archival:
         hole_closed: Callable[[HoleClosed], None],
     ) -> None:
         of = PieceIdentity(
-            task.cluster, task.cluster_id, INCARNATION, task.tenant_id, task.round, task.piece, task.source
+            *(task.cluster, task.cluster_id, INCARNATION, task.tenant_id, task.round, task.piece, task.source),
+            task.engine_kind,
         )
         shipper = Shipper(storing, means.encoders, means.storer, asker, means.notify, means.small)
         self._task = task

@@ -141,4 +141,5 @@ def _piece_info(task: ArchivePiece, start: LogPosition) -> PieceInfo:
         start_lsn=start.lsn,
         start_scn=start.scn,
         start_chain=start.chain,
+        engine_kind=task.engine_kind,
     )

@@ -159,7 +159,8 @@ TABLES = (
   modified_at bigint(20) NOT NULL,
   options longtext NOT NULL,
   trouble varchar(4096) NOT NULL,
-  trouble_since bigint(20) NOT NULL)""",
+  trouble_since bigint(20) NOT NULL,
+  engine_kind varchar(64) NOT NULL DEFAULT 'seekdb')""",
     f"""CREATE TABLE IF NOT EXISTS {SET_TABLE} (
   incarnation bigint(20) NOT NULL,
   tenant_id bigint(20) NOT NULL,
@@ -226,5 +227,6 @@ ADDED_COLUMNS = (
         for column in ("create_date", "total_bytes", "start_lsn", "snapshot_lsn", "pause_us", "passes")
     ),
     (SET_TABLE, "method", "varchar(64) NOT NULL DEFAULT ''"),
+    (TENANT_TABLE, "engine_kind", "varchar(64) NOT NULL DEFAULT 'seekdb'"),
 )
 """Columns that catalogs of earlier versions lack: table, column, definition."""

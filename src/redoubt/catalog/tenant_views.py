@@ -31,7 +31,7 @@ TENANT_VIEWS = {
   CAST(CASE WHEN {_IS_ARCHIVED} THEN 'ARCHIVELOG' ELSE 'NOARCHIVELOG' END AS CHAR(64)) AS LOG_MODE
   FROM {TENANT_TABLE} t WHERE t.status <> 'DROPPED'""",
     "CDB_REDOUBT_TENANTS": f"""SELECT tenant_id AS TENANT_ID, tenant_name AS TENANT_NAME, kind AS KIND,
-  status AS STATUS, base_dir AS SOURCE, options AS OPTIONS, trouble AS TROUBLE,
+  status AS STATUS, engine_kind AS ENGINE_KIND, base_dir AS SOURCE, options AS OPTIONS, trouble AS TROUBLE,
   {_time("trouble_since")} AS TROUBLE_SINCE,
   {_time("created_at")} AS CREATED, {_time("modified_at")} AS MODIFIED
   FROM {TENANT_TABLE} WHERE tenant_id <> {SYS_TENANT_ID}""",

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _TROUBLE_LENGTH = 4000
-_COLUMNS = ("tenant_id", "tenant_name", "kind", "base_dir", "status", "created_at", "modified_at", "options")
+_COLUMNS = (
+    *("tenant_id", "tenant_name", "kind", "base_dir", "status", "created_at", "modified_at", "options"),
+    "engine_kind",
+)
 
 
 class TenantKind(StrEnum):
@@ -39,7 +42,8 @@ class TenantRecord:
     """A user tenant as the catalog has it. Times in ns since the epoch.
 
     `base_dir` is empty for an embedded tenant: its engine is where the home has it, wherever the home was moved to.
-    `options` are those of CREATE TENANT, by name in upper case, for display.
+    `options` are those of CREATE TENANT, by name in upper case, for display. `engine_kind` is the name of the engine's
+    kind.
     """
 
     tenant_id: int
@@ -50,6 +54,7 @@ class TenantRecord:
     created_at: int
     modified_at: int
     options: Mapping[str, str]
+    engine_kind: str
 
 
 class TenantTable:
@@ -72,6 +77,7 @@ class TenantTable:
                     created_at=row[5],
                     modified_at=row[6],
                     options=json.loads(row[7]),
+                    engine_kind=row[8],
                 )
                 for row in cursor.fetchall()
             ]
@@ -87,6 +93,7 @@ class TenantTable:
             record.created_at,
             record.modified_at,
             json.dumps(dict(record.options)),
+            record.engine_kind,
         ]
         with self._session.transaction() as cursor:
             cursor.execute(

@@ -9,9 +9,10 @@ import pymysql
 from pymysql.connections import Connection
 from pymysql.constants import CLIENT
 
-from redoubt.engines.seekdb.account import NAME, connect_as, password_of
+from redoubt.engines.registry import engine_kind
 from redoubt.errors import RedoubtError
 from redoubt.home import Home
+from redoubt.model.engine_kind import SEEKDB
 
 
 class NoServiceError(RedoubtError):
@@ -51,9 +52,8 @@ def connect_as_service(home: Path) -> Connection[Any]:
     Not through the gateway, which lets nobody in with it. The schema is `oceanbase`, the time zone UTC.
     """
     address_of(home)
-    base = Home(home).sys
     try:
-        connection = connect_as(base, NAME, password_of(base))
+        connection = engine_kind(SEEKDB).connect(Home(home).sys.path)
     except PermissionError as error:
         raise NoServiceError(f"{error.filename} is not yours to read; run this as the service's user") from error
     except pymysql.err.OperationalError as error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import random
 import signal
 import subprocess
@@ -22,9 +20,9 @@ from redoubt.archive.layout import ClusterPath, PieceInfo
 from redoubt.archive.record import load_record
 from redoubt.archive.store import PieceStore
 from redoubt.destinations.file import FileDestination
-from redoubt.engines.seekdb.files import BaseDir, block_ids, block_of
-from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE, INFO_SIZE
+from redoubt.engines.registry import engine_kind
 from redoubt.home import Home
+from redoubt.model.engine_kind import SEEKDB
 from redoubt.model.pieces import PieceKey
 
 _START_TIMEOUT = 60.0
@@ -46,6 +44,7 @@ class DemoCluster:
         self.destination.mkdir()
         self.kept_log = self._folder / "engine-log"
         self.kept_log.mkdir()
+        self._log_copy = engine_kind(SEEKDB).log_copy(self.home.tenant(1001).path, self.kept_log)
         self._stop = threading.Event()
         self._process: subprocess.Popen[str] | None = None
         self.port = 0
@@ -98,15 +97,7 @@ class DemoCluster:
 
     def engine_log(self, start: int, end: int) -> Iterator[bytes]:
         """The engine's own log from LSN to LSN, out of its block files, a block at a time."""
-        for block in range(block_of(start), block_of(end - 1) + 1):
-            first, last = max(start, block * BLOCK_LOG_SIZE), min(end, (block + 1) * BLOCK_LOG_SIZE)
-            with (self.kept_log / str(block)).open("rb") as file:
-                file.seek(INFO_SIZE + first - block * BLOCK_LOG_SIZE)
-                yield file.read(last - first)
-
-    @property
-    def _main(self) -> BaseDir:
-        return self.home.tenant(1001)
+        return self._log_copy.read(start, end)
 
     @staticmethod
     def _round_path(round_id: int) -> Any:
@@ -115,9 +106,7 @@ class DemoCluster:
     def _keep_engine_log(self) -> None:
         """Link every block file of the engine, so that there is something to compare with when it recycles them."""
         while not self._stop.wait(0.1):
-            for block in block_ids(self._main.log):
-                with contextlib.suppress(FileExistsError, FileNotFoundError):
-                    os.link(self._main.log / str(block), self.kept_log / str(block))
+            self._log_copy.keep_up()
 
 
 class WriteLoad:

@@ -17,18 +17,14 @@ from redoubt.cli.connecting import connect_as_service
 from redoubt.cli.printing import complain, console, print_rows
 from redoubt.cli.rehearsing import chosen_tenant, ended_in_order, is_of_home, logins_for, moment_of, utc_text
 from redoubt.destinations.uri import open_destination
-from redoubt.engines.seekdb.files import BaseDir
-from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
-from redoubt.engines.seekdb.replaying import sizes_for
-from redoubt.engines.seekdb.scratch_seekdb import ScratchSeekdb
+from redoubt.engines.registry import engine_kind
 from redoubt.errors import RedoubtError
 from redoubt.model.scratch_engine import Login
 from redoubt.model.seams import Destination, DestinationError
 from redoubt.rehearsal.checks import Check, EveryTable, OwnSql
-from redoubt.rehearsal.drill import Drill, DrillRequest, EngineTools
+from redoubt.rehearsal.drill import Drill, DrillRequest
 from redoubt.rehearsal.fingerprint import fingerprint_of
 from redoubt.rehearsal.record import DrillRecord, Verdict, keep_record, kept_records
-from redoubt.restore.planning import Plan
 
 _STATUS = {Verdict.PASSED: 0, Verdict.FAILED: 2, Verdict.OPENED: 3}
 
@@ -73,12 +69,8 @@ def run_drill(options: DrillOptions) -> int:
     return 1 if kept is None and record.verdict != Verdict.FAILED else _STATUS[Verdict(record.verdict)]
 
 
-def seekdb_for(directory: Path, plan: Plan) -> ScratchSeekdb:
-    """An engine with room for the log that it finds."""
-    return ScratchSeekdb(BaseDir(directory), sizes_for(plan.log_bytes))
-
-
 def _drill(options: DrillOptions, destination: Destination, tenant: TenantPath) -> tuple[Drill, DrillRecord]:
+    kind = engine_kind(tenant.engine_kind)
     own = options.sql.read_text() if options.sql is not None else options.query
 
     def check(store: SetStore) -> Check:
@@ -87,11 +79,10 @@ def _drill(options: DrillOptions, destination: Destination, tenant: TenantPath) 
         return EveryTable(fingerprint_of(store), whole=options.full)
 
     def logins(summary: SetSummary) -> list[Login]:
-        return logins_for(summary.of.source, summary.of.tenant_id, options.user, options.password, options.home)
+        return logins_for(kind, summary.of.source, summary.of.tenant_id, options.user, options.password, options.home)
 
     scn = moment_of(options.until, options.scn, utc=options.utc)
     terms = DrillRequest(scn, options.scratch, options.keep, logins, check)
-    means = EngineTools(lambda path, lsn: SeekdbLogLayer(BaseDir(path), lsn), SeekdbLogCutter(), seekdb_for)
     out = console(error=True)
     with Progress(console=out, transient=True, disable=not out.is_terminal) as bar:
         task = bar.add_task("restoring", total=None)
@@ -99,7 +90,7 @@ def _drill(options: DrillOptions, destination: Destination, tenant: TenantPath) 
             destination,
             tenant,
             terms,
-            means,
+            kind,
             lambda done, total: bar.update(task, completed=done, total=total),
             lambda text: bar.update(task, description=text),
         )

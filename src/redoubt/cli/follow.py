@@ -14,9 +14,7 @@ from redoubt.archive.store import ArchiveError
 from redoubt.cli.printing import complain, console
 from redoubt.cli.rehearsing import chosen_tenant, utc_text
 from redoubt.destinations.uri import open_destination
-from redoubt.engines.seekdb.closed import kept_closed, refuse_opened
-from redoubt.engines.seekdb.files import BaseDir
-from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
+from redoubt.engines.registry import engine_kind
 from redoubt.errors import RedoubtError
 from redoubt.model.seams import DestinationError
 from redoubt.rehearsal.next_log import LogEndsError
@@ -35,29 +33,32 @@ def keep_following(uri: str, tenant: str | None, directory: Path, *, once: bool,
 
     0: ended when asked, or did it once; 2: no log will ever continue what is laid; 1: it could not be done.
     """
-    base = BaseDir(directory.absolute())
+    path = directory.absolute()
     try:
         with _asked_to_end():
-            refuse_opened(base)
+            destination = open_destination(uri)
+            followed = chosen_tenant(destination, tenant)
+            kind = engine_kind(followed.engine_kind)
+            restored = kind.restored(path)
+            restored.refuse_opened()
             out = console(error=True)
             with Progress(console=out, transient=True, disable=not out.is_terminal) as bar:
                 task = bar.add_task("laying", total=None)
-                destination = open_destination(uri)
                 standby = Standby(
                     destination,
-                    chosen_tenant(destination, tenant),
-                    base.path,
-                    lambda lsn: SeekdbLogLayer(base, lsn),
-                    SeekdbLogCutter(),
+                    followed,
+                    path,
+                    lambda lsn: kind.layer(path, lsn),
+                    kind.cutter,
                     lambda done, total: bar.update(task, completed=done, total=total),
                 )
                 state = standby.begin()
-                with kept_closed(base):
+                with restored.kept_closed():
                     _Loop(standby, state, _say).run(interval, once=once)
     except _StoppedError:
-        _say(f"{base.path} can be opened now: the log is laid as far as was said")
+        _say(f"{path} can be opened now: the log is laid as far as was said")
     except LogEndsError as error:
-        complain(f"{error}; {base.path} can be opened as it is, or follow into another directory")
+        complain(f"{error}; {path} can be opened as it is, or follow into another directory")
         return _ENDED
     except (RedoubtError, OSError) as error:
         complain(error)

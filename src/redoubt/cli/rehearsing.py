@@ -11,9 +11,8 @@ from redoubt.archive.inventory import TenantPath, clusters, tenants
 from redoubt.archive.layout import ClusterInfo
 from redoubt.archive.record import RecordError, load_record
 from redoubt.cli.moments import MomentError, instant, moment
-from redoubt.engines.seekdb.account import NAME
-from redoubt.engines.seekdb.files import BaseDir
 from redoubt.home import Home
+from redoubt.model.engine_kind import EngineKind
 from redoubt.model.scratch_engine import Login
 from redoubt.model.seams import Destination, ObjectMissingError
 from redoubt.restore.planning import UnknownTenantError, find_tenant
@@ -58,7 +57,9 @@ def is_of_home(destination: Destination, tenant: TenantPath, home: Path) -> bool
     return info.identity == Home(home).identity()
 
 
-def logins_for(source: str, tenant_id: int, user: str | None, password: str, home: Path | None) -> list[Login]:
+def logins_for(
+    kind: EngineKind, source: str, tenant_id: int, user: str | None, password: str, home: Path | None
+) -> list[Login]:
     """The accounts to try on a restored engine: the one that was named, the service's own, root without a password.
 
     The service's account on an engine is known to the home in which that engine was archived. Raises OSError.
@@ -67,14 +68,14 @@ def logins_for(source: str, tenant_id: int, user: str | None, password: str, hom
         return [Login(user, password)]
     found = [Login("root", password)] if password else []
     if home is not None:
-        found += [Login(NAME, each) for each in _service_passwords(Home(home), tenant_id, source)]
+        found += [Login(kind.account_name, each) for each in _service_passwords(Home(home), tenant_id, source)]
     return [*found, Login("root", "")]
 
 
 def _service_passwords(home: Home, tenant_id: int, source: str) -> list[str]:
     """What the home keeps for the engine of that id: in its directory, or a copy that outlived it."""
     found = []
-    base: BaseDir = home.tenant(tenant_id)
+    base = home.tenant(tenant_id)
     if _line(base.source_id) == source and (password := _line(base.account)):
         found.append(password)
     if password := _line(home.path / "accounts" / source):

@@ -20,13 +20,13 @@ from redoubt.catalog.session import CatalogError, CatalogSession
 from redoubt.cli.printing import complain, console
 from redoubt.config import load_config
 from redoubt.destinations.uri import open_destination
-from redoubt.engines.seekdb.account import AccountError, connect
-from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError
-from redoubt.engines.seekdb.keeping import EmbeddedKeeper
+from redoubt.engines.registry import engine_kind
 from redoubt.errors import RedoubtError
 from redoubt.home import Home, HomeError
 from redoubt.logs import log_to
+from redoubt.model.engine_kind import SEEKDB
 from redoubt.model.history import History
+from redoubt.model.keeping import AccountError, EngineSizes, EngineStartError
 
 _HELD_UP = 2
 _TRIES = 20
@@ -87,8 +87,9 @@ def _locked(home: Home) -> Iterator[None]:
 def _catalog(home: Home, sizes: EngineSizes) -> Iterator[CatalogSession]:
     """The catalog in a sys engine that runs meanwhile; its tables are made where there are none."""
     log_to(home.log)
-    keeper = EmbeddedKeeper(home.sys, sizes, may_be_new=True)
-    session = CatalogSession(lambda: connect(home.sys))
+    kind, sys = engine_kind(SEEKDB), home.sys.path
+    keeper = kind.embedded(sys, sizes, may_be_new=True)
+    session = CatalogSession(lambda: kind.connect(sys))
     try:
         asyncio.run(keeper.start())
         _prepare(Catalog(session))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,13 @@ from redoubt.archive.record import stored_fields
 from redoubt.cli.moments import instant, moment
 from redoubt.cli.printing import complain, console
 from redoubt.cli.progress import shown_progress
-from redoubt.cli.replay import FirstStart, needs_flush, start_once
+from redoubt.cli.replay import start_once
 from redoubt.destinations.uri import open_destination
-from redoubt.engines.seekdb.files import MAX_SOCKET_PATH, BaseDir
-from redoubt.engines.seekdb.instance import EngineSizes
-from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
-from redoubt.engines.seekdb.replaying import size_of, sizes_for
+from redoubt.engines.registry import engine_kind
 from redoubt.errors import RedoubtError
+from redoubt.model.engine_kind import FirstStart, RestoredDirectory
 from redoubt.model.recovery import NotRecoverableError
+from redoubt.model.scratch_engine import Login
 from redoubt.model.seams import Destination
 from redoubt.restore.planning import Plan, find_tenant, make_plan
 from redoubt.restore.restoring import Restoration, Restored, check_directory, check_room, unfinished
@@ -75,7 +73,7 @@ def restore(wish: Wish) -> int:
         complain(f"interrupted; the same command goes on where it was in {wish.to}")
         return _INTERRUPTED
     try:
-        started = None if done is None or wish.no_start else _started(wish.to)
+        started = None if done is None or wish.no_start else _started(plan, wish.to)
     except KeyboardInterrupt:
         complain(f"interrupted; {wish.to} is restored, and redoubt replay {wish.to} does what is left")
         return _INTERRUPTED
@@ -84,24 +82,24 @@ def restore(wish: Wish) -> int:
         restored = None if done is None else stored_fields(done) | {"rolled_back": rolled_back}
         _print_json({"plan": _as_fields(plan, wish), "restored": restored})
     elif done is not None and (started is None or started.is_open):
-        _print_end(console(), wish.to, started)
+        _print_end(console(), plan, wish.to, started)
     return 0 if started is None or started.is_open else 1
 
 
-def _started(to: Path) -> FirstStart:
+def _started(plan: Plan, to: Path) -> FirstStart:
     """What came of the first start; what is restored is restored in any case."""
-    started = start_once(to, "root", "", flush=needs_flush(to))
+    started = start_once(engine_kind(plan.tenant.engine_kind), to, Login("root", ""), flush=False)
     if started.trouble:
         complain(started.trouble)
     return started
 
 
-def _print_end(out: Console, to: Path, started: FirstStart | None) -> None:
+def _print_end(out: Console, plan: Plan, to: Path, started: FirstStart | None) -> None:
     if started is not None and started.rolled_back:
         which = "transaction that was" if started.rolled_back == 1 else "transactions that were"
         out.print(f"rolled back: {started.rolled_back} {which} open at that moment")
     out.print(
-        f"restored: pylibseekdb.open({str(to)!r}) opens it, with the users and passwords of that moment",
+        f"restored: {_directory(plan, to).how_to_open()} opens it, with the users and passwords of that moment",
         markup=False,
         soft_wrap=True,
     )
@@ -113,13 +111,14 @@ def _planned(wish: Wish) -> Plan:
     destination = open_destination(wish.uri)
     _check_destination(destination, wish.uri)
     tenant = find_tenant(destination, wish.tenant, wish.cluster, wish.cluster_id)
+    cutter = engine_kind(tenant.engine_kind).cutter
     check_directory(wish.to)
     begun = unfinished(wish.to)
     if begun is None:
-        return make_plan(destination, tenant, scn, SeekdbLogCutter())
+        return make_plan(destination, tenant, scn, cutter)
     wanted = begun.end.scn if scn is None else scn
     is_settled = wanted != begun.end.scn  # what was begun may have been for `follow`, and ends where it was to end
-    return make_plan(destination, tenant, wanted, SeekdbLogCutter(), begun.of.set_id, is_settled=is_settled)
+    return make_plan(destination, tenant, wanted, cutter, begun.of.set_id, is_settled=is_settled)
 
 
 def _check_destination(destination: Destination, uri: str) -> None:
@@ -128,11 +127,9 @@ def _check_destination(destination: Destination, uri: str) -> None:
 
 
 def _carried_out(plan: Plan, to: Path) -> Restored:
-    def layer(lsn: int) -> SeekdbLogLayer:
-        return SeekdbLogLayer(BaseDir(to), lsn)
-
+    kind = engine_kind(plan.tenant.engine_kind)
     with shown_progress(console(error=True), "restoring") as progress:
-        return Restoration(plan, to, layer, SeekdbLogCutter(), progress).run()
+        return Restoration(plan, to, lambda lsn: kind.layer(to, lsn), kind.cutter, progress).run()
 
 
 def _print_plan(out: Console, plan: Plan, wish: Wish) -> None:
@@ -160,19 +157,11 @@ def _print_plan(out: Console, plan: Plan, wish: Wish) -> None:
 def _warnings(plan: Plan, to: Path) -> list[str]:
     """What does not stand in the way, and should be known."""
     warnings = [f"done without what could not be read: {text}" for text in plan.damage]
-    needed = sizes_for(plan.log_bytes)
-    if size_of(needed.memory_budget) > size_of(EngineSizes().memory_budget):
-        warnings.append(
-            f"an engine needs memory_budget={needed.memory_budget} to replay so much log, once; back up more often to "
-            "need less"
-        )
-    socket = BaseDir(to).socket
-    if len(os.fsencode(socket)) > MAX_SOCKET_PATH:
-        warnings.append(
-            f"an engine cannot be opened there: {socket} is longer than the {MAX_SOCKET_PATH} bytes that the path of a "
-            "unix socket may have; name a shorter directory, or move it afterwards"
-        )
-    return warnings
+    return warnings + _directory(plan, to).warnings(plan.log_bytes)
+
+
+def _directory(plan: Plan, to: Path) -> RestoredDirectory:
+    return engine_kind(plan.tenant.engine_kind).restored(to)
 
 
 def _as_fields(plan: Plan, wish: Wish) -> dict[str, Any]:

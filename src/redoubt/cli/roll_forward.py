@@ -20,13 +20,11 @@ from redoubt.cli.connecting import connect_as_service
 from redoubt.cli.printing import complain, console, print_rows
 from redoubt.cli.rehearsing import chosen_tenant, ended_in_order, is_of_home, logins_for, moment_of, utc_text
 from redoubt.destinations.uri import open_destination
-from redoubt.engines.seekdb.files import BaseDir
-from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
-from redoubt.engines.seekdb.rolling import SeekdbRoller
+from redoubt.engines.registry import engine_kind
 from redoubt.errors import RedoubtError
 from redoubt.model.history import TenantSet
 from redoubt.model.scratch_engine import Login
-from redoubt.rehearsal.roll_forward import EngineTools, Rolled, plan_roll, roll_forward
+from redoubt.rehearsal.roll_forward import Rolled, plan_roll, roll_forward
 from redoubt.restore.planning import Plan
 
 
@@ -63,13 +61,13 @@ def run_roll_forward(options: RollOptions) -> int:
 def _roll(options: RollOptions) -> tuple[Plan, Rolled]:
     destination = open_destination(options.uri)
     tenant = chosen_tenant(destination, options.tenant)
-    cutter = SeekdbLogCutter()
-    plan = plan_roll(destination, tenant, moment_of(options.until, options.scn, utc=options.utc), cutter)
+    kind = engine_kind(tenant.engine_kind)
+    plan = plan_roll(destination, tenant, moment_of(options.until, options.scn, utc=options.utc), kind.cutter)
     out = console(error=True)
     out.print(_text_of(plan), markup=False, soft_wrap=True)
 
     def logins(summary: SetSummary) -> list[Login]:
-        return logins_for(summary.of.source, summary.of.tenant_id, options.user, options.password, options.home)
+        return logins_for(kind, summary.of.source, summary.of.tenant_id, options.user, options.password, options.home)
 
     with Progress(console=out, transient=True, disable=not out.is_terminal) as bar:
         task = bar.add_task("laying base and log", total=None)
@@ -77,17 +75,12 @@ def _roll(options: RollOptions) -> tuple[Plan, Rolled]:
         def say(text: str) -> None:
             bar.update(task, description=text)
 
-        means = EngineTools(
-            lambda path, lsn: SeekdbLogLayer(BaseDir(path), lsn),
-            cutter,
-            lambda path: SeekdbRoller(BaseDir(path), say),
-            logins,
-        )
         rolled = roll_forward(
             destination,
             plan,
             options.scratch,
-            means,
+            kind,
+            logins,
             lambda done, total: bar.update(task, completed=done, total=total),
             say,
         )

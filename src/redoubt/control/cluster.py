@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from redoubt.model.engine_kind import SEEKDB
 from redoubt.model.seams import Engine
 
 SYS_TENANT_ID = 1
@@ -25,12 +26,24 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Tenant:
-    """A tenant and its engine. `base_dir` is the engine's directory."""
+    """A tenant and its engine. `base_dir` is the engine's directory, `engine_kind` the name of its kind."""
 
     tenant_id: int
     name: str
     base_dir: Path
     engine: Engine
+    engine_kind: str = SEEKDB
+
+
+@dataclass(frozen=True)
+class EngineSource:
+    """Where a tenant's engine is to be found: the name of its kind, and an application's directory.
+
+    `directory` is an absolute path, empty for an engine in the home.
+    """
+
+    directory: str = ""
+    engine_kind: str = SEEKDB
 
 
 class EngineRefusedError(Exception):
@@ -40,16 +53,17 @@ class EngineRefusedError(Exception):
 class Engines(Protocol):
     """Runs the tenants' engines, or waits for those that applications run. For the event loop."""
 
-    async def check_new(self, source: str | None) -> str:
+    async def check_new(self, source: str | None) -> EngineSource:
         """Whether a tenant can be made now: a new directory, or the one that `source` (`seekdb:///…`) names.
 
-        Returns the absolute path that the source stands for, empty without one. Raises EngineRefusedError.
+        Returns what the source stands for. Raises EngineRefusedError.
         """
 
-    def place(self, tenant_id: int, name: str, source: str, *, is_new: bool) -> Tenant:
-        """The tenant with that id; `source` is an application's directory, empty for one in the home.
+    def place(self, tenant_id: int, name: str, source: EngineSource, *, is_new: bool) -> Tenant:
+        """The tenant with that id, whose engine is to be found there.
 
-        A directory in which nothing is counts as damaged unless `is_new`. Nothing is started by this.
+        A directory in which nothing is counts as damaged unless `is_new`. Nothing is started by this. Raises
+        UnknownEngineKindError.
         """
 
     async def start(self, tenant: Tenant) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from redoubt.messages.lines import Lines
+from redoubt.model.engine_kind import SEEKDB
 from redoubt.model.pieces import PieceKey
 
 ALL_PIECES = -1
@@ -16,6 +17,7 @@ ALL_PIECES = -1
 class ArchivePiece:
     """Command: archive a tenant's log into a piece of a round; goes on where the destination ends.
 
+    The log is that of the engine in `base_dir`, which is of the kind `engine_kind`.
     `create_date` is the piece's, 0 in a round without a piece interval, as `piece` is. `start_lsn` is where a piece
     that is not yet claimed begins; None for one that must be there already, or that continues another: `previous_piece`
     of `previous_date`, 0 if there is none, which was cut at `start_scn`. `next_piece` of `next_date`, if not 0, takes
@@ -46,6 +48,7 @@ class ArchivePiece:
     after: int | None = None
     broken_by: str = ""
     broken_at: int = 0
+    engine_kind: str = SEEKDB
 
     @property
     def key(self) -> PieceKey:

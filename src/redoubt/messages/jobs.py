@@ -10,11 +10,15 @@ from redoubt.messages.lines import Lines
 
 @dataclass(frozen=True)
 class TakeBase:
-    """Request: take a data backup of one tenant. `pause_limit` in seconds; `began_at` in ns since the epoch."""
+    """Request: take a data backup of one tenant, whose engine is in `base_dir` and of the kind `engine_kind`.
+
+    `pause_limit` in seconds; `began_at` in ns since the epoch.
+    """
 
     tenant_id: int
     tenant: str
     base_dir: str
+    engine_kind: str
     destination: str
     cluster: str
     cluster_id: int

@@ -11,7 +11,8 @@ from redoubt.archive.inventory import TenantPath, take_inventory
 from redoubt.archive.set_manifest import SetSummary
 from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import ArchiveError
-from redoubt.model.bases import LogCutter, LogLayer, Progress
+from redoubt.model.bases import Progress
+from redoubt.model.engine_kind import EngineKind
 from redoubt.model.recovery import NotRecoverableError, way_to
 from redoubt.model.scratch_engine import Login, ScratchEngine, ScratchError
 from redoubt.model.seams import Destination
@@ -41,15 +42,6 @@ class DrillRequest:
     check: Callable[[SetStore], Check]
 
 
-@dataclass(frozen=True)
-class EngineTools:
-    """What a drill needs of an engine: to lay log into a directory, to cut it, to start an engine for a plan."""
-
-    layer: Callable[[Path, int], LogLayer]
-    cutter: LogCutter
-    engine: Callable[[Path, Plan], ScratchEngine]
-
-
 class Drill:
     """One drill of one tenant. `kept` is where its directory stays, None if it does not."""
 
@@ -58,14 +50,14 @@ class Drill:
         destination: Destination,
         tenant: TenantPath,
         terms: DrillRequest,
-        means: EngineTools,
+        kind: EngineKind,
         progress: Progress,
         say: Callable[[str], None],
     ) -> None:
         self._destination = destination
         self._tenant = tenant
         self._terms = terms
-        self._means = means
+        self._kind = kind
         self._progress = progress
         self._say = say
         self.kept: Path | None = None
@@ -79,7 +71,7 @@ class Drill:
         record = self._blank()
         try:
             self._refuse_damage()
-            plan = make_plan(self._destination, self._tenant, self._terms.scn, self._means.cutter)
+            plan = make_plan(self._destination, self._tenant, self._terms.scn, self._kind.cutter)
         except ArchiveError as error:
             return _failed(self._with_set(record), str(error))
         summary = plan.base.summary
@@ -101,16 +93,14 @@ class Drill:
     def _restore(self, plan: Plan, directory: Path, record: DrillRecord) -> DrillRecord:
         """Restore, and look at what came of it."""
         self._say(f"restoring {self._tenant} into {directory}")
-        began, layer = time.monotonic(), self._means.layer
-        restoration = Restoration(
-            plan, directory, lambda lsn: layer(directory, lsn), self._means.cutter, self._progress
-        )
+        began, kind = time.monotonic(), self._kind
+        restoration = Restoration(plan, directory, lambda lsn: kind.layer(directory, lsn), kind.cutter, self._progress)
         try:
             restoration.run()
         except ArchiveError as error:
             return _failed(replace(record, laying_us=_since(began)), str(error))
         record = replace(record, laying_us=_since(began))
-        engine = self._means.engine(directory, plan)
+        engine = kind.restored(directory).scratch_engine(plan.log_bytes)
         try:
             return self._look(engine, plan, record)
         finally:

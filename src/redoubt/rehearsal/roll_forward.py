@@ -21,8 +21,9 @@ from redoubt.archive.set_layout import SetInfo, set_path
 from redoubt.archive.set_manifest import SetSummary
 from redoubt.archive.set_store import SetStore
 from redoubt.backup.taking import Taking, TakingOptions
-from redoubt.model.bases import BaseSource, LogCutter, LogLayer, Progress, SetKey
-from redoubt.model.scratch_engine import Login, NotRolledError, Roller, ScratchEngine
+from redoubt.model.bases import BaseSource, LogCutter, Progress, SetKey
+from redoubt.model.engine_kind import EngineKind
+from redoubt.model.scratch_engine import Login, NotRolledError, ScratchEngine
 from redoubt.model.seams import Destination, DestinationError
 from redoubt.rehearsal.checks import CheckFailedError, EveryTable
 from redoubt.rehearsal.fingerprint import Fingerprint, dump_fingerprint, fingerprint_of, take_fingerprint
@@ -31,16 +32,6 @@ from redoubt.restore.planning import Plan, make_plan
 from redoubt.restore.restoring import Restoration
 
 METHOD = "rolled"
-
-
-@dataclass(frozen=True)
-class EngineTools:
-    """What it needs of an engine: to lay log into a directory, to cut it, to roll it forward."""
-
-    layer: Callable[[Path, int], LogLayer]
-    cutter: LogCutter
-    roller: Callable[[Path], Roller]
-    logins: Callable[[SetSummary], Sequence[Login]]
 
 
 @dataclass(frozen=True)
@@ -67,11 +58,12 @@ def roll_forward(
     destination: Destination,
     plan: Plan,
     folder: Path | None,
-    means: EngineTools,
+    kind: EngineKind,
+    logins: Callable[[SetSummary], Sequence[Login]],
     progress: Progress,
     say: Callable[[str], None],
 ) -> Rolled:
-    """Carry it out, in a scratch directory in that folder.
+    """Carry it out, in a scratch directory in that folder. `logins` says who tries to log in to the engine.
 
     Raises NotRolledError, NoScratchError, ArchiveError, DestinationError, RestoreError, BackupFailedError, OSError;
     then there is no new set.
@@ -82,11 +74,12 @@ def roll_forward(
         look = _Look(fingerprint_of(plan.base_store), plan.end.scn)
         times = [time.monotonic()]
         say("laying base and log")
-        Restoration(plan, directory, lambda lsn: means.layer(directory, lsn), means.cutter, progress).run()
+        Restoration(plan, directory, lambda lsn: kind.layer(directory, lsn), kind.cutter, progress).run()
         times.append(time.monotonic())
         say("the engine replays")
         old = plan.base.summary
-        source = means.roller(directory).roll(plan.end, means.logins(old), old.of.source, old.engine, look)
+        roller = kind.restored(directory).roller(say)
+        source = roller.roll(plan.end, logins(old), old.of.source, old.engine, look)
         times.append(time.monotonic())
         say("storing the new data backup")
         summary, path = _take(destination, plan, source, look.fingerprint, began_at, progress)

@@ -18,6 +18,7 @@ from redoubt.archive.record import FORMAT, RecordError, dump_record, load_record
 from redoubt.durable import NEW, replace_file, sync
 from redoubt.errors import RedoubtError
 from redoubt.model.bases import LogCutter, LogLayer, Progress
+from redoubt.model.engine_kind import SEEKDB
 from redoubt.model.log import LogPosition
 from redoubt.restore.base_files import write_files
 from redoubt.restore.laying import lay_log
@@ -37,7 +38,7 @@ class RestoreError(RedoubtError):
 
 @dataclass(frozen=True)
 class Origin:
-    """Whose log is laid into a directory, and over which data backup."""
+    """Whose log is laid into a directory, of which kind its engine is, and over which data backup."""
 
     cluster: str
     cluster_id: int
@@ -45,6 +46,7 @@ class Origin:
     tenant: str
     source: str
     set_id: int
+    engine_kind: str = SEEKDB
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,16 @@ def unfinished(directory: Path) -> Restored | None:
         raise RestoreError(
             f"{directory / _STATE} cannot be read ({error}); empty {directory} and restore again"
         ) from error
+
+
+def kind_restored_in(directory: Path) -> str:
+    """The name of the kind of engine that a restored directory is for, seekdb if it is none. Raises RestoreError."""
+    try:
+        return load_record(Restored, (directory / _RESULT).read_bytes()).of.engine_kind
+    except (FileNotFoundError, NotADirectoryError):
+        return SEEKDB
+    except (RecordError, OSError) as error:
+        raise RestoreError(f"{directory / _RESULT} cannot be read ({error}); restore into another directory") from error
 
 
 def check_directory(directory: Path) -> None:
@@ -172,10 +184,8 @@ class Restoration:
     def _begin(self) -> Restored:
         plan, summary = self._plan, self._plan.base.summary.of
         cluster = plan.tenant.cluster
-        of = Origin(
-            *(cluster.cluster, cluster.cluster_id, plan.tenant.tenant_id),
-            *(summary.tenant, summary.source, summary.set_id),
-        )
+        whose = cluster.cluster, cluster.cluster_id, plan.tenant.tenant_id, summary.tenant
+        of = Origin(*whose, summary.source, summary.set_id, summary.engine_kind)
         fresh = Restored(of, plan.end)
         known = unfinished(self._directory)
         if known is None:

@@ -108,6 +108,7 @@ class BackupWork:
             tenant_id=tenant.tenant_id,
             tenant=tenant.name,
             base_dir=str(tenant.base_dir),
+            engine_kind=tenant.engine_kind,
             destination=self.now.destination,
             cluster=self._cluster.name,
             cluster_id=self._cluster.cluster_id,

@@ -14,7 +14,8 @@ from redoubt.control.parameters.parameters import Parameters
 from redoubt.control.restores.restore_session import RestoreSession
 from redoubt.control.session import Session
 from redoubt.destinations.uri import UriError, open_destination
-from redoubt.model.bases import Base, LogCutter
+from redoubt.model.bases import Base
+from redoubt.model.engine_kind import EngineKind, UnknownEngineKindError
 from redoubt.model.recovery import LogRun, NotRecoverableError, windows
 from redoubt.model.seams import DestinationError
 from redoubt.restore.planning import Plan, UnknownTenantError, find_tenant, make_plan
@@ -72,12 +73,15 @@ class UnreachableError(Exception):
 
 
 class RestorePlanning:
-    """For the event loop. What is asked of a destination is bounded in time."""
+    """For the event loop. What is asked of a destination is bounded in time.
 
-    def __init__(self, cluster: Cluster, parameters: Parameters, cutter: LogCutter) -> None:
+    `kind_of` gives the engine kind of a name; see `engine_kind`.
+    """
+
+    def __init__(self, cluster: Cluster, parameters: Parameters, kind_of: Callable[[str], EngineKind]) -> None:
         self._cluster = cluster
         self._parameters = parameters
-        self._cutter = cutter
+        self._kind_of = kind_of
         self._desk = DestinationQuestions()
 
     async def wanted(self, statement: RestoreTenant, session: Session, kept: RestoreSession) -> Wanted:
@@ -104,13 +108,13 @@ class RestorePlanning:
         Raises SqlError 9001, 9011, 9025, 9026, 9048, 9064.
         """
         try:
-            return await self._desk.ask(wanted.uri, _plan, wanted, self._cutter)
+            return await self._desk.ask(wanted.uri, _plan, wanted, self._kind_of)
         except UriError as error:
             raise uri_error(str(error)) from error
         except UnknownTenantError as error:
             hint = f"{error}; behind WITH, backup_cluster_name=…&backup_cluster_id=… names the cluster"
             raise backup_file_not_exist(hint) from error
-        except (DestinationError, ArchiveError) as error:
+        except (DestinationError, ArchiveError, UnknownEngineKindError) as error:
             raise backup_file_not_exist(str(error)) from error
         except UnreachableError as error:
             raise error.make(await _hint(error, session)) from error
@@ -140,11 +144,11 @@ def piece_paths_of(plan: Plan, uri: str) -> list[str]:
     return [f"{uri.rstrip('/')}/{part.store.path.folder}" for part in plan.parts]
 
 
-def _plan(wanted: Wanted, cutter: LogCutter) -> tuple[Plan, int]:
+def _plan(wanted: Wanted, kind_of: Callable[[str], EngineKind]) -> tuple[Plan, int]:
     """Make the plan; blocks."""
     destination = open_destination(wanted.uri)
     tenant = find_tenant(destination, wanted.source, wanted.cluster, wanted.cluster_id)
-    scn = wanted.until_scn
+    cutter, scn = kind_of(tenant.engine_kind).cutter, wanted.until_scn
     try:
         try:
             return make_plan(destination, tenant, scn, cutter), scn

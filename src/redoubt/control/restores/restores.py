@@ -100,7 +100,7 @@ class Restores:
         name = self._tenants.check_restore(name)
         if self._job is not None:
             raise restore_in_progress(f"tenant {self._job.tenant_name}; wait for it in CDB_OB_RESTORE_PROGRESS")
-        entry = await self._tenants.begin_restore(name, _options(wanted))
+        entry = await self._tenants.begin_restore(name, _options(wanted), plan.tenant.engine_kind)
         try:
             job = await asyncio.to_thread(self._jobs.begin, _job(entry.tenant, wanted, plan))
         except CatalogError:

@@ -60,6 +60,7 @@ def _task(
         after=catalog.round_before(of.round_id, of.destination) if previous is None else None,
         broken_by=hole.cause if hole else "",
         broken_at=hole.opened_at if hole else 0,
+        engine_kind=tenant.engine_kind,
     )
 
 

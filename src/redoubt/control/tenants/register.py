@@ -12,7 +12,7 @@ import structlog
 from redoubt.catalog.session import CatalogError
 from redoubt.catalog.tables import SYS_TENANT_ID
 from redoubt.catalog.tenants import TenantKind, TenantRecord, TenantStatus, TenantTable
-from redoubt.control.cluster import MAIN_TENANT, MAIN_TENANT_ID, SYS_TENANT, Engines, Tenant
+from redoubt.control.cluster import MAIN_TENANT, MAIN_TENANT_ID, SYS_TENANT, Engines, EngineSource, Tenant
 
 _WRITE_PAUSE = 0.5
 _log = structlog.get_logger("redoubt.control.tenants.register")
@@ -59,14 +59,14 @@ class Register:
         return entry.tenant if entry and entry.record.status is TenantStatus.NORMAL else None
 
     async def load(self) -> None:
-        """Take over what the catalog has; the first time there are sys and main. Raises CatalogError.
+        """Take over what the catalog has; the first time there are sys and main.
 
-        What is half made, since the service was killed, is removed.
+        What is half made, since the service was killed, is removed. Raises CatalogError, UnknownEngineKindError.
         """
         records = await asyncio.to_thread(self._table.load)
         is_first = not records
         if is_first:
-            main = new_record(MAIN_TENANT_ID, MAIN_TENANT, "", {}, TenantStatus.NORMAL)
+            main = new_record(MAIN_TENANT_ID, MAIN_TENANT, EngineSource(), {}, TenantStatus.NORMAL)
             await asyncio.to_thread(self._table.put, main)
             await asyncio.to_thread(self._table.put, replace(main, tenant_id=SYS_TENANT_ID, name=SYS_TENANT))
             records = [main]
@@ -84,12 +84,13 @@ class Register:
         self._last_id = max(self._last_id, record.tenant_id)
         if record.status is TenantStatus.DROPPED:
             return None
-        tenant = self._engines.place(record.tenant_id, record.name, record.base_dir, is_new=is_new)
+        source = EngineSource(record.base_dir, record.engine_kind)
+        tenant = self._engines.place(record.tenant_id, record.name, source, is_new=is_new)
         entry = self._entries[record.tenant_id] = Entry(record, tenant)
         return entry
 
     async def begin(
-        self, name: str, source: str, options: dict[str, str], status: TenantStatus = TenantStatus.CREATING
+        self, name: str, source: EngineSource, options: dict[str, str], status: TenantStatus = TenantStatus.CREATING
     ) -> Entry:
         """Put a new tenant on record, as one that is being made. Raises CatalogError: then it is not."""
         record = new_record(self._last_id + 1, name, source, options, status)
@@ -159,8 +160,10 @@ class Register:
                     self._troubles[tenant_id] = trouble
 
 
-def new_record(tenant_id: int, name: str, source: str, options: dict[str, str], status: TenantStatus) -> TenantRecord:
+def new_record(
+    tenant_id: int, name: str, source: EngineSource, options: dict[str, str], status: TenantStatus
+) -> TenantRecord:
     """A tenant that has just come to be."""
     now = time.time_ns()
-    kind = TenantKind.EXTERNAL if source else TenantKind.EMBEDDED
-    return TenantRecord(tenant_id, name, kind, source, status, now, now, options)
+    kind = TenantKind.EXTERNAL if source.directory else TenantKind.EMBEDDED
+    return TenantRecord(tenant_id, name, kind, source.directory, status, now, now, options, source.engine_kind)

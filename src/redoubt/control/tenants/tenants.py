@@ -16,7 +16,7 @@ import structlog
 from redoubt.catalog.session import CatalogError
 from redoubt.catalog.tenants import TenantStatus
 from redoubt.control.background import Background
-from redoubt.control.cluster import SYS_TENANT, SYS_TENANT_ID, EngineRefusedError, Engines, Tenant
+from redoubt.control.cluster import SYS_TENANT, SYS_TENANT_ID, EngineRefusedError, Engines, EngineSource, Tenant
 from redoubt.control.modes.chronicle import Chronicle
 from redoubt.control.modes.valve import Valve
 from redoubt.control.rounds.archiving import Archiving
@@ -104,7 +104,7 @@ class Tenants:
                     raise not_allowed(f"create tenant {name}", str(error)) from error
                 raise
             await self._join(entry.tenant)
-            _log.info("tenant created", tenant=name, tenant_id=entry.tenant.tenant_id, source=source)
+            _log.info("tenant created", tenant=name, tenant_id=entry.tenant.tenant_id, source=source.directory)
         return Ok()
 
     async def drop(self, statement: DropTenant) -> Ok:
@@ -139,10 +139,11 @@ class Tenants:
             raise restore_tenant_exists()
         return wanted
 
-    async def begin_restore(self, name: str, options: dict[str, str]) -> Entry:
+    async def begin_restore(self, name: str, options: dict[str, str], engine_kind: str) -> Entry:
         """Put a tenant on record as one that is being restored. Raises SqlError, CatalogError."""
         async with self._statement:
-            return await self._register.begin(self.check_restore(name), "", options, TenantStatus.RESTORING)
+            source = EngineSource(engine_kind=engine_kind)
+            return await self._register.begin(self.check_restore(name), source, options, TenantStatus.RESTORING)
 
     def restoring(self, tenant_id: int | None = None) -> list[Entry]:
         """The tenants that are being restored, or the one of that id, if it is."""
@@ -177,16 +178,17 @@ class Tenants:
             shown.append((record.tenant_id, record.name, status, str(record.kind), created))
         return Rows(_COLUMNS, [row for row in shown if statement.like is None or is_like(str(row[1]), statement.like)])
 
-    async def _checked(self, name: str, source: str | None) -> str:
-        """The directory that a new tenant's source stands for, empty without one. Raises SqlError."""
+    async def _checked(self, name: str, source: str | None) -> EngineSource:
+        """What a new tenant's source stands for. Raises SqlError."""
         try:
-            path = await self._engines.check_new(source)
+            found = await self._engines.check_new(source)
         except EngineRefusedError as error:
             raise not_allowed(f"create tenant {name}", str(error)) from error
         for entry in self._register.entries:
-            if path and entry.record.base_dir == path:
-                raise not_allowed(f"create tenant {name}", f"{path} is archived already, as tenant {entry.record.name}")
-        return path
+            if found.directory and entry.record.base_dir == found.directory:
+                why = f"{found.directory} is archived already, as tenant {entry.record.name}"
+                raise not_allowed(f"create tenant {name}", why)
+        return found
 
     async def _end(self, entry: Entry, *, force: bool) -> None:
         """End a tenant that is DROPPING; may be called again. Raises EngineRefusedError, SqlError, CatalogError."""

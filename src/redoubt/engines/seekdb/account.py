@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pymysql
 
-from redoubt.engines.seekdb.files import BaseDir, kept_line
-from redoubt.errors import RedoubtError
+from redoubt.durable import kept_line
+from redoubt.engines.seekdb.files import BaseDir
+from redoubt.model.keeping import AccountError
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection
@@ -24,10 +25,6 @@ _ACCESS_DENIED = 1045
 _NOBODY_ANSWERS = 2003
 _FIRST_CLIENT_ERROR, _LAST_CLIENT_ERROR = 2000, 2999
 """Errors that the client library raises by itself: no answer came."""
-
-
-class AccountError(RedoubtError):
-    """The service cannot log in to its engine."""
 
 
 def password_of(base: BaseDir) -> str:

@@ -7,8 +7,9 @@ import uuid
 from contextlib import suppress
 from typing import Any
 
+from redoubt.durable import kept_line
 from redoubt.engines.seekdb.account import NAME
-from redoubt.engines.seekdb.files import BaseDir, block_of, kept_line
+from redoubt.engines.seekdb.files import BaseDir, block_of
 from redoubt.engines.seekdb.holding import LogHolder
 from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE
 from redoubt.engines.seekdb.reader import SeekdbLogReader

@@ -17,26 +17,9 @@ from redoubt.engines.seekdb.account import NAME, ensure_account
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import MAX_SOCKET_PATH, BaseDir, block_ids
 from redoubt.engines.seekdb.pausing import resume_stopped
+from redoubt.model.engine_kind import SourceError
 
-_SCHEME = "seekdb://"
 _log = structlog.get_logger("redoubt.engines.external")
-
-
-class SourceError(Exception):
-    """A directory cannot be a tenant's; the text says why and what to do."""
-
-
-def directory_of(source: str) -> Path:
-    """The directory that `seekdb:///absolute/path` names, without links and dots. Raises SourceError."""
-    if not source.lower().startswith(_SCHEME):
-        raise SourceError(f"{source!r} is no source; write SOURCE='seekdb:///absolute/path'")
-    path = Path(source[len(_SCHEME) :])
-    if not path.is_absolute() or "\0" in source:
-        raise SourceError(f"{source!r} has no absolute path; write SOURCE='seekdb:///absolute/path'")
-    try:
-        return path.resolve(strict=True)
-    except (OSError, RuntimeError) as error:
-        raise SourceError(f"{path} cannot be used: {error}") from error
 
 
 def check(base: BaseDir, home: Path) -> None:

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import uuid
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from redoubt.durable import sync, write_file
 from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE
+from redoubt.model.own_files import OwnFiles
 
 MAX_SOCKET_PATH = 107
 """Bytes that the path of a unix socket may have on Linux."""
 
 
-@dataclass(frozen=True)
-class BaseDir:
+class BaseDir(OwnFiles):
     """A seekdb base directory. Nothing of ours may lie in the engine's `log` folder: it refuses to start then."""
-
-    path: Path
 
     @property
     def socket(self) -> Path:
@@ -48,24 +40,9 @@ class BaseDir:
         return self.path / "log" / "seekdb.log"
 
     @property
-    def ours(self) -> Path:
-        """The folder of what Redoubt keeps in this directory."""
-        return self.path / "redoubt"
-
-    @property
     def held(self) -> Path:
         """The folder of hard links to held blocks; that it exists means that log is being held."""
         return self.ours / "held"
-
-    @property
-    def account(self) -> Path:
-        """The file with the password of the service's account on this engine."""
-        return self.ours / "account"
-
-    @property
-    def source_id(self) -> Path:
-        """The file with the id that tells this engine's log from every other's."""
-        return self.ours / "source_id"
 
     @property
     def read_only_before(self) -> Path:
@@ -76,16 +53,6 @@ class BaseDir:
     def pausing(self) -> Path:
         """The mark that the engine's process is, or was left, stopped by us."""
         return self.ours / "pausing"
-
-    @property
-    def restoring(self) -> Path:
-        """How far a restore into this directory is; there while it is under way."""
-        return self.ours / "restoring"
-
-    @property
-    def restored_from(self) -> Path:
-        """What this directory was restored from, once it is complete."""
-        return self.ours / "restored_from"
 
     @property
     def replayed(self) -> Path:
@@ -120,21 +87,3 @@ def block_ids(folder: Path) -> list[int]:
     except FileNotFoundError:
         return []
     return sorted(int(name) for name in names if name.isdecimal())
-
-
-def kept_line(path: Path, make: Callable[[], str]) -> str:
-    """The line in a file of ours; if there is no such file, a new one's, durably and for the owner's eyes only.
-
-    Neither a crash nor another process at the same time leaves half a line or a second one.
-    """
-    with suppress(FileNotFoundError):
-        return path.read_text().strip()
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
-    try:
-        write_file(temporary, f"{make()}\n".encode())
-        with suppress(FileExistsError):
-            os.link(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync(path.parent)
-    return path.read_text().strip()

@@ -13,29 +13,15 @@ import subprocess
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from redoubt.engines.seekdb.complaints import complaint, size_of
 from redoubt.engines.seekdb.files import MAX_SOCKET_PATH, BaseDir
 from redoubt.engines.seekdb.pausing import pid_of, resume_stopped
-from redoubt.errors import RedoubtError
+from redoubt.model.keeping import EngineSizes, EngineStartError
 
 _POLL = 0.05
 _OUTPUT_SHOWN = 2000
-
-
-class EngineStartError(RedoubtError):
-    """The engine did not start; the text says why and where to look."""
-
-
-@dataclass(frozen=True)
-class EngineSizes:
-    """How much an engine may use, in its own spelling of sizes (`1G`); `others`: more parameters, as `name=value`."""
-
-    memory_budget: str = "1G"
-    log_disk_size: str = "2G"
-    others: tuple[str, ...] = ()
 
 
 def engine_package() -> Path:

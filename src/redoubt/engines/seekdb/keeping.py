@@ -8,18 +8,21 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import structlog
 
 from redoubt.engines.seekdb import external
-from redoubt.engines.seekdb.account import AccountError, accepts_empty_root, ensure_account
+from redoubt.engines.seekdb.account import accepts_empty_root, ensure_account
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import BaseDir
-from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError, Instance
+from redoubt.engines.seekdb.instance import Instance
 from redoubt.engines.seekdb.orphans import OrphansLeftError, end_orphans, may_have_orphans
 from redoubt.engines.seekdb.pausing import resume_stopped
+from redoubt.engines.seekdb.proven import UnprovenEngineError
 from redoubt.engines.seekdb.replaying import first_sizes, flush_replayed
+from redoubt.model.keeping import AccountError, EngineSizes, EngineStartError, KeptEngine, OpenDoorError
 from redoubt.model.log import LogDamagedError
 
 _READY_TIMEOUT = 120.0
@@ -29,11 +32,8 @@ _POLL = 0.05
 _WATCH_PAUSE = 0.2
 _LONGEST_PAUSE = 10.0
 _EXTERNAL_PAUSE = 0.5
+_NOT_ROLLED_BACK = (LogDamagedError, OrphansLeftError, UnprovenEngineError)
 _log = structlog.get_logger("redoubt.engines.keeping")
-
-
-class OpenDoorError(AccountError):
-    """Anybody who reaches the gateway could log in to the engine as root."""
 
 
 class Keeper(ABC):
@@ -49,9 +49,14 @@ class Keeper(ABC):
         """Whether it is out of reach because anybody could log in to it as root."""
         self.may_be_new = False
         """Whether the directory may be empty: an engine makes itself there then."""
-        self.reached: Callable[[SeekdbEngine], None] = lambda _: None
+        self.reached: Callable[[KeptEngine], None] = lambda _: None
         """Called in a thread whenever the engine has come within reach. May raise OSError."""
         self._is_exposed = is_exposed
+
+    @property
+    def directory(self) -> Path:
+        """The engine's directory."""
+        return self.base.path
 
     async def start(self) -> None:
         """Have the engine within reach, now. Raises EngineStartError, AccountError."""
@@ -165,7 +170,7 @@ class EmbeddedKeeper(Keeper):
         restored = _Restored(self, asyncio.get_running_loop())
         try:
             ended = await asyncio.to_thread(end_orphans, self.base, restored)
-        except (OrphansLeftError, LogDamagedError) as error:  # it can be used, but for what they have locked
+        except _NOT_ROLLED_BACK as error:  # it can be used, but for what they have locked
             _log.error("what was open is not rolled back", directory=str(self.base.path), cause=str(error))
             self._was_in_vain = True
             if not self._instance.is_running():

@@ -25,6 +25,7 @@ from redoubt.engines.seekdb.palf import (
     verify_groups,
 )
 from redoubt.engines.seekdb.pausing import pid_of
+from redoubt.engines.seekdb.proven import installed_version, refuse_unproven
 from redoubt.engines.seekdb.undo_log import LogEnd, Orphan, abort_groups, entry_numbers, last_log_id
 from redoubt.model.log import LogDamagedError, LogPosition
 
@@ -79,8 +80,10 @@ def end_orphans(base: BaseDir, engine: Restartable) -> list[Orphan]:
 
     Returns what was ended. Restarts the engine if there was anything, else not at all; again where it left work of its
     own open when it was stopped. May be repeated after whatever cut it off. Raises OrphansLeftError, LogDamagedError,
-    OSError, and what `engine` raises; then the engine runs or not, as it happens.
+    OSError, and what `engine` raises; then the engine runs or not, as it happens. Raises UnprovenEngineError before
+    anything is done.
     """
+    refuse_unproven(f"rolling back what is open in {base.path}", installed_version())
     ended: list[Orphan] = []
     for _ in range(_ROUNDS):
         end = end_of_log(base)
@@ -115,8 +118,8 @@ def append_aborts(base: BaseDir, found: list[Orphan], known_end: int) -> LogPosi
     """Have the abort of each transaction in the log, durably; where the log then ends. The engine must not run.
 
     `known_end` is an LSN up to which the engine is known to have written. A crash leaves some of the aborts and never
-    half of one: what is not whole is no log to the engine. Raises NoRoomError, LogDamagedError, and OSError, also if an
-    engine runs.
+    half of one: what is not whole is no log to the engine. Raises NoRoomError, LogDamagedError, UnprovenEngineError,
+    and OSError, also if an engine runs.
     """
     with _kept_closed(base):
         end = end_of_log(base)
@@ -125,7 +128,7 @@ def append_aborts(base: BaseDir, found: list[Orphan], known_end: int) -> LogPosi
                 f"the log in {base.path} cannot be read to its end at LSN {known_end}; nothing was written"
             )
         numbers = _next_numbers(base, found)
-        groups = abort_groups({orphan: numbers[orphan.tx_id] for orphan in found}, end)
+        groups = abort_groups({orphan: numbers[orphan.tx_id] for orphan in found}, end, installed_version())
         return _write(base, end.at, groups)
 
 

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 from redoubt.engines.seekdb.files import BaseDir, block_ids
-from redoubt.engines.seekdb.instance import EngineSizes
 from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE
+from redoubt.model.keeping import EngineSizes
 
 _MIB = 1024**2
 _LEAST_MEMORY = 1024 * _MIB

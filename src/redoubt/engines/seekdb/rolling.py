@@ -13,13 +13,14 @@ from typing import Any
 import xxhash
 
 from redoubt.engines.seekdb.files import BaseDir, block_ids, block_of
-from redoubt.engines.seekdb.instance import EngineSizes
 from redoubt.engines.seekdb.palf import INFO_SIZE
+from redoubt.engines.seekdb.proven import UnprovenEngineError, installed_version, refuse_unproven
 from redoubt.engines.seekdb.replaying import laid_bytes, sizes_for
 from redoubt.engines.seekdb.scratch_seekdb import ScratchSeekdb
 from redoubt.engines.seekdb.standby_role import RoleError, become_primary_again, become_standby
 from redoubt.engines.seekdb.still_source import StillSource
 from redoubt.model.bases import BaseSource
+from redoubt.model.keeping import EngineSizes
 from redoubt.model.log import LogPosition
 from redoubt.model.scratch_engine import Login, NotRolledError, ScratchEngine, ScratchError, StatementError
 
@@ -57,14 +58,15 @@ class SeekdbRoller:
         look: Callable[[ScratchEngine], None],
     ) -> BaseSource:
         """See `Roller`."""
-        before = {block: _digest(self._base, block) for block in block_ids(self._base.log)}
         try:
+            refuse_unproven(f"rolling {self._base.path} forward", installed_version())
+            before = {block: _digest(self._base, block) for block in block_ids(self._base.log)}
             become_standby(self._base)
             try:
                 checkpoint = self._replay(end, logins, look)
             finally:
                 become_primary_again(self._base)
-        except (RoleError, ScratchError, StatementError) as error:
+        except (RoleError, ScratchError, StatementError, UnprovenEngineError) as error:
             raise NotRolledError(str(error)) from error
         self._check_log(before, checkpoint, end)
         return StillSource(self._base, source, version, checkpoint, end)

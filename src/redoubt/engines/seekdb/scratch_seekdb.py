@@ -18,8 +18,9 @@ from pymysql.constants import CLIENT, CR, ER
 from redoubt.engines.seekdb.account import connect_as
 from redoubt.engines.seekdb.catalog_tables import read_catalog
 from redoubt.engines.seekdb.files import BaseDir
-from redoubt.engines.seekdb.instance import EngineSizes, EngineStartError, Instance
+from redoubt.engines.seekdb.instance import Instance
 from redoubt.engines.seekdb.reader import SeekdbLogReader
+from redoubt.model.keeping import EngineSizes, EngineStartError
 from redoubt.model.log import LogError, LogPosition
 from redoubt.model.scratch_engine import Login, Rows, ScratchError, StatementError, TableName
 

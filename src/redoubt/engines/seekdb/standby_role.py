@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from redoubt.durable import replace_file, sync
 from redoubt.engines.seekdb.files import BaseDir
+from redoubt.engines.seekdb.proven import installed_version, refuse_unproven
 
 _PRIMARY = "PRIMARY:INVALID:NORMAL:0"
 _STANDBY = "STANDBY:INVALID:NORMAL:0"
@@ -26,7 +27,11 @@ class RoleError(Exception):
 
 
 def become_standby(base: BaseDir) -> None:
-    """Have the engine only replay when it starts. None may be running. Raises RoleError, OSError."""
+    """Have the engine only replay when it starts. None may be running.
+
+    Raises UnprovenEngineError before anything is done, RoleError, OSError.
+    """
+    refuse_unproven(f"changing the role of the engine in {base.path}", installed_version())
     become_primary_again(base)
     with _opened(base) as database:
         roles = database.execute(_ROLE).fetchall()

@@ -10,6 +10,7 @@ import struct
 from dataclasses import dataclass
 
 from redoubt.engines.seekdb.palf import ENTRY_HEADER_SIZE, GROUP_HEADER_SIZE, make_group
+from redoubt.engines.seekdb.proven import refuse_unproven
 from redoubt.model.log import LogPosition
 
 PRE_BARRIER = 1 << 30
@@ -56,8 +57,12 @@ def abort_data(orphan: Orphan, number: int, flags: int = PRE_BARRIER) -> bytes:
     return base + _framed(head) + _I64.pack(_ABORT) + _framed(record)
 
 
-def abort_groups(orphans: dict[Orphan, int], end: LogEnd) -> bytes:
-    """The groups that abort transactions, each with the number of its entry, to be written where a log ends."""
+def abort_groups(orphans: dict[Orphan, int], end: LogEnd, version: str) -> bytes:
+    """The groups that abort transactions, each with the number of its entry, to be written where a log ends.
+
+    An engine of that `version` will replay them. Raises UnprovenEngineError.
+    """
+    refuse_unproven("writing the log that rolls a transaction back", version)
     lsn, scn, chain, log_id = end.at.lsn, end.at.scn, end.at.chain or 0, end.log_id
     written = b""
     for orphan, number in orphans.items():
