@@ -63,7 +63,7 @@ def parse_dest_option(text: str, *, short_intervals: bool) -> BackupDestOption:
     an unknown key or a value that is none of the key's; 1235 for a value that is out of the key's range.
     """
     if any(character.isspace() for character in text):
-        raise invalid_argument(_NAME, "there must be no space in it, write it as key=value&key=value")
+        raise invalid_argument(_NAME, "the value must not contain spaces; write key=value&key=value")
     values = {}
     for item in filter(None, text.split("&")):
         name, value = _item(item)
@@ -84,7 +84,7 @@ def _item(item: str) -> tuple[str, float | int | bool]:
     """Read one `key=value` into the field's name and its value."""
     key, sign, value = item.partition("=")
     if not sign or key not in _KEYS:
-        raise invalid_argument(_NAME, f"{_shown(item)} does not begin with one of {'=, '.join(_KEYS)}=")
+        raise invalid_argument(_NAME, f"{_shown(item)} has no known key; use {', '.join(_KEYS)}")
     name, read = _KEYS[key]
     try:
         figure = read(value)
@@ -92,7 +92,7 @@ def _item(item: str) -> tuple[str, float | int | bool]:
         hint = error.message.removeprefix("Invalid config: ")
         raise invalid_argument(_NAME, f"{key}: {hint}") from error
     if figure >= _TOO_LONG:
-        raise invalid_argument(_NAME, f"{_shown(item)} is longer than any time")
+        raise invalid_argument(_NAME, f"{_shown(item)} is too large")
     return name, figure
 
 
@@ -119,10 +119,11 @@ def _check_ranges(option: BackupDestOption, *, short_intervals: bool) -> None:
     if piece and not (_SHORT if short_intervals else _LEAST_PIECE) <= piece <= _MOST_PIECE:
         raise not_supported("invalid piece_switch_interval out of range [1d,7d]")
     if option.backup_copies:
-        raise not_supported("backup_copies out of range [0,8]", "there is one copy, leave the key out")
+        raise not_supported("backup_copies out of range [0,8]", "Redoubt keeps one copy; leave backup_copies out")
     if option.auto_update_reserved_backup_timestamp:
         raise not_supported(
-            "auto_update_reserved_backup_timestamp=true", "it is for storage that expires files by their age"
+            "auto_update_reserved_backup_timestamp=true",
+            "only storage that expires files by age needs this option; leave it out",
         )
 
 

@@ -176,7 +176,7 @@ def unknown_tenant(name: str) -> SqlError:
 
 def engine_away(why: str) -> SqlError:
     """An engine that the statement needs does not answer just now."""
-    return SqlError(1053, "08S01", f"{why}; it is being restarted, try again in a few seconds")
+    return SqlError(1053, "08S01", f"{why}; try again in a few seconds")
 
 
 def gate_closed(why: str, waited: float) -> SqlError:
@@ -184,9 +184,9 @@ def gate_closed(why: str, waited: float) -> SqlError:
     return SqlError(
         4012,
         "HY000",
-        f"Timeout: the write gate is closed, because the log backup goes first (MANDATORY) and {why}. Waited "
-        f"{waited:.1f} s (ob_query_timeout); the statement was not run, and an open transaction is open still. Reads "
-        "go on. Make the destination work, or as root@sys raise log_archive_spool_limit, or let writes go first: "
+        f"Timeout: the write gate is closed: the log archive mode is MANDATORY, and {why}. The statement waited "
+        f"{waited:.1f} s (ob_query_timeout) and was not run; an open transaction stays open. Reads still work. Repair "
+        "the destination, or as root@sys raise log_archive_spool_limit, or run "
         "ALTER SYSTEM SET backup_log_archive_option = 'optional'",
     )
 
@@ -196,9 +196,10 @@ def commit_not_archived(why: str) -> SqlError:
     return SqlError(
         4012,
         "HY000",
-        f"Timeout: {why} (log_archive_sync_timeout). What the statement wrote is committed in the engine, but would be "
-        "lost with this machine; it will be archived when the destination takes it. Don't repeat the statement without "
-        "a look. As root@sys, CDB_REDOUBT_ARCHIVELOG_STATUS has the cause",
+        f"Timeout: {why} (log_archive_sync_timeout). The statement is committed in the engine, but its log is not "
+        "archived yet; if this machine is lost now, the commit is lost. The log is archived as soon as the destination "
+        "accepts it. Check the data before you repeat the statement. For the cause, read "
+        "CDB_REDOUBT_ARCHIVELOG_STATUS as root@sys",
     )
 
 
@@ -207,7 +208,8 @@ def commit_interrupted(cause: str) -> SqlError:
     return SqlError(
         9027,
         "HY000",
-        f"ob log archive interrupted: {cause}. What the statement wrote is committed in the engine, but not archived",
+        f"ob log archive interrupted: {cause}. The statement is committed in the engine, but its log may be missing "
+        "from the archive",
     )
 
 

@@ -44,7 +44,7 @@ def parse_bool(text: str) -> bool:
     """A truth value: true, on, yes, t, 1 or false, off, no, f, 0. Raises SqlError 4147."""
     word = fold(text.strip())
     if word not in _TRUE | _FALSE:
-        raise invalid_config(f"'{text[:40]}' is neither True nor False")
+        raise invalid_config(f"'{text[:40]}' is not a truth value; write True or False")
     return word in _TRUE
 
 

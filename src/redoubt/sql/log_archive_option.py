@@ -65,8 +65,8 @@ class LogArchiveOption:
         mode = change.mode or self.mode
         if self.mode is mode is Mode.MANDATORY and change.compression is Compression.OFF:
             raise invalid_config(
-                "compression cannot be disabled while the mode is MANDATORY, "
-                "use ALTER SYSTEM SET backup_log_archive_option = 'optional compression= disable'"
+                "compression cannot be disabled while the mode is MANDATORY; "
+                "run ALTER SYSTEM SET backup_log_archive_option = 'optional compression= disable'"
             )
         return LogArchiveOption(mode, change.compression or self.compression)
 
@@ -77,7 +77,7 @@ LogArchiveOption.DEFAULT = LogArchiveOption(Mode.OPTIONAL, Compression.LZ4)
 def parse_option(text: str) -> OptionChange:
     """Return what the parameter's value `text` says; raises `SqlError` 4147 if it is not a valid value."""
     if len(text.encode(errors="replace")) > MAX_BYTES:
-        raise invalid_config(f"the value is longer than {MAX_BYTES} bytes")
+        raise invalid_config(f"the value must not be longer than {MAX_BYTES:,} bytes")
     words = iter([word for word in text.replace("=", " = ").split(" ") if word])
     change = OptionChange()
     for word in words:
@@ -86,9 +86,9 @@ def parse_option(text: str) -> OptionChange:
         elif fold(word) == "compression":
             change = OptionChange(change.mode, _compression(next(words, ""), next(words, "")))
         else:
-            raise invalid_config(f"{_shown(word)} is not one of OPTIONAL, MANDATORY and COMPRESSION")
+            raise invalid_config(f"{_shown(word)} is not an option; use OPTIONAL, MANDATORY or COMPRESSION=…")
     if change == OptionChange():
-        raise invalid_config("the value is empty, it takes a mode, a compression or both")
+        raise invalid_config("the value is empty; give a mode, a compression or both")
     return change
 
 
@@ -100,9 +100,9 @@ def as_text(option: LogArchiveOption) -> str:
 def _compression(sign: str, word: str) -> Compression:
     """Read the two words behind COMPRESSION; a missing one is empty."""
     if sign != "=":
-        raise invalid_config("COMPRESSION is not followed by =")
+        raise invalid_config("COMPRESSION has no value; write COMPRESSION=…")
     if fold(word) not in _COMPRESSIONS:
-        raise invalid_config(f"COMPRESSION is one of {', '.join(_COMPRESSIONS)}, not {_shown(word)}")
+        raise invalid_config(f"COMPRESSION must be one of {', '.join(_COMPRESSIONS)}, not {_shown(word)}")
     return _COMPRESSIONS[fold(word)]
 
 

@@ -12,7 +12,7 @@ _LONGEST_SHOWN = 200  # characters of a wrong value in an error's text
 
 def invalid_restore_option(why: str) -> SqlError:
     """OB_INVALID_ARGUMENT: the text behind WITH cannot be read; OceanBase says no more than the first two words."""
-    return SqlError(1210, "HY000", f"Invalid argument: the restore option behind WITH: {why}")
+    return SqlError(1210, "HY000", f"Invalid argument: restore option after WITH: {why}")
 
 
 def wrong_restore_timestamp(until: str) -> SqlError:

@@ -49,9 +49,9 @@ class RestoreOption:
 def parse_restore_option(text: str) -> RestoreOption:
     """Return what `text` says. Raises `SqlError` 1210 if it cannot be read or is longer than 2047 characters."""
     if len(text) > _LONGEST:
-        raise invalid_restore_option(f"it is longer than {_LONGEST} characters")
+        raise invalid_restore_option(f"the option must not be longer than {_LONGEST:,} characters")
     if _NOT_PRINTABLE.search(text):
-        raise invalid_restore_option("write it as key=value&key=value, in printable ASCII without spaces")
+        raise invalid_restore_option("write key=value&key=value, in printable ASCII without spaces")
     values: dict[str, str | int] = {}
     for item in text.removeprefix("&").split("&") if text else ():
         key, value = _item(item)
@@ -66,7 +66,7 @@ def _item(item: str) -> tuple[str, str]:
     """Read one `key=value`, the key in lower case."""
     match = _ITEM.fullmatch(item)
     if match is None:
-        raise invalid_restore_option(f"{_shown(item)} is not key=value")
+        raise invalid_restore_option(f"{_shown(item)} is not of the form key=value")
     return fold(match[1]), match[2]
 
 

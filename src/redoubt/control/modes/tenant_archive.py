@@ -78,5 +78,5 @@ class TenantArchive:
         self.tell("SYNC_COMMIT", before, after, cause)
 
     def _why_gated(self) -> str:
-        cause = f" ({self.trouble})" if self.trouble else ""
-        return f"{self.backlog} bytes of log wait to be archived, of at most {self.limit}{cause}"
+        cause = f"; cause: {self.trouble}" if self.trouble else ""
+        return f"{self.backlog} bytes of log wait to be archived (limit: {self.limit} bytes{cause})"
