@@ -153,7 +153,11 @@ def _check_part(part: SetPart, data: bytes, is_ours: Callable[[PartHeader], bool
     except PartError as error:
         return Checked(len(data), digest, problem=str(error))
     if header.number != part.number or not is_ours(header):
-        return Checked(len(data), digest, problem=f"it says that it is part {header.number} of set {header.set_id}")
+        problem = (
+            f"its header names part {header.number} of set {header.set_id} of tenant {header.tenant_id} "
+            f"of {header.cluster}#{header.cluster_id}"
+        )
+        return Checked(len(data), digest, problem=problem)
     if (len(data), digest) != (part.size, part.sha256):
-        return Checked(len(data), digest, problem="it is not what the manifest lists, by its size or SHA-256")
+        return Checked(len(data), digest, problem="its size or SHA-256 differs from the manifest")
     return Checked(len(data), digest, content=len(content))

@@ -75,15 +75,15 @@ def _problem(of: PieceOf, checked: Checked) -> str:
     """What is wrong with a segment by itself, or with its being in this place; empty if nothing is."""
     header = checked.header
     if checked.problem or header is None:
-        return checked.problem or "it has no header"
+        return checked.problem or "the segment has no header"
     theirs = (header.cluster, header.cluster_id, header.tenant_id, header.round, header.piece)
     if theirs != (of.cluster.cluster, of.cluster.cluster_id, of.tenant_id, of.key.round, of.key.piece):
         return (
-            f"it does not belong here: it is of piece {header.piece} of round {header.round} of tenant "
+            f"wrong folder: the segment belongs to piece {header.piece} of round {header.round} of tenant "
             f"{header.tenant_id} of {header.cluster}#{header.cluster_id}"
         )
     if of.info is not None and header.source != of.info.source:
-        return f"it does not belong here: it is the log of engine {header.source}, not of {of.info.source}"
+        return f"wrong folder: the segment holds log of engine {header.source}, the piece of {of.info.source}"
     return ""
 
 
@@ -96,7 +96,7 @@ def _arranged(names: list[SegmentName]) -> tuple[list[SegmentName], dict[Segment
         if last is None or name.start_lsn >= last.end_lsn:
             held.append(name)
         elif not (last.is_merged and name.end_lsn <= last.end_lsn):
-            doubles[name] = f"it holds log that {last} holds too; while both are there, neither is used: remove one"
+            doubles[name] = f"its log overlaps {last}; a restore uses neither until you remove one"
     return held, doubles
 
 
@@ -109,11 +109,11 @@ def _breaks(of: PieceOf, held: list[SegmentName], headers: dict[SegmentName, Seg
         if before is not None and name.start_lsn == before.lsn:
             may_be_unknown = number == 0 and before.chain is None
             if header.chain_before != before.chain and not may_be_unknown:
-                broken[name] = "it does not continue the log before it: the checksums at its start differ"
+                broken[name] = "its starting checksum does not match the log before it"
             elif header.min_scn <= before.scn:
-                broken[name] = f"its first SCN, {header.min_scn}, does not follow {before.scn}"
+                broken[name] = f"its first SCN, {header.min_scn}, is not after {before.scn}, the last SCN before it"
         elif before is not None and name.start_lsn < before.lsn:
-            broken[name] = f"it begins before the piece, which begins at LSN {before.lsn}"
+            broken[name] = f"it begins before the start of the piece, LSN {before.lsn}"
         before = header.end
     return broken
 
@@ -164,7 +164,7 @@ def _missing(of: PieceOf, gap: tuple[int, int]) -> Iterator[Finding]:
     loss = Loss(None, of.key, *gap)
     names = [name for name in of.expected if _overlap(name, gap)]
     for name in names:
-        yield Finding(f"{of.folder}/{name}", "it is missing", (loss,))
+        yield Finding(f"{of.folder}/{name}", "missing", (loss,))
     if not names:
         yield Finding(of.folder, f"the log from LSN {gap[0]} to {gap[1]} is missing: no object holds it", (loss,))
 

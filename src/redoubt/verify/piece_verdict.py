@@ -17,7 +17,7 @@ from redoubt.verify.piece_log import PieceLog, PieceOf, put_together, with_end
 from redoubt.verify.piece_look import PieceLook
 
 _EVERYTHING = 2**63 - 1
-NOT_OURS = "it belongs to another cluster than the one that archives here"
+NOT_OURS = "it belongs to another cluster"
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,10 @@ def _claim(owner: Owner, look: PieceLook, everything: tuple[Loss, ...]) -> Itera
     info, path, key = look.info, look.path, look.key
     if info is None:
         if look.base(path.info) not in look.unreadable:
-            yield Finding(path.info, "it is missing: nothing says whose log this is", everything)
+            yield Finding(path.info, "missing: the owner of this log is unknown", everything)
     elif (info.tenant_id, info.round, info.piece) != (owner.tenant_id, key.round, key.piece):
         yield Finding(
-            path.info, f"it claims piece {info.piece} of round {info.round} of tenant {info.tenant_id}", everything
+            path.info, f"it names piece {info.piece} of round {info.round} of tenant {info.tenant_id}", everything
         )
     elif owner.identity is not None and info.identity != owner.identity:
         yield Finding(path.info, NOT_OURS, everything)
@@ -103,13 +103,15 @@ def _places(owner: Owner, look: PieceLook) -> Iterator[Finding]:
     """Info objects that say that they are of another piece than the one they lie in, or of another engine's log."""
     tenant, key, path = owner.tenant_id, look.key, look.path
     if (broken := look.interruption) and (broken.tenant_id, broken.round) != (tenant, key.round):
-        yield Finding(path.interruption, f"it is of round {broken.round} of tenant {broken.tenant_id}")
+        yield Finding(path.interruption, f"it names round {broken.round} of tenant {broken.tenant_id}")
     elif broken and look.info and broken.source != look.info.source:
-        yield Finding(path.interruption, f"it is of the log of engine {broken.source}, not of {look.info.source}")
+        yield Finding(
+            path.interruption, f"it names engine {broken.source}, but the piece holds log of {look.info.source}"
+        )
     if (hole := look.hole) and (hole.tenant_id, hole.round) != (tenant, key.round):
-        yield Finding(path.hole, f"it is of round {hole.round} of tenant {hole.tenant_id}")
+        yield Finding(path.hole, f"it names round {hole.round} of tenant {hole.tenant_id}")
     if (gone := look.deletion) and (gone.tenant_id, gone.round, gone.piece) != (tenant, key.round, key.piece):
-        yield Finding(path.deletion, f"it is of piece {gone.piece} of round {gone.round} of tenant {gone.tenant_id}")
+        yield Finding(path.deletion, f"it names piece {gone.piece} of round {gone.round} of tenant {gone.tenant_id}")
     if (manifest := look.manifest) is None:
         return
     piece, cluster = manifest.piece, owner.cluster
@@ -117,11 +119,11 @@ def _places(owner: Owner, look: PieceLook) -> Iterator[Finding]:
     if (piece.cluster, piece.cluster_id, piece.tenant_id, piece.round, piece.piece) != place:
         yield Finding(
             path.manifest,
-            f"it lists piece {piece.piece} of round {piece.round} of tenant {piece.tenant_id} "
+            f"it names piece {piece.piece} of round {piece.round} of tenant {piece.tenant_id} "
             f"of {piece.cluster}#{piece.cluster_id}",
         )
     elif look.info and _of_claim(manifest) != _claimed(look.info):
-        yield Finding(path.manifest, f"it does not say what {path.info} says of whose log this is, and where it begins")
+        yield Finding(path.manifest, f"its owner or start does not match {path.info}")
 
 
 def _claimed(info: PieceInfo) -> tuple[object, ...]:
@@ -143,16 +145,18 @@ def _manifest(look: PieceLook, log: PieceLog) -> Iterator[Finding]:
         if checked.problem:
             continue
         if entry is None and name in log.held:
-            yield Finding(path.segment(name), "the manifest does not list it, and nothing is written after a manifest")
+            yield Finding(path.segment(name), "the manifest does not list it, but a manifest is written last")
         elif entry and (entry.size, entry.sha256) != (checked.size, checked.sha256):
-            yield Finding(path.segment(name), "it is not what the manifest lists, by its size or SHA-256", loss)
+            yield Finding(path.segment(name), "its size or SHA-256 differs from the manifest", loss)
     piece, found = look.manifest.piece, log.end
     if found and (piece.end_lsn, piece.end_scn, piece.chain_after) != (found.lsn, found.scn, found.chain):
-        yield Finding(path.manifest, f"it says that the log ends at LSN {piece.end_lsn}, which ends at {found.lsn}")
+        yield Finding(
+            path.manifest, f"its end, LSN {piece.end_lsn}, does not match the end of the log, LSN {found.lsn}"
+        )
     elif log.first and piece.chain_before != log.first.chain_before:
-        yield Finding(path.manifest, "it says of another checksum that the log begins with it")
+        yield Finding(path.manifest, "its starting checksum does not match the first segment")
     if piece.broken_by and not look.is_there(path.interruption):
-        yield Finding(path.interruption, "it is missing: the manifest says that the round was interrupted")
+        yield Finding(path.interruption, "missing: the manifest says that the round was interrupted")
 
 
 def _ends(look: PieceLook, end: LogPosition | None) -> Iterator[Finding]:
@@ -160,13 +164,13 @@ def _ends(look: PieceLook, end: LogPosition | None) -> Iterator[Finding]:
     broken: Interruption | None = look.interruption
     if broken and end and broken.end_lsn != end.lsn:
         yield Finding(
-            look.path.interruption, f"it says that the round ends at LSN {broken.end_lsn}, whose log ends at {end.lsn}"
+            look.path.interruption, f"its end, LSN {broken.end_lsn}, does not match the end of the log, LSN {end.lsn}"
         )
 
 
 def _deleted(look: PieceLook) -> Iterator[Finding]:
     if look.segments:
-        yield note(look.path.deletion, f"{len(look.segments)} segments are still there: the deletion has not ended")
+        yield note(look.path.deletion, f"{len(look.segments)} segments remain: the deletion has not finished")
 
 
 def _gone(look: PieceLook) -> Iterator[Finding]:
@@ -183,14 +187,12 @@ def _gone(look: PieceLook) -> Iterator[Finding]:
         if is_missed:
             loss = () if name is None else (Loss(None, look.key, name.start_lsn, name.end_lsn),)
             when = datetime.fromtimestamp(known.at // 10**9, UTC).isoformat()
-            yield Finding(
-                full, f"it is gone: it was there when it was verified at {when}", loss, is_cost_known=not loss
-            )
+            yield Finding(full, f"missing: it was present when last verified at {when}", loss, is_cost_known=not loss)
 
 
 def _strangers(look: PieceLook) -> Iterator[Finding]:
     for name in look.strangers:
-        yield note(name, "nobody accounts for it: it is no object of this format")
+        yield note(name, "unrecognized object")
 
 
 def _manifest_end(manifest: Manifest | None) -> LogPosition | None:

@@ -60,7 +60,7 @@ class _Set:
             if self._path.manifest not in listed:
                 self._judge_unfinished(was_complete="single_backup_set_info" in before)
         self._findings += [
-            note(name, "nobody accounts for it: the manifest does not list it") for name in sorted(set(listed) - known)
+            note(name, "unrecognized object: the manifest does not list it") for name in sorted(set(listed) - known)
         ]
         return SetVerdict(tuple(self._findings), manifest.summary.base if manifest else None)
 
@@ -78,16 +78,16 @@ class _Set:
 
     def _judge_unfinished(self, *, was_complete: bool) -> None:
         if was_complete:
-            text = "it is gone: it was there when the set was last verified"
+            text = "missing: it was present when the set was last verified"
             self._findings.append(Finding(self._path.manifest, text, self._lost, is_cost_known=False))
         else:
-            self._findings.append(note(self._path.folder, "the data backup is not complete: under way, or given up"))
+            self._findings.append(note(self._path.folder, "the data backup is incomplete: still running, or abandoned"))
 
     def _claim(self) -> SetInfo | None:
         """The claim. A restore does not need it."""
         data = self._checker.info(self._path.info)
         if data is None:
-            self._findings.append(Finding(self._path.info, "it is missing: nothing says whose data this is"))
+            self._findings.append(Finding(self._path.info, "missing: the owner of this data is unknown"))
             return None
         try:
             info = load_record(SetInfo, data)
@@ -99,7 +99,7 @@ class _Set:
         place = (owner.cluster.cluster, owner.cluster.cluster_id, owner.tenant_id, key.set_id, key.create_date)
         if (info.cluster, info.cluster_id, info.tenant_id, info.set_id, info.create_date) != place:
             self._findings.append(
-                Finding(self._path.info, f"it claims set {info.set_id} of tenant {info.tenant_id} of {info.cluster}")
+                Finding(self._path.info, f"it names set {info.set_id} of tenant {info.tenant_id} of {info.cluster}")
             )
         elif owner.identity is not None and info.identity != owner.identity:
             self._findings.append(Finding(self._path.info, NOT_OURS))
@@ -123,10 +123,10 @@ class _Set:
         place = (owner.cluster.cluster, owner.cluster.cluster_id, owner.tenant_id, key.set_id, key.create_date)
         said = (summary.cluster, summary.cluster_id, summary.tenant_id, summary.set_id, summary.create_date)
         if said != place:
-            text = f"it lists set {summary.set_id} of tenant {summary.tenant_id} of {summary.cluster}"
+            text = f"it names set {summary.set_id} of tenant {summary.tenant_id} of {summary.cluster}"
             self._findings.append(Finding(self._path.manifest, text, self._lost))
         elif info and (summary.identity, summary.source) != (info.identity, info.source):
-            text = f"it does not say what {self._path.info} says of whose data this is"
+            text = f"its owner does not match {self._path.info}"
             self._findings.append(Finding(self._path.manifest, text, self._lost))
 
     def _parts(self, manifest: SetManifest) -> Iterator[Finding]:
@@ -141,7 +141,7 @@ class _Set:
         for part in manifest.parts:
             checked = found.get(part.number)
             if checked is None:
-                yield Finding(self._path.part(part.number), "it is missing", self._lost)
+                yield Finding(self._path.part(part.number), "missing", self._lost)
             elif checked.problem:
                 yield Finding(self._path.part(part.number), checked.problem, self._lost)
         yield from self._extents(manifest, found)
@@ -154,6 +154,6 @@ class _Set:
                 checked = found.get(extent.part)
                 is_outside = checked and not checked.problem and extent.part_offset + extent.length > checked.content
                 if extent.part not in numbers or is_outside:
-                    text = f"it has a piece of {file.path} in {part_name(extent.part)}, which does not hold it"
+                    text = f"it places data of {file.path} outside {part_name(extent.part)}"
                     yield Finding(self._path.manifest, text, self._lost)
                     return

@@ -60,7 +60,7 @@ class Verifier:
         if data is None:
             is_needed = any(True for each in ours for _ in self._destination.folders(path.clog(int(each))))
             if is_needed or path.info.rpartition("/")[2] in self._checker.verified.last_seen(str(path)):
-                findings.append(Finding(path.info, "it is missing: nothing says which cluster archives here"))
+                findings.append(Finding(path.info, "missing: the cluster that archives here is unknown"))
             return None, findings
         try:
             info = load_record(ClusterInfo, data)
@@ -68,7 +68,7 @@ class Verifier:
             return None, [*findings, Finding(path.info, str(error))]
         self._checker.sound(path.info, data)
         if (info.cluster, info.cluster_id) != (path.cluster, path.cluster_id):
-            return None, [*findings, Finding(path.info, f"it is of {info.cluster}#{info.cluster_id}: {NOT_OURS}")]
+            return None, [*findings, Finding(path.info, f"it names {info.cluster}#{info.cluster_id}: {NOT_OURS}")]
         return info.identity, findings
 
     def _tenant(self, tenant: TenantPath, identity: str | None) -> TenantReport:
@@ -118,7 +118,7 @@ class Verifier:
         """Folders and objects in a folder that nobody accounts for."""
         for name in self._destination.folders(folder):
             if name not in ours:
-                yield note(f"{folder}/{name}".lstrip("/"), "nobody accounts for this folder")
+                yield note(f"{folder}/{name}".lstrip("/"), "unrecognized folder")
         for each in self._destination.list(folder):
             if each.name not in (objects or set()):
-                yield note(each.name, "nobody accounts for it: it is no object of this format")
+                yield note(each.name, "unrecognized object")
