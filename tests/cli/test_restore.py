@@ -150,7 +150,7 @@ def test_a_time_names_a_moment(uri: str, target: Path) -> None:
         ([], "say which moment: one of --until TIME, --scn N and --latest"),
         (["--latest", "--scn", "500"], "say which moment"),
         (["--until", "yesterday"], "'yesterday' is no time; write it as"),
-        (["--scn", "200"], "that moment cannot be restored: it is before the first data backup"),
+        (["--scn", "200"], "that moment cannot be restored: the moment is before the first data backup"),
         (["--scn", "200"], "the nearest moment after it that can: --scn 300 (1970-01-01T00:00:00.000000Z)"),
         (["--scn", "2000"], "the nearest moment before it that can: --scn 1200 (1970"),
         (["--latest", "--tenant", "shop"], "no tenant 'shop' has a backup there; there are: main (id 1001)"),
@@ -171,7 +171,7 @@ def test_refusals_for_programs(uri: str, target: Path) -> None:
     assert (status, json.loads(out)) == (
         1,
         {
-            "error": "it is after the end of the archived log",
+            "error": "the moment is after the end of the archived log",
             "before": {"scn": 1200, "time": "1970-01-01T00:00:00.000001Z"},
             "after": None,
         },

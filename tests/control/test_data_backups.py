@@ -280,7 +280,7 @@ def test_a_tenant_that_is_dropped_is_left_out(stage: Stage) -> None:
         await stage.until(lambda: stage.set_table.last.tenants[1002].is_taken)
         await stage.archiving.drop_tenant(1002, force=True)
         over = await _over(stage)
-        assert (over.status, over.comment) == ("FAILED", "all of its tenants have been dropped meanwhile")
+        assert (over.status, over.comment) == ("FAILED", "all its tenants were dropped during the backup")
 
     stage.archiving._orders._stop_patience = 0
     play(scene())

@@ -156,7 +156,7 @@ def test_a_drill_that_is_kept_leaves_a_directory_that_no_later_one_removes(archi
     too_early = _drill(archive.uri, tmp_path, "--until", "2001-01-01", "--utc", password=PASSWORD)
 
     assert (too_early.returncode, too_early.stdout) == (1, "")
-    assert "it is before the first data backup" in too_early.stderr
+    assert "the moment is before the first data backup" in too_early.stderr
     assert [Path(kept["directory"]).parent] == list(tmp_path.iterdir())
     assert (Path(kept["directory"]) / "store").is_dir()
 

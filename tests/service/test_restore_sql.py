@@ -231,7 +231,7 @@ def test_what_cannot_be_restored_is_refused_at_once(town: Town, tmp_path: Path) 
     after = refused(until=later, rest=f"{WITH} PREVIEW")
     earliest = before.rpartition("the first after it is ")[2]
 
-    assert before.startswith("9025 log archive backup info not exists: it is before the first data backup")
+    assert before.startswith("9025 log archive backup info not exists: the moment is before the first data backup")
     assert earliest < town.good
     assert "the last moment before it that can be restored is" in after
     assert after.startswith("9025")

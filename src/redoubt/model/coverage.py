@@ -15,8 +15,8 @@ from redoubt.model.recovery import LogRun, Window, windows
 
 ENDLESS = 2**63 - 1
 """An SCN behind every other."""
-_NO_BASE = "log is archived there, but no data backup leads to it"
-_UNKNOWN = "no log is archived there, and nothing says why"
+_NO_BASE = "log is archived, but no data backup leads to it"
+_UNKNOWN = "no log is archived, and the cause is unknown"
 
 
 @dataclass(frozen=True)
@@ -81,15 +81,15 @@ def missing(now: Coverage, at: int, length: int, lag: int) -> list[str]:
     """
     since = at - length
     if not now.windows:
-        return ["nothing can be restored: there is no data backup with the log that follows it"]
+        return ["nothing can be restored: no data backup has the log that follows it"]
     last, lacks = now.windows[-1], []
     if last.end_scn < at - lag:
         why = now.ending or last.cause or ("the archive is behind" if now.is_live else "log is not being archived")
-        lacks.append(f"the newest moment that can be restored is {_seconds(at - last.end_scn)} ago: {why}")
+        lacks.append(f"the newest restorable moment is {_seconds(at - last.end_scn)} ago: {why}")
     holes = [gap for gap in now.gaps if gap.end_scn > since]
     lacks += [f"a hole of {_seconds(gap.end_scn - gap.start_scn)}: {'; '.join(gap.causes)}" for gap in holes]
     if not holes and last.start_scn > since:
-        lacks.append(f"the first moment that can be restored is {_seconds(at - last.start_scn)} ago: no older base")
+        lacks.append(f"the oldest restorable moment is {_seconds(at - last.start_scn)} ago: no older data backup")
     return lacks
 
 

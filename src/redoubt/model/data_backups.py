@@ -123,7 +123,7 @@ def succeeded(of: DataBackup, now: int) -> DataBackup:
     if of.is_over or SetStatus.DOING in statuses:
         return of
     if SetStatus.SUCCESS not in statuses:
-        return failed(of, "all of its tenants have been dropped meanwhile", now)
+        return failed(of, "all its tenants were dropped during the backup", now)
     return replace(of, status=SetStatus.SUCCESS, completion_time=now)
 
 

@@ -52,11 +52,11 @@ def judge(now: Vitals) -> tuple[Health, str]:
         return Health.BROKEN, now.broken_by or "the round is INTERRUPTED"
     if now.status in {RoundStatus.STOP, RoundStatus.STOPPING}:
         return Health.STOPPED, now.trouble
-    cause = now.trouble or "nothing arrives in the destination, and it gives no reason"
+    cause = now.trouble or "no log reaches the destination, and the cause is unknown"
     if now.gate_is_closed:
         return Health.GATED, f"{now.backlog} bytes of log wait to be archived: {cause}"
     if now.backlog > 0 and now.lag > now.lag_target:
-        return Health.STALE, f"nothing was archived for {now.lag:.0f} s while the log grew: {cause}"
+        return Health.STALE, f"no log was archived for {now.lag:.0f} s while the log grew: {cause}"
     if now.trouble or now.unsynced_by:
         return Health.BEHIND, now.unsynced_by or now.trouble
     return Health.FINE, ""

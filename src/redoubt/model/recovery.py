@@ -174,8 +174,8 @@ class _Ways:
 
 def _why(scn: int, found: list[Window]) -> str:
     if scn < found[0].start_scn:
-        return "it is before the first data backup"
+        return "the moment is before the first data backup"
     if scn > found[-1].end_scn:
-        return "it is after the end of the archived log"
+        return "the moment is after the end of the archived log"
     gap = next(window for window in reversed(found) if window.end_scn < scn)
-    return f"log is missing there{f' ({gap.cause})' if gap.cause else ''}"
+    return f"log is missing at that moment{f' ({gap.cause})' if gap.cause else ''}"

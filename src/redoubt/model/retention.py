@@ -42,10 +42,10 @@ class SetStatus(StrEnum):
 class Refusal(Enum):
     """Why something may not be deleted."""
 
-    MISSING = "there is none of that number"
-    NOT_FROZEN = "it is written to"
-    DELETED = "nothing of it is left"
-    NEEDED = "a restore may need it"
+    MISSING = "no such backup"
+    NOT_FROZEN = "still being written"
+    DELETED = "already deleted"
+    NEEDED = "a restore may need the backup"
 
 
 class NotDeletableError(Exception):
@@ -164,15 +164,17 @@ def set_to_delete(number: int, sets: Iterable[BackupSet], destination: str) -> B
     if found is None:
         raise NotDeletableError(Refusal.MISSING)
     if found.status == SetStatus.DOING:
-        raise NotDeletableError(Refusal.NEEDED, f"set {number} is under way; ALTER SYSTEM CANCEL BACKUP ends it")
+        raise NotDeletableError(Refusal.NEEDED, f"set {number} is still being taken; run ALTER SYSTEM CANCEL BACKUP")
     if found.destination != destination or found.status == SetStatus.FAILED:
         return found
     here = [each for each in present if each.destination == destination]
     if not any(each.is_full and _is_good(each, destination) and each.set_id > number for each in here):
-        raise NotDeletableError(Refusal.NEEDED, f"no newer full set replaces set {number}; back up first")
+        raise NotDeletableError(
+            Refusal.NEEDED, f"no newer full set replaces set {number}; run ALTER SYSTEM BACKUP DATABASE first"
+        )
     older = [each.set_id for each in here if each.set_id < number and each.status != SetStatus.FAILED]
     if older:
-        raise NotDeletableError(Refusal.NEEDED, f"set {min(older)} is older; delete it first")
+        raise NotDeletableError(Refusal.NEEDED, f"set {min(older)} is older; delete set {min(older)} first")
     return found
 
 
@@ -213,7 +215,9 @@ def _check_pieces(parts: list[BackupPiece], sets: Iterable[BackupSet], destinati
     needless = (each.start_replay_scn >= last for each in sets if each.is_full and _is_good(each, destination))
     if any(each.destination == destination for each in parts) and not any(needless):
         raise NotDeletableError(
-            Refusal.NEEDED, "no full data backup in the present backup_dest makes this log unnecessary"
+            Refusal.NEEDED,
+            "no full data backup in the current backup_dest makes this log unnecessary; "
+            "run ALTER SYSTEM BACKUP DATABASE first",
         )
 
 

@@ -236,7 +236,7 @@ def stopping(now: Round) -> Round:
     One without tenants has nothing to wait for, and is in STOP.
     """
     if now.status is RoundStatus.STOPPING:
-        raise RoundTransitionError("the round is stopping already")
+        raise RoundTransitionError("the round is already stopping")
     _check(now.status, RoundStatus.STOPPING)
     tenants = {i: replace(tenant, status=RoundStatus.STOPPING) for i, tenant in now.tenants.items()}
     frozen = tuple(pieces.freezing(piece) for piece in now.pieces)
