@@ -153,8 +153,8 @@ def test_a_time_names_a_moment(uri: str, target: Path) -> None:
         (["--scn", "200"], "that moment cannot be restored: the moment is before the first data backup"),
         (["--scn", "200"], "the nearest moment after it that can: --scn 300 (1970-01-01T00:00:00.000000Z)"),
         (["--scn", "2000"], "the nearest moment before it that can: --scn 1200 (1970"),
-        (["--latest", "--tenant", "shop"], "no tenant 'shop' has a backup there; there are: main (id 1001)"),
-        (["--latest", "--cluster-id", "7"], "no tenant 'main' has a backup there; there are: none"),
+        (["--latest", "--tenant", "shop"], "no backup of tenant 'shop' found; tenants with a backup: main (id 1001)"),
+        (["--latest", "--cluster-id", "7"], "no backup of tenant 'main' found; tenants with a backup: none"),
     ],
 )
 def test_what_is_refused_has_its_reason(uri: str, target: Path, options: list[str], text: str) -> None:

@@ -44,7 +44,9 @@ def write_files(
             for file, extent in wanted[number]:
                 data = memoryview(content)[extent.part_offset : extent.part_offset + extent.length]
                 if len(data) != extent.length:
-                    raise ArchiveError(f"{store.path.manifest} is damaged: part {number} is shorter than it says")
+                    raise ArchiveError(
+                        f"{store.path.manifest} is damaged: part {number} is shorter than the manifest says"
+                    )
                 _write(into / file.path, data, extent.offset)
                 unsynced.add(into / file.path)
                 written += extent.length

@@ -57,7 +57,9 @@ def lay_log(
         finally:
             belt.finish()
     if (at.lsn, at.chain) != (plan.end.lsn, plan.end.chain):
-        raise ArchiveError(f"the log ends at LSN {at.lsn}, not at {plan.end.lsn} as planned: plan again")
+        raise ArchiveError(
+            f"the log ends at LSN {at.lsn}, but the plan ends at LSN {plan.end.lsn}: run the restore again"
+        )
     layer.finish(plan.end)
 
 
@@ -140,5 +142,5 @@ def _checked(
     try:
         reached = cutter.cut(log, at, scn)
     except LogDamagedError as error:
-        raise ArchiveError(f"{part.store.path.folder} is damaged, or of another history: {error}") from error
+        raise ArchiveError(f"{part.store.path.folder} is damaged or belongs to another history: {error}") from error
     return reached, iter([log[: reached.lsn - at.lsn]])

@@ -89,11 +89,11 @@ def find_tenant(
         return found[0]
     names = ", ".join(str(each) for each in there) or "none"
     if not found:
-        raise UnknownTenantError(f"no tenant {wanted!r} has a backup there; there are: {names}")
+        raise UnknownTenantError(f"no backup of tenant {wanted!r} found; tenants with a backup: {names}")
     several = len({each.cluster for each in found}) > 1
     raise UnknownTenantError(
-        f"{wanted!r} may be any of: {', '.join(str(each) for each in found)}; "
-        f"name it by its {'cluster and ' if several else ''}id"
+        f"{wanted!r} matches several tenants: {', '.join(str(each) for each in found)}; "
+        f"name the tenant by {'cluster and ' if several else ''}id"
     )
 
 
@@ -135,21 +135,21 @@ def _plan(inventory: Inventory, scn: int | None, cutter: LogCutter, set_id: int 
     store, manifest = bases[way.base]
     if not parts or end.lsn < way.base.snapshot_lsn:
         raise ArchiveError(
-            f"{store.path.folder}: the data backup was taken at LSN {way.base.snapshot_lsn}, but the log that follows "
-            f"is at LSN {end.lsn} at that time: it is not the same engine's"
+            f"{store.path.folder}: the data backup was taken at LSN {way.base.snapshot_lsn}, but the log "
+            f"ends at LSN {end.lsn} at that time: backup and log are from different engines"
         )
     return Plan(inventory.tenant, store, manifest, parts, end, inventory.damage)
 
 
 def _way(inventory: Inventory, scn: int | None, bases: list[Base]) -> Way:
     """The way that the archive has, unless what cannot be read in it would be needed."""
-    unread = f" (this could not be read: {'; '.join(inventory.damage)})" if inventory.damage else ""
+    unread = f" (unreadable: {'; '.join(inventory.damage)})" if inventory.damage else ""
     try:
         way = way_to(scn, bases, inventory.runs)
     except NotRecoverableError as error:
         raise NotRecoverableError(f"{error}{unread}", error.before, error.after) from error
     if scn is None and any(key > way.stretches[-1].run.key for key in inventory.lost):
-        raise NotRecoverableError(f"the newest moment is not known{unread}", before=way.end_scn)
+        raise NotRecoverableError(f"the newest restorable moment is unknown{unread}", before=way.end_scn)
     return way
 
 
@@ -161,7 +161,9 @@ def _end_of(way: Way, stores: dict[PieceKey, PieceStore], scn: int, cutter: LogC
     before = way.stretches[-2] if len(way.stretches) > 1 else None
     end = _cut(stores[before.run.key], before, scn, cutter) if before is not None else None
     if end is None:
-        raise ArchiveError(f"{stores[last.run.key].path.folder}: its first log is after SCN {scn}, against its claim")
+        raise ArchiveError(
+            f"{stores[last.run.key].path.folder}: its log begins after SCN {scn}, but its claim says otherwise"
+        )
     return end
 
 
@@ -244,6 +246,8 @@ def _objects(store: PieceStore, start: int, end: int) -> list[Listed]:
     listed = store.listing().objects
     objects = [each for each in listed if each.name.start_lsn < end and each.name.end_lsn > start]
     if not objects or objects[0].name.start_lsn > start or objects[-1].name.end_lsn < end:
-        there = f"from LSN {objects[0].name.start_lsn} to {objects[-1].name.end_lsn}" if objects else "nothing"
-        raise ArchiveError(f"{store.path.folder}: of the log from LSN {start} to {end}, there is {there}")
+        there = f"LSN {objects[0].name.start_lsn} to {objects[-1].name.end_lsn}" if objects else "none"
+        raise ArchiveError(
+            f"{store.path.folder}: log from LSN {start} to {end} is needed, but the folder holds {there}"
+        )
     return objects

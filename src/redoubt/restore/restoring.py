@@ -66,7 +66,7 @@ def unfinished(directory: Path) -> Restored | None:
         return None
     except (RecordError, OSError) as error:
         raise RestoreError(
-            f"{directory / _STATE} cannot be read ({error}); empty {directory} and restore again"
+            f"cannot read {directory / _STATE} ({error}); empty {directory} and restore again"
         ) from error
 
 
@@ -77,13 +77,13 @@ def check_directory(directory: Path) -> None:
             return
         names = {entry.name for entry in directory.iterdir()}
         if (directory / _RESULT).exists():
-            raise RestoreError(f"{directory} holds a restore that is complete; name another directory")
+            raise RestoreError(f"{directory} already holds a complete restore; name another directory")
         if names == {_FOLDER} and all(_is_ours(entry) for entry in (directory / _FOLDER).iterdir()):
             return  # killed before the first state was kept
     except OSError as error:
-        raise RestoreError(f"{directory} cannot be used: {error.strerror}") from error
+        raise RestoreError(f"cannot use {directory}: {error.strerror}") from error
     if names:
-        raise RestoreError(f"{directory} is not empty; name a directory that is, or is not there")
+        raise RestoreError(f"{directory} is not empty; name an empty or a new directory")
 
 
 def check_room(plan: Plan, directory: Path) -> None:
@@ -97,8 +97,8 @@ def check_room(plan: Plan, directory: Path) -> None:
     needed, free = plan.base_bytes + plan.log_bytes - done, shutil.disk_usage(there).free
     if free < needed:
         raise RestoreError(
-            f"{needed} bytes are to be written into {directory}, and its disk has {free} bytes free: "
-            "make room, or name a directory on another disk"
+            f"the restore needs {needed} bytes in {directory}, but its disk has only {free} bytes free: "
+            "free some space, or name a directory on another disk"
         )
 
 
@@ -185,13 +185,13 @@ class Restoration:
         if begun != fresh:
             raise RestoreError(
                 f"{self._directory} holds an unfinished restore of tenant {known.tenant} from set {known.set_id} "
-                f"to SCN {known.end_scn}; go on with it (--scn {known.end_scn}), or empty the directory"
+                f"to SCN {known.end_scn}; continue that restore (--scn {known.end_scn}), or empty the directory"
             )
         ours = {_FOLDER, *(file.path.partition("/")[0] for file in plan.base.files)}
         if foreign := sorted({entry.name for entry in self._directory.iterdir()} - ours):
             raise RestoreError(
-                f"{self._directory} was used while its restore was unfinished ({', '.join(foreign)} came into it); "
-                "empty it and restore again"
+                f"{self._directory} was used before its restore finished (found {', '.join(foreign)}); "
+                "empty the directory and restore again"
             )
         return known
 
@@ -215,7 +215,9 @@ def _alone(directory: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise RestoreError(f"another process is restoring into {directory}; let it end") from error
+            raise RestoreError(
+                f"another process is restoring into {directory}; wait until that process ends"
+            ) from error
         yield
     finally:
         os.close(descriptor)
