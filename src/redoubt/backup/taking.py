@@ -119,7 +119,7 @@ class Taking:
                         folder = attempt.enter_context(self._source.clone())
                         pause.check()
                 except PauseOverError as error:
-                    _log.warning("copying at once took too long", cause=str(error))
+                    _log.warning("instant copy took too long", cause=str(error))
                     continue
                 if folder is None:
                     return None
@@ -152,12 +152,12 @@ class Taking:
                 except PauseOverError as error:
                     cause = str(error)
             if not self._was_told:
-                _log.info("the engine's files are read more often while it runs", cause=cause)
+                _log.info("reading the engine's files again before the pause", cause=cause)
                 self._was_told = True
             if time.monotonic() > deadline:
                 raise BackupFailedError(
-                    f"{cause}, and the engine may stand still for {self._terms.pause_limit:g} s at most: "
-                    "allow a longer pause, or back up while less is written"
+                    f"{cause}, but the engine may be paused for at most {self._terms.pause_limit:g} s: "
+                    "allow a longer pause (backup_pause_limit), or back up while less is written"
                 )
             self._wait(_LOOK_PAUSE)
             self._read_hot(mirror, mirror.due(self._source.files()), parts)
@@ -166,7 +166,7 @@ class Taking:
         """Why the last pass would not be over within the limit; empty if it would."""
         seconds = mirror.seconds_for(mirror.last(self._source.files()))
         is_soon = seconds <= self._terms.pause_limit * _SAFE_SHARE
-        return "" if is_soon else f"a last pass would take about {seconds:.1f} s"
+        return "" if is_soon else f"the last pass would take about {seconds:.1f} s"
 
     def _read_hot(self, mirror: Mirror, files: list[BaseFile], parts: PartWriter) -> None:
         """Read files while the engine goes on."""
@@ -210,7 +210,7 @@ class Taking:
         try:
             fingerprint = self._fingerprint(end.scn)
         except Exception as error:  # noqa: BLE001 - whatever it is: the backup is good without
-            _log.warning("the data backup has no fingerprint", cause=repr(error))
+            _log.warning("data backup stored without a fingerprint", cause=repr(error))
             return end
         if fingerprint is not None:
             self._store.put_fingerprint(fingerprint)
@@ -250,7 +250,7 @@ def _changes(mirror: Mirror, copy: Copy, check: Callable[[], None], room: int) -
             changes.append(change)
             room -= len(change.data or b"")
             if room < 0:
-                raise PauseOverError("more has changed since the last pass than is kept in memory")
+                raise PauseOverError(f"more than {_MOST_CHANGED >> 20} MiB changed since the last pass")
     except (FileNotFoundError, TornFileError) as error:
-        raise PauseOverError(f"{copy.file.path} changed while the engine stood still") from error
+        raise PauseOverError(f"{copy.file.path} changed while the engine was paused") from error
     return changes
