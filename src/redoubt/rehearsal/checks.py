@@ -39,12 +39,12 @@ class OwnSql:
             for rows in engine.results(self._sql):
                 number += 1
                 if rows is not None and not rows:
-                    raise CheckFailedError(f"statement {number} found no row")
+                    raise CheckFailedError(f"statement {number} returned no row")
                 if rows and not is_true(rows[0][0]):
-                    raise CheckFailedError(f"statement {number} answered {_said(rows[0][0])}")
+                    raise CheckFailedError(f"statement {number} returned {_said(rows[0][0])}")
         except StatementError as error:
             raise CheckFailedError(f"statement {number + 1} failed: {error}") from error
-        return f"{number} {'statement' if number == 1 else 'statements'} of yours"
+        return f"{number} user {'statement' if number == 1 else 'statements'}"
 
 
 class EveryTable:
@@ -63,7 +63,7 @@ class EveryTable:
             system = sum(1 for _ in engine.catalog(None))
             tables = engine.tables()
         except StatementError as error:
-            raise CheckFailedError(f"the system tables cannot be read: {error}") from error
+            raise CheckFailedError(f"cannot read the system tables: {error}") from error
         compared = self._compare(engine)
         rows, wrong = 0, list[str]()
         for table in tables:
@@ -80,15 +80,15 @@ class EveryTable:
     def _compare(self, engine: ScratchEngine) -> str:
         """How the schema compares with the one that was recorded. Raises CheckFailedError if it differs."""
         if self._recorded is None:
-            return "no fingerprint of the schema was recorded with the set"
+            return "the set has no schema fingerprint to compare"
         scn = self._recorded.scn
         try:
             found = take_fingerprint(scn, engine.catalog(scn))
         except StatementError as error:
-            return f"the schema at the snapshot cannot be compared, the engine does not know it any more: {error}"
+            return f"cannot compare the schema, the engine no longer keeps the schema of the snapshot: {error}"
         if wrong := differences(self._recorded, found):
-            raise CheckFailedError(f"the schema is not the one of the snapshot: {'; '.join(wrong[:_SHOWN])}")
-        return "the schema at the snapshot is the one that was recorded"
+            raise CheckFailedError(f"the schema differs from the snapshot: {'; '.join(wrong[:_SHOWN])}")
+        return "the schema at the snapshot matches the fingerprint"
 
 
 def is_true(value: Any) -> bool:

@@ -22,7 +22,7 @@ from redoubt.restore.planning import Plan, make_plan
 from redoubt.restore.restoring import Restoration
 
 _SHUT_OUT = (
-    "the engine took all of the log and opened, but its tables were not looked at: it let in nobody of {names}; "
+    "the engine replayed all of the log and opened, but its tables were not checked: no login succeeded ({names}); "
     "give --user and REDOUBT_PASSWORD, or the service's home with --home"
 )
 
@@ -122,9 +122,9 @@ class Drill:
         try:
             engine.start()
             record, began = replace(record, opening_us=_since(began)), time.monotonic()
-            self._say("looking at what it found")
+            self._say("checking the restored data")
             if not engine.goes_on_from(plan.end):
-                return _failed(record, f"the engine opened, but its log does not go on from LSN {plan.end.lsn}")
+                return _failed(record, f"the engine opened, but its log does not continue from LSN {plan.end.lsn}")
             logins = self._terms.logins(plan.base.summary)
             if engine.log_in(logins) is None:
                 names = ", ".join(dict.fromkeys(login.user for login in logins))

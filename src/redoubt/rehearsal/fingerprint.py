@@ -51,9 +51,9 @@ def differences(recorded: Fingerprint, found: Fingerprint) -> list[str]:
     for name in sorted(before.keys() | after.keys()):
         was, now = before.get(name), after.get(name)
         if was is None or now is None:
-            said.append(f"{name} is in one of them only")
+            said.append(f"{name} exists only in the {'engine' if was is None else 'fingerprint'}")
         elif was != now:
-            rows = f"{now[0]} rows, not {was[0]}" if was[0] != now[0] else f"{was[0]} rows, but other ones"
+            rows = f"{now[0]} rows, not {was[0]}" if was[0] != now[0] else f"{was[0]} rows, but with other content"
             said.append(f"{name} has {rows}")
     return said
 

@@ -28,7 +28,8 @@ def _why_it_ends(lsn: int, source: str, runs: Sequence[LogRun]) -> str:
     if later is not None:
         last = next((run for run in mine if run.end_lsn == lsn), None)
         cause = f" ({last.cause})" if last is not None and last.cause else ""
-        return f"the log from LSN {lsn} to {later.start_lsn} is missing{cause}: round {later.key.round} begins there"
+        gap = f"the log from LSN {lsn} to {later.start_lsn} is missing{cause}"
+        return f"{gap}: round {later.key.round} begins after the gap"
     newest = max((run.key.round for run in mine), default=0)
     other = next((run for run in runs if run.source != source and run.key.round > newest), None)
-    return "" if other is None else f"round {other.key.round} is the log of another engine"
+    return "" if other is None else f"round {other.key.round} holds the log of another engine"

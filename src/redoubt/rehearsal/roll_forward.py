@@ -59,7 +59,9 @@ def plan_roll(destination: Destination, tenant: TenantPath, scn: int | None, cut
     """From which set, over which log, to where. Raises NotRolledError if there is nothing to roll, and as make_plan."""
     plan = make_plan(destination, tenant, scn, cutter, is_settled=False)
     if plan.end.lsn <= plan.base.summary.snapshot_lsn:
-        raise NotRolledError(f"set {plan.base.summary.set_id} holds all log up to there: nothing to roll forward")
+        raise NotRolledError(
+            f"set {plan.base.summary.set_id} already holds all log up to that moment: nothing to roll forward"
+        )
     return plan
 
 
@@ -81,10 +83,10 @@ def roll_forward(
         check_room(directory, room_for(plan) + 2 * plan.log_bytes)  # in the files, 654 MB of log took 1,067 MB
         look = _Look(fingerprint_of(plan.base_store), plan.end.scn)
         times = [time.monotonic()]
-        say("laying base and log")
+        say("restoring the base and its log")
         Restoration(plan, directory, lambda lsn: means.layer(directory, lsn), means.cutter, progress).run()
         times.append(time.monotonic())
-        say("the engine replays")
+        say("replaying the log in the engine")
         old = plan.base.summary
         source = means.roller(directory).roll(plan.end, means.logins(old), old.source, old.engine, look)
         times.append(time.monotonic())
@@ -109,7 +111,7 @@ class _Look:
         try:
             self.checked = self._check(engine)
         except CheckFailedError as error:
-            raise NotRolledError(f"what the engine replayed is not in order: {error}") from error
+            raise NotRolledError(f"the rolled-forward data failed its check: {error}") from error
         self.fingerprint = dump_fingerprint(take_fingerprint(self._scn, engine.catalog(self._scn)))
 
 

@@ -41,7 +41,7 @@ def scratch_directory(folder: Path | None, *, keep: bool) -> Iterator[Path]:
         sweep(home)
         path, lock = _make(home.resolve())
     except OSError as error:
-        raise NoScratchError(f"{home} cannot be used: {error.strerror}; name another folder with --scratch") from error
+        raise NoScratchError(f"cannot use {home}: {error.strerror}; name another folder with --scratch") from error
     try:
         yield path / _DATA
     finally:
@@ -82,8 +82,8 @@ def check_room(directory: Path, needed: int) -> None:
     free = shutil.disk_usage(directory.parent).free
     if free < needed:
         raise NoScratchError(
-            f"{needed} bytes are needed on the disk of {directory.parent}, and {free} are free; "
-            "name a folder on another one with --scratch"
+            f"the disk of {directory.parent} must have {needed} bytes free, but has {free}; "
+            "name a folder on another disk with --scratch"
         )
 
 

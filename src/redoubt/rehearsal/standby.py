@@ -140,7 +140,7 @@ class Standby:
             if state is None and (restored := _read(self._directory / _RESTORED, Restored)) is not None:
                 state = _after_restore(restored)
         except (RecordError, OSError) as error:
-            raise RestoreError(f"{self._directory} cannot be followed into ({error}); name an empty one") from error
+            raise RestoreError(f"cannot follow into {self._directory} ({error}); name an empty directory") from error
         path = self._tenant.cluster
         if state is not None and (state.cluster, state.cluster_id, state.tenant_id) != (
             *(path.cluster, path.cluster_id),
