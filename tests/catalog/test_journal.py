@@ -149,7 +149,7 @@ def test_events_survive_a_restart_of_the_engine(sys_engine: Seekdb, journal: Jou
     """The session goes on by itself, and the first event after it takes none away."""
     journal.write([], [EVENT], [])
     sys_engine.instance.stop()
-    with pytest.raises(CatalogError, match="the sys engine does not answer"):
+    with pytest.raises(CatalogError, match="the catalog in the sys engine is unavailable"):
         journal.write([], [EVENT], [])
     sys_engine.instance.start()
 

@@ -73,8 +73,8 @@ def plan(session: CatalogSession, history: History, uri: str) -> Repair:
     held_up = ""
     if history.last_round > now.round_id and is_under_way:
         held_up = (
-            f"the catalog has round {now.round_id} in {now.status}, but the destination goes on to round "
-            f"{history.last_round}: start the service, run ALTER SYSTEM NOARCHIVELOG, stop it, and repair again"
+            f"round {now.round_id} is {now.status} in the catalog, but the destination has rounds up to "
+            f"{history.last_round}: start the service, run ALTER SYSTEM NOARCHIVELOG, stop the service, repair again"
         )
     elif history.rounds and history.last_round >= now.round_id:
         last = replace(history.rounds[-1], last_piece_id=max(history.last_piece, now.last_piece_id))

@@ -43,7 +43,7 @@ class CatalogSession:
                     yield cursor
             except (pymysql.err.Error, OSError) as error:
                 self._drop()  # with it goes a transaction that was begun
-                raise CatalogError(f"the sys engine does not answer: {error}") from error
+                raise CatalogError(f"the catalog in the sys engine is unavailable: {error}") from error
 
     def close(self) -> None:
         """Let the connection go."""
