@@ -455,7 +455,7 @@ def test_the_state_of_a_tenant_is_complete(stage: Stage) -> None:
     assert state.checkpoint_scn == FAR
     assert state.since > 0
     assert "the cause is unknown" in state.cause
-    assert (state.compression, state.status_cause) == ("lz4_1.0", "the archive has reached the beginning of the round")
+    assert (state.compression, state.status_cause) == ("lz4_1.0", "the archive has reached the start of the round")
     assert state.status_since > 0
 
 

@@ -30,7 +30,7 @@ REFUSALS = [
     ("ALTER SYSTEM SET LOG_ARCHIVE_DEST = 'LOCATION=file:///x' TENANT = nobody", 5157, "nobody"),
     ("ALTER SYSTEM SET LOG_ARCHIVE_DEST = 'LOCATION=file:///x' TENANT = sys", 1235, "TENANT = ALL"),
     ("ALTER SYSTEM SET LOG_ARCHIVE_DEST_STATE = 'x'", 1210, "log_archive_dest_state"),
-    ("ALTER SYSTEM ARCHIVELOG", 9026, "it is empty"),
+    ("ALTER SYSTEM ARCHIVELOG", 9026, "backup_dest is empty"),
     ("ALTER SYSTEM ARCHIVELOG TENANT = nobody", 5157, "nobody"),
     ("ALTER SYSTEM NOARCHIVELOG TENANT = sys", 1235, "TENANT = ALL"),
     ("ALTER SYSTEM NOARCHIVELOG", 9024, ""),

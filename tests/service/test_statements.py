@@ -112,7 +112,7 @@ def test_a_running_round_refuses_a_second_start_and_a_new_destination(service: S
     service.stop_archiving()
     code, text = service.error(f"ALTER SYSTEM SET backup_dest = 'file://{service.backup}'")
     assert code == 9026
-    assert "holds a log archive already" in text
+    assert "already holds a log archive" in text
     service.run("ALTER SYSTEM SET backup_dest = ''")
     assert _value(service, "backup_dest") == ""
 

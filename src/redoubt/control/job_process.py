@@ -27,7 +27,7 @@ async def run_job(request: Request, progress: Callable[[int, int], None]) -> Out
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    _log.info("job begins", job=type(request).__name__, pid=process.pid)
+    _log.info("job started", job=type(request).__name__, pid=process.pid)
     outcome: Message | None = None
     try:
         process.stdin.write(to_line(request))

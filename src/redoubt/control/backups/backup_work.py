@@ -31,7 +31,7 @@ _LOOK = 0.25
 _RETRY = 0.5
 _PATIENCE = 600.0
 """Seconds that the archive may stand still before the log that a base needs is given up."""
-_DROPPED = "the tenant was dropped meanwhile"
+_DROPPED = "the tenant was dropped during the backup"
 _log = structlog.get_logger("redoubt.control.backups.backup_work")
 
 
@@ -78,7 +78,7 @@ class BackupWork:
         except Exception as error:  # noqa: BLE001 - whatever it was: it is on record, and nothing is left in DOING
             _log.error("data backup failed", exc_info=error)
             self.now = data_backups.failed(self.now, f"{type(error).__name__}: {error}", time.time_ns())
-        _log.info("data backup ends", set=self.now.key.set_id, status=self.now.status, cause=self.now.comment)
+        _log.info("data backup ended", set=self.now.key.set_id, status=self.now.status, cause=self.now.comment)
         while not await self._save():  # noqa: ASYNC110 - the catalog tells nobody that it answers again
             await asyncio.sleep(_RETRY)
 
@@ -140,7 +140,7 @@ class BackupWork:
         """Keep what the job says of a base. Raises _OverError if it says why there is none."""
         part = self.now.tenants[archive.tenant.tenant_id]
         if not isinstance(outcome, BaseTaken):
-            text = getattr(outcome, "text", "the job did something else")
+            text = getattr(outcome, "text", "the job returned an unexpected result")
             raise _OverError(f"tenant {archive.tenant.name}: {text}")
         self.now = data_backups.changed(self.now, _with_base(part, outcome))
         _log.info("base taken", set=self.now.key.set_id, tenant=archive.tenant.name, pause_us=outcome.pause_us)
@@ -160,8 +160,8 @@ class BackupWork:
                 moved_at, durable = time.monotonic(), archive.durable_lsn
             elif time.monotonic() - moved_at > _PATIENCE:
                 raise _OverError(
-                    f"tenant {archive.tenant.name}: the log that the data backup needs was not archived within "
-                    f"{_PATIENCE:g} s: {archive.trouble or 'the archive stands still'}"
+                    f"tenant {archive.tenant.name}: the archive made no progress for {_PATIENCE:g} s, but the data "
+                    f"backup needs more log: {archive.trouble or 'the cause is unknown'}"
                 )
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK):
@@ -189,7 +189,7 @@ class BackupWork:
         return not is_there or archive.is_leaving or archive.tenant.tenant_id in self._leaving
 
     async def _lose(self, archive: TenantArchive) -> None:
-        _log.info("data backup goes on without a tenant", set=self.now.key.set_id, tenant=archive.tenant.name)
+        _log.info("data backup continues without a tenant", set=self.now.key.set_id, tenant=archive.tenant.name)
         self.now = data_backups.left(self.now, archive.tenant.tenant_id, _DROPPED, time.time_ns())
         await self._save()
 
@@ -205,7 +205,7 @@ class BackupWork:
         try:
             await asyncio.to_thread(self._table.save, now)
         except CatalogError as error:
-            _log.warning("data backup not written, trying again", cause=str(error))
+            _log.warning("cannot write the data backup to the catalog, retrying", cause=str(error))
             return False
         self._saved = now
         return True

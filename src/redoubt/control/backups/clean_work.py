@@ -111,12 +111,12 @@ class CleanWork:
         """Say what the job waits for, once."""
         if cause == self._told:
             return
-        _log.warning("deletion is held up, trying again", job=job.job_id, cause=cause)
+        _log.warning("deletion is delayed, retrying", job=job.job_id, cause=cause)
         try:
             await asyncio.to_thread(self._cleaning.save, replace(job, error=cause))
             self._told = cause
         except CatalogError as error:
-            _log.warning("the cause is not in the catalog", cause=str(error))
+            _log.warning("cannot write the cause to the catalog", cause=str(error))
 
 
 async def _on_record(write: Callable[[T], None], what: T) -> bool:

@@ -43,8 +43,8 @@ _LOOK_PAUSE = 10.0
 _STOP_PATIENCE = 5.0
 _CANCELLED = "cancelled by ALTER SYSTEM CANCEL BACKUP"
 _FORCED = "cancelled by ALTER SYSTEM CANCEL ALL BACKUP FORCE"
-_KILLED = "the service ended while the data backup was under way"
-_STOPPED = "the service was stopped while the data backup was under way"
+_KILLED = "the service ended during the data backup"
+_STOPPED = "the service was stopped during the data backup"
 _log = structlog.get_logger("redoubt.control.backups.data_backups")
 
 
@@ -95,14 +95,17 @@ class DataBackups:
             if statement.is_incremental:
                 raise not_supported(
                     "backup incremental database",
-                    "every data backup is full, and the log between two of them is archived all the time; run ALTER "
-                    "SYSTEM BACKUP DATABASE",
+                    "every data backup of Redoubt is full; run ALTER SYSTEM BACKUP DATABASE",
                 )
             if self.is_running:
-                raise backup_in_progress("a data backup is under way; ALTER SYSTEM CANCEL BACKUP ends it")
+                raise backup_in_progress(
+                    "a data backup is running; wait until it ends, or run ALTER SYSTEM CANCEL BACKUP"
+                )
             uri = self._parameters.backup_dest
             if not uri:
-                raise backup_dest_not_valid("it is empty; set it first: ALTER SYSTEM SET backup_dest = 'file:///…'")
+                raise backup_dest_not_valid(
+                    "backup_dest is empty; run ALTER SYSTEM SET backup_dest = 'file:///…' first"
+                )
             tenants = [each.tenant.tenant_id for each in self._archiving.archives if not each.is_leaving]
             if not tenants:
                 raise not_supported("backup database without a user tenant")
@@ -112,7 +115,7 @@ class DataBackups:
             backup = data_backups.begin(SetKey(number, today), now.round_id, uri, tenants, time.time_ns())
             await asyncio.to_thread(self._table.save, backup)
             limit = self._parameters.seconds(BACKUP_PAUSE_LIMIT)
-            _log.info("data backup begins", set=number, destination=uri, tenants=tenants)
+            _log.info("data backup started", set=number, destination=uri, tenants=tenants)
             self._work = BackupWork(self._cluster, self._archiving, self._table, self._run_job, backup, limit)
             self._task = asyncio.create_task(self._work.run())
             self._task.add_done_callback(self._done)
@@ -120,7 +123,7 @@ class DataBackups:
     async def cancel(self) -> None:
         """`CANCEL BACKUP`: returns when it has ended and that is on record. Raises SqlError 9049."""
         if not await self._end(_CANCELLED):
-            raise backup_already_stopped("no data backup is under way")
+            raise backup_already_stopped("no data backup is running")
 
     async def abandon(self) -> None:
         """`CANCEL ALL BACKUP FORCE`: end it, if one is under way."""
@@ -141,7 +144,7 @@ class DataBackups:
                 for remains in await asyncio.to_thread(self._table.remains):
                     await self._remove(remains, told)
             except CatalogError as error:
-                _log.warning("what failed is not known, trying again", cause=str(error))
+                _log.warning("cannot read failed data backups from the catalog, retrying", cause=str(error))
                 self._has_failed.set()
             if self._has_failed.is_set():
                 await asyncio.sleep(_LOOK_PAUSE)
@@ -170,11 +173,13 @@ class DataBackups:
             while not await self._remover.remove(remains):
                 pass
             await asyncio.to_thread(self._table.removed, remains)
-            _log.info("what a failed data backup left is removed", set=remains.key.set_id, tenant_id=remains.tenant_id)
+            _log.info("removed the files of a failed data backup", set=remains.key.set_id, tenant_id=remains.tenant_id)
         except (SqlError, DestinationError, UriError) as error:
             cause = error.message if isinstance(error, SqlError) else str(error)
             if told.get(remains) != cause:
-                _log.warning("what failed is not removed, trying again", set=remains.key.set_id, cause=cause)
+                _log.warning(
+                    "cannot remove the files of a failed data backup, retrying", set=remains.key.set_id, cause=cause
+                )
                 told[remains] = cause
             self._has_failed.set()
 

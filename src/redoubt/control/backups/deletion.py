@@ -40,7 +40,7 @@ _NS = 10**9
 _LOOK_PAUSE = 10.0
 _LONGEST_INTERVAL = 86400.0
 _KINDS = {BackupPart.SET: CleanType.SET, BackupPart.PIECE: CleanType.PIECE, BackupPart.ROUND: CleanType.ROUND}
-_BY_ITSELF = "by itself (auto_delete)"
+_BY_ITSELF = "automatic deletion (auto_delete)"
 _log = structlog.get_logger("redoubt.control.backups.deletion")
 
 
@@ -69,7 +69,7 @@ class Deletion:
         job = await asyncio.to_thread(self._cleaning.unfinished)
         if job is not None and not self.is_running:
             doomed = await asyncio.to_thread(self._doomed)
-            _log.info("deletion goes on", job=job.job_id)
+            _log.info("deletion resumed", job=job.job_id)
             self._launch(job, doomed)
 
     async def delete(self, statement: DeleteBackup) -> None:
@@ -92,7 +92,7 @@ class Deletion:
                 raise not_supported_text(
                     "can not execute delete obsolete, because recovery window unexpected. "
                     f"recovery window : {window:.0f} .",
-                    "ALTER SYSTEM SET backup_dest_option = 'recovery_window=7d' says what to keep",
+                    "set a recovery window, such as ALTER SYSTEM SET backup_dest_option = 'recovery_window=7d'",
                 )
             now = time.time_ns()
             found = await asyncio.to_thread(self._obsolete, now)
@@ -103,7 +103,7 @@ class Deletion:
         async with self._archiving.statement:
             job, task = self._job, self._task
             if job is None or task is None or task.done():
-                raise cancel_delete_not_allowed("no deletion is under way")
+                raise cancel_delete_not_allowed("no deletion is running")
             await asyncio.to_thread(
                 self._cleaning.save, replace(job, status=CleanStatus.CANCEL, end_time=time.time_ns())
             )
@@ -118,7 +118,7 @@ class Deletion:
             try:
                 await self.look()
             except CatalogError as error:
-                _log.warning("what is obsolete is not known, trying again", cause=str(error))
+                _log.warning("cannot find obsolete backups in the catalog, retrying", cause=str(error))
 
     async def look(self) -> None:
         """Delete what is obsolete, if that is wished and it is time. Raises CatalogError."""
@@ -146,7 +146,9 @@ class Deletion:
 
     def _check_idle(self) -> None:
         if self.is_running:
-            raise delete_in_progress("wait until CDB_OB_BACKUP_CLEAN_HISTORY says STOP, or CANCEL DELETE BACKUP")
+            raise delete_in_progress(
+                "wait for STATUS = 'STOP' in CDB_OB_BACKUP_CLEAN_HISTORY, or run ALTER SYSTEM CANCEL DELETE BACKUP"
+            )
 
     def _doomed(self) -> list[Backup]:
         """What is being deleted. Blocks."""
@@ -177,7 +179,7 @@ class Deletion:
 
     async def _begin(self, kind: CleanType, parameter: str, statement: str, doomed: list[Backup]) -> None:
         job = await asyncio.to_thread(self._cleaning.begin, kind, parameter, statement, doomed, time.time_ns())
-        _log.info("deletion begins", job=job.job_id, statement=statement, backups=[str(each.key) for each in doomed])
+        _log.info("deletion started", job=job.job_id, statement=statement, backups=[str(each.key) for each in doomed])
         self._launch(job, doomed)
 
     def _launch(self, job: CleanJob, doomed: list[Backup]) -> None:

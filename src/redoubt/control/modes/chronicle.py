@@ -95,7 +95,7 @@ class Chronicle:
         try:
             await asyncio.to_thread(self._write, states, events, changes)
         except CatalogError as error:
-            _log.warning("journal not written, trying again", cause=str(error))
+            _log.warning("cannot write the journal to the catalog, retrying", cause=str(error))
             return
         self._written |= {state.tenant_id: state for state in states}
         del self._events[: len(events)]

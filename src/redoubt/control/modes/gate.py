@@ -97,7 +97,7 @@ class TenantGate:
             async with asyncio.timeout(_DRAIN_PATIENCE):
                 await self._writing.is_none.wait()
         except TimeoutError:
-            _log.warning("writing statements run on while the gate is closed")
+            _log.warning("writing statements are still running behind the closed gate")
         await self.enforce()
 
     async def enforce(self) -> None:
@@ -107,7 +107,7 @@ class TenantGate:
                 await asyncio.to_thread(self._engine.close_writes)
                 self._is_enforced = True
             except OSError as error:
-                _log.warning("read_only not set, the gate is closed without it", cause=str(error))
+                _log.warning("cannot set read_only, the gate is closed without it", cause=str(error))
 
     async def open(self) -> None:
         """Have the engine accept writes again, then let those pass that wait. Raises OSError: then it stays closed."""

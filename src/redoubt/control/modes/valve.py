@@ -31,9 +31,9 @@ _WRITE_PAUSE = 0.5
 _ALARMS = frozenset({Health.STALE, Health.GATED, Health.BROKEN})
 _WHY = {
     RoundStatus.STOP: "no round is archiving",
-    RoundStatus.BEGINNING: "a round was begun",
-    RoundStatus.DOING: "the archive has reached the beginning of the round",
-    RoundStatus.STOPPING: "the round is to stop",
+    RoundStatus.BEGINNING: "a round was started",
+    RoundStatus.DOING: "the archive has reached the start of the round",
+    RoundStatus.STOPPING: "the round is stopping",
     RoundStatus.INTERRUPTED: "the round was interrupted",
 }
 """Causes of a STATUS that nothing else is known of."""
@@ -98,7 +98,7 @@ class Valve:
                 self._time(archive, now)
                 await self._act(archive)
         except OSError as error:
-            _log.warning("the log is not looked after, trying again", tenant=archive.tenant.name, cause=str(error))
+            _log.warning("cannot measure or release the log, retrying", tenant=archive.tenant.name, cause=str(error))
         self._rule_commits(archive)
         self._judge(archive)
 
@@ -112,7 +112,7 @@ class Valve:
                 if status is RoundStatus.BEGINNING and archive.begun_at_lsn is None:
                     archive.begun_at_lsn = archive.end_lsn
             except OSError as error:
-                _log.debug("the end of the log is not known just now", cause=str(error))
+                _log.debug("the engine does not tell the end of its log", cause=str(error))
             starts = (archive.durable_lsn if archive.durable_lsn is not None else held_from, archive.begun_at_lsn)
             start = max((lsn for lsn in starts if lsn is not None), default=archive.end_lsn)
             archive.backlog = max(0, archive.end_lsn - start)
@@ -154,7 +154,7 @@ class Valve:
         try:
             await archive.gate.open()
         except OSError as error:
-            _log.warning("the gate stays closed, trying again", tenant=archive.tenant.name, cause=str(error))
+            _log.warning("cannot open the gate, retrying", tenant=archive.tenant.name, cause=str(error))
         else:
             archive.tell("GATE", "CLOSED", "OPEN", f"{archive.backlog} bytes of log wait to be archived")
 

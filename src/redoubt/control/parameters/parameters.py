@@ -158,7 +158,7 @@ class Parameters:
             option = option.changed_by(parse_option(values[LOG_ARCHIVE_OPTION]))
         if option.mode is not Mode.MANDATORY and parse_bool(values.get(SYNC_COMMIT, "False")):
             raise invalid_config(
-                f"{SYNC_COMMIT} needs the mode MANDATORY: "
+                f"{SYNC_COMMIT} needs the mode MANDATORY; run "
                 f"ALTER SYSTEM SET {LOG_ARCHIVE_OPTION} = 'mandatory', {SYNC_COMMIT} = True"
             )
 
@@ -227,7 +227,9 @@ class Parameters:
     def _check_size(self, name: str, text: str) -> None:
         disk = self._disk_size()
         if not MIN_LIMIT <= parse_capacity(text) <= disk:
-            raise invalid_config(f"{name} is out of range [{capacity_text(MIN_LIMIT)}, {disk // 1024**2}M], the disk")
+            raise invalid_config(
+                f"{name} is out of range [{capacity_text(MIN_LIMIT)}, {disk // 1024**2}M], the size of the disk"
+            )
 
 
 def _check_range(parameter: Parameter, value: float, unit: str) -> None:

@@ -87,13 +87,15 @@ class RestorePlanning:
         until = await _microseconds(statement.until, session)
         option = parse_restore_option(statement.options)
         if option.kms_encrypt is not None:
-            raise not_supported("restore with kms_encrypt", "backups are not encrypted here; leave it out")
+            raise not_supported("restore with kms_encrypt", "Redoubt does not encrypt backups; leave kms_encrypt out")
         uri = statement.at if statement.at is not None else kept.destination()
         cluster, cluster_id = option.cluster_name, option.cluster_id
         if uri is None:
             uri = self._parameters.backup_dest
             if not uri:
-                raise backup_dest_not_valid("it is empty; say where the backup is: RESTORE … FROM … AT 'file:///…'")
+                raise backup_dest_not_valid(
+                    "backup_dest is empty; name the destination: RESTORE … FROM … AT 'file:///…'"
+                )
             if cluster is None and cluster_id is None:
                 cluster, cluster_id = self._cluster.name, self._cluster.cluster_id
         return Wanted(statement.source, until * 1000 + _REST, uri, cluster, cluster_id, option)
@@ -108,7 +110,7 @@ class RestorePlanning:
         except UriError as error:
             raise uri_error(str(error)) from error
         except UnknownTenantError as error:
-            hint = f"{error}; behind WITH, backup_cluster_name=…&backup_cluster_id=… names the cluster"
+            hint = f"{error}; name the cluster: WITH 'backup_cluster_name=…&backup_cluster_id=…'"
             raise backup_file_not_exist(hint) from error
         except (DestinationError, ArchiveError) as error:
             raise backup_file_not_exist(str(error)) from error
@@ -197,9 +199,9 @@ async def _hint(error: UnreachableError, session: Session) -> str:
     """Why, and the nearest moments that can be restored, in the session's time zone."""
     nearest = []
     if error.before is not None:
-        nearest.append(f"the last moment before it that can be restored is {await _text(error.before, session)}")
+        nearest.append(f"the latest restorable moment before it is {await _text(error.before, session)}")
     if error.after is not None:
-        nearest.append(f"the first after it is {await _text(error.after, session)}")
+        nearest.append(f"the earliest after it is {await _text(error.after, session)}")
     return "; ".join([str(error), *nearest])
 
 

@@ -32,7 +32,7 @@ class RestoreSession:
             raise uri_error(str(error)) from error
         if len(self.sources) >= _MOST_SOURCES:
             raise not_supported_text(
-                f"more than {_MOST_SOURCES} restore sources", "run ALTER SYSTEM CLEAR RESTORE SOURCE"
+                f"more than {_MOST_SOURCES} restore sources", "run ALTER SYSTEM CLEAR RESTORE SOURCE first"
             )
         self.sources.append(uri)
 
@@ -42,7 +42,7 @@ class RestoreSession:
         if len(found) > 1:
             raise not_supported_text(
                 f"restore sources in several destinations ({', '.join(sorted(found))})",
-                "copy them into one, and name that",
+                "copy the backups into one destination and name that one",
             )
         return found.pop() if found else None
 

@@ -66,7 +66,7 @@ class Restores:
             kept.preview = preview_of(plan, wanted.uri)
             return Ok.noted(restore_preview_note(_told(plan)))
         if wanted.until_scn + _NEWEST >= time.time_ns():
-            raise restore_timestamp_too_new("wait until it is more than 10 s ago, or name an earlier moment")
+            raise restore_timestamp_too_new("wait until the moment is more than 10 s ago, or name an earlier moment")
         plan, scn = await self._planning.plan(wanted, session)
         async with self._statement:
             await self._begin(statement.name, replace(wanted, until_scn=scn), plan)
@@ -78,7 +78,7 @@ class Restores:
         for job in jobs:
             entries = self._tenants.restoring(job.tenant_id)
             if entries:
-                _log.warning("a restore was not done to its end, going on", tenant=job.tenant_name, job=job.job_id)
+                _log.warning("resuming an unfinished restore", tenant=job.tenant_name, job=job.job_id)
                 self._launch(job, entries[0].tenant)
             elif self._tenants.is_normal(job.tenant_id) and job.status is not RestoreStatus.FAIL:
                 await self._close(job, RestoreStatus.SUCCESS, "")
@@ -99,7 +99,9 @@ class Restores:
         """Put tenant and job on record. Raises SqlError, CatalogError: then there is neither."""
         name = self._tenants.check_restore(name)
         if self._job is not None:
-            raise restore_in_progress(f"tenant {self._job.tenant_name}; wait for it in CDB_OB_RESTORE_PROGRESS")
+            raise restore_in_progress(
+                f"tenant {self._job.tenant_name} is being restored; wait until it leaves CDB_OB_RESTORE_PROGRESS"
+            )
         entry = await self._tenants.begin_restore(name, _options(wanted))
         try:
             job = await asyncio.to_thread(self._jobs.begin, _job(entry.tenant, wanted, plan))
@@ -109,7 +111,7 @@ class Restores:
         if not self._tenants.restoring(job.tenant_id):  # it has been dropped meanwhile
             await self._close(job, RestoreStatus.FAIL, _DROPPED)
             return
-        _log.info("restore begins", tenant=name, tenant_id=job.tenant_id, source=str(plan.tenant), end_scn=job.end_scn)
+        _log.info("restore started", tenant=name, tenant_id=job.tenant_id, source=str(plan.tenant), end_scn=job.end_scn)
         self._launch(job, entry.tenant)
 
     def _launch(self, job: RestoreJob, tenant: Tenant) -> None:
@@ -149,7 +151,7 @@ class Restores:
         was_begun = await asyncio.to_thread(self._engines.restoring(tenant).exists)
         trouble = await self._run_job(job, tenant)
         if trouble and was_begun:  # what lies there may be of another plan: a data backup may have come, or gone
-            _log.warning("a restore does not go on, beginning anew", tenant=tenant.name, cause=trouble)
+            _log.warning("cannot resume a restore, starting over", tenant=tenant.name, cause=trouble)
             try:
                 await self._engines.remove_restoring(tenant)
             except OSError as error:
@@ -215,7 +217,7 @@ class Restores:
             try:
                 return await work(*args, **kwargs)
             except CatalogError as error:
-                _log.warning("a restore's step is not on record yet, trying again", cause=str(error))
+                _log.warning("cannot write a restore's state to the catalog, retrying", cause=str(error))
                 await asyncio.sleep(_RETRY_PAUSE)
 
 
@@ -224,7 +226,7 @@ def _told(plan: Plan) -> str:
     moment = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=plan.end.scn // 1000)
     return (
         f"tenant {plan.tenant} would be restored to SCN {plan.end.scn} ({moment:%Y-%m-%d %H:%M:%S.%f} UTC) from "
-        f"{plan.base_bytes} bytes of data and {plan.log_bytes} bytes of log; SHOW RESTORE PREVIEW shows where they lie"
+        f"{plan.base_bytes} bytes of data and {plan.log_bytes} bytes of log; run SHOW RESTORE PREVIEW for their paths"
     )
 
 

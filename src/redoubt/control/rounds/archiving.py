@@ -103,7 +103,9 @@ class Archiving:
         async with self._statement:
             uri = self._parameters.backup_dest
             if not uri:
-                raise backup_dest_not_valid("it is empty; set it first: ALTER SYSTEM SET backup_dest = 'file:///…'")
+                raise backup_dest_not_valid(
+                    "backup_dest is empty; run ALTER SYSTEM SET backup_dest = 'file:///…' first"
+                )
             if self.round.status is not RoundStatus.STOP:
                 raise not_supported("start log archive backup when not STOP")
             if self._parameters.is_deferred:
@@ -122,7 +124,7 @@ class Archiving:
             key = begun.pieces[0].key(begun.round_id)
             await self._desk.ask(uri, claim, self._cluster, uri, list(begun.tenants), key)
             await self._book.begin(begun)
-            _log.info("round begins", round=begun.round_id, destination=uri)
+            _log.info("round started", round=begun.round_id, destination=uri)
             for archive in self.archives:
                 archive.begin_round()
                 self._orders.launch(archive)
@@ -134,7 +136,7 @@ class Archiving:
             if self.round.status in {RoundStatus.STOP, RoundStatus.STOPPING}:
                 raise log_archive_already_disabled()
             await self._change(rounds.stopping)
-            _log.info("round stops", round=self.round.round_id)
+            _log.info("round is stopping", round=self.round.round_id)
             self._heard_at = time.monotonic()
             for archive in self.archives:
                 self._orders.stop(archive)
@@ -182,7 +184,9 @@ class Archiving:
                 async with asyncio.timeout(patience + _WORKER_PATIENCE):
                     await archive.gone
             except TimeoutError:
-                _log.error("the worker does not let go of a dropped tenant, ending it", tenant=archive.tenant.name)
+                _log.error(
+                    "the worker does not release a dropped tenant, killing the worker", tenant=archive.tenant.name
+                )
                 self._worker.kill()
         async with self._statement:
             gone = self.round.tenants.get(tenant_id)
@@ -311,7 +315,7 @@ class Archiving:
             quiet = time.monotonic() - self._heard_at
         if self.round.round_id != round_id or self.round.status is not RoundStatus.STOPPING:
             return
-        _log.error("the worker does not stop the round, ending it without", round=round_id)
+        _log.error("the worker does not stop the round, ending the round without the worker", round=round_id)
         self._book.round = rounds.all_stopped(self.round, _SILENT)
         self._end_worker()
         self._book.note()

@@ -37,7 +37,7 @@ class AutoRestart:
                 try:
                     pause = _PAUSE if await self._restart() else min(pause * 2, _LONGEST_PAUSE)
                 except (SqlError, CatalogError) as error:
-                    _log.warning("no new round yet, trying again", cause=str(error))
+                    _log.warning("cannot start a new round, retrying", cause=str(error))
                     pause = min(pause * 2, _LONGEST_PAUSE)
             else:
                 pause = _PAUSE
@@ -68,5 +68,5 @@ class AutoRestart:
         elif now.status is RoundStatus.STOP:
             await self._archiving.start()
             self._not_before = time.monotonic() + _LONGEST_PAUSE
-            _log.info("a new round begins by itself", round=self._archiving.round.round_id)
+            _log.info("new round started automatically", round=self._archiving.round.round_id)
         return True

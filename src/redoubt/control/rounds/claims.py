@@ -22,7 +22,7 @@ def check_new(cluster: Cluster, uri: str) -> None:
         return
     except DestinationError as error:
         raise backup_dest_not_valid(str(error)) from error
-    raise backup_dest_not_valid(f"{uri} holds a log archive already ({path.info}); choose an empty directory")
+    raise backup_dest_not_valid(f"{uri} already holds a log archive ({path.info}); choose an empty directory")
 
 
 def claim(cluster: Cluster, uri: str, tenant_ids: list[int], key: PieceKey) -> None:
@@ -37,13 +37,13 @@ def claim(cluster: Cluster, uri: str, tenant_ids: list[int], key: PieceKey) -> N
         except ObjectExistsError:
             if load_record(ClusterInfo, destination.get(path.info)) != ours:
                 raise backup_dest_not_valid(
-                    f"{uri} holds the archive of another cluster of the same name and number ({path}); "
+                    f"{uri} holds the archive of another cluster with the same name and id ({path}); "
                     "choose an empty directory"
                 ) from None
         for tenant_id in tenant_ids:
             folder = path.piece(tenant_id, key).folder
             if any(True for _ in destination.list(folder)):
-                raise backup_dest_not_valid(f"{uri} holds something in {folder} already; choose an empty directory")
+                raise backup_dest_not_valid(f"{folder} in {uri} is not empty; choose an empty directory")
     except (DestinationError, RecordError) as error:
         raise backup_dest_not_valid(str(error)) from error
 

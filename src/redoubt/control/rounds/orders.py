@@ -91,7 +91,9 @@ class Orders:
                 if _open(self._present(), archive) == _open(of, archive):
                     break
             except (OSError, CatalogError) as error:
-                _log.warning("round not begun, trying again", tenant=archive.tenant.name, cause=str(error))
+                _log.warning(
+                    "cannot start archiving the tenant, retrying", tenant=archive.tenant.name, cause=str(error)
+                )
                 await asyncio.sleep(_RETRY_PAUSE)
         now = self._present()
         if now.round_id != round_id or now.status is RoundStatus.STOP:

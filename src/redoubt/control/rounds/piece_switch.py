@@ -34,7 +34,7 @@ class PieceSwitch:
             try:
                 await self._archiving.switch_piece()
             except CatalogError as error:
-                _log.warning("piece not switched, trying again", cause=str(error))
+                _log.warning("cannot switch the piece, retrying", cause=str(error))
 
     def _is_due(self) -> bool:
         """Whether the last piece is older than the interval, and a new one may begin."""

@@ -74,5 +74,5 @@ class RoundBook:
                 await asyncio.to_thread(self._catalog.save_round, now, self._saved)
                 self._saved = now
             except CatalogError as error:
-                _log.warning("catalog not written, trying again", cause=str(error))
+                _log.warning("cannot write the round to the catalog, retrying", cause=str(error))
                 self.note()

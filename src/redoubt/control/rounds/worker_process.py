@@ -64,7 +64,7 @@ class WorkerProcess:
             if attending.done():
                 await attending
             else:
-                _log.error("the system holds a worker that was killed, going on without it", pid=self._process.pid)
+                _log.error("a killed worker is stuck in uninterruptible I/O, starting another", pid=self._process.pid)
                 self._held.add(attending)
                 attending.add_done_callback(self._held.discard)
             if not self._ending:

@@ -145,7 +145,7 @@ class Settings:
             raise backup_in_progress(
                 "run ALTER SYSTEM NOARCHIVELOG first and wait for STATUS = 'STOP'"
                 if not self._is_stopped
-                else "a data backup is under way; ALTER SYSTEM CANCEL BACKUP ends it"
+                else "a data backup is running; wait until it ends, or run ALTER SYSTEM CANCEL BACKUP"
             )
         if uri:
             _check_form(uri)
@@ -168,9 +168,7 @@ class Settings:
     def _state(self, text: str) -> DestState:
         state = parse_dest_state(text)
         if state is DestState.DEFER and not self._is_stopped:
-            raise not_supported(
-                "suspend log archive", "a round cannot be suspended and go on; ALTER SYSTEM NOARCHIVELOG ends it"
-            )
+            raise not_supported("suspend log archive", "to stop the round, run ALTER SYSTEM NOARCHIVELOG")
         return state
 
     def _check_enable(self, text: str) -> None:
@@ -196,11 +194,11 @@ def _check_form(uri: str) -> None:
     if mark:
         raise not_supported("backup device is nfs, setting '?'")
     for what, text, longest in (
-        ("a destination", uri, _LONGEST_URI),
-        ("the path of a destination", path, _LONGEST_PATH),
+        ("the destination", uri, _LONGEST_URI),
+        ("the path of the destination", path, _LONGEST_PATH),
     ):
         if len(text.encode(errors="replace")) >= longest:
-            raise backup_dest_not_valid(f"{what} is shorter than {longest} bytes")
+            raise backup_dest_not_valid(f"{what} must be shorter than {longest:,} bytes")
 
 
 def _quoted(text: str) -> str:

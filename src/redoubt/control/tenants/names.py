@@ -17,9 +17,9 @@ def checked_name(name: str) -> str:
     if len(name.encode(errors="surrogateescape")) > _LONGEST:
         raise identifier_too_long(name)
     if not _NAME.fullmatch(name):
-        raise invalid_tenant_name(f"{name!r} may consist of letters, digits and underscores only")
+        raise invalid_tenant_name(f"{name!r} may contain only letters, digits and underscores")
     if name.lower() in _RESERVED:
-        raise invalid_tenant_name(f"{name!r} is a word of SQL's TENANT clause; choose another")
+        raise invalid_tenant_name(f"{name!r} is a reserved word; choose another name")
     return name.lower()
 
 

@@ -75,7 +75,7 @@ class Register:
                 self.take(record, is_new=is_first)
         for entry in self.entries:
             if entry.record.status is TenantStatus.CREATING:
-                _log.warning("a tenant was not made to its end and is removed", tenant=entry.tenant.name)
+                _log.warning("removing a tenant that was not fully created", tenant=entry.tenant.name)
                 await self._engines.remove(entry.tenant, force=True)
                 await self.mark_gone(entry)
 
@@ -119,7 +119,7 @@ class Register:
         try:
             await self._pay()
         except CatalogError as error:
-            _log.warning("tenants not written, trying again", cause=str(error))
+            _log.warning("cannot write the tenants to the catalog, retrying", cause=str(error))
 
     async def write(self) -> None:
         """Bring the catalog up to date: what it did not take, and how the engines are; runs until cancelled."""
@@ -128,7 +128,7 @@ class Register:
                 await self._pay()
                 await self._write_troubles()
             except CatalogError as error:
-                _log.warning("tenants not written, trying again", cause=str(error))
+                _log.warning("cannot write the tenants to the catalog, retrying", cause=str(error))
             await asyncio.sleep(_WRITE_PAUSE)
 
     async def _put(self, record: TenantRecord, undo: Callable[[], None]) -> None:

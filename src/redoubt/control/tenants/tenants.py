@@ -112,7 +112,7 @@ class Tenants:
         name = statement.name.lower()
         async with self._statement:
             if name == SYS_TENANT:
-                raise not_allowed("drop tenant sys", "it holds the cluster's catalog")
+                raise not_allowed("drop tenant sys", "tenant sys holds the cluster's catalog")
             entry = self._register.entry(name)
             if entry is None:
                 if statement.if_exists:
@@ -126,7 +126,7 @@ class Tenants:
             try:
                 await self._end(entry, force=statement.force)
             except EngineRefusedError as error:
-                raise not_allowed(f"drop tenant {name}", f"{error}; do so and repeat it, or add FORCE") from error
+                raise not_allowed(f"drop tenant {name}", f"{error}; then repeat DROP TENANT, or add FORCE") from error
         return Ok()
 
     def check_restore(self, name: str) -> str:
@@ -134,7 +134,7 @@ class Tenants:
         wanted = checked_name(name)
         entry = self._register.entry(wanted)
         if entry is not None and entry.record.status is TenantStatus.RESTORING:
-            raise restore_in_progress(f"tenant {wanted} is being restored; DROP TENANT {wanted} ends that")
+            raise restore_in_progress(f"tenant {wanted} is being restored; to cancel, run DROP TENANT {wanted}")
         if wanted == SYS_TENANT or entry is not None:
             raise restore_tenant_exists()
         return wanted
@@ -185,7 +185,7 @@ class Tenants:
             raise not_allowed(f"create tenant {name}", str(error)) from error
         for entry in self._register.entries:
             if path and entry.record.base_dir == path:
-                raise not_allowed(f"create tenant {name}", f"{path} is archived already, as tenant {entry.record.name}")
+                raise not_allowed(f"create tenant {name}", f"{path} is already archived, as tenant {entry.record.name}")
         return path
 
     async def _end(self, entry: Entry, *, force: bool) -> None:
@@ -205,7 +205,7 @@ class Tenants:
 
     async def _drop_to_the_end(self, entry: Entry) -> None:
         """Go on dropping a tenant, as often as it takes."""
-        _log.warning("a tenant was not dropped to its end, going on", tenant=entry.tenant.name)
+        _log.warning("resuming an unfinished DROP TENANT", tenant=entry.tenant.name)
         while True:
             async with self._statement:
                 if entry not in self._register.entries:
@@ -213,7 +213,7 @@ class Tenants:
                 try:
                     return await self._end(entry, force=False)
                 except (EngineRefusedError, SqlError, CatalogError) as error:
-                    _log.warning("tenant not dropped, trying again", tenant=entry.tenant.name, cause=str(error))
+                    _log.warning("cannot drop the tenant, retrying", tenant=entry.tenant.name, cause=str(error))
             await asyncio.sleep(_RETRY_PAUSE)
 
     async def _join(self, tenant: Tenant) -> None:
@@ -223,7 +223,7 @@ class Tenants:
                 await self._archiving.add_tenant(tenant)
                 break
             except CatalogError as error:
-                _log.warning("tenant not archived yet, trying again", tenant=tenant.name, cause=str(error))
+                _log.warning("cannot start archiving the tenant, retrying", tenant=tenant.name, cause=str(error))
                 await asyncio.sleep(_RETRY_PAUSE)
         self._watch(tenant)
 
@@ -248,6 +248,5 @@ def check_whole_cluster(named: tuple[str, ...], tenants: Tenants) -> None:
     if names != {tenant.name for tenant in tenants.all}:
         raise not_supported(
             "log archive of some of the tenants",
-            "a round is the cluster's and archives all user tenants (and not sys); leave the TENANT clause out, or "
-            "write TENANT = ALL",
+            "a round archives all user tenants of the cluster; leave the TENANT clause out, or write TENANT = ALL",
         )
