@@ -99,7 +99,7 @@ class Conversation:
         """Run a command that is too long to be ours and still in the client's buffer."""
         shape = _SHAPES.get(command)
         if shape is None and command != Command.STMT_SEND_LONG_DATA:
-            raise ProtocolError("a command longer than it can be")
+            raise ProtocolError("the command is too long for its type")
         if shape is None:
             await self._forwarder.send_long()
             return
@@ -251,7 +251,7 @@ class Conversation:
         except Exception as error:  # noqa: BLE001 - a handler's bug must not end the session
             kind = type(error).__name__
             _log.exception("a statement failed", statement=type(statement).__name__, tenant=self.link.tenant)
-            internal = SqlError(1105, "HY000", f"internal error: {kind}, see the service's log")
+            internal = SqlError(1105, "HY000", f"internal error: {kind}; see the service's log")
             self._texts.leave(internal)
             return AnswerPackets.failure(internal, sequence)
         return packets

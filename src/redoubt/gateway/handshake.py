@@ -78,7 +78,7 @@ def decode_greeting(data: bytes) -> Greeting:
     """Decode an engine's greeting."""
     payload = Payload(data)
     if payload.integer(1) != _PROTOCOL_VERSION:
-        raise ProtocolError("the engine greets in an unknown protocol")
+        raise ProtocolError("the engine's greeting has an unknown protocol version")
     payload.until_nul()
     connection_id = payload.integer(4)
     salt = payload.take(_FIRST_SALT_BYTES)
@@ -94,7 +94,7 @@ def decode_greeting(data: bytes) -> Greeting:
 def announced_capabilities(data: bytes) -> int:
     """Return what the client's first packet says it can do; all that an old client's packet is read for."""
     if len(data) < _OLD_RESPONSE_BYTES:
-        raise ProtocolError("packet ends too early")
+        raise ProtocolError("the packet is too short")
     low = int.from_bytes(data[:2], "little")
     return int.from_bytes(data[:4], "little") if low & Capability.PROTOCOL_41 else low
 
@@ -129,7 +129,7 @@ def encode_login(request: LoginRequest, user: bytes, answer: bytes, offered: int
     `offered` are the engine's capabilities: nothing is used that it does not have.
     """
     if len(answer) > _LONGEST_ANSWER:
-        raise ProtocolError("a password's answer of more than 255 bytes")
+        raise ProtocolError("the password answer is longer than 255 bytes")
     capabilities = request.capabilities & offered & ~Capability.CONNECT_WITH_DB
     if request.database:
         capabilities |= Capability.CONNECT_WITH_DB

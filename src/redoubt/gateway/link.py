@@ -84,9 +84,9 @@ class EngineLink:
 
 def engine_unreachable() -> SqlError:
     """The tenant's engine can't be reached: it is being started again, as a rule."""
-    return SqlError(1053, "08S01", "the tenant's engine can't be reached at the moment; connect again in a few seconds")
+    return SqlError(1053, "08S01", "the tenant's engine cannot be reached; connect again in a few seconds")
 
 
 def engine_went_away() -> SqlError:
     """The tenant's engine closed the connection in the middle of things."""
-    return SqlError(1053, "08S01", "the tenant's engine went away; reconnect in a few seconds")
+    return SqlError(1053, "08S01", "the tenant's engine closed the connection; reconnect in a few seconds")

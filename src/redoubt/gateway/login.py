@@ -138,7 +138,7 @@ async def _verdict(client: Wire, engine: Wire, sequence: int) -> tuple[int, byte
     while True:
         engine_sequence, payload = await engine.packet(_PACKET_LIMIT)
         if not payload:
-            raise ProtocolError("the engine's verdict is empty")
+            raise ProtocolError("the engine's login answer is empty")
         if payload[0] in (Marker.OK, Marker.ERROR):
             return sequence, payload
         if payload[0] == Marker.MORE_AUTH or len(payload) == 1:
@@ -169,10 +169,12 @@ def _tls_required() -> SqlError:
     return SqlError(
         3159,
         "HY000",
-        "Connections using insecure transport are prohibited while --require_secure_transport=ON. (In Redoubt it is "
-        "require_tls that is on: connect with TLS, as with --ssl or --ssl-mode=REQUIRED)",
+        "Connections using insecure transport are prohibited while --require_secure_transport=ON. (Redoubt's "
+        "setting is require_tls; connect with TLS, for example with --ssl or --ssl-mode=REQUIRED)",
     )
 
 
 def _plugin_unknown() -> SqlError:
-    return SqlError(1251, "08004", "the account's authentication plugin works only with a direct connection")
+    return SqlError(
+        1251, "08004", "the gateway does not support the account's authentication plugin; use mysql_native_password"
+    )

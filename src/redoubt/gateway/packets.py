@@ -65,13 +65,13 @@ class Payload:
     def peek(self) -> int:
         """Return the next byte without reading it."""
         if not self.remaining:
-            raise ProtocolError("packet ends too early")
+            raise ProtocolError("the packet is too short")
         return self._data[self._at]
 
     def take(self, size: int) -> bytes:
         """Read `size` bytes."""
         if size > self.remaining:
-            raise ProtocolError("packet ends too early")
+            raise ProtocolError("the packet is too short")
         self._at += size
         return self._data[self._at - size : self._at]
 
@@ -90,7 +90,7 @@ class Payload:
             return first
         size = {_TWO_BYTES: 2, _THREE_BYTES: 3, _EIGHT_BYTES: 8}.get(first)
         if size is None:
-            raise ProtocolError("no length where one belongs")
+            raise ProtocolError("the packet has an invalid length-encoded integer")
         return self.integer(size)
 
     def lenenc_bytes(self) -> bytes:
@@ -101,7 +101,7 @@ class Payload:
         """Read a string that a NUL ends, and the NUL."""
         end = self._data.find(b"\0", self._at)
         if end < 0:
-            raise ProtocolError("string without an end")
+            raise ProtocolError("the packet has a string without a terminating NUL")
         value = self.take(end - self._at)
         self._at += 1
         return value

@@ -179,7 +179,7 @@ class Reply:
             self._fail()
             return
         if length < 9:  # noqa: PLR2004 - the marker, the id, two counts
-            raise ProtocolError("the engine's reply ends too early")
+            raise ProtocolError("the engine's reply is too short")
         self.statement_id = int.from_bytes(data[at + 1 : at + 5], "little")
         columns = data[at + 5] | data[at + 6] << 8
         parameters = data[at + 7] | data[at + 8] << 8
@@ -204,7 +204,7 @@ class Reply:
 
     def _definitions_end(self, data: bytearray, at: int, length: int) -> None:
         if self._marker(data, at, length) != Marker.EOF:
-            raise ProtocolError("the engine's columns have no end")
+            raise ProtocolError("the engine's column definitions have no end packet")
         offset = _eof_status(at, length)
         if self._shape is Shape.PREPARED:
             self._take_status(data, offset)
@@ -257,7 +257,7 @@ class Reply:
 def _lenenc(data: bytearray, at: int, length: int) -> int:
     size = _LENENC_SIZES.get(data[at], 1)
     if size > length:
-        raise ProtocolError("the engine's reply ends too early")
+        raise ProtocolError("the engine's reply is too short")
     return data[at] if size == 1 else int.from_bytes(data[at + 1 : at + size], "little")
 
 
@@ -266,14 +266,14 @@ def _ok_status(data: bytearray, at: int, length: int) -> int:
     offset = 1
     for _ in range(2):
         if offset >= length:
-            raise ProtocolError("the engine's OK ends too early")
+            raise ProtocolError("the engine's OK packet is too short")
         offset += _LENENC_SIZES.get(data[at + offset], 1)
     if offset + 2 > length:
-        raise ProtocolError("the engine's OK ends too early")
+        raise ProtocolError("the engine's OK packet is too short")
     return at + offset
 
 
 def _eof_status(at: int, length: int) -> int:
     if length < 5:  # noqa: PLR2004 - the marker, the warnings, the status flags
-        raise ProtocolError("the engine's EOF ends too early")
+        raise ProtocolError("the engine's EOF packet is too short")
     return at + 3

@@ -64,9 +64,9 @@ class Session:
             self._client.send(frame(payload, refused.sequence))
             self._report("login refused", code=refused.error.code, message=refused.error.message)
         except TimeoutError:
-            self._report("login took too long")
+            self._report("login timed out")
         except ProtocolError as error:
-            self._report("session broken", why=str(error))
+            self._report("protocol error", why=str(error))
         except NotDurable as error:
             self._report("session ended in the middle of a reply", why=str(error))
         except EngineGone:
@@ -105,9 +105,9 @@ class Session:
         header = await self._client.peek(_HEADER)
         length = header[0] | header[1] << 8 | header[2] << 16
         if header[3] != 0:
-            raise ProtocolError("a command's packet is out of order")
+            raise ProtocolError("the command's packet is out of order")
         if length == 0:
-            raise ProtocolError("an empty command")
+            raise ProtocolError("the command is empty")
         return length
 
     def _leave_idle(self) -> None:
@@ -116,7 +116,7 @@ class Session:
         if self.link.wire.lost:
             raise EngineGone
         if self.link.wire.waiting:
-            raise ProtocolError("the engine spoke out of turn")
+            raise ProtocolError("the engine sent unexpected data")
 
     def _enter(self, link: EngineLink) -> Conversation:
         """Tie the fates of both connections together."""

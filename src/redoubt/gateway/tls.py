@@ -39,16 +39,16 @@ def load_tls(certificate: Path, key: Path, *, required: bool = False) -> Tls:
     try:
         client.load_verify_locations(certificate)
     except ssl.SSLError as error:
-        raise TlsError(f"tls_certificate {certificate}: no certificate in PEM form ({error.reason})") from error
+        raise TlsError(f"tls_certificate {certificate}: not a certificate in PEM form ({error.reason})") from error
     try:
         context.load_cert_chain(certificate, key, password=lambda: _refuse_password(key))
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
-            raise TlsError(f"tls_key {key}: not the key of the certificate {certificate}") from error
-        cause = error.reason or "no private key in PEM form"
+            raise TlsError(f"tls_key {key}: the key does not belong to the certificate {certificate}") from error
+        cause = error.reason or "not a private key in PEM form"
         raise TlsError(f"tls_key {key}, for the certificate {certificate}: {cause}") from error
     if flaw := _flaw(context, client):
-        _log.warning("the certificate will be refused by clients that check it", file=str(certificate), cause=flaw)
+        _log.warning("clients that verify the certificate will refuse it", file=str(certificate), cause=flaw)
     return Tls(context, required)
 
 
@@ -61,7 +61,7 @@ def _try_to_read(certificate: Path, key: Path) -> None:
 
 
 def _refuse_password(key: Path) -> NoReturn:
-    raise TlsError(f"tls_key {key}: encrypted with a password, which nobody is there to type; decrypt the file")
+    raise TlsError(f"tls_key {key}: the key is encrypted with a password; decrypt the file")
 
 
 def _flaw(server: ssl.SSLContext, client: ssl.SSLContext) -> str | None:

@@ -117,7 +117,7 @@ class Wire(asyncio.Protocol):
             plain.abort()
             self._end()
             if isinstance(error, ssl.SSLError):
-                raise ProtocolError(f"no TLS handshake: {error.reason}") from error
+                raise ProtocolError(f"the TLS handshake failed: {error.reason}") from error
             if isinstance(error, OSError):
                 raise self._gone from error
             raise
@@ -165,7 +165,7 @@ class Wire(asyncio.Protocol):
             header = await self.read(_HEADER)
             length = int.from_bytes(header[:3], "little")
             if len(payload) + length > limit:
-                raise ProtocolError(f"a packet of more than {limit} bytes where none belongs")
+                raise ProtocolError(f"the packet is longer than {limit} bytes")
             payload += await self.read(length)
             if length < MAX_PART:
                 return header[3], payload

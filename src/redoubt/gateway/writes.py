@@ -113,7 +113,7 @@ class Writes:
                 raise SqlError(1317, "70100", "Query execution was interrupted")
             if spoken.done():
                 await spoken
-                raise ProtocolError("the engine spoke out of turn")
+                raise ProtocolError("the engine sent unexpected data")
             if opened.done():
                 await opened
         finally:
