@@ -121,7 +121,7 @@ def _cancel_second_backup(cursor: Cursor) -> SecondBackup:
 
 
 def _second_backup(cursor: Cursor) -> SecondBackup:
-    """What it would be limited to is read for its form alone: no edition of ours has it."""
+    """Parse the clauses for their form only: Redoubt has no second backup."""
     part = _SET_OR_PIECE[cursor.word]
     cursor.advance()
     _which(cursor)

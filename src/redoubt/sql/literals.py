@@ -49,14 +49,14 @@ def parse_bool(text: str) -> bool:
 
 
 def time_text(seconds: float) -> str:
-    """A time as a person writes it, to the microsecond: whole in the largest unit that fits."""
+    """A time to the microsecond, as a whole number of the largest unit that fits."""
     microseconds = int(seconds) * 1_000_000 + round(seconds % 1 * 1e6)
     unit, size = next((unit, size) for unit, size in _TIME_UNITS.items() if microseconds % size == 0)
     return f"{microseconds // size}{unit}" if microseconds else "0s"
 
 
 def capacity_text(size: int) -> str:
-    """A capacity as a person writes it: whole in the largest unit that fits."""
+    """A capacity as a whole number of the largest unit that fits."""
     for unit in "PTGMK":
         if size and size % _BYTES[unit.lower()] == 0:
             return f"{size // _BYTES[unit.lower()]}{unit}"

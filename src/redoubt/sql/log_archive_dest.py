@@ -1,7 +1,8 @@
 """`log_archive_dest` and `log_archive_dest_state`: OceanBase 4.x's spelling of destination, mode and pieces.
 
-`LOCATION=uri [BINDING=Optional|Mandatory] [PIECE_SWITCH_INTERVAL=1d]`: parted by spaces, none round the `=`, in any
-order and case, each once. A value says all: what it does not name goes back to Optional and a day.
+`LOCATION=uri [BINDING=Optional|Mandatory] [PIECE_SWITCH_INTERVAL=1d]`: separated by spaces, with no space around `=`,
+in any order and case, each at most once. A value replaces the whole setting: without BINDING the mode is Optional,
+without an interval a piece is one day long.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class DestState(StrEnum):
 
 @dataclass(frozen=True)
 class LogArchiveDest:
-    """Where log goes, which of archive and writers goes first, and how long a piece is, in seconds."""
+    """The destination of the log, the mode, and the length of a piece in seconds."""
 
     location: str
     binding: Mode = Mode.OPTIONAL
@@ -38,9 +39,9 @@ class LogArchiveDest:
 
 
 def parse_log_archive_dest(text: str, *, short_intervals: bool) -> LogArchiveDest | None:
-    """Return what the parameter's value `text` says, None if it is empty and clears the destination.
+    """Parse the parameter's value `text`; None if the value is empty and clears the destination.
 
-    With `short_intervals` a piece may be as short as 1 s. The location is not looked at. Raises `SqlError` 1210.
+    With `short_intervals` a piece may be as short as 1 s. The location is not checked. Raises `SqlError` 1210.
     """
     words = [word for word in text.split(" ") if word]
     if not words:

@@ -11,8 +11,8 @@ What follows SHOW:
 
     preview := RESTORE PREVIEW
 
-A name is a bare word or in backticks, as in OceanBase, and no string: `RESTORE name FROM string` was its logical
-restore before 3.0. OceanBase wants WITH always; here nothing behind it is needed.
+A name is a bare word or in backticks, as in OceanBase, and not a string: before 3.0, `RESTORE name FROM string` was
+OceanBase's logical restore. OceanBase requires WITH; Redoubt does not.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _table(cursor: Cursor) -> tuple[str, str]:
 
 
 def _whence(cursor: Cursor) -> tuple[str, str | None, str, str]:
-    """Read what both forms end with, behind FROM: source, AT, UNTIL and WITH."""
+    """Read the end of both forms, after FROM: source, AT, UNTIL and WITH."""
     source = cursor.expect(*_NAME).value
     at = cursor.expect(Kind.STRING).value if cursor.take_word("at") else None
     cursor.expect_word("until")

@@ -79,7 +79,7 @@ def show_parameters(cursor: Cursor, start: int) -> ShowParameters:
 
 
 def _tenants_of_round(cursor: Cursor) -> tuple[str, ...]:
-    """A clause that ends the statement, so that its names need no parentheses."""
+    """Read the TENANT clause. The clause ends the statement, so its names need no parentheses."""
     if not cursor.take_word("tenant"):
         return ()
     cursor.take_symbol("=")
@@ -127,7 +127,7 @@ def _value(cursor: Cursor) -> str:
 
 
 def _rest_of_clause(cursor: Cursor, clause: str) -> None:
-    """Read what follows the clause's first word; the engine minds what it says."""
+    """Read the rest of a clause after its first word. The engine judges the content."""
     if clause == "comment":
         cursor.expect(Kind.STRING)
         return
@@ -139,7 +139,7 @@ def _rest_of_clause(cursor: Cursor, clause: str) -> None:
 
 
 def _condition(cursor: Cursor) -> str:
-    """Read to the statement's end: at least one token, and nothing whose meaning is not plain from the text."""
+    """Read to the end of the statement: at least one token, and no token of unclear meaning."""
     start = cursor.token.start
     if cursor.at_end():
         raise NotOurs
