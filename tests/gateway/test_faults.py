@@ -352,7 +352,7 @@ def test_an_engine_that_wants_what_cannot_be_had(tmp_path: Path, question: bytes
         peer.receive()
 
     with behind(tmp_path, script) as door, RawClient(door) as client:
-        assert client.log_in("root@main").startswith(b"\xff\xe3\x04#08004the gateway does not support the account's authentication plugin")
+        assert client.log_in("root@main").startswith(b"\xff\xe3\x04#08004the gateway does not support")
         assert client.ended()
 
 
