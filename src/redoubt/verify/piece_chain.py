@@ -1,4 +1,4 @@
-"""Whether the pieces of a tenant continue each other, and whether what is missing between rounds is on record. Pure."""
+"""Checks that a tenant's pieces continue each other, and that holes between rounds are recorded. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _EVERYTHING = 2**63 - 1
 
 
 def judge_chain(verdicts: Sequence[PieceVerdict]) -> tuple[list[Finding], list[LogRun]]:
-    """What is wrong between pieces, given in the order of their keys; and links for log that is missing at an end."""
+    """The findings between pieces, given in the order of their keys; links for log missing at the end of a piece."""
     findings, links = list[Finding](), list[LogRun]()
     for number, now in enumerate(verdicts):
         if now.look.info is None:
@@ -28,7 +28,7 @@ def judge_chain(verdicts: Sequence[PieceVerdict]) -> tuple[list[Finding], list[L
 
 
 def _continues(before: PieceVerdict | None, now: PieceVerdict) -> Iterator[tuple[Finding, list[LogRun]]]:
-    """A piece's claim against the end of the piece that it continues."""
+    """Compare a piece's claim with the end of the previous piece."""
     info, key, path = now.look.info, now.look.key, now.look.path
     assert info is not None
     whole = (Loss(None, key, 0, _EVERYTHING),)
@@ -48,7 +48,7 @@ def _continues(before: PieceVerdict | None, now: PieceVerdict) -> Iterator[tuple
 
 
 def _holes(verdicts: Sequence[PieceVerdict], number: int) -> Iterator[Finding]:
-    """A round's record of the hole before it, against the end of the round before."""
+    """Compare a round's record of the hole before it with the end of the previous round."""
     now = verdicts[number]
     hole, path, first = now.look.hole, now.look.path, now.first
     if hole is not None:

@@ -1,4 +1,4 @@
-"""Judges what was seen of a piece: its info objects against each other, its place and its log. Pure."""
+"""Judges a look at a piece: compares its info objects with each other, its place and its log. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOT_OURS = "it belongs to another cluster"
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose pieces and sets are looked at. `identity` is the cluster's own, None if that cannot be told."""
+    """The owner of pieces and sets. `identity` is the cluster's own, None if unknown."""
 
     cluster: ClusterPath
     identity: str | None
@@ -31,7 +31,7 @@ class Owner:
 
 @dataclass(frozen=True)
 class PieceVerdict:
-    """What was found of a piece. `links`: its log, as `PieceLog`; `end`: where it ends, None if that is not known."""
+    """The verdict on a piece. `links` is its log, as in `PieceLog`; `end` is the end of the log, None if unknown."""
 
     look: PieceLook
     findings: tuple[Finding, ...] = ()
@@ -41,7 +41,7 @@ class PieceVerdict:
 
 
 def judge(owner: Owner, look: PieceLook) -> PieceVerdict:
-    """The verdict on a piece by itself; how it continues others is for `piece_chain`."""
+    """The verdict on a piece by itself; `piece_chain` checks how pieces continue each other."""
     if look.is_empty:
         return PieceVerdict(look, tuple(_strangers(look)))
     everything = (Loss(None, look.key, 0, _EVERYTHING),)
@@ -79,7 +79,7 @@ def _log(owner: Owner, look: PieceLook) -> PieceLog:
 
 
 def _unreadable(look: PieceLook, everything: tuple[Loss, ...]) -> Iterator[Finding]:
-    """Damaged info objects. A restore that cannot read those which say what the piece is does not use it."""
+    """Damaged info objects. A restore does not use a piece whose claim, interruption or manifest is unreadable."""
     needed = {look.base(name) for name in (look.path.info, look.path.interruption, look.path.manifest)}
     for base, problem in look.unreadable.items():
         costs = everything if base in needed and not look.is_deleted else ()
@@ -100,7 +100,7 @@ def _claim(owner: Owner, look: PieceLook, everything: tuple[Loss, ...]) -> Itera
 
 
 def _places(owner: Owner, look: PieceLook) -> Iterator[Finding]:
-    """Info objects that say that they are of another piece than the one they lie in, or of another engine's log."""
+    """Info objects that name another piece than their own, or another engine."""
     tenant, key, path = owner.tenant_id, look.key, look.path
     if (broken := look.interruption) and (broken.tenant_id, broken.round) != (tenant, key.round):
         yield Finding(path.interruption, f"it names round {broken.round} of tenant {broken.tenant_id}")
@@ -136,7 +136,7 @@ def _of_claim(manifest: Manifest) -> tuple[object, ...]:
 
 
 def _manifest(look: PieceLook, log: PieceLog) -> Iterator[Finding]:
-    """The manifest against what is there."""
+    """Compare the manifest with the segments."""
     if look.manifest is None:
         return
     path, listed = look.path, {entry.name: entry for entry in look.manifest.segments}
@@ -160,7 +160,7 @@ def _manifest(look: PieceLook, log: PieceLog) -> Iterator[Finding]:
 
 
 def _ends(look: PieceLook, end: LogPosition | None) -> Iterator[Finding]:
-    """The record of an interruption against where the log ends."""
+    """Compare the record of an interruption with the end of the log."""
     broken: Interruption | None = look.interruption
     if broken and end and broken.end_lsn != end.lsn:
         yield Finding(
@@ -174,7 +174,7 @@ def _deleted(look: PieceLook) -> Iterator[Finding]:
 
 
 def _gone(look: PieceLook) -> Iterator[Finding]:
-    """What was there when it was last verified, and is not, though nothing says that it may go."""
+    """Objects that were present at the last verification, and are missing without a recorded reason."""
     covers = [(name.start_lsn, name.end_lsn) for name in look.segments]
     for base, known in look.before.items():
         name = SegmentName.parse(base)

@@ -18,7 +18,7 @@ from redoubt.verify.piece_verdict import NOT_OURS, Owner
 
 @dataclass(frozen=True)
 class SetVerdict:
-    """What was found of a set; `base` is what it is for a restore, None if it is none, or that is not known."""
+    """The verdict on a set; `base` is its base for a restore, None if the set is not complete or is unreadable."""
 
     findings: tuple[Finding, ...]
     base: Base | None = None
@@ -65,10 +65,10 @@ class _Set:
         return SetVerdict(tuple(self._findings), manifest.summary.base if manifest else None)
 
     def _judge_sealed(self, name: str) -> None:
-        """An object that says who deleted the set, or what it was found to be: its seal is all that is asked of it."""
+        """Check only the seal of an object that records a deletion or a remark."""
         text = self._checker.info(name)
         if text is None:
-            return  # it went since it was listed
+            return  # removed since the listing
         try:
             unseal(text)
         except RecordError as error:
@@ -84,7 +84,7 @@ class _Set:
             self._findings.append(note(self._path.folder, "the data backup is incomplete: still running, or abandoned"))
 
     def _claim(self) -> SetInfo | None:
-        """The claim. A restore does not need it."""
+        """The claim. A restore does not need the claim."""
         data = self._checker.info(self._path.info)
         if data is None:
             self._findings.append(Finding(self._path.info, "missing: the owner of this data is unknown"))
@@ -118,7 +118,7 @@ class _Set:
         return manifest
 
     def _judge_manifest(self, manifest: SetManifest, info: SetInfo | None) -> None:
-        """The manifest against its place and the claim, and its files against its parts."""
+        """Compare the manifest with its place and the claim."""
         summary, owner, key = manifest.summary, self._owner, self._key
         place = (owner.cluster.cluster, owner.cluster.cluster_id, owner.tenant_id, key.set_id, key.create_date)
         said = (summary.cluster, summary.cluster_id, summary.tenant_id, summary.set_id, summary.create_date)
@@ -147,7 +147,7 @@ class _Set:
         yield from self._extents(manifest, found)
 
     def _extents(self, manifest: SetManifest, found: dict[int, Checked]) -> Iterator[Finding]:
-        """Files whose content the manifest places where no part has it."""
+        """Files whose data the manifest places outside the parts."""
         numbers = {part.number for part in manifest.parts}
         for file in manifest.files:
             for extent in file.extents:

@@ -1,7 +1,8 @@
-"""Verifies a destination: every object of every cluster and tenant, alone and against the others. Only reads it.
+"""Verifies a destination: every object of every cluster and tenant, alone and against the others. Only reads.
 
-It may run while rounds are archived, merged, frozen and deleted. What seems to be wrong is looked at again, and is
-believed when it is seen twice; pieces are looked at the newest first, so that one that is continued is seen to its end.
+Verification may run while rounds are archived, merged, frozen and deleted. A piece that seems damaged is looked at
+again; damage that is seen twice is reported. The newest piece is looked at first, so that the end of a piece is seen
+after the start of the next.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from redoubt.verify.piece_verdict import NOT_OURS, Owner, PieceVerdict, judge
 from redoubt.verify.set_verdict import SetVerdict, judge_set
 
 _LOOKS = 10
-"""Looks at most at a piece that is another one each time; then what was seen last is believed."""
+"""The most looks at a piece that changes each time; then the last look counts."""
 
 
 class Verifier:
-    """Verifies what `checker` reads. `wanted` is the name or the id of the only tenant to look at, None for all."""
+    """Verifies the destination of `checker`. `wanted` is the name or id of the only tenant to verify, None for all."""
 
     def __init__(self, checker: Checker, wanted: str | None = None) -> None:
         self._checker = checker
@@ -51,7 +52,7 @@ class Verifier:
         return Report(tuple(findings), tuple(reports), self._checker.tally)
 
     def _cluster(self, path: ClusterPath) -> tuple[str | None, list[Finding]]:
-        """Who archives there, and what is wrong with what says so. A restore does not need it."""
+        """The cluster's identity, and the findings about its info object. A restore does not need the object."""
         folder = f"{path.cluster}/{path.cluster_id}"
         findings = list(self._strangers(folder, {f"incarnation_{INCARNATION}"}))
         ours = {folder for folder in self._destination.folders(str(path)) if folder.isdecimal()}
@@ -92,7 +93,7 @@ class Verifier:
         return TenantReport.of(tenant, findings, holding)
 
     def _piece(self, owner: Owner, key: PieceKey) -> PieceVerdict:
-        """The verdict on a piece that is seen twice the same, or nothing is wrong with."""
+        """The verdict on a piece: the first sound look, or a look that finds the same damage as the one before."""
         eyes = PieceEyes(self._checker, key, owner.cluster.piece(owner.tenant_id, key))
         verdict = judge(owner, eyes.look())
         for _ in range(_LOOKS):
@@ -105,7 +106,7 @@ class Verifier:
         return verdict
 
     def _set(self, owner: Owner, key: SetKey) -> SetVerdict:
-        """The verdict on a set; one that is damaged may be one that is being deleted just now."""
+        """The verdict on a set. A set that seems damaged is judged again: a deletion may be running."""
         path = set_path(owner.cluster, owner.tenant_id, key)
         verdict = judge_set(self._checker, owner, key, path)
         is_damaged = any(each.is_damage for each in verdict.findings)
@@ -115,7 +116,7 @@ class Verifier:
         return self._wanted is None or tenant.is_called(self._wanted)
 
     def _strangers(self, folder: str, ours: set[str], objects: set[str] | None = None) -> Iterator[Finding]:
-        """Folders and objects in a folder that nobody accounts for."""
+        """Unrecognized folders and objects in a folder."""
         for name in self._destination.folders(folder):
             if name not in ours:
                 yield note(f"{folder}/{name}".lstrip("/"), "unrecognized folder")
