@@ -1,7 +1,8 @@
-"""Carries a plan out, in a directory; goes on where it was when it was cut off.
+"""Carries out a plan in a directory, and resumes an interrupted restore.
 
-What has been done is kept in `redoubt/restoring` in the directory, and only ever says less than was done. When all is
-done, that file becomes `redoubt/restored_from`: it says what the directory was made of, and the engine may open it.
+The file `redoubt/restoring` in the directory records the progress, and never claims more than is durable. When the
+restore is complete, the file becomes `redoubt/restored_from`: it names the source of the directory, and the engine may
+open the directory.
 """
 
 from __future__ import annotations
@@ -26,19 +27,19 @@ _FOLDER = "redoubt"
 _STATE = f"{_FOLDER}/restoring"
 _RESULT = f"{_FOLDER}/restored_from"
 AT_ONCE = 2
-"""Runs of log that are laid at once. Nobody opens the directory before all is there, so holes do no harm meanwhile."""
+"""Runs of log laid at once. The directory is opened only when complete, so holes do no harm meanwhile."""
 
 
 class RestoreError(Exception):
-    """The directory cannot be restored into; the text says why and what to do."""
+    """A restore into the directory is not possible; the text says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Restored:
-    """What a directory was, or is being, made of. LSNs in bytes, SCNs in ns since the epoch.
+    """The source of a restored directory, and the progress. LSNs in bytes, SCNs in ns since the epoch.
 
-    The files are there if `has_files`, otherwise as far as they are in the parts before `next_part`; the log is laid up
-    to `laid_lsn`.
+    The files are complete if `has_files`; otherwise the parts before `next_part` are written. The log is laid up to
+    `laid_lsn`.
     """
 
     cluster: str
@@ -59,7 +60,7 @@ class Restored:
 
 
 def unfinished(directory: Path) -> Restored | None:
-    """The restore that was begun in a directory and did not end, None if there is none. Raises RestoreError."""
+    """The unfinished restore in a directory, None without one. Raises RestoreError."""
     try:
         return load_record(Restored, (directory / _STATE).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
@@ -71,7 +72,7 @@ def unfinished(directory: Path) -> Restored | None:
 
 
 def check_directory(directory: Path) -> None:
-    """Whether a restore may begin, or go on, in a directory. Raises RestoreError."""
+    """Check that a restore may begin, or resume, in a directory. Raises RestoreError."""
     try:
         if not directory.exists() or unfinished(directory) is not None:
             return
@@ -79,7 +80,7 @@ def check_directory(directory: Path) -> None:
         if (directory / _RESULT).exists():
             raise RestoreError(f"{directory} already holds a complete restore; name another directory")
         if names == {_FOLDER} and all(_is_ours(entry) for entry in (directory / _FOLDER).iterdir()):
-            return  # killed before the first state was kept
+            return  # killed before the first state was written
     except OSError as error:
         raise RestoreError(f"cannot use {directory}: {error.strerror}") from error
     if names:
@@ -87,7 +88,7 @@ def check_directory(directory: Path) -> None:
 
 
 def check_room(plan: Plan, directory: Path) -> None:
-    """Whether the disk of a directory has room for what is left to be written. Raises RestoreError."""
+    """Check that the disk of a directory has room for the rest of the restore. Raises RestoreError."""
     there = next(path for path in (directory, *directory.absolute().parents) if path.exists())
     state = unfinished(directory)
     done = 0
@@ -125,7 +126,7 @@ class Restoration:
         self._done = 0
 
     def run(self) -> Restored:
-        """Do it, or go on with it. Raises RestoreError, ArchiveError, DestinationError, OSError."""
+        """Restore, or resume. Raises RestoreError, ArchiveError, DestinationError, OSError."""
         check_directory(self._directory)
         check_room(self._plan, self._directory)
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -209,7 +210,7 @@ def _laid(state: Restored, at: LogPosition) -> Restored:
 
 @contextmanager
 def _alone(directory: Path) -> Iterator[None]:
-    """Keep every other restore out of a directory. Raises RestoreError while one is at work."""
+    """Lock a directory against other restores. Raises RestoreError while another restore runs."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:
