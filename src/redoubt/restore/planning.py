@@ -212,7 +212,7 @@ def _cut(store: PieceStore, stretch: Stretch, scn: int, cutter: LogCutter) -> Lo
 
 
 def _cut_in(store: PieceStore, name: SegmentName, scn: int, cutter: LogCutter) -> tuple[LogPosition, int, bytes]:
-    """The place behind a segment's last group whose SCN is at most `scn`; the segment's start LSN; its log up to there."""
+    """The place behind a segment's last group whose SCN is at most `scn`; its start LSN; the log before the place."""
     header, log = store.read(name)
     start = LogPosition(header.start_lsn, header.min_scn - 1, header.chain_before)
     try:

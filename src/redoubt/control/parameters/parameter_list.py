@@ -1,4 +1,4 @@
-"""The parameters that Redoubt adds to the engine's: which there are, of what kind, in what range."""
+"""The parameters that Redoubt adds to the engine's: names, types and ranges."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ AUTO_RESTART = "log_archive_auto_restart"
 ALLOW_SHORT_INTERVALS = "_allow_short_intervals"
 
 LOG_ARCHIVE_DEST = "log_archive_dest"
-"""What OceanBase 4.x sets destination, mode and piece interval with; no parameter, as there."""
+"""The setting of destination, mode and piece interval in OceanBase 4.x; not a parameter, as in OceanBase."""
 LOG_ARCHIVE_DEST_STATE = "log_archive_dest_state"
-"""ENABLE or DEFER; no parameter either."""
+"""ENABLE or DEFER; not a parameter either."""
 
 SHORTEST = 1.0
 """The shortest interval in seconds while `_allow_short_intervals` is True."""
@@ -34,8 +34,8 @@ SHORTEST = 1.0
 class Parameter:
     """A parameter as `SHOW PARAMETERS` lists it.
 
-    `least` and `most` bound a time (in seconds) or a number; `is_interval`: the least is SHORTEST while short intervals
-    are allowed; a hidden one is listed only if it is named.
+    `least` and `most` bound a time (in seconds) or a number. With `is_interval` the least is SHORTEST while short
+    intervals are allowed. A hidden parameter is listed only by its full name.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Parameter:
 
     @property
     def is_hidden(self) -> bool:
-        """Whether it is listed only if it is named."""
+        """Whether the parameter is listed only by its full name."""
         return self.name.startswith("_")
 
 

@@ -1,4 +1,4 @@
-"""Whether a destination works and whose it is: looked at when it is set, and made ours when a round begins."""
+"""Checks a destination when it is set, and claims it for the cluster when a round begins."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from redoubt.sql.errors import backup_dest_not_valid
 
 
 def check_new(cluster: Cluster, uri: str) -> None:
-    """See that `backup_dest` may become `uri`: it works, and this cluster never archived there. Raises SqlError."""
+    """Check that `uri` works and that this cluster never archived there. Raises SqlError."""
     destination = _open(uri)
     path = ClusterPath(cluster.name, cluster.cluster_id)
     try:
@@ -26,7 +26,7 @@ def check_new(cluster: Cluster, uri: str) -> None:
 
 
 def claim(cluster: Cluster, uri: str, tenant_ids: list[int], key: PieceKey) -> None:
-    """See that the destination works and is ours, or make it so, and has room for a round's first piece: SqlError."""
+    """Claim a working destination for the cluster, with empty folders for a round's first piece. Raises SqlError."""
     destination = _open(uri)
     path = ClusterPath(cluster.name, cluster.cluster_id)
     ours = ClusterInfo(cluster.name, cluster.cluster_id, cluster.identity)
@@ -49,7 +49,7 @@ def claim(cluster: Cluster, uri: str, tenant_ids: list[int], key: PieceKey) -> N
 
 
 def works(uri: str) -> bool:
-    """Whether objects can be stored in a destination just now."""
+    """Whether a destination stores objects now."""
     try:
         open_destination(uri).probe()
     except (UriError, DestinationError):
