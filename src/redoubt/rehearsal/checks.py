@@ -1,4 +1,4 @@
-"""What a drill asks of an engine that it restored: its own check, or the user's SQL."""
+"""The checks of a restored engine: the built-in check, or the user's SQL."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ _SHOWN = 5
 
 
 class CheckFailedError(Exception):
-    """The restored data is not as it should be; the text says in what."""
+    """The restored data fails a check; the text says which one."""
 
 
 class Check(Protocol):
-    """Looks into a restored engine as somebody who is logged in."""
+    """Checks a restored engine as a logged-in user."""
 
     def __call__(self, engine: ScratchEngine) -> str:
-        """What was checked, in a phrase. Raises CheckFailedError, ScratchError."""
+        """Run the check; returns a phrase that names it. Raises CheckFailedError, ScratchError."""
         ...
 
 
 class OwnSql:
-    """Every statement must run; what gives a result set must give a row, and that row's first cell must be true.
+    """Every statement must succeed; a result set must have a row, and the first cell of the row must be true.
 
-    NULL, zero, nothing, FAIL, FAILED, FALSE and NO are not true.
+    NULL, zero, an empty text, FAIL, FAILED, FALSE and NO are not true.
     """
 
     def __init__(self, sql: str) -> None:
@@ -48,7 +48,7 @@ class OwnSql:
 
 
 class EveryTable:
-    """Every table opens; the system tables are those that were recorded at the snapshot, if that can be compared.
+    """Every table must open; the schema must match the recorded fingerprint, if the two can be compared.
 
     With `whole`, all rows are counted, by the table and by each index.
     """
@@ -78,7 +78,7 @@ class EveryTable:
         return f"{len(tables)} tables and {system} system tables read{counted}; {compared}"
 
     def _compare(self, engine: ScratchEngine) -> str:
-        """How the schema compares with the one that was recorded. Raises CheckFailedError if it differs."""
+        """Compare the schema with the recorded fingerprint. Raises CheckFailedError if they differ."""
         if self._recorded is None:
             return "the set has no schema fingerprint to compare"
         scn = self._recorded.scn
@@ -92,7 +92,7 @@ class EveryTable:
 
 
 def is_true(value: Any) -> bool:
-    """Whether a cell says that all is well."""
+    """Whether a cell counts as true."""
     text = value.decode(errors="replace") if isinstance(value, bytes) else value
     if isinstance(text, str):
         return text.strip().upper() not in _UNTRUE

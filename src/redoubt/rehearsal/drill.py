@@ -1,4 +1,4 @@
-"""A drill: restore, start the engine, look, end the engine, throw the directory away, and keep what came of it."""
+"""A drill: restore, start the engine, check the data, end the engine, remove the directory, return the verdict."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _SHUT_OUT = (
 
 @dataclass(frozen=True)
 class DrillRequest:
-    """How a drill is done: to which SCN (None: the newest), in a directory in which folder, kept or not.
+    """The options of a drill: the SCN (None: the newest), the folder of its directory, whether to keep the directory.
 
-    `logins` and `check` say who tries to log in, and what is checked, once the set is known that it begins with.
+    `logins` and `check` give the logins to try and the check, once the drill's data backup is known.
     """
 
     scn: int | None
@@ -43,7 +43,7 @@ class DrillRequest:
 
 @dataclass(frozen=True)
 class EngineTools:
-    """What a drill needs of an engine: to lay log into a directory, to cut it, to start an engine for a plan."""
+    """The engine's tools for a drill: lay log into a directory, cut log, start an engine for a plan."""
 
     layer: Callable[[Path, int], LogLayer]
     cutter: LogCutter
@@ -51,7 +51,7 @@ class EngineTools:
 
 
 class Drill:
-    """One drill of one tenant. `kept` is where its directory stays, None if it does not."""
+    """One drill of one tenant. `kept` is the kept directory, None if the directory was removed."""
 
     def __init__(
         self,
@@ -71,10 +71,10 @@ class Drill:
         self.kept: Path | None = None
 
     def run(self) -> DrillRecord:
-        """Do it. Nothing is stored.
+        """Run the drill; stores nothing.
 
-        Raises NotRecoverableError and NoScratchError where it could not be begun, OSError and DestinationError where it
-        could not be done; what is wrong with the backup is a verdict.
+        Raises NotRecoverableError and NoScratchError if the drill cannot begin, OSError and DestinationError if it
+        cannot be carried out. A problem of the backup is a verdict, not an exception.
         """
         record = self._blank()
         try:
@@ -99,7 +99,7 @@ class Drill:
         return record
 
     def _restore(self, plan: Plan, directory: Path, record: DrillRecord) -> DrillRecord:
-        """Restore, and look at what came of it."""
+        """Restore, and check the restored data."""
         self._say(f"restoring {self._tenant} into {directory}")
         began, layer = time.monotonic(), self._means.layer
         restoration = Restoration(
@@ -135,13 +135,13 @@ class Drill:
         return replace(record, verdict=Verdict.PASSED, checked=checked, checking_us=_since(began))
 
     def _refuse_damage(self) -> None:
-        """The newest moment cannot be told where pieces or sets cannot be read. Raises ArchiveError."""
+        """Raise ArchiveError if the newest moment is wanted, but pieces or sets are unreadable: it is unknown then."""
         damage = take_inventory(self._destination, self._tenant).damage
         if damage and self._terms.scn is None:
             raise ArchiveError("; ".join(damage))
 
     def _with_set(self, record: DrillRecord) -> DrillRecord:
-        """The record, with the set with which the restore would have begun."""
+        """The record, with the set from which the restore would have begun."""
         inventory = take_inventory(self._destination, self._tenant)
         bases = [each.manifest.summary.base for each in inventory.sets if each.manifest is not None]
         try:

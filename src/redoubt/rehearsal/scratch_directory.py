@@ -1,7 +1,7 @@
-"""Directories for a drill: made in a folder, ours alone, and gone when the drill is, however that ends.
+"""Private directories for drills, made in a folder and removed when the drill ends.
 
-A drill that was killed leaves its directory; the next one in the same folder finds that nobody holds its lock any more,
-and removes it. The engine in it ended by itself when the drill's process did.
+A killed drill leaves its directory. The next drill in the same folder finds the directory's lock free, and removes the
+directory. The engine in the directory ended by itself with the drill's process.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ _KEPT = "redoubt-kept-"
 _LOCK = "lock"
 _DATA = "d"
 _ENGINE_ROOM = 512 * 1024 * 1024
-"""What an engine needs beside what it is given: log of its own, in blocks of 64 MiB, and memory that it flushes."""
+"""Extra bytes that an engine needs: its own log, in blocks of 64 MiB, and flushed memory."""
 
 
 class NoScratchError(Exception):
-    """There is no place for a drill; the text says why and what to do."""
+    """No scratch directory is available; the text says why and what to do."""
 
 
 @contextmanager
 def scratch_directory(folder: Path | None, *, keep: bool) -> Iterator[Path]:
-    """An empty directory in a folder (that for temporary files if None), removed on leaving unless `keep`.
+    """An empty directory in a folder (None: the system's temporary folder), removed on leaving unless `keep`.
 
     Raises NoScratchError.
     """
@@ -51,7 +51,7 @@ def scratch_directory(folder: Path | None, *, keep: bool) -> Iterator[Path]:
 
 
 def keep_directory(data: Path) -> Path:
-    """Where what a drill has left stays for good: no later drill removes it."""
+    """Rename a drill's directory so that no later drill removes it; returns the new path."""
     kept = data.parent.with_name(data.parent.name.replace(_PREFIX, _KEPT, 1))
     data.parent.rename(kept)
     (kept / _LOCK).unlink()
@@ -59,13 +59,13 @@ def keep_directory(data: Path) -> Path:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what drills left in a folder that were killed. What is another user's stays."""
+    """Remove the directories of killed drills in a folder. Directories of other users stay."""
     for path in folder.glob(f"{_PREFIX}*"):
-        with suppress(OSError):  # another drill's, in this instant, or another user's
+        with suppress(OSError):  # just taken by another drill, or of another user
             if path.is_symlink() or path.stat().st_uid != os.geteuid():
                 continue
             with suppress(OSError):
-                path.rmdir()  # killed when it had only just begun
+                path.rmdir()  # the drill was killed just after it began
                 continue
             lock = _locked(path / _LOCK)
             shutil.rmtree(path, ignore_errors=True)
@@ -73,12 +73,12 @@ def sweep(folder: Path) -> None:
 
 
 def room_for(plan: Plan) -> int:
-    """The bytes that a restore needs on the disk, and an engine that is started on it."""
+    """The bytes that a restore and an engine started on it need on the disk."""
     return plan.base_bytes + plan.log_bytes + _ENGINE_ROOM
 
 
 def check_room(directory: Path, needed: int) -> None:
-    """Raise NoScratchError if so many bytes are not free there."""
+    """Raise NoScratchError if the disk has less than `needed` bytes free."""
     free = shutil.disk_usage(directory.parent).free
     if free < needed:
         raise NoScratchError(
@@ -91,7 +91,7 @@ def _make(home: Path) -> tuple[Path, int]:
     """A new directory and the descriptor that holds its lock."""
     while True:
         path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=home))
-        with suppress(FileNotFoundError, BlockingIOError):  # another drill has taken it for a leftover
+        with suppress(FileNotFoundError, BlockingIOError):  # another drill has removed it as a leftover
             lock = _locked(path / _LOCK)
             try:
                 (path / _DATA).mkdir(mode=0o700)
@@ -102,7 +102,7 @@ def _make(home: Path) -> tuple[Path, int]:
 
 
 def _locked(path: Path) -> int:
-    """A descriptor that holds the lock of that file. Raises BlockingIOError if another has it."""
+    """Lock a file; returns the descriptor. Raises BlockingIOError if another process holds the lock."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
