@@ -1,4 +1,4 @@
-"""Where a reply of the engine's ends: a pure state machine over the packets' headers.
+"""Finds the end of an engine's reply: a pure state machine over the packets' headers.
 
 The gateway passes replies on in the chunks in which they arrive. The machine walks over the headers in a chunk, looks
 into a packet's first bytes only where it must, and so knows when the reply is complete. Between the packets of a
@@ -90,7 +90,7 @@ class Reply:
 
     @property
     def wants_file(self) -> bool:
-        """Whether it is the client's turn, to send a local file."""
+        """Whether the client must send a local file now."""
         return self._file_wanted and self.at_boundary
 
     def file_sent(self, sequence: int) -> None:
@@ -101,8 +101,8 @@ class Reply:
     def feed(self, data: bytearray) -> int:
         """Walk over what arrived and return how many bytes of it can go to the client.
 
-        What is left over belongs to a packet of which too little is there, or follows the end of the reply, or waits
-        for the client's file. It has to be fed again. Sequence numbers and status flags are changed in place.
+        The rest belongs to an incomplete packet, follows the end of the reply, or waits for the client's file; feed it
+        again. Sequence numbers and status flags are changed in place.
         """
         at = min(self._body, len(data))
         self._body -= at
@@ -116,7 +116,7 @@ class Reply:
         return at
 
     def _pass_rows(self, data: bytearray, at: int) -> int:
-        """Walk over the rows that are whole: the loop that a large result spends its time in."""
+        """Walk over whole rows; a large result spends its time in this loop."""
         last = -1
         available = len(data)
         while at + _HEADER < available:
@@ -133,7 +133,7 @@ class Reply:
         return at
 
     def _pass_packet(self, data: bytearray, at: int) -> int:
-        """Walk over one part, or return `at` while its beginning is not there."""
+        """Walk over one part; return `at` if its beginning has not arrived yet."""
         room = len(data) - at - _HEADER
         if room < 0:
             return at
@@ -262,7 +262,7 @@ def _lenenc(data: bytearray, at: int, length: int) -> int:
 
 
 def _ok_status(data: bytearray, at: int, length: int) -> int:
-    """Return where an OK has its status flags: after two numbers of varying length."""
+    """Return the offset of an OK's status flags, after two numbers of varying length."""
     offset = 1
     for _ in range(2):
         if offset >= length:

@@ -1,4 +1,4 @@
-"""The listener, and the sessions that came through it."""
+"""The listener and its sessions."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ _TEXT_LIMIT = 1024 * 1024
 
 
 class GatewayContext(Neighbours, Protocol):
-    """What a session knows of the gateway that it belongs to."""
+    """The gateway as its sessions see it."""
 
     directory: TenantDirectory
     handler: StatementHandler
@@ -56,7 +56,7 @@ class Session:
         self._idle = False
 
     async def run(self) -> None:
-        """Serve the client until one of the three sides ends it; leaves both connections closed."""
+        """Serve the client until client, engine or gateway ends the session; both connections are closed then."""
         try:
             await self._serve()
         except LoginRefused as refused:
@@ -119,7 +119,7 @@ class Session:
             raise ProtocolError("the engine sent unexpected data")
 
     def _enter(self, link: EngineLink) -> Conversation:
-        """Tie the fates of both connections together."""
+        """Begin to serve a logged-in client: when one of the two connections is lost, the other is closed."""
         self.link = link
         self._client.on_lost = link.wire.close
         link.wire.on_lost = self._engine_lost
@@ -128,7 +128,7 @@ class Session:
         return Conversation(self._client, link, self._gateway.handler, self._gateway, self.writes)
 
     async def _change_user(self, payload: bytes, old: EngineLink) -> Conversation:
-        """Log in anew, with a fresh connection to the engine of the tenant that is named now."""
+        """Log in again, with a new connection to the engine of the named tenant."""
         request = decode_change_user(payload, old.capabilities)
         self._leave(old)
         async with asyncio.timeout(self._gateway.login_patience):
@@ -140,7 +140,7 @@ class Session:
         link.wire.close()
 
     def _engine_lost(self) -> None:
-        # With a reply under way, whoever waits for it finds out and can still tell the client.
+        # During a reply, the task that waits for the reply notices, and can still tell the client.
         if self._idle and not self._client.lost:
             self._report_engine_gone()
             self._client.close()
@@ -157,7 +157,7 @@ class Session:
             self._report("engine went away")
 
     def _report(self, event: str, **details: object) -> None:
-        """Log the one event that says why this session ended; never what was in a packet."""
+        """Log the one event that says why this session ended; never log packet contents."""
         names = {"tenant": self.link.tenant, "user": self.link.user} if self.link else {}
         printable = {
             key: value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""TLS at the door: certificate and key, tried out before the first client does."""
+"""TLS of the gateway: loads certificate and key, and tests them before the first client comes."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class TlsError(Exception):
 
 @dataclass(frozen=True)
 class Tls:
-    """What a gateway offers: how to encrypt, and whether clients may do without."""
+    """The TLS settings of a gateway: the context, and whether TLS is required."""
 
     context: ssl.SSLContext
     required: bool = False
 
 
 def load_tls(certificate: Path, key: Path, *, required: bool = False) -> Tls:
-    """Read two PEM files: the certificate, with those between it and its root if there are any, and its key.
+    """Read two PEM files: the certificate, maybe with intermediate certificates, and its key.
 
-    Raises TlsError. A certificate that clients will not like, as one that has expired, is only warned of in the log.
+    Raises TlsError. A certificate that clients will refuse, such as an expired one, gives only a warning in the log.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -65,7 +65,7 @@ def _refuse_password(key: Path) -> NoReturn:
 
 
 def _flaw(server: ssl.SSLContext, client: ssl.SSLContext) -> str | None:
-    """Return what a client that trusts this very certificate finds wrong with it: a handshake in memory tells."""
+    """Make a handshake in memory; return the problem of a client that trusts this certificate, None without one."""
     client.check_hostname = False
     client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
