@@ -14,12 +14,12 @@ from redoubt.gateway.faults import ProtocolError
 from redoubt.gateway.protocol import MAX_PART, Marker, Status
 
 _HEADER = 4
-_HEAD = 23  # the longest beginning of a payload that is looked at: an OK up to its warnings
+_HEAD = 23  # the longest beginning of a payload that is parsed: an OK up to its warnings
 _LENENC_SIZES = {0xFC: 3, 0xFD: 4, 0xFE: 9}
 
 
 class Shape(Enum):
-    """How the reply to a command is built."""
+    """The structure of the reply to a command."""
 
     SINGLE = auto()
     """One packet: OK, EOF, ERR, or a text."""

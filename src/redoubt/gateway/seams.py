@@ -96,7 +96,7 @@ class Neighbours(Protocol):
     """What a session needs of other sessions; ids are the gateway's, or the engine's in a tenant."""
 
     def engine_id(self, tenant: str, connection_id: int) -> int | None:
-        """Return the engine's connection id of a tenant's session, by the gateway's; None if there is none."""
+        """Return the engine's connection id of a tenant's session, by the gateway's id; None without one."""
 
     def interrupt(self, tenant: str, connection_id: int) -> None:
         """End the waiting at the write gate of a tenant's session, if it waits, by either id."""

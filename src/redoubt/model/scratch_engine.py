@@ -87,7 +87,7 @@ class ScratchEngine(Protocol):
         ...
 
     def results(self, sql: str) -> Iterator[Rows | None]:
-        """What each of the statements in `sql` answers: its rows, None where it has none to give.
+        """The answer of each statement in `sql`: its rows, None for a statement without a result set.
 
         Raises StatementError.
         """

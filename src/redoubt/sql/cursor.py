@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from redoubt.sql.tokens import Kind, Token, fold, tokens
 
 NAME = (Kind.WORD, Kind.BACKTICK, Kind.STRING)
-"""What a tenant's name may be."""
+"""The kinds of token that may be a tenant's name."""
 
 _MOST_DIGITS = 18  # fits a BIGINT, and reading it takes no time
 

@@ -28,7 +28,7 @@ class Mode(StrEnum):
 
 
 class Compression(StrEnum):
-    """How archived log is stored; the values are the option's own words."""
+    """The compression of archived log; the values are the option's own words."""
 
     OFF = "disable"
     LZ4 = "lz4_1.0"

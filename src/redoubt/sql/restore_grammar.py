@@ -1,13 +1,13 @@
 """Statements of restore.
 
-What follows ALTER SYSTEM:
+After ALTER SYSTEM:
 
     tenant  := RESTORE name FROM name [AT string] UNTIL string [WITH string] [PREVIEW]
     tables  := RESTORE table (',' table)* FOR name FROM name [AT string] UNTIL string [WITH string]
     sources := ADD RESTORE SOURCE string | CLEAR RESTORE SOURCE
     table   := [name '.'] name
 
-What follows SHOW:
+After SHOW:
 
     preview := RESTORE PREVIEW
 
@@ -31,7 +31,7 @@ _NAME = (Kind.WORD, Kind.BACKTICK)
 
 
 def restore(cursor: Cursor) -> RestoreTenant | RestoreTables:
-    """Behind RESTORE."""
+    """Parse the text after RESTORE."""
     tables = _tables(cursor)
     database, name = tables[0]
     if len(tables) == 1 and not database and cursor.take_word("from"):
@@ -45,19 +45,19 @@ def restore(cursor: Cursor) -> RestoreTenant | RestoreTables:
 
 
 def add_restore_source(cursor: Cursor) -> AddRestoreSource:
-    """Behind ADD."""
+    """Parse the text after ADD."""
     cursor.expect_words("restore", "source")
     return AddRestoreSource(cursor.expect(Kind.STRING).value)
 
 
 def clear_restore_source(cursor: Cursor) -> ClearRestoreSource:
-    """Behind CLEAR."""
+    """Parse the text after CLEAR."""
     cursor.expect_words("restore", "source")
     return ClearRestoreSource()
 
 
 def show_restore_preview(cursor: Cursor) -> ShowRestorePreview:
-    """Behind SHOW RESTORE."""
+    """Parse the text after SHOW RESTORE."""
     cursor.expect_word("preview")
     return ShowRestorePreview()
 

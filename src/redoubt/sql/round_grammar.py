@@ -1,6 +1,6 @@
 """Statements of rounds and parameters.
 
-What follows ALTER SYSTEM, and SHOW PARAMETERS:
+After ALTER SYSTEM, and SHOW PARAMETERS:
 
     round      := (ARCHIVELOG | NOARCHIVELOG) [TENANT ['='] (ALL | names | '(' names ')')]
     freeze     := MINOR FREEZE scope*
@@ -32,17 +32,17 @@ from redoubt.sql.tokens import Kind, Token, fold
 
 
 def archive_log(cursor: Cursor) -> ArchiveLog:
-    """Behind ARCHIVELOG."""
+    """Parse the text after ARCHIVELOG."""
     return ArchiveLog(_tenants_of_round(cursor))
 
 
 def no_archive_log(cursor: Cursor) -> NoArchiveLog:
-    """Behind NOARCHIVELOG."""
+    """Parse the text after NOARCHIVELOG."""
     return NoArchiveLog(_tenants_of_round(cursor))
 
 
 def minor_freeze(cursor: Cursor) -> MinorFreeze:
-    """Behind MINOR."""
+    """Parse the text after MINOR."""
     cursor.expect_word("freeze")
     tenants: tuple[str, ...] = ()
     servers: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ def minor_freeze(cursor: Cursor) -> MinorFreeze:
 
 
 def set_parameters(cursor: Cursor) -> SetParameters:
-    """Behind SET."""
+    """Parse the text after SET."""
     assignments = [_assignment(cursor)]
     while cursor.take_symbol(","):
         assignments.append(_assignment(cursor))
@@ -69,7 +69,7 @@ def set_parameters(cursor: Cursor) -> SetParameters:
 
 
 def show_parameters(cursor: Cursor, start: int) -> ShowParameters:
-    """Behind SHOW PARAMETERS, where the statement begins at offset `start`."""
+    """Parse the text after SHOW PARAMETERS; the statement begins at offset `start`."""
     like = where = None
     if cursor.take_word("like"):
         like = cursor.expect(Kind.STRING).value

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 ALL_TENANTS = ("ALL",)
-"""What a TENANT clause says with `ALL`, in whatever case it was typed."""
+"""The tenants of a TENANT clause with `ALL`, typed in any case."""
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ _OPTIONS: Final = _LISTS | _STRINGS | _NAMES | _NUMBERS | _SWITCHES | {"characte
 
 
 def create_tenant(cursor: Cursor) -> CreateTenant:
-    """Behind CREATE TENANT."""
+    """Parse the text after CREATE TENANT."""
     if_not_exists = cursor.take_word("if")
     if if_not_exists:
         cursor.expect_words("not", "exists")
@@ -51,7 +51,7 @@ def create_tenant(cursor: Cursor) -> CreateTenant:
 
 
 def drop_tenant(cursor: Cursor) -> DropTenant:
-    """Behind DROP TENANT."""
+    """Parse the text after DROP TENANT."""
     if_exists = cursor.take_word("if")
     if if_exists:
         cursor.expect_word("exists")
@@ -60,7 +60,7 @@ def drop_tenant(cursor: Cursor) -> DropTenant:
 
 
 def show_tenants(cursor: Cursor) -> ShowTenants:
-    """Behind SHOW TENANTS."""
+    """Parse the text after SHOW TENANTS."""
     return ShowTenants(cursor.expect(Kind.STRING).value if cursor.take_word("like") else None)
 
 

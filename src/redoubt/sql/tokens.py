@@ -38,7 +38,7 @@ _ESCAPES = {"0": "\0", "b": "\b", "n": "\n", "r": "\r", "t": "\t", "Z": "\x1a", 
 
 
 class Kind(Enum):
-    """What a token is."""
+    """The kind of a token."""
 
     WORD = "a bare identifier or keyword"
     BACKTICK = "an identifier in backticks"
@@ -48,7 +48,7 @@ class Kind(Enum):
     OPAQUE = "an executable comment, /*! … */"
     ERROR = "a string, identifier or comment without an end; reaches to the end of the text"
     END = "the end of the text"
-    COMMENT = "a comment or a hint; passed over"
+    COMMENT = "a comment or a hint; skipped"
 
 
 _PLAIN_KINDS = (Kind.END, Kind.WORD, Kind.NUMBER, Kind.STRING, Kind.BACKTICK, Kind.SYMBOL)

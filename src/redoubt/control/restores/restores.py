@@ -198,7 +198,7 @@ class Restores:
         _log.info("restore cancelled", tenant=job.tenant_name, job=job.job_id)
 
     def _now(self) -> RestoreJob:
-        assert self._job is not None, "it is under way"
+        assert self._job is not None, "a restore is running"
         return self._job
 
     async def _save(self, job: RestoreJob) -> None:
