@@ -5,8 +5,8 @@
     ├── the home and its files: ConfigError, HomeError; gateway/ TlsError; cli/ NoServiceError
     ├── a destination: model/ DestinationError (ObjectExistsError, ObjectMissingError, LockedError)
     ├── an archive in a destination: archive/ ArchiveError, ForeignDestinationError
-    ├── an engine: model/ EngineStartError, AccountError (OpenDoorError), OpenedError, UnknownEngineKindError, SourceError;
-    │   engines/ UnprovenEngineError; catalog/ CatalogError
+    ├── an engine: model/ EngineStartError, AccountError (OpenDoorError), OpenedError, UnknownEngineKindError,
+    │   SourceError; engines/ UnprovenEngineError; catalog/ CatalogError
     ├── a data backup: backup/ BackupFailedError; model/ NotRolledError
     └── a restore: restore/ RestoreError, UnknownTenantError; model/ NotRecoverableError; rehearsal/ NoScratchError
 

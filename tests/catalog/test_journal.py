@@ -40,7 +40,7 @@ STATE = TenantState(
     lag_target_us=120_500_000,
     compression="zstd_1.3.8",
     status_since=AT + 2 * SECOND,
-    status_cause="a round was begun",
+    status_cause="a round was started",
 )
 EVENT = ArchiveEvent(AT, 1001, 3, "HEALTH", "FINE", "BEHIND", "no room")
 HOLE = Hole(1001, 3, 10, AT, "too much log", opened_at=AT + SECOND)
@@ -78,7 +78,7 @@ def test_the_state_of_a_tenant(sys_engine: Seekdb, journal: Journal) -> None:
         "LOG_ARCHIVE_ROUND": 3,
         "STATUS": "DOING",
         "STATUS_SINCE": _time(123456).replace(second=22),
-        "STATUS_CAUSE": "a round was begun",
+        "STATUS_CAUSE": "a round was started",
         "MODE": "MANDATORY",
         "COMPRESSION": "zstd_1.3.8",
         "SYNC_COMMIT": "SYNC",
@@ -149,7 +149,7 @@ def test_events_survive_a_restart_of_the_engine(sys_engine: Seekdb, journal: Jou
     """The session goes on by itself, and the first event after it takes none away."""
     journal.write([], [EVENT], [])
     sys_engine.instance.stop()
-    with pytest.raises(CatalogError, match="the sys engine does not answer"):
+    with pytest.raises(CatalogError, match="the catalog in the sys engine is unavailable"):
         journal.write([], [EVENT], [])
     sys_engine.instance.start()
 

@@ -115,7 +115,7 @@ def test_a_round_that_is_under_way_is_not_touched(empty: CatalogSession, found: 
     repair = plan(empty, found, URI)
     carry_out(empty, repair)
 
-    assert "the catalog has round 2 in DOING, but the destination goes on to round 3" in repair.held_up
+    assert "round 2 is DOING in the catalog, but the destination has rounds up to 3" in repair.held_up
     assert {change.row.get("log_archive_round", 1) for change in repair.changes if "bs_key" not in change.row} == {1}
     assert Catalog(empty).load_round() == replace(now, pieces=())
 

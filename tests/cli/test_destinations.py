@@ -76,7 +76,7 @@ def test_verify_names_what_is_damaged_and_what_it_costs(archive: Path) -> None:
     assert "DAMAGED: " in shown.stdout.splitlines()[-1]
     assert "costs: not known any more" in shown.stdout
     assert (found["sound"], damage[name]["tenant_id"]) == (False, TENANT)
-    assert found["notes"] == [{"object": "stranger", "note": "nobody accounts for it: it is no object of this format"}]
+    assert found["notes"] == [{"object": "stranger", "note": "unrecognized object"}]
     assert [window["to_scn"] for window in found["tenants"][0]["windows"]] == [groups[6].end.scn]
 
 

@@ -151,11 +151,11 @@ def test_a_time_names_a_moment(uri: str, target: Path) -> None:
         ([], "say which moment: one of --until TIME, --scn N and --latest"),
         (["--latest", "--scn", "500"], "say which moment"),
         (["--until", "yesterday"], "'yesterday' is no time; write it as"),
-        (["--scn", "200"], "that moment cannot be restored: it is before the first data backup"),
+        (["--scn", "200"], "that moment cannot be restored: the moment is before the first data backup"),
         (["--scn", "200"], "the nearest moment after it that can: --scn 300 (1970-01-01T00:00:00.000000Z)"),
         (["--scn", "2000"], "the nearest moment before it that can: --scn 1200 (1970"),
-        (["--latest", "--tenant", "shop"], "no tenant 'shop' has a backup there; there are: main (id 1001)"),
-        (["--latest", "--cluster-id", "7"], "no tenant 'main' has a backup there; there are: none"),
+        (["--latest", "--tenant", "shop"], "no backup of tenant 'shop' found; tenants with a backup: main (id 1001)"),
+        (["--latest", "--cluster-id", "7"], "no backup of tenant 'main' found; tenants with a backup: none"),
     ],
 )
 def test_what_is_refused_has_its_reason(uri: str, target: Path, options: list[str], text: str) -> None:
@@ -172,7 +172,7 @@ def test_refusals_for_programs(uri: str, target: Path) -> None:
     assert (status, json.loads(out)) == (
         1,
         {
-            "error": "it is after the end of the archived log",
+            "error": "the moment is after the end of the archived log",
             "before": {"scn": 1200, "time": "1970-01-01T00:00:00.000001Z"},
             "after": None,
         },

@@ -65,7 +65,7 @@ class FakeCatalog:
     def _fail(self) -> None:
         if self.failures:
             self.failures -= 1
-            raise CatalogError("the sys engine does not answer")
+            raise CatalogError("the catalog in the sys engine is unavailable")
 
 
 class FakeCleaning:
@@ -120,7 +120,7 @@ class FakeCleaning:
     def _fail(self) -> None:
         if self.failures:
             self.failures -= 1
-            raise CatalogError("the sys engine does not answer")
+            raise CatalogError("the catalog in the sys engine is unavailable")
 
 
 class FakeSetTable:
@@ -163,7 +163,7 @@ class FakeSetTable:
     def _fail(self) -> None:
         if self.failures:
             self.failures -= 1
-            raise CatalogError("the sys engine does not answer")
+            raise CatalogError("the catalog in the sys engine is unavailable")
 
 
 class FakeJobs:
@@ -212,7 +212,7 @@ class FakeJournal:
         self.during()
         if self.failures:
             self.failures -= 1
-            raise CatalogError("the sys engine does not answer")
+            raise CatalogError("the catalog in the sys engine is unavailable")
         self.states |= {state.tenant_id: state for state in states}
         self.events += events
         self.kept |= {(hole.tenant_id, hole.after): hole for hole in holes}
@@ -220,7 +220,7 @@ class FakeJournal:
     def remove_hole(self, tenant_id: int, after: int) -> None:
         if self.removal_failures:
             self.removal_failures -= 1
-            raise CatalogError("the sys engine does not answer")
+            raise CatalogError("the catalog in the sys engine is unavailable")
         self.kept.pop((tenant_id, after), None)
 
     def last_states(self) -> list[TenantState]:
@@ -355,7 +355,7 @@ class FakeTenantTable:
             self.passing -= 1
         elif self.failures:
             self.failures -= 1
-            raise CatalogError("the sys engine does not answer")
+            raise CatalogError("the catalog in the sys engine is unavailable")
 
 
 class FakeRestoreJobs:
@@ -383,7 +383,7 @@ class FakeRestoreJobs:
     def _fail(self) -> None:
         if self.failures:
             self.failures -= 1
-            raise CatalogError("the sys engine does not answer")
+            raise CatalogError("the catalog in the sys engine is unavailable")
 
 
 class FakeEngines:

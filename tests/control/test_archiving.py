@@ -594,7 +594,7 @@ def test_what_cannot_be_done_now_is_refused(stage: Stage) -> None:
 
     async def scene() -> None:
         stage.parameters.change({"backup_dest": ""})
-        with pytest.raises(SqlError, match="it is empty; set it first"):
+        with pytest.raises(SqlError, match="backup_dest is empty; run ALTER SYSTEM SET"):
             await stage.archiving.start()
         with pytest.raises(SqlError, match="already disabled"):
             await stage.archiving.stop()

@@ -126,7 +126,7 @@ def test_what_cannot_begin_is_refused(stage: Stage, tmp_path: Path) -> None:
 
     async def scene() -> None:
         await stage.doing()
-        with pytest.raises(SqlError, match="every data backup is full") as refused:
+        with pytest.raises(SqlError, match="every data backup of Redoubt is full") as refused:
             await stage.handler.handle(BackupDatabase(is_incremental=True), FakeSession())
         assert refused.value.code == 1235
         for uri in ("", "nonsense"):
@@ -149,7 +149,7 @@ def test_what_cannot_begin_is_refused(stage: Stage, tmp_path: Path) -> None:
     ("outcome", "cause"),
     [
         (Failed("no engine runs there"), "tenant main: no engine runs there"),
-        (TenantRestored("s", 1, 2, 3), "tenant main: the job did something else"),
+        (TenantRestored("s", 1, 2, 3), "tenant main: the job returned an unexpected result"),
         (ZeroDivisionError("oh"), "ZeroDivisionError: oh"),
     ],
 )
@@ -250,7 +250,7 @@ def test_an_archive_that_stands_still_is_given_up(stage: Stage, monkeypatch: pyt
         stage.progress(20)
         over = await _over(stage)
         assert over.status is SetStatus.FAILED
-        assert over.comment.endswith("not archived within 0.05 s: no space")
+        assert over.comment.endswith("needs more log: no space")
 
     play(scene())
 
@@ -269,7 +269,7 @@ def test_a_tenant_that_is_dropped_is_left_out(stage: Stage, monkeypatch: pytest.
         stage.progress(50)
         over = await _over(stage)
         assert (over.status, over.tenants[1002].status) == ("SUCCESS", "FAILED")
-        assert over.tenants[1002].comment == "the tenant was dropped meanwhile"
+        assert over.tenants[1002].comment == "the tenant was dropped during the backup"
         assert over.whole(1).start_scn == 4
         await stage.backups.leave(1001)
 
@@ -282,7 +282,7 @@ def test_a_tenant_that_is_dropped_is_left_out(stage: Stage, monkeypatch: pytest.
         await stage.until(lambda: stage.set_table.last.tenants[1002].is_taken)
         await stage.archiving.drop_tenant(1002, force=True)
         over = await _over(stage)
-        assert (over.status, over.comment) == ("FAILED", "all of its tenants have been dropped meanwhile")
+        assert (over.status, over.comment) == ("FAILED", "all its tenants were dropped during the backup")
 
     stage.archiving._orders._stop_patience = 0
     play(scene())
@@ -297,7 +297,7 @@ def test_a_job_that_fails_because_its_tenant_goes_fails_nothing_else(stage: Stag
         stage.archive.gone = asyncio.get_running_loop().create_future()
         stage.jobs.tell(1001, Failed("no engine runs there"))
         over = await _over(stage)
-        assert over.tenants[1001].comment == "the tenant was dropped meanwhile"
+        assert over.tenants[1001].comment == "the tenant was dropped during the backup"
 
     play(scene())
 
@@ -310,7 +310,7 @@ def test_drop_tenant_lets_go_of_the_engine_first(stage: Stage) -> None:
         dropping = asyncio.create_task(stage.handler.handle(DropTenant("main", force=True), FakeSession()))
         await stage.until(lambda: stage.jobs.ended == [1001])
         over = await _over(stage)
-        assert over.tenants[1001].comment == "the tenant was dropped meanwhile"
+        assert over.tenants[1001].comment == "the tenant was dropped during the backup"
         stage.archiving.worker_says(PieceStopped(1001, stage.archiving.round.round_id, ""))
         await dropping
         await stage.background.stop()
@@ -325,7 +325,7 @@ def test_stopping_the_service_ends_it_on_record(stage: Stage) -> None:
         await stage.backups.close()
         await _begun(stage)
         await stage.backups.close()
-        assert stage.set_table.last.comment == "the service was stopped while the data backup was under way"
+        assert stage.set_table.last.comment == "the service was stopped during the data backup"
         await stage.archiving.close()
 
     play(scene())

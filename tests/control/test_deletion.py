@@ -278,7 +278,7 @@ def test_obsolete_log_goes_by_itself_when_that_is_wished(stage: Stage, tmp_path:
 
     play(scene())
 
-    assert [job.comment for job in stage.clean.jobs] == ["by itself (auto_delete)", "a statement"]
+    assert [job.comment for job in stage.clean.jobs] == ["automatic deletion (auto_delete)", "a statement"]
 
 
 def test_one_job_at_a_time_and_a_job_can_be_cancelled(stage: Stage, old: Path, monkeypatch: pytest.MonkeyPatch) -> None:

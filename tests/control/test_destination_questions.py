@@ -37,7 +37,7 @@ def test_a_destination_that_is_silent_is_not_asked_for_ever(monkeypatch: pytest.
             with pytest.raises(SqlError, match=r"file:///a did not answer within 0\.01 s") as refused:
                 await desk.ask("file:///a", speak.wait)
             assert refused.value.code == 9026
-        with pytest.raises(SqlError, match="has not answered earlier questions yet"):
+        with pytest.raises(SqlError, match="has not answered earlier requests yet"):
             await desk.ask("file:///a", speak.wait)
         monkeypatch.setattr(module, "_PATIENCE", 10)
         assert await desk.ask("file:///b", int) == 0

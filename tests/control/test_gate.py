@@ -125,8 +125,8 @@ def test_a_statement_that_waited_in_vain_is_told_why(stage: Stage) -> None:
     held_up = stage.archive.gate.refusal(1.26)
 
     assert plain.code == 4012
-    assert "70 bytes of log wait to be archived, of at most 64. Waited 1.3 s" in plain.message
-    assert "at most 64 (No space left on device). Waited" in held_up.message
+    assert "70 bytes of log wait to be archived (limit: 64 bytes). The statement waited 1.3 s" in plain.message
+    assert "(limit: 64 bytes; cause: No space left on device). The statement waited" in held_up.message
 
 
 def test_a_gate_asks_its_commits(stage: Stage) -> None:

@@ -148,7 +148,7 @@ def test_what_planning_finds_has_oceanbases_code(
     assert refused.value.code == code
     if isinstance(error, UnreachableError):
         assert refused.value.message.endswith(
-            "why; the last moment before it that can be restored is <5>; the first after it is <6>"
+            "why; the latest restorable moment before it is <5>; the earliest after it is <6>"
         )
 
 

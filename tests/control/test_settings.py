@@ -49,8 +49,8 @@ async def _code(stage: Stage, items: str) -> tuple[int, str]:
     [
         ("file:///x?host=h", 1235, "backup device is nfs, additional parameters are not supported"),
         ("file:///x?", 1235, "backup device is nfs, setting '?' is not supported"),
-        ("file:///" + "x" * 1020, 9026, "shorter than 1024 bytes"),
-        ("file:///" + "x" * 2050, 9026, "shorter than 2048 bytes"),
+        ("file:///" + "x" * 1020, 9026, "shorter than 1,024 bytes"),
+        ("file:///" + "x" * 2050, 9026, "shorter than 2,048 bytes"),
         ("file://x", 9026, "the path must be absolute"),
         ("oss://bucket/x", 9026, "write it as file:///absolute/path"),
         ("file:///no/such/folder", 9026, "is not a directory"),

@@ -234,7 +234,7 @@ def test_a_directory_is_one_tenants_only(town: Town) -> None:
         error = await _refused(town.tenants.create(CreateTenant("other", source="/data")))
         await town.end()
 
-        assert "/data is archived already, as tenant app" in error.message
+        assert "/data is already archived, as tenant app" in error.message
 
     play(scene())
 

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from redoubt.gateway.link import EngineLink
     from redoubt.gateway.session import Session
 
-WENT_AWAY = b"\xff\x1d\x04#08S01the tenant's engine went away; reconnect in a few seconds"
-UNREACHABLE = b"\xff\x1d\x04#08S01the tenant's engine can't be reached at the moment"
+WENT_AWAY = b"\xff\x1d\x04#08S01the tenant's engine closed the connection; reconnect in a few seconds"
+UNREACHABLE = b"\xff\x1d\x04#08S01the tenant's engine cannot be reached; connect again"
 EOF = end_payload(2, deprecate_eof=False)
 
 
@@ -352,7 +352,7 @@ def test_an_engine_that_wants_what_cannot_be_had(tmp_path: Path, question: bytes
         peer.receive()
 
     with behind(tmp_path, script) as door, RawClient(door) as client:
-        assert client.log_in("root@main").startswith(b"\xff\xe3\x04#08004the account's authentication plugin")
+        assert client.log_in("root@main").startswith(b"\xff\xe3\x04#08004the gateway does not support")
         assert client.ended()
 
 

@@ -102,7 +102,7 @@ def test_a_bug_is_logged_and_the_session_goes_on(connection: Any, capsys: pytest
     with connection.cursor() as cursor:
         with pytest.raises(pymysql.Error) as error:
             cursor.execute("ALTER SYSTEM MINOR FREEZE")
-        assert error.value.args == (1105, "internal error: ZeroDivisionError, see the service's log")
+        assert error.value.args == (1105, "internal error: ZeroDivisionError; see the service's log")
         assert "Traceback" in capsys.readouterr().out
         assert cursor.execute("ALTER SYSTEM ARCHIVELOG") == 3
 

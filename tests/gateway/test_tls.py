@@ -114,7 +114,7 @@ def test_tls_before_1_2_is_refused(door: Door, capsys: pytest.CaptureFixture[str
     with pytest.raises(pymysql.OperationalError):
         door.connect("alice@main", password=USER_PASSWORD, ssl=context)
     wait_until(lambda: door.sessions == 0)
-    assert "no TLS handshake: UNSUPPORTED_PROTOCOL" in capsys.readouterr().out
+    assert "the TLS handshake failed: UNSUPPORTED_PROTOCOL" in capsys.readouterr().out
 
 
 def test_a_client_may_do_without(door: Door) -> None:
@@ -280,9 +280,9 @@ def test_files_that_cannot_be_used_are_named(tmp_path: Path, certificate: Certif
     assert refusal(tmp_path / "no.pem", key) == f"tls_certificate {tmp_path}/no.pem: No such file or directory"
     assert refusal(public, tmp_path / "no.pem") == f"tls_key {tmp_path}/no.pem: No such file or directory"
     assert refusal(tmp_path, key) == f"tls_certificate {tmp_path}: Is a directory"
-    assert refusal(empty, key).startswith(f"tls_certificate {empty}: no certificate in PEM form")
-    assert refusal(public, empty).endswith(": no private key in PEM form")
-    assert refusal(public, other.key) == f"tls_key {other.key}: not the key of the certificate {public}"
+    assert refusal(empty, key).startswith(f"tls_certificate {empty}: not a certificate in PEM form")
+    assert refusal(public, empty).endswith(": not a private key in PEM form")
+    assert refusal(public, other.key) == f"tls_key {other.key}: the key does not belong to the certificate {public}"
     assert "encrypted with a password" in refusal(public, encrypted)
 
 

@@ -72,9 +72,9 @@ def test_gaps_have_the_causes_that_are_on_record() -> None:
     bare = coverage([base(1, 0, 10), base(2, 30, 30)], runs, [], is_live=False)
     told = coverage([base(1, 0, 10), base(2, 30, 30)], [link(0, 20, cause="why"), runs[1]], [], is_live=False)
 
-    assert found.gaps == (Gap(20, 50, ("the spool is full", "log is archived there, but no data backup leads to it")),)
+    assert found.gaps == (Gap(20, 50, ("the spool is full", "log is archived, but no data backup leads to it")),)
     assert found.unreached == (Span(0, 9), Span(30, 49))
-    assert bare.gaps == (Gap(20, 30, ("no log is archived there, and nothing says why",)),)
+    assert bare.gaps == (Gap(20, 30, ("no log is archived, and the cause is unknown",)),)
     assert told.gaps == (Gap(20, 30, ("why",)),)
     assert (found.log_end_scn, found.ending) == (100, "")
 
@@ -87,7 +87,7 @@ def test_what_is_missing_is_said() -> None:
     unsaid = coverage(bases[:1], [link(0, 100)], [], is_live=False)
 
     assert missing(whole, 105, 90, 10) == []
-    assert "no older base" in missing(whole, 105, 100, 10)[0]
+    assert "no older data backup" in missing(whole, 105, 100, 10)[0]
     assert "the archive is behind" in missing(whole, 115, 90, 10)[0]
     assert "archiving was stopped" in missing(ended, 115, 90, 10)[0]
     assert "log is not being archived" in missing(unsaid, 115, 90, 10)[0]

@@ -190,8 +190,8 @@ def test_log_that_ends_before_the_base_was_taken_and_is_longer_is_another_log() 
         ([], [run_of(0, 90)], 600, "there is no data backup: run ALTER SYSTEM BACKUP DATABASE"),
         ([BASE], [], None, "no data backup has the log that follows it"),
         ([BASE], [run_of(10, 90)], None, "no data backup has the log that follows it"),
-        ([BASE], [run_of(0, 90)], 499, "it is before the first data backup"),
-        ([BASE], [run_of(0, 90)], 901, "it is after the end of the archived log"),
+        ([BASE], [run_of(0, 90)], 499, "the moment is before the first data backup"),
+        ([BASE], [run_of(0, 90)], 901, "the moment is after the end of the archived log"),
     ],
 )
 def test_a_moment_that_cannot_be_had_has_its_reason(
@@ -206,8 +206,8 @@ def test_a_hole_has_the_cause_on_record() -> None:
     """As the last log before it says."""
     later = Base(SetKey(2, 20261124), "engine-a", 100, 110, 1100)
     runs = [replace(run_of(0, 90), cause="spool is full"), run_of(100, 120, 2)]
-    with pytest.raises(NotRecoverableError, match=r"log is missing there \(spool is full\)") as caught:
+    with pytest.raises(NotRecoverableError, match=r"log is missing at that moment \(spool is full\)") as caught:
         way_to(1000, [BASE, later], runs)
     assert (caught.value.before, caught.value.after) == (900, 1100)
-    with pytest.raises(NotRecoverableError, match=r"log is missing there$"):
+    with pytest.raises(NotRecoverableError, match=r"log is missing at that moment$"):
         way_to(1000, [BASE, later], [run_of(0, 90), runs[1]])

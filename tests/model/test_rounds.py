@@ -85,7 +85,7 @@ def test_a_round_that_stops_waits_for_every_tenant() -> None:
 
 def test_stopping_twice_is_refused_with_a_text_of_its_own() -> None:
     """Who stops a stopping round is told that it is stopping."""
-    with pytest.raises(RoundTransitionError, match="the round is stopping already"):
+    with pytest.raises(RoundTransitionError, match="the round is already stopping"):
         rounds.stopping(rounds.stopping(begun()))
 
 

@@ -71,7 +71,7 @@ def test_a_drill_passes_with_the_account_of_the_service_and_is_on_record(archive
 
     assert (run.returncode, run.stderr, said["verdict"], said["cause"]) == (0, "", "PASSED", "")
     assert said["checked"].startswith("3 tables and 28 system tables read, 7 rows counted by table and index")
-    assert "the schema at the snapshot is the one that was recorded" in said["checked"]
+    assert "the schema at the snapshot matches the fingerprint" in said["checked"]
     assert said["end_scn"] > archive.summary.snapshot_scn
     assert said["laying_us"] > 0
     assert said["opening_us"] > 0
@@ -88,14 +88,14 @@ def test_a_drill_at_the_snapshot_checks_with_the_user_s_own_sql(archive: Archive
     run = _drill(archive.uri, scratch, *at, "--user", "clerk", "--query", query, password="of-the-clerk")
 
     assert (run.returncode, run.stderr) == (0, "")
-    assert run.stdout.startswith("PASSED\n3 statements of yours\n")
+    assert run.stdout.startswith("PASSED\n3 user statements\n")
 
 
 @pytest.mark.parametrize(
     ("sql", "cause"),
     [
-        ("SELECT 1; SELECT COUNT(*) FROM shop.item WHERE id > 100", "statement 2 answered 0"),
-        ("SELECT id FROM shop.item WHERE id > 100", "statement 1 found no row"),
+        ("SELECT 1; SELECT COUNT(*) FROM shop.item WHERE id > 100", "statement 2 returned 0"),
+        ("SELECT id FROM shop.item WHERE id > 100", "statement 1 returned no row"),
         ("SELECT 1; SELECT * FROM shop.nothing", "statement 2 failed: Table 'shop.nothing' doesn't exist (error 1146)"),
     ],
 )
@@ -118,7 +118,7 @@ def test_with_nobody_s_password_the_verdict_says_how_far_it_came(archive: Archiv
     said = json.loads(run.stdout)
 
     assert (run.returncode, said["verdict"]) == (3, "OPENED")
-    assert "its tables were not looked at: it let in nobody of root; give --user" in said["cause"]
+    assert "its tables were not checked: no login succeeded (root); give --user" in said["cause"]
 
 
 def test_another_schema_than_the_recorded_one_fails_the_drill(archive: Archive, scratch: Path, tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_another_schema_than_the_recorded_one_fails_the_drill(archive: Archive, 
     run = _drill(uri, scratch, password=PASSWORD)
 
     assert run.returncode == 2
-    assert "the schema is not the one of the snapshot: __all_table has" in run.stdout
+    assert "the schema differs from the snapshot: __all_table has" in run.stdout
 
 
 def test_a_damaged_part_fails_the_drill_by_its_name(archive: Archive, scratch: Path, tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_drill_that_is_kept_leaves_a_directory_that_no_later_one_removes(archi
     too_early = _drill(archive.uri, tmp_path, "--until", "2001-01-01", "--utc", password=PASSWORD)
 
     assert (too_early.returncode, too_early.stdout) == (1, "")
-    assert "it is before the first data backup" in too_early.stderr
+    assert "the moment is before the first data backup" in too_early.stderr
     assert [Path(kept["directory"]).parent] == list(tmp_path.iterdir())
     assert (Path(kept["directory"]) / "store").is_dir()
 
@@ -187,8 +187,8 @@ def test_a_scratch_disk_without_room_is_named(archive: Archive, small_disk: Path
     run = _drill(archive.uri, small_disk)
 
     assert run.returncode == 1
-    assert "bytes are needed on the disk of" in run.stderr
-    assert "name a folder on another one with --scratch" in run.stderr
+    assert "bytes free, but has" in run.stderr
+    assert "name a folder on another disk with --scratch" in run.stderr
     assert [path.name for path in small_disk.iterdir()] == []
     assert len(_records(archive.set_folder)) == before
 
@@ -197,7 +197,7 @@ def test_mistakes_are_told(archive: Archive, tmp_path: Path) -> None:
     """No such tenant, a time without offset, no destination, a folder that cannot be made, two moments."""
     uri = archive.uri
     wrong = [
-        (_drill(uri, tmp_path, "--tenant", "other"), "no tenant 'other' has a backup there; there are: main (id 1001)"),
+        (_drill(uri, tmp_path, "--tenant", "other"), "'other' found; tenants with a backup: main (id 1001)"),
         (_drill(uri, tmp_path, "--until", "2026-11-23 12:00"), "add its offset"),
         (_drill("nowhere", tmp_path), "write it as file:///absolute/path"),
         (_drill(f"file://{tmp_path}", tmp_path), "say which tenant with --tenant; there are: none"),

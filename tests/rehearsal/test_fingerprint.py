@@ -73,9 +73,9 @@ def test_differences_are_said_for_each_table() -> None:
 
     assert differences(recorded, found) == [
         "a has 2 rows, not 1",
-        "b has 1 rows, but other ones",
-        "c is in one of them only",
-        "e is in one of them only",
+        "b has 1 rows, but with other content",
+        "c exists only in the fingerprint",
+        "e exists only in the engine",
     ]
 
 

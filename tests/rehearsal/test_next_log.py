@@ -41,15 +41,16 @@ def test_an_end_says_what_is_missing_and_why() -> None:
     runs = [_run(1, 0, 10, cause="the log was recycled"), _run(2, 12, 20)]
 
     with pytest.raises(
-        LogEndsError, match=r"^the log from LSN 10 to 12 is missing \(the log was recycled\): round 2 begins there$"
+        LogEndsError,
+        match=r"^the log from LSN 10 to 12 is missing \(the log was recycled\): round 2 begins after the gap$",
     ):
         stretches_after(10, "a", runs)
-    with pytest.raises(LogEndsError, match=r"^the log from LSN 11 to 12 is missing: round 2 begins there$"):
+    with pytest.raises(LogEndsError, match=r"^the log from LSN 11 to 12 is missing: round 2 begins after the gap$"):
         stretches_after(11, "a", runs)
 
 
 def test_another_engine_s_log_is_the_end_of_it() -> None:
     """If it is of a later round; what another engine left in an earlier one does not count."""
     assert stretches_after(10, "a", [_run(1, 0, 20, "b"), _run(2, 0, 10)]) == ()
-    with pytest.raises(LogEndsError, match=r"^round 2 is the log of another engine$"):
+    with pytest.raises(LogEndsError, match=r"^round 2 holds the log of another engine$"):
         stretches_after(10, "a", [_run(1, 0, 10), _run(2, 0, 20, "b")])

@@ -53,7 +53,7 @@ def test_the_new_set_has_a_fingerprint_of_the_moment(tmp_path: Path) -> None:
     before.base_store.put_fingerprint(dump_fingerprint(then))
     made = rolled(archive, None, tmp_path, FakeEngine({then.scn: old, before.end.scn: new, None: new}))
 
-    assert made.checked == "0 tables and 1 system tables read; the schema at the snapshot is the one that was recorded"
+    assert made.checked == "0 tables and 1 system tables read; the schema at the snapshot matches the fingerprint"
     recorded = fingerprint_of(archive.plan(None).base_store)
     assert recorded == take_fingerprint(before.end.scn, [("system", new)])
 
@@ -62,7 +62,7 @@ def test_the_new_set_has_a_fingerprint_of_the_moment(tmp_path: Path) -> None:
     ("counts", "system", "text"),
     [
         ({TableName("a", "b"): StatementError("no such block")}, (), "a.b: no such block"),
-        ({}, ((1,),), "the schema is not the one of the snapshot: system has 1 rows, not 0"),
+        ({}, ((1,),), "the schema differs from the snapshot: system has 1 rows, not 0"),
     ],
 )
 def test_what_does_not_pass_a_drills_check_is_not_stored(
@@ -74,7 +74,7 @@ def test_what_does_not_pass_a_drills_check_is_not_stored(
     then = take_fingerprint(plan.base.summary.snapshot_scn, [("system", ())])
     plan.base_store.put_fingerprint(dump_fingerprint(then))
     before = dict(archive.destination.objects)
-    with pytest.raises(NotRolledError, match=f"what the engine replayed is not in order: {re.escape(text)}"):
+    with pytest.raises(NotRolledError, match=f"the rolled-forward data failed its check: {re.escape(text)}"):
         rolled(archive, None, tmp_path, FakeEngine({then.scn: system}, counts))
     assert archive.destination.objects == before
     assert list(tmp_path.iterdir()) == []

@@ -94,9 +94,9 @@ def _damaged(copy: Path, folder: Path) -> Path:
     ("engine", "verdict", "cause"),
     [
         (FakeEngine(at_start=ScratchError("it ended with status 1")), Verdict.FAILED, "it ended with status 1"),
-        (FakeEngine(goes_on=False), Verdict.FAILED, "the engine opened, but its log does not go on from LSN"),
-        (FakeEngine(lets_in=None), Verdict.OPENED, "it let in nobody of root"),
-        (FakeEngine(answers=[((0,),)]), Verdict.FAILED, "statement 1 answered 0"),
+        (FakeEngine(goes_on=False), Verdict.FAILED, "the engine opened, but its log does not continue from LSN"),
+        (FakeEngine(lets_in=None), Verdict.OPENED, "no login succeeded (root)"),
+        (FakeEngine(answers=[((0,),)]), Verdict.FAILED, "statement 1 returned 0"),
         (FakeEngine(answers=[((1,),)]), Verdict.PASSED, ""),
     ],
 )

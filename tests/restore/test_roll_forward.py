@@ -104,7 +104,7 @@ def test_the_source_s_later_log_goes_on_over_a_base_that_was_rolled_forward(sour
     drill = [sys.executable, "-m", "redoubt", "drill", source.engine.uri, "--scratch", str(scratch), "--json"]
     drilled = json.loads(subprocess.run(drill, capture_output=True, text=True, check=True).stdout)
     assert drilled["set_id"] == made["set_id"]
-    assert "the schema at the snapshot is the one that was recorded" in drilled["checked"]
+    assert "the schema at the snapshot matches the fingerprint" in drilled["checked"]
 
     target = scratch / "r"
     restored = restore(source.engine.uri, "--tenant", "main", "--to", target, "--latest", "--json", "--no-start")
@@ -157,7 +157,7 @@ def test_nobody_who_may_ask_the_engine_is_a_reason(source: _Source, scratch: Pat
     before = source.sets()
     status, _, said = _roll(source.engine.uri, scratch, "--user", "nobody")
     assert (status, source.sets()) == (1, before)
-    assert "let in nobody of nobody" in said
+    assert "no login succeeded (nobody)" in said
 
 
 def test_damaged_log_is_not_rolled(source: _Source, scratch: Path) -> None:

@@ -176,7 +176,7 @@ def _claimed(service: ServiceUnderTest) -> int:
 def _job(service: ServiceUnderTest) -> int:
     """The process id of the last job."""
     events = [json.loads(line) for line in (service.home / "log" / "redoubt.log").read_text().splitlines()]
-    return int([event["pid"] for event in events if event["event"] == "job begins"][-1])
+    return int([event["pid"] for event in events if event["event"] == "job started"][-1])
 
 
 def test_what_was_killed_in_the_midst_has_failed_and_the_engine_goes_on(service: ServiceUnderTest) -> None:
@@ -193,7 +193,7 @@ def test_what_was_killed_in_the_midst_has_failed_and_the_engine_goes_on(service:
         os.kill(_job(service), signal.SIGKILL)
     service.start()
     row = _sets(service, number)[1]
-    assert (row["STATUS"], row["CAUSE"]) == ("FAILED", "the service ended while the data backup was under way")
+    assert (row["STATUS"], row["CAUSE"]) == ("FAILED", "the service ended during the data backup")
     _check_removed(service, number)
     assert _taken(service)["BS_KEY"] == number + 1
 
@@ -219,7 +219,7 @@ def test_an_applications_tenant_is_backed_up_as_well(service: ServiceUnderTest, 
     row = _over(service, number)
     assert (row["STATUS"], row["CAUSE"]) == ("SUCCESS", "")
     gone = _sets(service, number)[tenant_id]
-    assert (gone["STATUS"], gone["CAUSE"]) == ("FAILED", "the tenant was dropped meanwhile")
+    assert (gone["STATUS"], gone["CAUSE"]) == ("FAILED", "the tenant was dropped during the backup")
 
 
 def _there(service: ServiceUnderTest) -> list[int]:

@@ -35,8 +35,8 @@ def test_a_destination_is_tried_when_it_is_set(
     assert "the file system is mounted read-only" in _refusal(shared_service, f"file://{small_disk}")
     assert "write it as file:///absolute/path" in _refusal(shared_service, "s3://bucket")
     assert "with three slashes" in _refusal(shared_service, "file://relative")
-    assert "is shorter than 2048 bytes" in _refusal(shared_service, "file:///" + "x" * 2048)
-    assert "is shorter than 1024 bytes" in _refusal(shared_service, "file:///" + "x" * 1024)
+    assert "must be shorter than 2,048 bytes" in _refusal(shared_service, "file:///" + "x" * 2048)
+    assert "must be shorter than 1,024 bytes" in _refusal(shared_service, "file:///" + "x" * 1024)
     assert shared_service.error("ALTER SYSTEM SET backup_dest = 'file:///a?b=c'") == (
         1235,
         "backup device is nfs, additional parameters are not supported",
@@ -62,7 +62,7 @@ def test_another_clusters_archive_is_not_touched(shared_service: ServiceUnderTes
     foreign.parent.mkdir(parents=True)
     info = json.dumps({"cluster": "redoubt", "cluster_id": 1, "identity": "somebody else", "format": 1})
     foreign.write_text(info)
-    assert "holds a log archive already" in _refusal(shared_service, f"file://{shared_service.backup}")
+    assert "already holds a log archive" in _refusal(shared_service, f"file://{shared_service.backup}")
 
     foreign.unlink()
     shared_service.run(f"ALTER SYSTEM SET backup_dest = 'file://{shared_service.backup}'")
@@ -73,7 +73,7 @@ def test_another_clusters_archive_is_not_touched(shared_service: ServiceUnderTes
     foreign.unlink()
     shared_service.round_folder(1).mkdir(parents=True)
     (shared_service.round_folder(1) / "something").write_text("")
-    assert "holds something in" in shared_service.error("ALTER SYSTEM ARCHIVELOG")[1]
+    assert "is not empty; choose" in shared_service.error("ALTER SYSTEM ARCHIVELOG")[1]
     assert shared_service.status() == "STOP"
 
 

@@ -125,7 +125,7 @@ def test_what_cannot_be_a_source_is_refused(
     assert not (directory / "redoubt").exists()
     _ask(directory, "ALTER USER root IDENTIFIED BY ''", "secret")
     service.run(create)
-    assert "archived already, as tenant app" in service.error(f"CREATE TENANT b SOURCE='seekdb://{directory}/'")[1]
+    assert "already archived, as tenant app" in service.error(f"CREATE TENANT b SOURCE='seekdb://{directory}/'")[1]
     service.run("DROP TENANT app")
     application.close()
     wait_until("its engine has ended", lambda: not _is_running(directory))

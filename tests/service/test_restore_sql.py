@@ -233,18 +233,18 @@ def test_what_cannot_be_restored_is_refused_at_once(town: Town, tmp_path: Path) 
         later = str(cursor.fetchall()[0][0])
     before = refused(until="2026-01-01 00:00:00")
     after = refused(until=later, rest=f"{WITH} PREVIEW")
-    earliest = before.rpartition("the first after it is ")[2]
+    earliest = before.rpartition("the earliest after it is ")[2]
 
-    assert before.startswith("9025 log archive backup info not exists: it is before the first data backup")
+    assert before.startswith("9025 log archive backup info not exists: the moment is before the first data backup")
     assert earliest < town.good
-    assert "the last moment before it that can be restored is" in after
+    assert "the latest restorable moment before it is" in after
     assert after.startswith("9025")
     assert refused(until="noon").startswith("1525 Incorrect TIMESTAMP value: 'noon'")
     assert refused(until="2026-11-23 10:00:00+02:00").startswith("1525")
     assert refused(until=town.now()).startswith("4179 need retry later, restore timestamp is too new")
     assert refused(name="main").startswith("4179 restore tenant with existed tenant name")
     assert refused(name="`a-b`").startswith("5160")
-    assert refused(source="nobody").startswith("9011 cannot find backup file: no tenant 'nobody'")
+    assert refused(source="nobody").startswith("9011 cannot find backup file: no backup of tenant 'nobody'")
     assert refused(rest="WITH 'pool_list'").startswith("1210")
     assert refused(rest="WITH 'backup_cluster_name=c'").startswith("9011")
     assert refused(source="main AT 's3://bucket'").startswith("9001 URI error")
@@ -308,7 +308,7 @@ def test_another_clusters_backup_needs_its_roots_password_once(town: Town, elsew
     """The service has no account in it: the tenant says what to do, and is there when that is done."""
     where = f"AT 'file://{elsewhere.backup}'"
     last = f"ALTER SYSTEM RESTORE x FROM main {where} UNTIL '{town.now()}' {WITH} PREVIEW"
-    moment = town.service.error(last)[1].rpartition("restored is ")[2]
+    moment = town.service.error(last)[1].rpartition("moment before it is ")[2]
     wait_until("it is ten seconds ago", lambda: town.seconds_since(moment) > 11)
     town.restore("guest", until=moment, where=where)
     row = town.history("guest")

@@ -122,13 +122,13 @@ def test_errors(error: errors.SqlError, code: int, sqlstate: str, message: str) 
         (
             errors.gate_closed("much waits", 1.26),
             4012,
-            ["MANDATORY", "much waits", "Waited 1.3 s", "was not run", "'optional'", "log_archive_spool_limit"],
+            ["MANDATORY", "much waits", "waited 1.3 s", "was not run", "'optional'", "log_archive_spool_limit"],
         ),
-        (errors.commit_not_archived("too late"), 4012, ["too late", "is committed in the engine", "Don't repeat"]),
+        (errors.commit_not_archived("too late"), 4012, ["too late", "is committed in the engine", "before you repeat"]),
         (
             errors.commit_interrupted("damaged"),
             9027,
-            ["interrupted: damaged", "committed in the engine", "not archived"],
+            ["interrupted: damaged", "committed in the engine", "missing from the archive"],
         ),
     ],
 )

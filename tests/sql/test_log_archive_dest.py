@@ -43,15 +43,15 @@ def test_what_is_taken(text: str, expected: LogArchiveDest | None) -> None:
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        ("BINDING=Optional", "LOCATION=file:///absolute/path is missing"),
+        ("BINDING=Optional", "LOCATION is missing; add LOCATION=file:///absolute/path"),
         ("file:///a", "is not LOCATION=…"),
-        ("LOCATION =file:///a", "without spaces"),
-        ("LOCATION= file:///a", "without spaces"),
-        ("LOCATION=", "without spaces"),
-        ("LOCATION=file:///a\tBINDING=Optional BINDING=", "without spaces"),
+        ("LOCATION =file:///a", "write no spaces around ="),
+        ("LOCATION= file:///a", "write no spaces around ="),
+        ("LOCATION=", "write no spaces around ="),
+        ("LOCATION=file:///a\tBINDING=Optional BINDING=", "write no spaces around ="),
         ("LOCATION=file:///a COMPRESSION=enable", "'COMPRESSION=enable' is not"),
-        ("LOCATION=file:///a LOCATION=file:///b", "LOCATION is there twice"),
-        ("LOCATION=file:///a BINDING=always", "BINDING is Optional or Mandatory, not 'always'"),
+        ("LOCATION=file:///a LOCATION=file:///b", "LOCATION is given twice"),
+        ("LOCATION=file:///a BINDING=always", "BINDING must be Optional or Mandatory, not 'always'"),
         ("LOCATION=file:///a PIECE_SWITCH_INTERVAL=x", "'x' is not a time"),
         ("LOCATION=file:///a PIECE_SWITCH_INTERVAL=23h", "from 1d to 7d, not '23h'"),
         ("LOCATION=file:///a PIECE_SWITCH_INTERVAL=169h", "from 1d to 7d, not '169h'"),
@@ -118,6 +118,6 @@ def test_a_state(text: str, state: DestState) -> None:
 @pytest.mark.parametrize("text", ["", "ENABLED", "on", "x" * 999])
 def test_no_state(text: str) -> None:
     """1210, with the words that there are."""
-    with pytest.raises(SqlError, match="neither ENABLE nor DEFER") as raised:
+    with pytest.raises(SqlError, match="must be ENABLE or DEFER") as raised:
         parse_dest_state(text)
     assert raised.value.code == 1210

@@ -57,28 +57,31 @@ def test_accepted_values(value: str, mode: Mode | None, compression: Compression
 @pytest.mark.parametrize(
     ("value", "hint"),
     [
-        ("", "the value is empty, it takes a mode, a compression or both"),
-        ("   ", "the value is empty, it takes a mode, a compression or both"),
-        ("optional compression= none", "COMPRESSION is one of disable, enable, lz4_1.0, zstd_1.3.8, not 'none'"),
-        ("optional compression", "COMPRESSION is not followed by ="),
-        ("optional biubiu", "'biubiu' is not one of OPTIONAL, MANDATORY and COMPRESSION"),
-        ("optional compression disable", "COMPRESSION is not followed by ="),
-        ("= compression=disable", "'=' is not one of OPTIONAL, MANDATORY and COMPRESSION"),
-        ("compression=disable=", "'=' is not one of OPTIONAL, MANDATORY and COMPRESSION"),
-        ("compression==disable", "COMPRESSION is one of disable, enable, lz4_1.0, zstd_1.3.8, not '='"),
-        ("compression=", "COMPRESSION is one of disable, enable, lz4_1.0, zstd_1.3.8, not ''"),
-        ("compression=zstd", "COMPRESSION is one of disable, enable, lz4_1.0, zstd_1.3.8, not 'zstd'"),
-        ("COMPRESSION=snappy_1.0", "COMPRESSION is one of disable, enable, lz4_1.0, zstd_1.3.8, not 'snappy_1.0'"),
-        ("optional,compression=enable", "'optional,compression' is not one of OPTIONAL, MANDATORY and COMPRESSION"),
+        ("", "the value is empty; give a mode, a compression or both"),
+        ("   ", "the value is empty; give a mode, a compression or both"),
+        ("optional compression= none", "COMPRESSION must be one of disable, enable, lz4_1.0, zstd_1.3.8, not 'none'"),
+        ("optional compression", "COMPRESSION has no value; write COMPRESSION=…"),
+        ("optional biubiu", "'biubiu' is not an option; use OPTIONAL, MANDATORY or COMPRESSION=…"),
+        ("optional compression disable", "COMPRESSION has no value; write COMPRESSION=…"),
+        ("= compression=disable", "'=' is not an option; use OPTIONAL, MANDATORY or COMPRESSION=…"),
+        ("compression=disable=", "'=' is not an option; use OPTIONAL, MANDATORY or COMPRESSION=…"),
+        ("compression==disable", "COMPRESSION must be one of disable, enable, lz4_1.0, zstd_1.3.8, not '='"),
+        ("compression=", "COMPRESSION must be one of disable, enable, lz4_1.0, zstd_1.3.8, not ''"),
+        ("compression=zstd", "COMPRESSION must be one of disable, enable, lz4_1.0, zstd_1.3.8, not 'zstd'"),
+        ("COMPRESSION=snappy_1.0", "COMPRESSION must be one of disable, enable, lz4_1.0, zstd_1.3.8, not 'snappy_1.0'"),
+        (
+            "optional,compression=enable",
+            "'optional,compression' is not an option; use OPTIONAL, MANDATORY or COMPRESSION=…",
+        ),
         (
             "optional\tcompression=enable",
-            r"'optional\tcompression' is not one of OPTIONAL, MANDATORY and COMPRESSION",
+            r"'optional\tcompression' is not an option; use OPTIONAL, MANDATORY or COMPRESSION=…",
         ),
-        ("MANDATORY COMPRESSION=lz4_1.0 yyy", "'yyy' is not one of OPTIONAL, MANDATORY and COMPRESSION"),
-        ("optional\n", r"'optional\n' is not one of OPTIONAL, MANDATORY and COMPRESSION"),
-        ("enable", "'enable' is not one of OPTIONAL, MANDATORY and COMPRESSION"),
-        ("optional=enable", "'=' is not one of OPTIONAL, MANDATORY and COMPRESSION"),
-        ("optiona" * 10, f"'{'optiona' * 5}optio…' is not one of OPTIONAL, MANDATORY and COMPRESSION"),
+        ("MANDATORY COMPRESSION=lz4_1.0 yyy", "'yyy' is not an option; use OPTIONAL, MANDATORY or COMPRESSION=…"),
+        ("optional\n", r"'optional\n' is not an option; use OPTIONAL, MANDATORY or COMPRESSION=…"),
+        ("enable", "'enable' is not an option; use OPTIONAL, MANDATORY or COMPRESSION=…"),
+        ("optional=enable", "'=' is not an option; use OPTIONAL, MANDATORY or COMPRESSION=…"),
+        ("optiona" * 10, f"'{'optiona' * 5}optio…' is not an option; use OPTIONAL, MANDATORY or COMPRESSION=…"),
     ],
 )
 def test_refused_values(value: str, hint: str) -> None:
@@ -123,9 +126,9 @@ def test_the_longest_value() -> None:
     longest = "optional".ljust(MAX_BYTES)
 
     assert OptionChange(OPTIONAL) == parse_option(longest)
-    with pytest.raises(SqlError, match="longer than 65536 bytes"):
+    with pytest.raises(SqlError, match="longer than 65,536 bytes"):
         parse_option(longest + " ")
-    with pytest.raises(SqlError, match="longer than 65536 bytes"):
+    with pytest.raises(SqlError, match="longer than 65,536 bytes"):
         parse_option("é" * (MAX_BYTES // 2 + 1))
 
 
@@ -162,8 +165,8 @@ def test_mandatory_refuses_to_drop_compression(value: str, compression: Compress
 
     assert caught.value.code == 4147
     assert caught.value.message == (
-        "Invalid config: compression cannot be disabled while the mode is MANDATORY, "
-        "use ALTER SYSTEM SET backup_log_archive_option = 'optional compression= disable'"
+        "Invalid config: compression cannot be disabled while the mode is MANDATORY; "
+        "run ALTER SYSTEM SET backup_log_archive_option = 'optional compression= disable'"
     )
 
 

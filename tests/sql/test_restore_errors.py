@@ -18,7 +18,7 @@ from redoubt.sql.errors import SqlError
             "Incorrect TIMESTAMP value: 'noon': write it as UNTIL '",
         ),
         (errors.wrong_restore_timestamp("x" * 9999), 1525, "HY000", f"Incorrect TIMESTAMP value: '{'x' * 200}': "),
-        (errors.invalid_restore_option("x"), 1210, "HY000", "Invalid argument: the restore option behind WITH: x"),
+        (errors.invalid_restore_option("x"), 1210, "HY000", "Invalid argument: restore option after WITH: x"),
         (
             errors.restore_sources_twice(),
             1235,

@@ -48,17 +48,17 @@ def test_what_is_taken(text: str, expected: RestoreOption) -> None:
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        ("&", "'' is not key=value"),
-        ("&&pool_list=p", "'' is not key=value"),
-        ("pool_list=p&", "'' is not key=value"),
-        ("pool_list=p&&locality=x", "'' is not key=value"),
-        ("pool_list", "'pool_list' is not key=value"),
-        ("pool_list=", "'pool_list=' is not key=value"),
-        ("=p", "'=p' is not key=value"),
-        ("pool_list==p", "'pool_list==p' is not key=value"),
-        ("pool_list=p=q", "'pool_list=p=q' is not key=value"),
-        ("colour", "'colour' is not key=value"),
-        ("x" * 500, "…' is not key=value"),
+        ("&", "'' is not of the form key=value"),
+        ("&&pool_list=p", "'' is not of the form key=value"),
+        ("pool_list=p&", "'' is not of the form key=value"),
+        ("pool_list=p&&locality=x", "'' is not of the form key=value"),
+        ("pool_list", "'pool_list' is not of the form key=value"),
+        ("pool_list=", "'pool_list=' is not of the form key=value"),
+        ("=p", "'=p' is not of the form key=value"),
+        ("pool_list==p", "'pool_list==p' is not of the form key=value"),
+        ("pool_list=p=q", "'pool_list=p=q' is not of the form key=value"),
+        ("colour", "'colour' is not of the form key=value"),
+        ("x" * 500, "…' is not of the form key=value"),
         ("pool_list=p ", "without spaces"),
         ("pool_list=p & locality=x", "without spaces"),
         ("pool_list=p\n", "without spaces"),
@@ -68,7 +68,7 @@ def test_what_is_taken(text: str, expected: RestoreOption) -> None:
         ("backup_cluster_id=1.5", "not a whole number"),
         ("backup_cluster_id=1&backup_cluster_id=x", "not a whole number"),
         (f"Restore_Job_Id={'9' * 600}", "restore_job_id: '9999"),
-        (f"colour={'x' * 2041}", "longer than 2047"),
+        (f"colour={'x' * 2041}", "longer than 2,047"),
     ],
 )
 def test_what_cannot_be_read(text: str, hint: str) -> None:
@@ -78,7 +78,7 @@ def test_what_cannot_be_read(text: str, hint: str) -> None:
     error = raised.value
 
     assert (error.code, error.sqlstate) == (1210, "HY000")
-    assert error.message.startswith("Invalid argument: the restore option behind WITH: ")
+    assert error.message.startswith("Invalid argument: restore option after WITH: ")
     assert hint in error.message
     assert len(error.message) < 512
 

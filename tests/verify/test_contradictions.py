@@ -171,7 +171,7 @@ def test_a_segment_before_the_piece_is_named(small: SmallArchive) -> None:
     destination = small.copy()
     says(PieceInfo, PATHS[LIVE].info, start_lsn=small.groups[6].start.lsn)(destination)
 
-    assert any("begins before the piece" in each.problem for each in verify(destination).damage)
+    assert any("begins before the start of the piece" in each.problem for each in verify(destination).damage)
 
 
 def test_log_that_nobody_listed_is_missing_in_its_folder(small: SmallArchive) -> None:
@@ -208,7 +208,7 @@ def test_a_deletion_that_is_under_way_is_a_note(small: SmallArchive) -> None:
     damaged = verify(destination)
 
     assert report.is_sound
-    assert [each.problem for each in report.all_findings] == ["2 segments are still there: the deletion has not ended"]
+    assert [each.problem for each in report.all_findings] == ["2 segments remain: the deletion has not finished"]
     assert [each.name for each in damaged.damage] == [f"{SET_FOLDER}/deletion"]
 
 

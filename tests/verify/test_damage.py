@@ -229,7 +229,7 @@ def test_a_set_that_is_not_complete_is_a_note(small: SmallArchive) -> None:
 
     assert unknown.is_sound
     assert [each.problem for each in unknown.all_findings] == [
-        "the data backup is not complete: under way, or given up"
+        "the data backup is incomplete: still running, or abandoned"
     ]
     assert [each.name for each in known.damage] == [name]
 

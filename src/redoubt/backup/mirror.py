@@ -1,9 +1,9 @@
-"""What a data backup holds of each file, chunk by chunk: read again, only what has changed is stored again.
+"""The copy of each file in a data backup, chunk by chunk. A second read stores only chunks that have changed.
 
-A file need not be read again if it is known to be as it was when it was read. Its time says so only once it has been
-the same for a while: a write that goes on sets it when it begins. How long it has been the same is taken from the wall
-clock if that has not been set meanwhile, and from having seen it so for that long otherwise. Of a file of one chunk
-nothing is taken for granted: reading it costs less than being wrong.
+A file is not read again if it is certainly unchanged. The file's change time proves that only after the time has been
+the same for a while: a write sets the time when the write begins, not when it ends. The wall clock tells how long the
+time has been the same, unless the clock was set meanwhile; then only repeated looks tell. A file of one chunk is always
+read again: reading costs less than being wrong.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from redoubt.archive.set_manifest import Extent, SetFile
 from redoubt.model.bases import BaseFile
 
 CHUNK = 256 * 1024
-"""Bytes that are compared, and stored again if they have changed, as one."""
+"""Bytes in a chunk. A chunk is compared, and stored again if it has changed, as a whole."""
 _ZEROES = bytes(CHUNK)
 _NS = 10**9
 _MOST_DRIFT = 0.5
-"""Seconds by which the wall clock and the monotonic one may part between two looks without one having been set."""
+"""Seconds by which the wall clock may differ from the monotonic clock between two looks, if neither was set."""
 
 
 class TornFileError(Exception):
@@ -47,7 +47,7 @@ def read_clocks() -> Now:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A chunk that is in a part: its digest, its length in bytes, where it is."""
+    """A stored chunk: its digest, its length in bytes, and its place in a part."""
 
     digest: bytes
     length: int
@@ -57,9 +57,9 @@ class Stored:
 
 @dataclass
 class Copy:
-    """What is known of a file: how it was when it was last read, whether it had settled then, its chunks.
+    """A copied file: its state when last read, whether it had settled then, and its chunks.
 
-    A chunk that is all zero is None. `seconds` is how long reading took.
+    A chunk of zeroes is None. `seconds` is the time that reading took.
     """
 
     file: BaseFile
@@ -70,7 +70,7 @@ class Copy:
 
 @dataclass(frozen=True)
 class Change:
-    """A chunk of a file that is not as it was stored: `data` is None where it is zero now."""
+    """A chunk of a file that differs from the stored one. `data` is None for zeroes."""
 
     copy: Copy
     number: int
@@ -78,7 +78,7 @@ class Change:
 
 
 class Mirror:
-    """The copies of all files. `open_file` gives a descriptor for one; `settling` is the source's, in seconds."""
+    """The copies of all files. `open_file` opens a file; `settling` is the source's, in seconds."""
 
     def __init__(
         self, open_file: Callable[[BaseFile], int], settling: float, clocks: Callable[[], Now] = read_clocks
@@ -92,25 +92,25 @@ class Mirror:
         self._copies: dict[str, Copy] = {}
 
     def due(self, files: list[BaseFile]) -> list[BaseFile]:
-        """The files that are worth reading now, while the engine runs: changed, never read, or settled since."""
+        """The files to read now, while the engine runs: changed, never read, or settled since the last read."""
         self._watch(files)
         return [file for file in files if self._is_due(file)]
 
     def last(self, files: list[BaseFile]) -> list[BaseFile]:
-        """The files that must be read while the engine stands still: all that may be other than they were read."""
+        """The files to read while the engine is paused: all that may have changed since they were read."""
         self._watch(files)
         return [file for file in files if file.content <= CHUNK or not self._is_certain(file)]
 
     def begin(self, file: BaseFile) -> Copy:
-        """A new copy of a file, with the chunks that are stored already; it counts when it is committed."""
+        """A new copy of a file, with the chunks stored so far. The copy counts when it is committed."""
         known = self._copies.get(file.path)
         chunks = known.chunks[: _count(file.content)] if known else []
         return Copy(file, self._is_settled(file), chunks + [None] * (_count(file.content) - len(chunks)))
 
     def changes(self, copy: Copy, check: Callable[[], None]) -> Iterator[Change]:
-        """Read a file: what of it must be stored. `check` is called before each chunk, and may raise.
+        """Read a file, and yield the chunks to store. `check` is called before each chunk, and may raise.
 
-        Raises FileNotFoundError for one that is gone, TornFileError for one that became shorter.
+        Raises FileNotFoundError if the file is gone, TornFileError if it became shorter.
         """
         descriptor = self._open(copy.file)
         try:
@@ -126,7 +126,7 @@ class Mirror:
             os.close(descriptor)
 
     def store(self, change: Change, add: Callable[[bytes], tuple[int, int]]) -> None:
-        """Keep a change: `add` takes its bytes and says where they are."""
+        """Store a change: `add` takes the bytes and returns their place."""
         if change.data is None:
             change.copy.chunks[change.number] = None
         else:
@@ -134,21 +134,21 @@ class Mirror:
             change.copy.chunks[change.number] = Stored(_digest(change.data), len(change.data), part, offset)
 
     def commit(self, copy: Copy) -> None:
-        """Every change of a copy is stored: it is what the set has of the file now."""
+        """Make a copy the set's copy of the file, once all its changes are stored."""
         self._copies[copy.file.path] = copy
 
     def seconds_for(self, files: list[BaseFile]) -> float:
-        """How long it takes to read these files once more, by what reading each of them took, or the others."""
+        """Estimate the seconds to read these files again, from the time that earlier reads took."""
         size = sum(copy.file.content for copy in self._copies.values())
         pace = sum(copy.seconds for copy in self._copies.values()) / size if size else 0.0
         return sum(self._seconds_for(file, pace) for file in files)
 
     def put_together(self, files: list[BaseFile]) -> tuple[SetFile, ...]:
-        """The files as the set has them."""
+        """The files in the form of the set's manifest."""
         return tuple(_file(self._copies[file.path], file) for file in files)
 
     def _watch(self, files: list[BaseFile]) -> None:
-        """Since when each file has been as it is now."""
+        """Note since when each file has been in its current state."""
         now = self._look()
         before = self._seen
         self._seen = {}
@@ -157,7 +157,7 @@ class Mirror:
             self._seen[file.path] = seen if seen is not None and seen[0] == file else (file, now.monotonic)
 
     def _look(self) -> Now:
-        """The clocks; whether the wall clock was set is noticed here."""
+        """Read the clocks, and notice whether the wall clock was set."""
         now = self._clocks()
         passed = now.monotonic - self._looked.monotonic
         if abs((now.wall - self._looked.wall) / _NS - passed) > _MOST_DRIFT:
@@ -166,7 +166,7 @@ class Mirror:
         return now
 
     def _is_settled(self, file: BaseFile) -> bool:
-        """Whether every write that the file's time tells of has ended."""
+        """Whether every write that set the file's time has ended."""
         now = self._look()
         seen = self._seen.get(file.path)
         if seen is not None and seen[0] == file and now.monotonic - seen[1] >= self._settling:
@@ -194,7 +194,7 @@ class Mirror:
 
 
 def _chunk(descriptor: int, number: int, size: int) -> bytes | None:
-    """A chunk's bytes, None if they are zero; what a file has no blocks for is not read."""
+    """A chunk's bytes, None for zeroes. Holes are not read."""
     offset = number * CHUNK
     length = min(CHUNK, size - offset)
     if not _has_data(descriptor, offset, length):
@@ -217,7 +217,7 @@ def _file(copy: Copy, file: BaseFile) -> SetFile:
 
 
 def _append(extents: list[Extent], new: Extent) -> None:
-    """Add an extent, as one with the last if it goes on there."""
+    """Add an extent; join the extent with the last one if they are adjacent."""
     last = extents[-1] if extents else None
     if (
         last is not None
@@ -231,7 +231,7 @@ def _append(extents: list[Extent], new: Extent) -> None:
 
 
 def _count(size: int) -> int:
-    """Chunks that a file of that size has."""
+    """The number of chunks in a file of that size."""
     return -(-size // CHUNK)
 
 
@@ -245,7 +245,7 @@ def _has_data(descriptor: int, offset: int, length: int) -> bool:
     try:
         return os.lseek(descriptor, offset, os.SEEK_DATA) < offset + length
     except OSError as error:
-        if error.errno != errno.ENXIO:  # which is: nothing but a hole from there on
+        if error.errno != errno.ENXIO:  # ENXIO: only a hole from there on
             raise
         return False
 

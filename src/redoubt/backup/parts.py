@@ -1,8 +1,8 @@
-"""Gathers pieces of files into parts, and stores them while the next ones are being read.
+"""Gathers chunks of files into parts, and stores parts while the next chunks are read.
 
-A file that is read several times leaves pieces that are no longer its content. A part in which nothing else is left is
-removed before the set counts; in others such pieces stay: storing the rest once more would cost as much as it saves. If
-the set comes to nothing, its parts are removed: the disk may be full of them.
+A file that is read several times leaves outdated chunks. A part that holds only outdated chunks is removed before the
+set is complete. In other parts outdated chunks stay: storing the rest again would cost as much as it saves. If the
+backup fails, its parts are removed, because they may have filled the disk.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from redoubt.model.seams import DestinationError, ObjectExistsError
 
 _PART_SIZE = 16 * 1024 * 1024
 _UNDER_WAY = 2
-"""Parts that are encoded and stored at a time: what bounds the memory."""
+"""Parts encoded and stored at a time; this bounds the memory."""
 
 
 class PartWriter:
-    """The parts of one set, in order. Leave it as a context: what is under way ends then."""
+    """The parts of one set, in order. A context: leaving waits for running work."""
 
     def __init__(self, store: SetStore, info: SetInfo) -> None:
         self._store = store
@@ -44,7 +44,7 @@ class PartWriter:
             self._remove_all()
 
     def add(self, data: bytes) -> tuple[int, int]:
-        """Take a piece: the number of the part that gets it, and its offset there. Raises DestinationError."""
+        """Add a chunk; returns the number of its part and its offset there. Raises DestinationError."""
         place = self._number, len(self._content)
         self._content += data
         if len(self._content) >= _PART_SIZE:
@@ -52,7 +52,7 @@ class PartWriter:
         return place
 
     def finish(self, needed: Container[int]) -> tuple[SetPart, ...]:
-        """Store what is left, and wait: the parts of these numbers, durable. The others are removed.
+        """Store the rest and wait. Returns the parts of the `needed` numbers, durable; removes the others.
 
         Raises DestinationError.
         """
@@ -77,8 +77,8 @@ class PartWriter:
         return self._store.put_part(number, encode_part(header, content))
 
     def _remove_all(self) -> None:
-        """Leave nothing of what was stored. What is another's stays; so does what the destination does not remove."""
+        """Remove all stored parts, except objects of others and objects that the destination fails to remove."""
         for number, future in enumerate(self._futures, 1):
             if not future.cancelled() and not isinstance(future.exception(), ObjectExistsError):
-                with suppress(DestinationError):  # what led here says more
+                with suppress(DestinationError):  # the first error says more
                     self._store.remove_part(number)

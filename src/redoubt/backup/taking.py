@@ -1,9 +1,9 @@
-"""Takes a data backup: hot passes over the engine's files, then one in which the engine stands still.
+"""Takes a data backup: hot passes over the engine's files, then a last pass while the engine is paused.
 
-A hot pass may read a file while it is being written. So what may have changed since is read again, and the last time
-while the engine's process stands still: what is put together then is what a loss of power would have left at that
-instant. How long the engine may stand still is a limit that holds: where it would not suffice, more hot passes come
-first; where it did not, what was read in it counts for nothing, and it is tried again.
+A hot pass may read a file while the file is written. So files that may have changed are read again, the last time while
+the engine's process is paused: the copy is then what a loss of power would have left at that instant. The pause never
+exceeds its limit: if the last pass would take too long, more hot passes come first; if the last pass did take too long,
+its data is discarded, and the pass is repeated.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ _PATIENCE = 600.0
 _LOOK_PAUSE = 1.0
 _CLONE_TRIES = 3
 _MOST_CHANGED = 256 * 1024 * 1024
-"""Bytes of changed chunks that are kept in memory during the pause."""
+"""The most bytes of changed chunks kept in memory during the pause."""
 _SAFE_SHARE = 0.5
-"""The share of the limit that the last pass may be estimated to take."""
+"""The largest share of the limit that the estimate of the last pass may take."""
 _log = structlog.get_logger("redoubt.backup")
 
 Fingerprint = Callable[[int], bytes | None]
-"""Notes the engine's content at an SCN, for a drill to compare with; None if there is nothing to note."""
+"""Takes a fingerprint of the engine's content at an SCN, for drills to compare; None for no fingerprint."""
 
 
 class BackupFailedError(RedoubtError):
-    """No data backup could be taken; the text says why and what to do."""
+    """The data backup failed; the text says why and what to do."""
 
 
 @dataclass(frozen=True)
 class TakingOptions:
-    """How a data backup is taken: `pause_limit`, and `patience` with an engine that writes on and on, in seconds.
+    """The options of a data backup: `pause_limit`, and `patience` with an engine that keeps writing, in seconds.
 
-    Patience begins when the files have been read once. `method` is put on record in place of how the files were had.
+    Patience begins after the first pass. `method`, if given, is recorded as the backup's method.
     """
 
     pause_limit: float = PAUSE_LIMIT
@@ -59,7 +59,7 @@ class TakingOptions:
 
 @dataclass(frozen=True)
 class _Instant:
-    """What one instant left: the files, the log that they need (from where, at least to where), how they were had."""
+    """A copy of one instant: the files, the start and end of the log that they need, and the method."""
 
     mirror: Mirror
     files: list[BaseFile]
@@ -70,7 +70,7 @@ class _Instant:
 
 
 class Taking:
-    """One data backup. `wait(seconds)` is a pause between two looks, which raises if the backup is cancelled."""
+    """One data backup. `wait(seconds)` waits between two looks, and raises if the backup is cancelled."""
 
     def __init__(
         self,
@@ -94,9 +94,9 @@ class Taking:
         self._done = 0
 
     def run(self) -> SetManifest:
-        """Take it. Raises BackupFailedError, DestinationError, ArchiveError, OSError, and what `wait` raises.
+        """Take the backup. Raises BackupFailedError, DestinationError, ArchiveError, OSError, and what `wait` raises.
 
-        If it raises, there is no manifest: what lies in the set's folder counts for nothing.
+        After an exception the set has no manifest, and objects in its folder do not count.
         """
         self._store.claim(self._info)
         with ExitStack() as ends:
@@ -109,7 +109,7 @@ class Taking:
         return manifest
 
     def _clone(self, ends: ExitStack, parts: PartWriter) -> _Instant | None:
-        """Have instant copies made, and read those; None where the disk has none to give, or not within the limit."""
+        """Make instant copies and read them; None if the disk cannot make copies, or not within the limit."""
         if not self._terms.may_clone or not self._can_clone():
             return None
         for _ in range(_CLONE_TRIES):
@@ -120,7 +120,7 @@ class Taking:
                         folder = attempt.enter_context(self._source.clone())
                         pause.check()
                 except PauseOverError as error:
-                    _log.warning("copying at once took too long", cause=str(error))
+                    _log.warning("instant copy took too long", cause=str(error))
                     continue
                 if folder is None:
                     return None
@@ -129,7 +129,7 @@ class Taking:
         return None
 
     def _can_clone(self) -> bool:
-        """Whether the disk can, tried while the engine runs; what it has not written yet is written by that."""
+        """Try instant copies while the engine runs. The try also makes the system write dirty pages."""
         with self._source.clone() as folder:
             return folder is not None
 
@@ -141,7 +141,7 @@ class Taking:
         return _Instant(mirror, files, start, end, "reflink", seconds)
 
     def _copy(self, parts: PartWriter) -> _Instant:
-        """Copy the files while they are written, and what changed meanwhile in a pause."""
+        """Copy the files while the engine runs, then copy changed files in a pause."""
         mirror = Mirror(self._source.open, self._source.settling)
         self._read_hot(mirror, mirror.due(self._source.files()), parts)
         deadline = time.monotonic() + self._terms.patience
@@ -153,24 +153,24 @@ class Taking:
                 except PauseOverError as error:
                     cause = str(error)
             if not self._was_told:
-                _log.info("the engine's files are read more often while it runs", cause=cause)
+                _log.info("reading the engine's files again before the pause", cause=cause)
                 self._was_told = True
             if time.monotonic() > deadline:
                 raise BackupFailedError(
-                    f"{cause}, and the engine may stand still for {self._terms.pause_limit:g} s at most: "
-                    "allow a longer pause, or back up while less is written"
+                    f"{cause}, but the engine may be paused for at most {self._terms.pause_limit:g} s: "
+                    "allow a longer pause (backup_pause_limit), or back up while less is written"
                 )
             self._wait(_LOOK_PAUSE)
             self._read_hot(mirror, mirror.due(self._source.files()), parts)
 
     def _reason_to_wait(self, mirror: Mirror) -> str:
-        """Why the last pass would not be over within the limit; empty if it would."""
+        """Why the last pass would not fit into the limit; empty if it would fit."""
         seconds = mirror.seconds_for(mirror.last(self._source.files()))
         is_soon = seconds <= self._terms.pause_limit * _SAFE_SHARE
-        return "" if is_soon else f"a last pass would take about {seconds:.1f} s"
+        return "" if is_soon else f"the last pass would take about {seconds:.1f} s"
 
     def _read_hot(self, mirror: Mirror, files: list[BaseFile], parts: PartWriter) -> None:
-        """Read files while the engine goes on."""
+        """Read files while the engine runs."""
         self._passes += bool(files)
         there = self._done + sum(file.content for file in files)
         for file in files:
@@ -178,14 +178,14 @@ class Taking:
             try:
                 for change in mirror.changes(copy, lambda: self._wait(0)):
                     mirror.store(change, parts.add)
-            except (FileNotFoundError, TornFileError):  # the next listing does not have it, or has it as it is then
+            except (FileNotFoundError, TornFileError):  # the next listing omits the file, or shows its new state
                 continue
             mirror.commit(copy)
             self._done += file.content
             self._progress(self._done, there)
 
     def _last_pass(self, mirror: Mirror, parts: PartWriter) -> _Instant:
-        """Read once more what may have changed, while the engine stands still. Raises PauseOverError."""
+        """Read files that may have changed, while the engine is paused. Raises PauseOverError."""
         start = self._source.checkpoint()
         read: list[tuple[Copy, list[Change]]] = []
         room = _MOST_CHANGED
@@ -206,12 +206,12 @@ class Taking:
         return _Instant(mirror, files, start, end, "hot", pause.seconds)
 
     def _end(self) -> LogPosition:
-        """How far the log must be had for what the files hold, after the pause; the fingerprint there is stored."""
+        """The end of the log after the pause, which a restore needs at least. Stores the fingerprint of that place."""
         end = self._source.end_of_log()
         try:
             fingerprint = self._fingerprint(end.scn)
-        except Exception as error:  # noqa: BLE001 - whatever it is: the backup is good without
-            _log.warning("the data backup has no fingerprint", cause=repr(error))
+        except Exception as error:  # noqa: BLE001 - the backup is good without a fingerprint
+            _log.warning("data backup stored without a fingerprint", cause=repr(error))
             return end
         if fingerprint is not None:
             self._store.put_fingerprint(fingerprint)
@@ -237,14 +237,14 @@ class Taking:
 
 
 def _changes(mirror: Mirror, copy: Copy, check: Callable[[], None], room: int) -> list[Change]:
-    """What has changed in a file, kept in memory. Raises PauseOverError if that takes more than `room` bytes."""
+    """The changed chunks of a file, in memory. Raises PauseOverError if they take more than `room` bytes."""
     changes = []
     try:
         for change in mirror.changes(copy, check):
             changes.append(change)
             room -= len(change.data or b"")
             if room < 0:
-                raise PauseOverError("more has changed since the last pass than is kept in memory")
+                raise PauseOverError(f"more than {_MOST_CHANGED >> 20} MiB changed since the last pass")
     except (FileNotFoundError, TornFileError) as error:
-        raise PauseOverError(f"{copy.file.path} changed while the engine stood still") from error
+        raise PauseOverError(f"{copy.file.path} changed while the engine was paused") from error
     return changes

@@ -1,8 +1,8 @@
 """OceanBase 4.x's views of log archiving (`CDB_OB_ARCHIVE…`): a second spelling of the same rounds and pieces.
 
-They have the user tenants' rows only. A cluster has one destination at a time, number 0; each path that it ever
-archived to has an id, from 1001 in the order of use. What a round that is over cannot tell any more (its interval and
-its codec, which may have changed while it ran) is NULL.
+The views have the user tenants' rows only. A cluster has one destination at a time, number 0. Each path that was ever
+archived to has an id, from 1001 in the order of use. The interval and the codec of an ended round are NULL, because
+they may have changed during the round.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ _FIRST_DEST_ID = 1001
 
 
 def _bigint(number: str) -> str:
-    """A number as bigint(20): the engine takes a column's width from the text's."""
+    """A number as bigint(20): the engine derives a column's width from the width of the text."""
     return f"CAST(CAST({number} AS CHAR(20)) AS SIGNED)"
 
 
 def _ratio(digits: int) -> str:
-    """In 4.x it is 0 while there is nothing."""
+    """The compression ratio; in 4.x 0 without input."""
     value = "CASE WHEN input_bytes = 0 THEN 0 ELSE ROUND(output_bytes / input_bytes, 2) END"
     return f"CAST({value} AS DECIMAL({digits},2))"
 
@@ -44,7 +44,7 @@ _SETTING = f"""(SELECT {_set("backup_dest", "value", "")} AS path,
   CAST({_set(_INTERVAL, "value", "0")} AS DECIMAL(20,6)) AS seconds,
   {_set("log_archive_dest_state", "value", "ENABLE")} AS state
   FROM {PARAMETER_TABLE})"""
-"""What is set now, as one row; `seconds` is the interval after which a round goes on in a new piece."""
+"""The current settings as one row; `seconds` is the piece interval."""
 
 _INTERVAL_TEXT = """CASE WHEN seconds = 0 THEN '0'
     WHEN MOD(seconds, 86400) = 0 THEN CONCAT(seconds DIV 86400, 'd')
@@ -55,14 +55,14 @@ _INTERVAL_TEXT = """CASE WHEN seconds = 0 THEN '0'
 
 
 def _deleted(size: str) -> str:
-    """What of a round was deleted, piece by piece."""
+    """The size of a round's deleted pieces."""
     return _bigint(f"""(SELECT COALESCE(SUM(p.{size}), 0) FROM {PIECE_TABLE} p
     WHERE p.incarnation = 1 AND p.tenant_id = r.tenant_id AND p.round_id = r.log_archive_round
       AND p.file_status = 'DELETED')""")
 
 
 def _rounds(table: str, status: str, where: str) -> str:
-    """Rounds of user tenants; interval and codec of those that go on."""
+    """Rounds of user tenants, with interval and codec of rounds that have not ended."""
     is_over = f"{status} = 'STOP'"
     return f"""SELECT r.*, CAST({status} AS CHAR(64)) AS state,
   CASE WHEN {is_over} THEN NULL WHEN start_piece_id = 0 THEN 0
@@ -81,7 +81,7 @@ _LAST = _rounds(
 
 
 def _archivelog(rounds: str, sizes: tuple[str, int], last: str) -> str:
-    """`sizes` are what is added to a size, and how much wider that makes what is shown of it."""
+    """`sizes` are an addend of a size, and the width that the addend adds to the displayed size."""
     plus, wider = sizes
     of_input, of_output = f"input_bytes{plus}", f"output_bytes{plus}"
     return f"""SELECT tenant_id AS TENANT_ID, dest_id AS DEST_ID, log_archive_round AS ROUND_ID,
@@ -101,7 +101,7 @@ def _archivelog(rounds: str, sizes: tuple[str, int], last: str) -> str:
 
 
 def _varchar(text: str, width: int) -> str:
-    """A text as varchar: of more than 512 characters the engine would make another type."""
+    """A text as varchar: the engine would give a text of more than 512 characters another type."""
     parts = (f"CAST(SUBSTR({text}, {start}, 512) AS CHAR(512))" for start in range(1, width, 512))
     return f"CONCAT({', '.join(parts)})"
 

@@ -1,7 +1,7 @@
 """OceanBase 3.1's views of log backup (`CDB_OB_BACKUP_…`), with its columns, types and texts.
 
-Rows of tenant 1 are the cluster. Times are text in the session's time zone where OceanBase has text, empty while there
-is none. The one incarnation is named for the engine's sake, whose keys begin with it.
+Rows of tenant 1 are the cluster. Times are text in the session's time zone where OceanBase has text, empty without a
+time. The queries name the one incarnation because the keys of the tables begin with it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pieces, data backups and rounds that have ended, as the catalog has them. Reads only; raises CatalogError."""
+"""Reads pieces, data backups and ended rounds from the catalog. Raises CatalogError."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SET = (
 
 
 class Backups:
-    """What there is to restore from. Only originals: copies of a second backup have a copy id, and are not here."""
+    """The backups in the catalog. Only originals, without the copies of a second backup."""
 
     def __init__(self, session: CatalogSession) -> None:
         self._session = session
@@ -52,8 +52,8 @@ def _grouped(rows: Iterable[dict[str, Any]], key: Callable[[dict[str, Any]], Any
 
 
 def _piece(parts: list[dict[str, Any]]) -> BackupPiece:
-    """A piece from its tenants' rows; it is only as far as the tenant that is least far."""
-    whole = parts[0]  # the cluster's, if it is there: tenant 1 is the first
+    """A piece from its tenants' rows; its status is the least advanced of theirs."""
+    whole = parts[0]  # the cluster's row, if there is one: tenant 1 comes first
     statuses, number = [part["status"] for part in parts], whole["backup_piece_id"]
     return BackupPiece(
         key=PieceKey(whole["round_id"], number, whole["create_date"] if number else 0),
@@ -66,9 +66,9 @@ def _piece(parts: list[dict[str, Any]]) -> BackupPiece:
 
 
 def _set(parts: list[dict[str, Any]]) -> BackupSet:
-    """A data backup from its tenants' rows: the last snapshot and the first start of replay, so that no log lacks.
+    """A data backup from its tenants' rows: the last snapshot and the first start of replay, so that no log is missing.
 
-    What was dropped while it was backed up is FAILED in a set that is none the worse for it, and has no say.
+    The part of a tenant that was dropped during the backup is FAILED; it does not count.
     """
     whole = parts[0]
     counting = [part for part in parts if part["status"] != SetStatus.FAILED] or parts

@@ -19,7 +19,7 @@ INCARNATION = 1
 _COMPATIBLE = 1
 _COMMENT_LENGTH = 4000
 _OF_DELETION = "file_status"
-"""A column that only a deletion changes, see `Cleaning`: a round that is saved late must not bring a piece back."""
+"""A column that only a deletion changes, see `Cleaning`: a late save of a round must not revive a deleted piece."""
 _SCHEMA_VERSION = "_schema_version"
 
 
@@ -30,7 +30,7 @@ class Catalog:
         self._session = session
 
     def prepare(self) -> None:
-        """Make the tables and views, unless this version of them is there: DDL is slow while an engine recovers."""
+        """Create the tables and views, unless the schema has this version: DDL is slow while an engine recovers."""
         if self._schema_version() == schema.version():
             return
         with self._session.cursor() as cursor:
@@ -46,24 +46,24 @@ class Catalog:
         self.set_parameters({_SCHEMA_VERSION: schema.version()})
 
     def set_server(self, host: str, port: int) -> None:
-        """Keep where the service listens."""
+        """Store the address at which the service listens."""
         with self._session.transaction() as cursor:
             cursor.execute(f"DELETE FROM {tables.SERVER_TABLE}")
             cursor.execute(f"INSERT INTO {tables.SERVER_TABLE} VALUES (%s, %s)", (host, port))
 
     def parameters(self) -> dict[str, str]:
-        """The parameters that were ever set, by name, as typed."""
+        """The parameters that were set, by name, as typed."""
         with self._session.cursor() as cursor:
             cursor.execute(f"SELECT name, value FROM {tables.PARAMETER_TABLE} WHERE name <> %s", (_SCHEMA_VERSION,))
             return dict(cursor.fetchall())
 
     def set_parameters(self, values: dict[str, str]) -> None:
-        """Keep parameters, all or none."""
+        """Store parameters, all or none."""
         with self._session.transaction() as cursor:
             cursor.executemany(f"REPLACE INTO {tables.PARAMETER_TABLE} VALUES (%s, %s)", list(values.items()))
 
     def load_round(self) -> Round | None:
-        """The present or last round, None in a catalog that is new."""
+        """The current or last round, None in a new catalog."""
         with self._session.cursor() as cursor:
             rows = _rows(cursor, tables.STATUS_TABLE, tables.STATUS_COLUMNS)
             whole = next((row for row in rows if row["tenant_id"] == tables.SYS_TENANT_ID), None)
@@ -87,9 +87,9 @@ class Catalog:
         )
 
     def save_round(self, now: Round, before: Round | None = None) -> None:
-        """Bring the catalog to `now`: status rows, piece rows, and in STOP the history.
+        """Save the round `now`: status rows, piece rows, and in STOP the history.
 
-        `before` is what was saved last: pieces that are as they were then are not written again.
+        `before` is the last saved round: unchanged pieces are not written again.
         """
         cause = now.comment or next((part.comment for part in now.tenants.values() if part.comment), "")
         sums = TenantRound(
@@ -113,13 +113,13 @@ class Catalog:
                 _replace(cursor, tables.HISTORY_TABLE, tables.STATUS_COLUMNS, rows)
 
     def save_departure(self, now: Round, tenant: TenantRound) -> None:
-        """Put into the history how far a tenant's part of a round came that goes on without it."""
+        """Write a leaving tenant's part of the round to the history."""
         gone = replace(tenant, status=RoundStatus.STOP)
         with self._session.transaction() as cursor:
             _replace(cursor, tables.HISTORY_TABLE, tables.STATUS_COLUMNS, [status_row(now, gone)])
 
     def round_before(self, round_id: int, destination: str) -> int | None:
-        """The last round before a round in a destination, None if there is none."""
+        """The last round before `round_id` in a destination, None without one."""
         with self._session.cursor() as cursor:
             cursor.execute(
                 f"SELECT MAX(log_archive_round) FROM {tables.HISTORY_TABLE} "
@@ -134,7 +134,7 @@ class Catalog:
             try:
                 cursor.execute(f"SELECT value FROM {tables.PARAMETER_TABLE} WHERE name = %s", (_SCHEMA_VERSION,))
             except pymysql.err.ProgrammingError:
-                return None  # there is no such table: the catalog is new
+                return None  # the table does not exist: the catalog is new
             row = cursor.fetchone()
             return row[0] if row else None
 

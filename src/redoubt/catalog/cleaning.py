@@ -28,7 +28,7 @@ class CleanType(StrEnum):
 
 
 class CleanStatus(StrEnum):
-    """OceanBase's words for how far a job is: DOING, and STOP when all is deleted."""
+    """OceanBase's words for a job's status: DOING, and STOP when all is deleted."""
 
     DOING = "DOING"
     STOP = "STOP"
@@ -37,7 +37,7 @@ class CleanStatus(StrEnum):
 
 @dataclass(frozen=True)
 class CleanJob:
-    """A job. Times in ns since the epoch, `end_time` 0 while it is under way.
+    """A job. Times in ns since the epoch, `end_time` 0 while the job runs.
 
     `parameter` is a set's, a piece's or a round's number, or the expire point in microseconds since the epoch.
     """
@@ -59,7 +59,7 @@ class Cleaning:
         self._session = session
 
     def begin(self, kind: CleanType, parameter: str, comment: str, doomed: list[Backup], now: int) -> CleanJob:
-        """Put a new job on record, and what it is to delete in DELETING; the job."""
+        """Record a new job, and mark its backups DELETING; returns the job."""
         with self._session.transaction() as cursor:
             cursor.execute(f"SELECT MAX(job_id) FROM {tables.CLEAN_TABLE}")
             row = cursor.fetchone()
@@ -86,12 +86,12 @@ class Cleaning:
             )
 
     def deleted(self, backup: Backup) -> None:
-        """Nothing is left of a set or a piece."""
+        """Mark a set or a piece DELETED."""
         with self._session.transaction() as cursor:
             _set_file_status(cursor, FileStatus.DELETED, [backup])
 
     def unfinished(self) -> CleanJob | None:
-        """The job that was under way when the service ended, if one was."""
+        """The unfinished job, None without one."""
         with self._session.cursor() as cursor:
             cursor.execute(
                 f"SELECT job_id, type, parameter, start_time, error_msg, comment FROM {tables.CLEAN_TABLE} "
@@ -105,7 +105,7 @@ class Cleaning:
         return CleanJob(job_id, CleanType(kind), parameter, start_time, error=error, comment=comment)
 
     def last_end(self, kind: CleanType) -> int:
-        """When the last job of a kind ended that did all it had to, in ns since the epoch; 0 if none ever did."""
+        """When the last complete job of a kind ended, in ns since the epoch; 0 without one."""
         with self._session.cursor() as cursor:
             cursor.execute(
                 f"SELECT MAX(end_time) FROM {tables.CLEAN_TABLE} WHERE tenant_id = %s AND type = %s AND status = %s",
@@ -116,7 +116,7 @@ class Cleaning:
 
 
 def as_text(text: str) -> str:
-    """A text as a column of 4096 takes it; names of files may hold what is no text."""
+    """A text for a column of 4096 characters; undecodable characters of file names are replaced."""
     return text[:_TEXT_LENGTH].encode(errors="replace").decode()
 
 

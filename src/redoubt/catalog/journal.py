@@ -1,4 +1,4 @@
-"""What the cluster's archiving went through: how each tenant is doing, every change of that, and every hole.
+"""The journal of archiving: each tenant's state, every change of state, and every hole.
 
 These are Redoubt's own tables and views (`CDB_REDOUBT_…`), beside OceanBase's.
 """
@@ -23,9 +23,9 @@ _CAUSE_LENGTH = 4000
 class TenantState:
     """A row of `CDB_REDOUBT_ARCHIVELOG_STATUS`. Sizes in bytes, SCNs and times in ns since the epoch, words as shown.
 
-    `status_since` and `status_cause` are of the last change of `status`; `compression` is the codec now in use;
-    `sync_commit` is OFF, SYNC or ASYNC (fallen back); `gate` is OPEN or CLOSED; `since` is when `health` began;
-    `waiting_since` is when the oldest log was written that waits to be archived, 0 if none does.
+    `status_since` and `status_cause` describe the last change of `status`. `compression` is the current codec.
+    `sync_commit` is OFF, SYNC or ASYNC (fallen back). `gate` is OPEN or CLOSED. `since` is the start of `health`.
+    `waiting_since` is the time of the oldest unarchived log, 0 without a backlog.
     """
 
     tenant_id: int
@@ -68,7 +68,7 @@ class Journal:
         self._session = session
 
     def write(self, states: list[TenantState], events: list[ArchiveEvent], holes: list[Hole]) -> None:
-        """Bring the tenants' states up to date, add events, put in holes or change them."""
+        """Update the tenants' states, add events, and add or change holes."""
         with self._session.transaction() as cursor:
             _put(cursor, "REPLACE", tables.STATE_TABLE, [_row(state) for state in states])
             _put(cursor, "INSERT", tables.EVENT_TABLE, [vars(event) | _cut(event.cause) for event in events])
@@ -77,19 +77,19 @@ class Journal:
                 _prune(cursor)
 
     def remove_hole(self, tenant_id: int, after: int) -> None:
-        """Take back a hole in which, as it turned out, nothing is missing."""
+        """Remove a hole in which no log is missing."""
         with self._session.transaction() as cursor:
             cursor.execute(f"DELETE FROM {tables.HOLE_TABLE} WHERE tenant_id = %s AND `after` = %s", (tenant_id, after))
 
     def last_states(self) -> list[TenantState]:
-        """The tenants' states as they were written last, whenever that was."""
+        """The tenants' states as last written."""
         names = list(TenantState.__dataclass_fields__)
         with self._session.cursor() as cursor:
             cursor.execute(f"SELECT {', '.join(names)} FROM {tables.STATE_TABLE} ORDER BY tenant_id")
             return [TenantState(*row) for row in cursor.fetchall()]
 
     def holes(self) -> list[Hole]:
-        """The holes on record, in order."""
+        """The recorded holes, in order."""
         names = list(Hole.__dataclass_fields__)
         columns = ", ".join(f"`{name}`" for name in names)
         with self._session.cursor() as cursor:
@@ -102,12 +102,12 @@ def _row(state: TenantState) -> dict[str, Any]:
 
 
 def _cut(cause: str) -> dict[str, str]:
-    """A cause as the column takes it; names of files may hold what is no text."""
+    """A cause for its column; undecodable characters of file names are replaced."""
     return {"cause": cause[:_CAUSE_LENGTH].encode(errors="replace").decode()}
 
 
 def _prune(cursor: Cursor) -> None:
-    """Keep the newest events. They are counted: the numbers leap by a million when the engine was restarted."""
+    """Keep the newest events. Counts rows, because event ids leap by a million after a restart of the engine."""
     numbers = f"SELECT event_id FROM {tables.EVENT_TABLE} ORDER BY event_id DESC LIMIT 1 OFFSET %s"
     cursor.execute(numbers, (_EVENTS_KEPT,))
     row = cursor.fetchone()

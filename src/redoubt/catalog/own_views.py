@@ -1,6 +1,6 @@
-"""Redoubt's own views (`CDB_REDOUBT_…`): how archiving is doing, what it went through, what can be recovered.
+"""Redoubt's own views (`CDB_REDOUBT_…`): status, events and holes of archiving, and recoverable windows.
 
-Times are timestamp(6) in the session's time zone, NULL while there is none.
+Times are timestamp(6) in the session's time zone, NULL without a time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _RUNS = f"""SELECT tenant_id, round_id, MIN(backup_piece_id) AS first_piece, MAX
     FROM {PIECE_TABLE} p
     WHERE incarnation = 1 AND tenant_id <> 1 AND copy_id = 0 AND start_scn > 0 AND file_status = 'AVAILABLE') p
   GROUP BY tenant_id, round_id, run, backup_dest, file_status"""
-"""Pieces of a round that follow one another, none missing: their numbers do."""
+"""Runs of consecutive pieces of a round, found by their numbers."""
 
 WINDOWS = f"""SELECT r.tenant_id, r.round_id, first_piece, last_piece, start_piece, goes_on, backup_dest, file_status,
   GREATEST(r.start_scn, COALESCE((SELECT h.end_scn FROM {HOLE_TABLE} h
@@ -27,7 +27,7 @@ WINDOWS = f"""SELECT r.tenant_id, r.round_id, first_piece, last_piece, start_pie
   CASE WHEN COALESCE(after_it.start_scn, 0) > 0 THEN LEAST(r.end_scn, after_it.start_scn) ELSE r.end_scn END AS end_scn
   FROM ({_RUNS}) r
   LEFT JOIN {HOLE_TABLE} after_it ON after_it.tenant_id = r.tenant_id AND after_it.`after` = r.round_id"""
-"""Runs as the holes before and after their round leave them."""
+"""Runs, shortened by the holes before and after their round."""
 
 OWN_VIEWS = {
     "CDB_REDOUBT_ARCHIVELOG_STATUS": f"""SELECT tenant_id AS TENANT_ID, tenant_name AS TENANT_NAME,

@@ -1,7 +1,7 @@
-"""Brings a catalog that was lost, or set back, to what a destination says of rounds, pieces, data backups and holes.
+"""Repairs a lost or outdated catalog from a destination: rounds, pieces, data backups and holes.
 
-Rows are added, and those that are not final are corrected; what the catalog has as final stays as it is, and so does
-every row of a round that is under way. Methods block, and raise CatalogError.
+The repair adds rows, and corrects rows that are not final. Final rows stay unchanged, and so do all rows of a running
+round. Methods block, and raise CatalogError.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _GONE = {str(FileStatus.DELETED), str(FileStatus.DELETING)}
 
 @dataclass(frozen=True)
 class Change:
-    """A row to be written; `old` has the columns that are other now, None if there is no such row."""
+    """A row to write; `old` are the current values of the columns that change, None for a new row."""
 
     table: str
     row: Row
     old: Row | None
 
     def __str__(self) -> str:
-        """As a person reads it."""
+        """A line for the user."""
         key = ", ".join(
             f"{name} {self.row[name]}" for name in _KEYS[self.table] if name not in {"incarnation", "copy_id"}
         )
@@ -52,7 +52,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Repair:
-    """What is to be done. `backup_dest` is what the parameter is set to, empty if it stays. `held_up`: what is not."""
+    """The repair to carry out. `backup_dest` is the new value, empty for no change; `held_up` says what must wait."""
 
     changes: tuple[Change, ...]
     backup_dest: str = ""
@@ -60,7 +60,7 @@ class Repair:
 
 
 def plan(session: CatalogSession, history: History, uri: str) -> Repair:
-    """What it takes to bring the catalog to a history; changes nothing."""
+    """The changes that bring the catalog to a history. Writes nothing."""
     catalog = Catalog(session)
     now = catalog.load_round() or Round()
     is_under_way = now.status is not RoundStatus.STOP
@@ -73,8 +73,8 @@ def plan(session: CatalogSession, history: History, uri: str) -> Repair:
     held_up = ""
     if history.last_round > now.round_id and is_under_way:
         held_up = (
-            f"the catalog has round {now.round_id} in {now.status}, but the destination goes on to round "
-            f"{history.last_round}: start the service, run ALTER SYSTEM NOARCHIVELOG, stop it, and repair again"
+            f"round {now.round_id} is {now.status} in the catalog, but the destination has rounds up to "
+            f"{history.last_round}: start the service, run ALTER SYSTEM NOARCHIVELOG, stop the service, repair again"
         )
     elif history.rounds and history.last_round >= now.round_id:
         last = replace(history.rounds[-1], last_piece_id=max(history.last_piece, now.last_piece_id))
@@ -85,12 +85,12 @@ def plan(session: CatalogSession, history: History, uri: str) -> Repair:
 
 
 def set_changes(session: CatalogSession, sets: tuple[TenantSet, ...], uri: str) -> tuple[Change, ...]:
-    """What it takes for the catalog to have data backups in a destination; also while its service runs."""
+    """The changes that add a destination's data backups to the catalog; allowed while the service runs."""
     return tuple(change for group in _grouped(sets) for change in _of_set(session, group, uri))
 
 
 def carry_out(session: CatalogSession, repair: Repair) -> None:
-    """Do what was planned, all or nothing but for the parameter, which comes last."""
+    """Carry out a repair: all rows or none, then the parameter."""
     with session.transaction() as cursor:
         for change in repair.changes:
             names = ", ".join(f"`{name}`" for name in change.row)
@@ -109,7 +109,7 @@ def _number(row: Row) -> tuple[int, int]:
 
 
 def _of_round(session: CatalogSession, each: Round, history: History) -> list[Change]:
-    """History and pieces of a round that is over."""
+    """The changes of an ended round's history and pieces."""
     changes = list[Change]()
     for part in (_whole(each), *each.tenants.values()):
         changes += _change(session, tables.HISTORY_TABLE, status_row(each, part), _never)
@@ -155,7 +155,7 @@ def _grouped(sets: tuple[TenantSet, ...]) -> list[list[TenantSet]]:
 
 
 def _of_set(session: CatalogSession, parts: list[TenantSet], uri: str) -> list[Change]:
-    """The rows of a data backup: the cluster's, which is as far as the tenant that is least far, and the tenants'."""
+    """The changes of a data backup's rows: the cluster's, with the least advanced status, and the tenants'."""
     is_whole = all(part.status is SetStatus.SUCCESS for part in parts)
     least = next((part for part in parts if part.status is not SetStatus.SUCCESS), parts[0])
     whole = replace(
@@ -210,7 +210,7 @@ def _set_row(part: TenantSet, uri: str) -> Row:
 
 
 def _change(session: CatalogSession, table: str, row: Row, is_open: Callable[[Row], bool]) -> list[Change]:
-    """What it takes to have a row; nothing if there is the same, or another that may not be changed (`is_open`)."""
+    """The change that writes a row; none if the row exists, or may not be changed (`is_open`)."""
     keys = _KEYS[table]
     with session.cursor() as cursor:
         where = " AND ".join(f"`{key}` = %s" for key in keys)

@@ -41,10 +41,10 @@ _INFO_LENGTH = 4000
 
 
 class RestoreStatus(StrEnum):
-    """Those of OceanBase's words for how far a restore is that are true here.
+    """OceanBase's words for a restore's status, as far as they apply here.
 
-    CREATE_TENANT: the tenant is on record. RESTORE_USER_REPLICA: files and log are written into its directory.
-    POST_CHECK: the engine starts, the service logs in to it. What has ended is RESTORE_SUCCESS or RESTORE_FAIL.
+    CREATE_TENANT: the tenant is recorded. RESTORE_USER_REPLICA: files and log are written into its directory.
+    POST_CHECK: the engine starts, the service logs in to it. An ended restore is RESTORE_SUCCESS or RESTORE_FAIL.
     """
 
     CREATE_TENANT = "CREATE_TENANT"
@@ -56,7 +56,7 @@ class RestoreStatus(StrEnum):
 
 @dataclass(frozen=True)
 class RestoreJob:
-    """A restore. SCNs and times in ns since the epoch, sizes in bytes; `end_time` is 0 while it is under way.
+    """A restore. SCNs and times in ns since the epoch, sizes in bytes; `end_time` is 0 while the restore runs.
 
     `source` is the engine whose log is laid, `until_scn` what was asked for, `start_scn` the base's snapshot, `end_scn`
     the moment at which the restore stops. The lists are paths, with commas between.
@@ -95,7 +95,7 @@ class RestoreJobs:
         self._session = session
 
     def begin(self, job: RestoreJob) -> RestoreJob:
-        """Put a new job on record; the job with its number."""
+        """Record a new job; returns the job with its number."""
         with self._session.transaction() as cursor:
             cursor.execute(f"SELECT MAX(job_id) FROM {RESTORE_TABLE}")
             row = cursor.fetchone()
@@ -107,7 +107,7 @@ class RestoreJobs:
         return begun
 
     def save(self, job: RestoreJob) -> None:
-        """Bring a job up to date; one that has ended stays as it is, whatever comes late."""
+        """Update a job; an ended job is not changed by a late write."""
         changes = ", ".join(f"{column} = %s" for column in _CHANGING)
         with self._session.transaction() as cursor:
             cursor.execute(
@@ -116,7 +116,7 @@ class RestoreJobs:
             )
 
     def unfinished(self) -> list[RestoreJob]:
-        """The jobs that were under way when the service ended, in order."""
+        """The unfinished jobs, in order."""
         with self._session.cursor() as cursor:
             cursor.execute(f"SELECT {', '.join(_COLUMNS)} FROM {RESTORE_TABLE} WHERE end_time = 0 ORDER BY job_id")
             rows = [dict(zip(_COLUMNS, row, strict=True)) for row in cursor.fetchall()]

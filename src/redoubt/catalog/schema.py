@@ -1,4 +1,4 @@
-"""What makes the catalog, or brings one of an earlier version up to date, as SQL for the sys engine."""
+"""SQL for the sys engine that creates the catalog, or upgrades a catalog of an earlier version."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ VIEWS = {**BACKUP_VIEWS, **ARCHIVE_VIEWS, **TENANT_VIEWS, **RESTORE_VIEWS, **OWN
 
 
 def tables() -> list[str]:
-    """What makes the tables; each may be run again."""
+    """Statements that create the tables; each may be run again."""
     return [*TABLES, *RESTORE_TABLES]
 
 
 def missing_columns(present: set[tuple[str, str]]) -> list[str]:
-    """What adds the columns that are not among `present`, which are pairs of table and column without schema."""
+    """Statements that add the columns not in `present`, pairs of table and column without schema."""
     return [
         f"ALTER TABLE {table} ADD COLUMN {column} {definition}"
         for table, column, definition in ADDED_COLUMNS
@@ -31,10 +31,10 @@ def missing_columns(present: set[tuple[str, str]]) -> list[str]:
 
 
 def views() -> list[str]:
-    """What makes the views, or replaces them."""
+    """Statements that create or replace the views."""
     return [f"CREATE OR REPLACE VIEW oceanbase.{name} AS {select}" for name, select in VIEWS.items()]
 
 
 def version() -> str:
-    """What tells these tables and views from those of another version."""
+    """A digest that identifies this version of the tables and views."""
     return hashlib.sha256("\n".join([*tables(), *map(str, ADDED_COLUMNS), *views()]).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The service's standing connection to the sys engine. Methods block; one transaction at a time, from any thread."""
+"""The service's connection to the sys engine. Methods block; one transaction at a time, from any thread."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class CatalogError(RedoubtError):
-    """The sys engine does not answer, or refuses; what was to be written is not."""
+    """The sys engine does not answer, or refuses a statement; nothing was written."""
 
 
 class CatalogSession:
-    """A connection made by `connect` (autocommit on), and made again when the engine was restarted under it."""
+    """A connection made by `connect` (autocommit on), and made again after a restart of the engine."""
 
     def __init__(self, connect: Callable[[], Connection[Cursor]]) -> None:
         self._connect = connect
@@ -30,7 +30,7 @@ class CatalogSession:
 
     @contextmanager
     def transaction(self) -> Iterator[Cursor]:
-        """A cursor whose statements take effect together, or not at all. Raises CatalogError."""
+        """A cursor whose statements take effect together or not at all. Raises CatalogError."""
         with self.cursor() as cursor:
             cursor.execute("BEGIN")
             yield cursor
@@ -44,11 +44,11 @@ class CatalogSession:
                 with self._alive().cursor() as cursor:
                     yield cursor
             except (pymysql.err.Error, OSError) as error:
-                self._drop()  # with it goes a transaction that was begun
-                raise CatalogError(f"the sys engine does not answer: {error}") from error
+                self._drop()  # this ends an open transaction too
+                raise CatalogError(f"the catalog in the sys engine is unavailable: {error}") from error
 
     def close(self) -> None:
-        """Let the connection go."""
+        """Close the connection."""
         with self._lock:
             self._drop()
 
@@ -64,6 +64,6 @@ class CatalogSession:
 
     def _drop(self) -> None:
         if self._connection is not None:
-            with suppress(pymysql.err.Error, OSError):  # it may be broken already, which is why it goes
+            with suppress(pymysql.err.Error, OSError):  # the connection may be broken already
                 self._connection.close()
             self._connection = None

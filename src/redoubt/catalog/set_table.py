@@ -1,4 +1,4 @@
-"""Data backups on record, while they are taken and afterwards. What is deleted of them is `Cleaning`'s to say."""
+"""The rows of data backups, during the backup and afterwards. `Cleaning` records deletions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _INCARNATION = 1
 
 @dataclass(frozen=True)
 class Remains:
-    """What a tenant's part of a data backup that failed has left in a destination; `began_at` in ns since the epoch."""
+    """The files of a tenant's part of a failed data backup in a destination; `began_at` in ns since the epoch."""
 
     key: SetKey
     tenant_id: int
@@ -33,14 +33,14 @@ class SetTable:
         self._session = session
 
     def last_id(self) -> int:
-        """The highest number that a data backup ever had, 0 if there never was one."""
+        """The highest number of any data backup, 0 without one."""
         with self._session.cursor() as cursor:
             cursor.execute(f"SELECT MAX(bs_key) FROM {tables.SET_TABLE}")
             row = cursor.fetchone()
             return row[0] if row and row[0] else 0
 
     def last_snapshot(self) -> int:
-        """The snapshot of the last data backup that succeeded and is there, in ns since the epoch; 0 without one."""
+        """The snapshot SCN of the last successful, available data backup, in ns since the epoch; 0 without one."""
         with self._session.cursor() as cursor:
             cursor.execute(
                 f"SELECT MAX(snapshot_scn) FROM {tables.SET_TABLE} WHERE tenant_id = %s AND status = %s "
@@ -51,7 +51,7 @@ class SetTable:
             return row[0] if row and row[0] else 0
 
     def save(self, backup: DataBackup) -> None:
-        """Bring a data backup's rows to what it is now: the cluster's, and one for each tenant."""
+        """Write a data backup's rows: the cluster's, and one for each tenant."""
         parts = [backup.whole(tables.SYS_TENANT_ID), *backup.tenants.values()]
         rows = [_row(backup, part) for part in parts]
         places = ", ".join(["%s"] * len(rows[0]))
@@ -62,7 +62,7 @@ class SetTable:
             )
 
     def fail_unfinished(self, cause: str, now: int) -> list[int]:
-        """What is still in DOING has FAILED; the numbers."""
+        """Mark all backups in DOING as FAILED; returns their numbers."""
         with self._session.transaction() as cursor:
             cursor.execute(
                 f"SELECT bs_key FROM {tables.SET_TABLE} WHERE tenant_id = %s AND status = %s ORDER BY bs_key",
@@ -77,7 +77,7 @@ class SetTable:
         return numbers
 
     def remains(self) -> list[Remains]:
-        """What is to be removed: of parts that FAILED, and that nobody has deleted."""
+        """The files to remove: of FAILED parts that are not deleted yet."""
         with self._session.cursor() as cursor:
             cursor.execute(
                 f"SELECT bs_key, create_date, tenant_id, backup_dest, start_time, comment FROM {tables.SET_TABLE} "
@@ -87,7 +87,7 @@ class SetTable:
             return [Remains(SetKey(number, date), *row) for number, date, *row in cursor.fetchall()]
 
     def removed(self, remains: Remains) -> None:
-        """Nothing is left of a part; nor of the whole, if it was the last."""
+        """Mark a part's files DELETED, and the whole backup's if the part was the last."""
         gone, broken = str(FileStatus.DELETED), str(FileStatus.BROKEN)
         with self._session.transaction() as cursor:
             mark = (

@@ -1,7 +1,7 @@
 """OceanBase 3.1's views of data backups, with its columns, types and texts, and Redoubt's own.
 
-Rows of tenant 1 are the cluster. Times are timestamp(6) in the session's time zone, NULL while there is none. A data
-backup copies files: where OceanBase counts macro blocks there is NULL, and a partition is a tenant's log stream.
+Rows of tenant 1 are the cluster. Times are timestamp(6) in the session's time zone, NULL without a time. A data backup
+copies files: counts of macro blocks are NULL, and a partition is a tenant's log stream.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ DRILL_VIEWS = {
 
 
 def keep_drills(cursor: Cursor, rows: Iterable[tuple[int | str, ...]]) -> None:
-    """Have rows in the table, each with a value for each of DRILL_COLUMNS; texts are cut to what it takes."""
+    """Store rows of DRILL_COLUMNS; texts are cut to the columns' length."""
     marks = ", ".join(["%s"] * len(DRILL_COLUMNS))
     values = [tuple(value[:_TEXT_LENGTH] if isinstance(value, str) else value for value in row) for row in rows]
     cursor.executemany(f"REPLACE INTO {DRILL_TABLE} ({', '.join(DRILL_COLUMNS)}) VALUES ({marks})", values)

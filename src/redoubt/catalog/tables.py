@@ -1,7 +1,7 @@
 """Tables of the catalog, as SQL for the sys engine's `oceanbase` schema.
 
-Tables bear OceanBase's inner-table names where it has one; what is ours alone begins with `__redoubt_`. They keep SCNs
-and times in ns since the epoch, 0 for none.
+Tables have OceanBase's inner-table names where OceanBase has the table; our own tables begin with `__redoubt_`. SCNs
+and times are in ns since the epoch, 0 for none.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ _STATUS_COLUMN_TYPES = """
   table_id bigint(20) NOT NULL DEFAULT 1,
   partition_id bigint(20) NOT NULL DEFAULT 0
 """
-# A tenant of this engine has one log stream, number 1: that is what OceanBase's table and partition ids stand for here.
+# A tenant of this engine has one log stream, number 1; OceanBase's table and partition ids stand for it.
 
 TABLES = (
     f"CREATE TABLE IF NOT EXISTS {STATUS_TABLE} ({_STATUS_COLUMN_TYPES}, PRIMARY KEY (tenant_id))",

@@ -1,4 +1,4 @@
-"""Views of the tenants: OceanBase 4.x's `DBA_OB_TENANTS`, as far as they can be true here, and one of our own."""
+"""Views of the tenants: OceanBase 4.x's `DBA_OB_TENANTS`, as far as it applies here, and our own view."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _time(nanoseconds: str) -> str:
 
 
 def _option(name: str, default: str) -> str:
-    """What CREATE TENANT said of an option, or OceanBase's default."""
+    """The value of an option in CREATE TENANT, or OceanBase's default."""
     return f"COALESCE(JSON_UNQUOTE(JSON_EXTRACT(t.options, '$.{name}')), '{default}')"
 
 

@@ -21,14 +21,14 @@ _COLUMNS = (
 
 
 class TenantKind(StrEnum):
-    """Who runs a tenant's engine: the service, or an application."""
+    """The kind of a tenant: its engine is run by the service (EMBEDDED) or by an application (EXTERNAL)."""
 
     EMBEDDED = "EMBEDDED"
     EXTERNAL = "EXTERNAL"
 
 
 class TenantStatus(StrEnum):
-    """Where a tenant is in its life. A row that is DROPPED stays, so that its id is never given again."""
+    """The status of a tenant. A DROPPED row stays, so that its id is never reused."""
 
     CREATING = "CREATING"
     RESTORING = "RESTORING"
@@ -41,9 +41,8 @@ class TenantStatus(StrEnum):
 class TenantRecord:
     """A user tenant as the catalog has it. Times in ns since the epoch.
 
-    `base_dir` is empty for an embedded tenant: its engine is where the home has it, wherever the home was moved to.
-    `options` are those of CREATE TENANT, by name in upper case, for display. `engine_kind` is the name of the engine's
-    kind.
+    `base_dir` is empty for an embedded tenant: its engine's directory is in the home, which may be moved. `options` are
+    those of CREATE TENANT, by name in upper case, for display. `engine_kind` is the name of the engine's kind.
     """
 
     tenant_id: int
@@ -64,7 +63,7 @@ class TenantTable:
         self._session = session
 
     def load(self) -> list[TenantRecord]:
-        """Every tenant that ever was, in the order of their ids."""
+        """Every tenant, dropped ones included, in the order of their ids."""
         with self._session.cursor() as cursor:
             cursor.execute(f"SELECT {', '.join(_COLUMNS)} FROM {tables.TENANT_TABLE} ORDER BY tenant_id")
             return [
@@ -83,7 +82,7 @@ class TenantTable:
             ]
 
     def put(self, record: TenantRecord) -> None:
-        """Keep a tenant as it is now; nothing ails it yet. How a dropped one's archiving was doing is forgotten."""
+        """Write a tenant's row without trouble; a DROPPED tenant's archiving state is deleted."""
         values = [
             record.tenant_id,
             record.name,
@@ -105,12 +104,12 @@ class TenantTable:
                 cursor.execute(f"DELETE FROM {tables.STATE_TABLE} WHERE tenant_id = %s", (record.tenant_id,))
 
     def remove(self, tenant_id: int) -> None:
-        """Take back a tenant that never came to be."""
+        """Remove the row of a tenant whose creation failed."""
         with self._session.transaction() as cursor:
             cursor.execute(f"DELETE FROM {tables.TENANT_TABLE} WHERE tenant_id = %s", (tenant_id,))
 
     def set_trouble(self, tenant_id: int, trouble: str, since: int) -> None:
-        """Say why a tenant's engine cannot be reached, and since when; an empty text if it can."""
+        """Write why a tenant's engine is unreachable, and since when; empty if reachable."""
         text = trouble[:_TROUBLE_LENGTH].encode(errors="replace").decode()  # it may name files
         with self._session.transaction() as cursor:
             cursor.execute(

@@ -1,4 +1,4 @@
-"""Terms that several views are made of, as SQL. Columns hold SCNs and times in ns since the epoch, sizes in bytes."""
+"""SQL terms shared by several views. Columns hold SCNs and times in ns since the epoch, sizes in bytes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 from redoubt.catalog.tables import MAX_SCN
 
 NOW: Final = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', utc_timestamp(6))"
-"""In microseconds since the epoch. The engine keeps a view's now(6) as now(), which is up to a second ago."""
+"""Now, in microseconds since the epoch. The engine stores a view's now(6) as now(), up to a second earlier."""
 
 
 def time(scn: str) -> str:

@@ -1,1 +1,1 @@
-"""What a statement does: parameters, rounds, and the archive worker that carries rounds out."""
+"""Runs Redoubt's statements: parameters, tenants, rounds, backups, restores, and their processes."""

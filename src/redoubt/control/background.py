@@ -1,4 +1,4 @@
-"""Work in the background that runs until it is cancelled; when one fails, so has the whole."""
+"""Background tasks that run until they are cancelled; when one task fails, `wait` raises its error."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ class Background:
         self._error: BaseException | None = None
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run something beside the rest."""
+        """Run a coroutine as a background task."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
         return task
 
     async def wait(self) -> None:
-        """Return never, but raise what something in the background failed with."""
+        """Never return; raise the error of the first background task that fails."""
         await self._failed.wait()
         assert self._error is not None
         raise self._error
 
     async def stop(self) -> None:
-        """Cancel everything, and wait until it has ended."""
+        """Cancel all tasks and wait until they have ended."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -1,4 +1,4 @@
-"""Who the cluster is, the tenants in it, and what is needed of those who run their engines."""
+"""The cluster, its tenants, and the Protocol of the component that runs their engines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAIN_TENANT = "main"
 
 @dataclass(frozen=True)
 class Cluster:
-    """The cluster: its name and number as users see them, and its `identity`, made up once and kept for life."""
+    """The cluster: its name and id as users see them, and its `identity`, a random id that never changes."""
 
     name: str
     cluster_id: int
@@ -47,52 +47,52 @@ class EngineSource:
 
 
 class EngineRefusedError(Exception):
-    """A tenant's engine cannot be had as asked; the text says why and what to do."""
+    """An operation on a tenant's engine is not possible; the text says why and what to do."""
 
 
 class Engines(Protocol):
     """Runs the tenants' engines, or waits for those that applications run. For the event loop."""
 
     async def check_new(self, source: str | None) -> EngineSource:
-        """Whether a tenant can be made now: a new directory, or the one that `source` (`seekdb:///…`) names.
+        """Check that a tenant can be created now, in a new directory or in the directory of `source` (`seekdb:///…`).
 
-        Returns what the source stands for. Raises EngineRefusedError.
+        Returns the source, taken apart. Raises EngineRefusedError.
         """
 
     def place(self, tenant_id: int, name: str, source: EngineSource, *, is_new: bool) -> Tenant:
-        """The tenant with that id, whose engine is to be found there.
+        """The tenant with that id, with its engine in the directory of `source`.
 
-        A directory in which nothing is counts as damaged unless `is_new`. Nothing is started by this. Raises
-        UnknownEngineKindError.
+        An empty directory counts as damaged unless `is_new`. Starts nothing. Raises UnknownEngineKindError.
         """
 
     async def start(self, tenant: Tenant) -> None:
-        """Have its engine within reach, and keep it so. Raises EngineRefusedError: then it is not kept so."""
+        """Start or reach the engine, and keep it reachable. Raises EngineRefusedError: the engine is not kept then."""
 
     def restoring(self, tenant: Tenant) -> Path:
-        """The directory into which a tenant is restored, before it has one of its own."""
+        """The directory into which a tenant is restored, before the tenant has its own directory."""
 
     async def is_restored(self, tenant: Tenant) -> bool:
-        """Whether all of it has been restored: then `move_in` is next."""
+        """Whether the restore of the tenant's directory is complete; `move_in` is the next step then."""
 
     async def remove_restoring(self, tenant: Tenant) -> None:
-        """Remove what has been restored of it. Raises OSError."""
+        """Remove the tenant's restore directory. Raises OSError."""
 
     async def move_in(self, tenant: Tenant, source: str) -> str:
-        """Have the engine of a restored tenant within reach, and keep it so; may be called again.
+        """Start the engine of a restored tenant and keep it reachable; may be called again.
 
-        `source` is the engine that its base was taken of: the service's account on that is in it. Returns what somebody
-        has to see to before it can be used, empty if nothing. Raises EngineRefusedError: then it is not kept so.
+        `source` is the id of the engine from which the base was taken; the restored engine has the service's account of
+        that engine. Returns advice for the user, empty if there is nothing to do. After EngineRefusedError the engine
+        is not kept reachable.
         """
 
     def trouble(self, tenant: Tenant) -> str:
-        """Why its engine cannot be used just now; empty if it can."""
+        """Why the engine cannot be used now; empty if it can."""
 
     async def end_sessions(self, tenant: Tenant) -> None:
-        """End the sessions of its engine, as far as that answers; of an application's, those of the gateway."""
+        """End the engine's sessions if the engine answers; of an application's engine, only the gateway's sessions."""
 
     async def remove(self, tenant: Tenant, *, force: bool) -> None:
-        """End the engine and remove its directory; of an application's, only what is ours in it.
+        """End the engine and remove its directory; in an application's directory, remove only Redoubt's files.
 
-        May be called again where it failed. Raises EngineRefusedError, but not with `force`.
+        May be called again after a failure. Raises EngineRefusedError, but not with `force`.
         """

@@ -1,4 +1,4 @@
-"""Asking a destination something that may never be answered: bounded in time, and in how much of it is under way."""
+"""Requests to a destination that may never answer: limited in time and in number."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _AT_ONCE = 3
 
 
 class DestinationQuestions:
-    """For the event loop. Each question runs in a thread of its own: one that hangs holds up nothing else."""
+    """For the event loop. Each request runs in its own thread, so a request that hangs delays nothing else."""
 
     def __init__(self) -> None:
         self._unanswered: Counter[str] = Counter()
 
     async def ask(self, uri: str, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The answer, or what the question raises. SqlError 9026 if the destination gives none in time."""
+        """The answer of `question`, or its exception. Raises SqlError 9026 if no answer comes in time."""
         if self._unanswered[uri] >= _AT_ONCE:
-            raise backup_dest_not_valid(f"{uri} has not answered earlier questions yet; see to its mount first")
+            raise backup_dest_not_valid(f"{uri} has not answered earlier requests yet; check its mount first")
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._unanswered[uri] += 1
 
@@ -47,7 +47,7 @@ class DestinationQuestions:
             async with asyncio.timeout(_PATIENCE):
                 return await answer
         except TimeoutError:
-            raise backup_dest_not_valid(f"{uri} did not answer within {_PATIENCE:g} s; see to its mount") from None
+            raise backup_dest_not_valid(f"{uri} did not answer within {_PATIENCE:g} s; check its mount") from None
 
 
 def _answer(
@@ -58,7 +58,7 @@ def _answer(
     result, error = None, None
     try:
         result = question()
-    except Exception as caught:  # noqa: BLE001 - it is for whoever asked
+    except Exception as caught:  # noqa: BLE001 - passed to the caller
         error = caught
     with suppress(RuntimeError):  # the service has ended while the destination was silent
         loop.call_soon_threadsafe(answered, result, error)

@@ -1,4 +1,4 @@
-"""A job in a process of its own, from the event loop: the service itself neither compresses nor lays log."""
+"""Runs a job in a child process: the service itself neither compresses nor lays log."""
 
 from __future__ import annotations
 
@@ -17,21 +17,20 @@ _log = structlog.get_logger("redoubt.control.job")
 
 
 async def run_job(request: Request, progress: Callable[[int, int], None]) -> Outcome:
-    """Carry out a request; `progress` is told of bytes done and bytes in all.
+    """Run a job; `progress` is called with the bytes done and the total bytes.
 
-    Cancelling the task ends the job at once, and waits for its end. What goes wrong in the job, its process being
-    killed included, is the outcome `Failed`.
+    Cancelling the task kills the job and waits for its end. An error in the job, or a kill, gives the outcome `Failed`.
     """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "redoubt.job"), stdin=PIPE, stdout=PIPE, start_new_session=True
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    _log.info("job begins", job=type(request).__name__, pid=process.pid)
+    _log.info("job started", job=type(request).__name__, pid=process.pid)
     outcome: Message | None = None
     try:
         process.stdin.write(to_line(request))
-        with suppress(ConnectionError):  # it has just been killed: its status says so
+        with suppress(ConnectionError):  # the process was just killed: its status says so
             await process.stdin.drain()
         async for line in process.stdout:
             message = from_line(line)
@@ -44,7 +43,7 @@ async def run_job(request: Request, progress: Callable[[int, int], None]) -> Out
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 process.kill()
-            with suppress(TimeoutError):  # a medium that hangs holds it up, and must hold up nobody else
+            with suppress(TimeoutError):  # a process stuck in uninterruptible I/O must not delay the service
                 async with asyncio.timeout(_END_PATIENCE):
                     await process.wait()
     if isinstance(outcome, Outcome):

@@ -1,4 +1,4 @@
-"""Who may: the session that a statement came in, and the engine's judgement of its user."""
+"""A statement's session, and the check of its user's privilege by the engine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _UNKNOWN_CONFIG = 5099
 
 
 class Session(Protocol):
-    """What is needed of the session that a statement came in."""
+    """The session of a statement, as control needs it."""
 
     @property
     def tenant(self) -> str:
@@ -19,16 +19,16 @@ class Session(Protocol):
 
     @property
     def kept(self) -> dict[str, object]:
-        """What statements leave for later ones of this session."""
+        """Values that statements keep for later statements of the session."""
 
     async def query(self, sql: str) -> Ok | Rows:
         """Run SQL on the session's own engine connection, as its user. Raises SqlError."""
 
 
 async def check_privilege(session: Session) -> None:
-    """See that the user has ALTER SYSTEM. Raises SqlError 1227.
+    """Check that the user has ALTER SYSTEM. Raises SqlError 1227.
 
-    Let the engine judge: it refuses a parameter that does not exist only to those who may set one.
+    The engine decides: it reports an unknown parameter only to users who may set parameters.
     """
     try:
         await session.query("ALTER SYSTEM SET __redoubt_privilege_probe = ''")

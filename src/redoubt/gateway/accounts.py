@@ -1,4 +1,4 @@
-"""Who wants in where: the user names that carry a tenant and a cluster."""
+"""Login names that carry a tenant and a cluster."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 SYS = "sys"
 SERVICE = "redoubt_service"
-"""The service's own account on every engine: nobody comes in with it."""
+"""The service's own account on every engine; the gateway refuses logins with it."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """A login name taken apart; the tenant is in lower case, the cluster is None where it was not given."""
+    """A parsed login name; the tenant is in lower case, the cluster is None if not given."""
 
     user: str
     tenant: str = SYS
@@ -19,7 +19,7 @@ class Account:
 
     @property
     def is_services(self) -> bool:
-        """Whether it is the service's own, or so much like it that an engine might take it for that."""
+        """Whether the account is the service's own, or so similar that an engine might treat it as such."""
         return self.user.strip().lower() == SERVICE
 
     def is_in(self, cluster_name: str) -> bool:
@@ -28,10 +28,10 @@ class Account:
 
 
 def parse_account(name: str) -> Account:
-    """Take apart `user`, `user@tenant`, `user@tenant#cluster` or `cluster:tenant:user`.
+    """Parse `user`, `user@tenant`, `user@tenant#cluster` or `cluster:tenant:user`.
 
-    The last `@` counts, as a user's name may contain one. Every text is a name of some form; whether tenant and
-    cluster exist is asked later.
+    The last `@` counts, because a user's name may contain one. Every text is a valid name; the login checks later
+    whether tenant and cluster exist.
     """
     user, at, place = name.rpartition("@")
     if at:

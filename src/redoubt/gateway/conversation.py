@@ -1,4 +1,4 @@
-"""What becomes of a command: passed on to the engine, or answered here because it carries a statement of ours."""
+"""Runs a client's commands: passes them on to the engine, or answers Redoubt's own statements."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Conversation:
         self._texts = SessionTexts(link)
 
     async def run(self, raw: bytes) -> None:
-        """Run the command in a packet of one part, header and all; its reply is on its way when this returns."""
+        """Run the command of a one-part packet, given with its header. The reply has been sent when this returns."""
         command, argument = raw[4], raw[5:]
         if command == Command.QUERY:
             await self._query(raw, argument)
@@ -96,10 +96,10 @@ class Conversation:
             self._answer_error(SqlError(1047, "08S01", "Unknown command"))
 
     async def run_long(self, command: int) -> None:
-        """Run a command that is too long to be ours and still in the client's buffer."""
+        """Run a command that is too long to be Redoubt's, and is still in the client's buffer."""
         shape = _SHAPES.get(command)
         if shape is None and command != Command.STMT_SEND_LONG_DATA:
-            raise ProtocolError("a command longer than it can be")
+            raise ProtocolError("the command is too long for its type")
         if shape is None:
             await self._forwarder.send_long()
             return
@@ -127,19 +127,19 @@ class Conversation:
     async def _forward(
         self, raw: bytes | bytearray, shape: Shape, effect: Effect = Effect.READ, *, shift: int = 0, more: bool = False
     ) -> Reply:
-        """Have the engine run a command that may be a statement."""
+        """Make the engine run a command that may be a statement."""
         if self._texts.concerned:
             self._texts.forget_diagnostics()
         return await self._forwarder.run(raw, shape, effect, shift=shift, more_follow=more)
 
     async def _kill(self, target: int, raw: bytes | bytearray, shape: Shape) -> None:
-        """Have the engine end what a session runs; if it may, what waits at the gate ends as well."""
+        """Make the engine kill a session's statement; if it succeeds, end the session's wait at the gate too."""
         reply = await self._forwarder.run(raw, shape)
         if not reply.failed:
             self._neighbours.interrupt(self.link.tenant, target)
 
     async def _several(self, texts: list[str], statements: list[Statement | SessionStatement | None]) -> None:
-        """Run the statements of one text in turn, up to the first error; the replies make up one."""
+        """Run the statements of one text in turn, up to the first error; the replies form one reply."""
         sequence = 1
         for index, (text, statement) in enumerate(zip(texts, statements, strict=True), start=1):
             more = index < len(texts)
@@ -227,7 +227,7 @@ class Conversation:
         more: bool = False,
         prepared: PreparedStatement | None = None,
     ) -> AnswerPackets | None:
-        """Have a statement answered; None if it is the engine's to answer after all."""
+        """Answer a statement; None leaves the statement to the engine."""
         packets = AnswerPackets(sequence)
         try:
             answer = await self._answer_to(statement, prepared)
@@ -251,7 +251,7 @@ class Conversation:
         except Exception as error:  # noqa: BLE001 - a handler's bug must not end the session
             kind = type(error).__name__
             _log.exception("a statement failed", statement=type(statement).__name__, tenant=self.link.tenant)
-            internal = SqlError(1105, "HY000", f"internal error: {kind}, see the service's log")
+            internal = SqlError(1105, "HY000", f"internal error: {kind}; see the service's log")
             self._texts.leave(internal)
             return AnswerPackets.failure(internal, sequence)
         return packets
@@ -261,7 +261,7 @@ class Conversation:
     ) -> Answer | None:
         """Ask the handler, or the session's memory; None if neither has an answer.
 
-        A prepared statement is known to the engine by nobody: what its handler leaves runs there as text.
+        The engine does not know our prepared statements: one that the handler leaves to the engine runs as text.
         """
         if isinstance(statement, Execute):
             prepared = self._texts.executed(statement)
@@ -289,7 +289,7 @@ class Conversation:
         self._client.send(frame(error_payload(error), 1))
 
     def _effect_of(self, text: bytes) -> Effect:
-        """Return what a text may do; nothing that matters, where there is no gate."""
+        """Return the effect of a text; READ for a tenant without a gate."""
         return self._writes.effect_of(text) if self._writes else Effect.READ
 
     def _engine_id(self, connection_id: int) -> int | None:

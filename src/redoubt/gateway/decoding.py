@@ -1,4 +1,4 @@
-"""Packets into answers: what the engine says to a statement that the gateway itself sends."""
+"""Decodes the engine's packets that answer the gateway's own statements."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def decode_end_status(data: bytes, *, deprecate_eof: bool) -> int:
 
 
 def decode_column(data: bytes) -> Column:
-    """Decode a column's definition. Integers stay integers where a signed 64-bit one holds them; the rest is text."""
+    """Decode a column's definition. Integers that fit a signed 64-bit integer stay integers; other types are text."""
     payload = Payload(data)
     for _ in range(4):
         payload.lenenc_bytes()

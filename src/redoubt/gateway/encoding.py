@@ -1,4 +1,4 @@
-"""Answers into packets: the gateway's own OK, error and result set packets, in text and binary rows."""
+"""Encodes answers as packets: OK, error and result set packets, with text or binary rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ERROR_TEXT_LIMIT = 4096
 
 
 def encode_text(text: str) -> bytes:
-    """Encode a text for the client; bytes that came in undecodable go out as they came."""
+    """Encode a text for the client; undecodable input bytes are sent back unchanged."""
     return text.encode("utf-8", "surrogateescape")
 
 
@@ -32,20 +32,20 @@ def ok_payload(ok: Ok, status: int) -> bytes:
 
 
 def error_payload(error: SqlError, *, with_sqlstate: bool = True) -> bytes:
-    """Return an ERR; a client from before 4.1 knows no SQLSTATE."""
+    """Return an ERR. Clients older than 4.1 get no SQLSTATE."""
     sqlstate = b"#" + error.sqlstate.encode() if with_sqlstate else b""
     return b"\xff" + error.code.to_bytes(2, "little") + sqlstate + encode_text(error.message)[:_ERROR_TEXT_LIMIT]
 
 
 def end_payload(status: int, *, deprecate_eof: bool) -> bytes:
-    """Return what ends rows: an EOF, or the OK in its clothes."""
+    """Return the end of rows: an EOF, or an OK with the marker of an EOF."""
     if deprecate_eof:
         return b"\xfe\0\0" + status.to_bytes(2, "little") + b"\0\0"
     return b"\xfe\0\0" + status.to_bytes(2, "little")
 
 
 def column_payload(column: Column) -> bytes:
-    """Return a column's definition; it belongs to no table."""
+    """Return the definition of a column without a table."""
     if column.type is ColumnType.LONGLONG:
         charset, length, flags = BINARY, column.length, _NUMBER_FLAGS
     else:
@@ -71,7 +71,7 @@ def text_row(row: tuple[Value, ...]) -> bytes:
 
 
 def binary_row(row: tuple[Value, ...], columns: tuple[Column, ...]) -> bytes:
-    """Return a row of the binary protocol, as the execution of a prepared statement has it."""
+    """Return a row of the binary protocol, for executions of prepared statements."""
     nulls = bytearray((len(row) + 7 + 2) // 8)
     values = []
     for position, (value, column) in enumerate(zip(row, columns, strict=True), start=2):
@@ -85,7 +85,7 @@ def binary_row(row: tuple[Value, ...], columns: tuple[Column, ...]) -> bytes:
 
 
 class AnswerPackets(PacketBuilder):
-    """The packets of an own answer, and whether it is an error."""
+    """The packets of Redoubt's own answer, and whether the answer is an error."""
 
     failed = False
 
@@ -99,7 +99,7 @@ class AnswerPackets(PacketBuilder):
 
 
 def add_answer(packets: PacketBuilder, answer: Answer, status: int, *, deprecate_eof: bool, binary: bool) -> None:
-    """Append all the packets of an answer; `status` goes into each of them that has one."""
+    """Append the packets of an answer, each with `status` where the packet has status flags."""
     if isinstance(answer, Ok):
         packets.add(ok_payload(answer, status))
     else:

@@ -1,14 +1,14 @@
-"""Why a session ends before its client says goodbye.
+"""The reasons for a session's end before the client quits.
 
     SessionOver
     ├── ProtocolError   bytes that are not the MySQL protocol
-    ├── NotDurable      a reply that may not go on, with a part of it at the client
+    ├── NotDurable      a reply that must not continue, although the client has its beginning
     └── Gone            a connection that is no longer there
         ├── ClientGone
         └── EngineGone
     LoginRefused        the client gets an error packet and no session
 
-What a session survives is a `redoubt.sql.errors.SqlError`.
+A session survives a `redoubt.sql.errors.SqlError`.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ class SessionOver(Exception):  # noqa: N818 - not every end is an error
 
 
 class ProtocolError(SessionOver):
-    """A peer sent what the protocol does not have."""
+    """A peer violated the protocol."""
 
 
 class NotDurable(SessionOver):
-    """The rest of a reply would say that a commit is durable, which it is not; its beginning is with the client."""
+    """The rest of a reply would confirm a commit that is not durable; the client already has its beginning."""
 
 
 class Gone(SessionOver):
-    """A peer closed its connection, or it broke."""
+    """A peer closed its connection, or the connection broke."""
 
 
 class ClientGone(Gone):
@@ -44,7 +44,7 @@ class EngineGone(Gone):
 
 
 class LoginRefused(Exception):  # noqa: N818 - an answer, not a failure
-    """The error that ends a login, and the sequence number of its packet; old clients take it without a SQLSTATE."""
+    """The error that ends a login, and the sequence number of its packet; old clients get no SQLSTATE."""
 
     def __init__(self, error: SqlError, sequence: int, *, with_sqlstate: bool = True) -> None:
         super().__init__(str(error))

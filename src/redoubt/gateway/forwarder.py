@@ -1,4 +1,4 @@
-"""Commands that are the engine's: sent on, when the write gate lets them, and their replies relayed."""
+"""Forwards commands to the engine, after the write gate if necessary, and relays the replies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Forwarder:
-    """Takes a session's commands to its engine and the replies back; `writes` is None if the tenant has no gate."""
+    """Forwards a session's commands and relays the replies; `writes` is None if the tenant has no gate."""
 
     def __init__(self, client: Wire, link: EngineLink, writes: Writes | None) -> None:
         self._client = client
@@ -37,7 +37,7 @@ class Forwarder:
         shift: int = 0,
         more_follow: bool = False,
     ) -> Reply:
-        """Run a command that does no worse than `effect`; the reply that is returned has been passed on."""
+        """Run a command with at most `effect`; the returned reply has been relayed."""
         reply = Reply(shape, deprecate_eof=self._link.deprecate_eof, shift=shift, more_follow=more_follow)
         if effect is Effect.READ or not self._writes:
             await self.send(raw)
@@ -49,7 +49,7 @@ class Forwarder:
         return reply
 
     async def run_long(self, shape: Shape, effect: Effect) -> None:
-        """Run a command that is still in the client's buffer, and stays there while it waits at the gate."""
+        """Run a command that stays in the client's buffer while it waits at the gate."""
         reply = Reply(shape, deprecate_eof=self._link.deprecate_eof)
         if effect is Effect.READ or not self._writes:
             await self._relay_long(reply)
@@ -68,11 +68,11 @@ class Forwarder:
             await self._link.wire.drain()
 
     def tell_that_engine_went_away(self, sequence: int) -> None:
-        """Tell the client, before the session ends."""
+        """Send the client the error, before the session ends."""
         self._answer(engine_went_away(), sequence)
 
     async def _admit(self, writes: Writes, effect: Effect, reply: Reply, *, long: bool = False) -> Hold | None:
-        """Let a command through the gate; None if it was refused, which the client has been told."""
+        """Wait at the gate; None if the command was refused, and the client has the error."""
         try:
             return await writes.admit(effect)
         except EngineGone:
@@ -104,7 +104,7 @@ class Forwarder:
             reply.failed = True
 
     def _refuse(self, hold: Hold) -> bool:
-        """Send the error that takes the reply's place, if there is one."""
+        """Send the error that replaces the reply, if there is one; returns whether there is."""
         if hold.refusal:
             self._answer(hold.refusal, hold.sequence)
         return hold.refusal is not None

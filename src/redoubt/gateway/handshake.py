@@ -27,12 +27,12 @@ _LONGEST_ANSWER = 255
 _TLS_REQUEST_BYTES = 32
 
 NEEDED = Capability.PROTOCOL_41 | Capability.SECURE_CONNECTION | Capability.PLUGIN_AUTH
-"""What a client must be able to do; every MySQL client since 5.6 is."""
+"""The capabilities that a client must have; every MySQL client since 5.6 has them."""
 
 
 @dataclass(frozen=True)
 class Greeting:
-    """A server's first packet, as far as it matters here."""
+    """The fields of a server's first packet that the gateway uses."""
 
     connection_id: int
     salt: bytes
@@ -41,7 +41,7 @@ class Greeting:
 
 @dataclass(frozen=True)
 class LoginRequest:
-    """What a client says of itself in its first packet or in COM_CHANGE_USER; names as bytes, as it sent them."""
+    """A client's login data in its first packet or in COM_CHANGE_USER; names as bytes, as sent."""
 
     name: bytes
     capabilities: int
@@ -78,7 +78,7 @@ def decode_greeting(data: bytes) -> Greeting:
     """Decode an engine's greeting."""
     payload = Payload(data)
     if payload.integer(1) != _PROTOCOL_VERSION:
-        raise ProtocolError("the engine greets in an unknown protocol")
+        raise ProtocolError("the engine's greeting has an unknown protocol version")
     payload.until_nul()
     connection_id = payload.integer(4)
     salt = payload.take(_FIRST_SALT_BYTES)
@@ -92,21 +92,21 @@ def decode_greeting(data: bytes) -> Greeting:
 
 
 def announced_capabilities(data: bytes) -> int:
-    """Return what the client's first packet says it can do; all that an old client's packet is read for."""
+    """Return the capabilities in a client's first packet, the only part of an old client's packet that is read."""
     if len(data) < _OLD_RESPONSE_BYTES:
-        raise ProtocolError("packet ends too early")
+        raise ProtocolError("the packet is too short")
     low = int.from_bytes(data[:2], "little")
     return int.from_bytes(data[:4], "little") if low & Capability.PROTOCOL_41 else low
 
 
 def is_tls_request(data: bytes) -> bool:
-    """Tell whether a client's first packet is the beginning of a login and no more, with the wish to go on in TLS."""
+    """Tell whether a client's first packet only requests TLS."""
     wishes = Capability.PROTOCOL_41 | Capability.SSL
     return len(data) == _TLS_REQUEST_BYTES and announced_capabilities(data) & wishes == wishes
 
 
 def decode_login(data: bytes) -> LoginRequest:
-    """Decode a HandshakeResponse41. Its answer to our own salt is not kept: the engine's salt is asked for next."""
+    """Decode a HandshakeResponse41. The answer to our salt is dropped: the client answers the engine's salt next."""
     payload = Payload(data)
     capabilities = payload.integer(4) & OFFERED
     payload.take(4)
@@ -126,10 +126,10 @@ def decode_login(data: bytes) -> LoginRequest:
 def encode_login(request: LoginRequest, user: bytes, answer: bytes, offered: int) -> bytes:
     """Encode the HandshakeResponse41 that an engine gets, with the client's `answer` to the engine's salt.
 
-    `offered` are the engine's capabilities: nothing is used that it does not have.
+    `offered` are the engine's capabilities; no others are used.
     """
     if len(answer) > _LONGEST_ANSWER:
-        raise ProtocolError("a password's answer of more than 255 bytes")
+        raise ProtocolError("the password answer is longer than 255 bytes")
     capabilities = request.capabilities & offered & ~Capability.CONNECT_WITH_DB
     if request.database:
         capabilities |= Capability.CONNECT_WITH_DB

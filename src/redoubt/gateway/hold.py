@@ -1,4 +1,4 @@
-"""The synchronous commit: a reply is held back until what it says is committed is durable in the archive."""
+"""The synchronous commit: holds back a reply until the commit that it confirms is durable in the archive."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _HEADER = 4
 
 
 class Hold:
-    """One statement that may write or commit, from before it is sent until its reply is relayed; a context.
+    """One statement that may write or commit, from its sending until its reply is relayed; a context.
 
-    `writes` says that the gate, when it closes, has to wait for this statement; that ends with the engine's reply.
-    `was_open` says that a transaction was open before. When the archive fails, `refusal` is the error that takes the
-    reply's place and `sequence` the number of its packet.
+    `writes`: a closing gate waits for this statement, until the engine's reply. `was_open`: a transaction was open
+    before. If the archive fails, `refusal` is the error that replaces the reply, and `sequence` the number of its
+    packet.
     """
 
     def __init__(self, gate: WriteGate, effect: Effect, *, writes: bool, was_open: bool) -> None:
@@ -46,7 +46,7 @@ class Hold:
         self._writing.close()
 
     async def release(self, reply: Reply, chunk: bytearray) -> bool:
-        """Tell whether a chunk of the reply may go to the client, as soon as that is true. Raises NotDurable."""
+        """Wait until a chunk may go to the client; False if the chunk must not be sent. Raises NotDurable."""
         if reply.done:
             self._writing.close()
         if self.refusal:
@@ -63,7 +63,7 @@ class Hold:
         return True
 
     def _says_committed(self, reply: Reply) -> bool:
-        """Tell whether the client could take a commit from this chunk: from a result's first bytes, or its end.
+        """Tell whether this chunk could confirm a commit to the client: by a result's first bytes, or its end.
 
         Plain DML commits only with an OK that leaves no transaction open.
         """

@@ -1,8 +1,8 @@
-"""KILL with the connection id from the gateway's greeting, which is all that many clients know.
+"""KILL with the connection id from the gateway's greeting, the only id that many clients know.
 
 A client that wants to stop its own query (Ctrl-C in the command line) logs in again and kills the id that it was
-greeted with. That id is the gateway's, and unknown to the engine: it is replaced with the engine's. Ids from
-`SHOW PROCESSLIST` are the engine's own and pass unchanged; the gateway's begin far above them.
+greeted with. That id is the gateway's, and unknown to the engine, so it is replaced with the engine's id. Ids from
+`SHOW PROCESSLIST` are the engine's own and pass unchanged; the gateway's ids begin far above them.
 """
 
 from __future__ import annotations

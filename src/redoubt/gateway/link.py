@@ -21,8 +21,8 @@ _PACKET_LIMIT = 64 * 1024 * 1024
 class EngineLink:
     """The engine side of a session, logged in as its user: the `EngineSession` that handlers are given.
 
-    `capabilities` are those agreed on with client and engine alike, `connection_id` is the engine's, `status` the
-    status flags that it sent last, `kept` what statements leave for later ones of this session.
+    `capabilities` are those agreed on with client and engine. `connection_id` is the engine's. `status` are the status
+    flags that the engine sent last. `kept` are values that statements keep for later statements of this session.
     """
 
     def __init__(self, wire: Wire, tenant: str, user: str, capabilities: int, connection_id: int, status: int) -> None:
@@ -54,7 +54,7 @@ class EngineLink:
     async def _result(self) -> Ok | Rows:
         sequence, head = await self._packet()
         while head[0] == Marker.LOCAL_FILE:
-            self.wire.send(frame(b"", sequence + 1))  # a file of ours is nobody's to read: an empty one
+            self.wire.send(frame(b"", sequence + 1))  # the gateway sends no local file, so an empty one
             sequence, head = await self._packet()
         if head[0] == Marker.OK:
             ok, self.status = decode_ok(head)
@@ -83,10 +83,10 @@ class EngineLink:
 
 
 def engine_unreachable() -> SqlError:
-    """The tenant's engine can't be reached: it is being started again, as a rule."""
-    return SqlError(1053, "08S01", "the tenant's engine can't be reached at the moment; connect again in a few seconds")
+    """The tenant's engine cannot be reached; usually the engine is restarting."""
+    return SqlError(1053, "08S01", "the tenant's engine cannot be reached; connect again in a few seconds")
 
 
 def engine_went_away() -> SqlError:
-    """The tenant's engine closed the connection in the middle of things."""
-    return SqlError(1053, "08S01", "the tenant's engine went away; reconnect in a few seconds")
+    """The tenant's engine closed the connection."""
+    return SqlError(1053, "08S01", "the tenant's engine closed the connection; reconnect in a few seconds")

@@ -1,4 +1,4 @@
-"""The login, which keeps no passwords: the client answers the engine's own salt, and the engine judges."""
+"""The login. The gateway keeps no passwords: the client answers the engine's own salt, and the engine decides."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def new_salt() -> bytes:
 
 
 async def log_in(client: Wire, directory: TenantDirectory, connection_id: int, tls: Tls | None = None) -> EngineLink:
-    """Greet a client and take it through the login; its OK has been sent when this returns."""
+    """Greet a client and run the login; the OK has been sent when this returns."""
     offered = OFFERED | Capability.SSL if tls else OFFERED
     client.send(frame(encode_greeting(Greeting(connection_id, new_salt(), offered)), 0))
     sequence, payload = await _packet(client, 1)
@@ -63,15 +63,15 @@ async def log_in(client: Wire, directory: TenantDirectory, connection_id: int, t
 
 
 async def authenticate(client: Wire, directory: TenantDirectory, request: LoginRequest, sequence: int) -> EngineLink:
-    """Have the tenant's engine judge a request whose packet had that sequence number, and tell the client.
+    """Pass a login request to the tenant's engine, and the engine's answer to the client.
 
-    The engine's connection is closed again unless this returns.
+    `sequence` is the number of the request's packet. The engine's connection is closed after an exception.
     """
     account = parse_account(request.name.decode("utf-8", "surrogateescape"))
     may_enter = account.is_in(directory.cluster_name) and not account.is_services
     socket = directory.socket_of(account.tenant) if may_enter else None
     if socket is None:
-        # Asking for the answer all the same, so that nobody can tell an unknown tenant from a wrong password.
+        # Ask for the password answer anyway, so that an unknown tenant looks like a wrong password.
         sequence, answer = await _ask(client, encode_auth_switch(new_salt()), sequence)
         raise LoginRefused(access_denied(account.user, password_given=bool(answer)), sequence + 1)
     engine = await _dial(socket, sequence)
@@ -83,7 +83,7 @@ async def authenticate(client: Wire, directory: TenantDirectory, request: LoginR
 
 
 async def _packet(client: Wire, sequence: int) -> tuple[int, bytes]:
-    """Read a packet of the client's that has to have that sequence number."""
+    """Read a client's packet, which must have that sequence number."""
     found, payload = await client.packet(_PACKET_LIMIT)
     if found != sequence:
         raise ProtocolError("the client's packet is out of order")
@@ -133,12 +133,12 @@ async def _greeting(engine: Wire, sequence: int) -> Greeting:
 async def _verdict(client: Wire, engine: Wire, sequence: int) -> tuple[int, bytes]:
     """Return the engine's OK or ERR, and the sequence number of the client's last packet.
 
-    An engine that wants another plugin for this account asks for it, as a server would: the gateway is only between.
+    An engine may ask for another plugin for this account; the gateway relays the request.
     """
     while True:
         engine_sequence, payload = await engine.packet(_PACKET_LIMIT)
         if not payload:
-            raise ProtocolError("the engine's verdict is empty")
+            raise ProtocolError("the engine's login answer is empty")
         if payload[0] in (Marker.OK, Marker.ERROR):
             return sequence, payload
         if payload[0] == Marker.MORE_AUTH or len(payload) == 1:
@@ -154,7 +154,7 @@ async def _ask(client: Wire, question: bytes, sequence: int) -> tuple[int, bytes
 
 
 async def _enter_default_database(link: EngineLink) -> None:
-    """Enter `oceanbase`, as logins of the system tenant do; a user without a right to it stays outside."""
+    """Enter `oceanbase`, as logins of the sys tenant do; a user without privilege gets no default database."""
     try:
         await link.command(Command.INIT_DB, _DEFAULT_DATABASE)
     except SqlError:
@@ -169,10 +169,12 @@ def _tls_required() -> SqlError:
     return SqlError(
         3159,
         "HY000",
-        "Connections using insecure transport are prohibited while --require_secure_transport=ON. (In Redoubt it is "
-        "require_tls that is on: connect with TLS, as with --ssl or --ssl-mode=REQUIRED)",
+        "Connections using insecure transport are prohibited while --require_secure_transport=ON. (Redoubt's "
+        "setting is require_tls; connect with TLS, for example with --ssl or --ssl-mode=REQUIRED)",
     )
 
 
 def _plugin_unknown() -> SqlError:
-    return SqlError(1251, "08004", "the account's authentication plugin works only with a direct connection")
+    return SqlError(
+        1251, "08004", "the gateway does not support the account's authentication plugin; use mysql_native_password"
+    )

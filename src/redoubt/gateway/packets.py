@@ -33,7 +33,7 @@ class PacketBuilder:
         self.sequence = sequence & 0xFF
 
     def add(self, payload: bytes) -> PacketBuilder:
-        """Append a payload; one of 16 MB or more is cut into parts, of which the last is short."""
+        """Append a payload; a payload of 16 MB or more is cut into parts, the last of which is short."""
         for start in range(0, len(payload) + 1, MAX_PART):
             part = payload[start : start + MAX_PART]
             self.data += len(part).to_bytes(3, "little")
@@ -49,7 +49,7 @@ def frame(payload: bytes, sequence: int) -> bytearray:
 
 
 class Payload:
-    """Reads a payload from its beginning; anything that would go past the end is a ProtocolError."""
+    """Reads a payload from its beginning; reading past the end raises ProtocolError."""
 
     __slots__ = ("_at", "_data")
 
@@ -65,18 +65,18 @@ class Payload:
     def peek(self) -> int:
         """Return the next byte without reading it."""
         if not self.remaining:
-            raise ProtocolError("packet ends too early")
+            raise ProtocolError("the packet is too short")
         return self._data[self._at]
 
     def take(self, size: int) -> bytes:
         """Read `size` bytes."""
         if size > self.remaining:
-            raise ProtocolError("packet ends too early")
+            raise ProtocolError("the packet is too short")
         self._at += size
         return self._data[self._at - size : self._at]
 
     def rest(self) -> bytes:
-        """Read what is left."""
+        """Read the rest."""
         return self.take(self.remaining)
 
     def integer(self, size: int) -> int:
@@ -90,7 +90,7 @@ class Payload:
             return first
         size = {_TWO_BYTES: 2, _THREE_BYTES: 3, _EIGHT_BYTES: 8}.get(first)
         if size is None:
-            raise ProtocolError("no length where one belongs")
+            raise ProtocolError("the packet has an invalid length-encoded integer")
         return self.integer(size)
 
     def lenenc_bytes(self) -> bytes:
@@ -98,10 +98,10 @@ class Payload:
         return self.take(self.lenenc_int())
 
     def until_nul(self) -> bytes:
-        """Read a string that a NUL ends, and the NUL."""
+        """Read a NUL-terminated string and its NUL."""
         end = self._data.find(b"\0", self._at)
         if end < 0:
-            raise ProtocolError("string without an end")
+            raise ProtocolError("the packet has a string without a terminating NUL")
         value = self.take(end - self._at)
         self._at += 1
         return value

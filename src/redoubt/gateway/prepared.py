@@ -24,7 +24,7 @@ class PreparedStatement:
 
 
 def check_room(present: int, limit: int = _LIMIT) -> None:
-    """Raise SqlError if there may be no more than those prepared statements that are present."""
+    """Raise SqlError if the limit of prepared statements is reached."""
     if present >= limit:
         raise SqlError(
             1461, "42000", f"Can't create more than max_prepared_stmt_count statements (current value: {limit})"
@@ -32,7 +32,7 @@ def check_room(present: int, limit: int = _LIMIT) -> None:
 
 
 class PreparedStatements:
-    """Own statements by their ids, which are far above those that an engine gives."""
+    """Redoubt's prepared statements by their ids, which are far above an engine's ids."""
 
     def __init__(self, limit: int = _LIMIT) -> None:
         self._limit = limit

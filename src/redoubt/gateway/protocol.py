@@ -15,7 +15,7 @@ SALT_BYTES: Final = 20
 
 
 class Capability:
-    """Flags that client and server agree on at login. Plain integers: they are looked at for every reply."""
+    """Flags that client and server agree on at login. Plain integers, because every reply tests them."""
 
     CONNECT_WITH_DB: Final = 1 << 3
     COMPRESS: Final = 1 << 5
@@ -42,11 +42,11 @@ class Status:
     READ_ONLY_TRANSACTION: Final = 0x2000
 
     SESSION: Final = IN_TRANSACTION | AUTOCOMMIT | NO_BACKSLASH_ESCAPES | READ_ONLY_TRANSACTION
-    """Those that describe the session and not the statement, and so belong into an answer of our own too."""
+    """Flags that describe the session, not the statement; our own answers have them too."""
 
 
 class Marker:
-    """First bytes of payloads that tell what a packet is."""
+    """First bytes of payloads, which tell the kind of a packet."""
 
     OK: Final = 0x00
     MORE_AUTH: Final = 0x01
@@ -56,7 +56,7 @@ class Marker:
     ERROR: Final = 0xFF
 
     EOF_BELOW: Final = 9
-    """A packet that begins with EOF and is shorter than this is one; a longer one is a row."""
+    """A packet that begins with EOF is an EOF if it is shorter than this, else a row."""
 
 
 class Command:
@@ -83,8 +83,8 @@ class Command:
 
 
 ENGINE_VERSION: Final = b"5.7.25"
-"""What the engine's greeting says; `SELECT @@version` is the engine's to answer."""
+"""The version in the engine's greeting; the engine itself answers `SELECT @@version`."""
 
 OFFERED: Final = 0x9FF7FF & ~(Capability.SSL | Capability.COMPRESS | Capability.SESSION_TRACK | Capability.ZSTD)
-"""What the engine offers, without what would hide the packets from the gateway, and without the tracking of session
-state: MySQL's own C library takes what the engine sends for it as malformed, and ends the connection."""
+"""The engine's capabilities, without those that would hide packets from the gateway, and without session tracking:
+MySQL's C library rejects the engine's tracking data as malformed, and ends the connection."""

@@ -1,4 +1,4 @@
-"""Between client and engine: long commands to the one, replies to the other, in the chunks in which they arrive."""
+"""Relays replies to the client and long commands to the engine, in the chunks in which they arrive."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CHUNK = 256 * 1024
 async def relay_reply(reply: Reply, client: Wire, engine: Wire, hold: Hold | None = None) -> None:
     """Pass the engine's reply on until it is complete; the client gets only whole beginnings of packets.
 
-    A `hold` is asked before each chunk, and may have the client not get it.
+    A `hold` is asked before each chunk, and may withhold the chunk.
     """
     held = 0
     while not reply.done:
@@ -43,7 +43,7 @@ async def relay_reply(reply: Reply, client: Wire, engine: Wire, hold: Hold | Non
 async def relay_command(client: Wire, engine: Wire) -> int:
     """Pass on the command that begins in the client's buffer, part by part; return its last sequence number.
 
-    An engine that closes its connection meanwhile has answered before, as a rule: too long a packet.
+    An engine that closes its connection meanwhile has usually answered that the packet is too long.
     """
     sequence = 0
     while True:
@@ -57,7 +57,7 @@ async def relay_command(client: Wire, engine: Wire) -> int:
 
 
 async def discard_command(client: Wire) -> int:
-    """Read the command that begins in the client's buffer, for nobody; return its last sequence number."""
+    """Read and discard the command that begins in the client's buffer; return its last sequence number."""
     while True:
         header = await client.read(_HEADER)
         left = length = int.from_bytes(header[:3], "little")

@@ -1,4 +1,4 @@
-"""Where a reply of the engine's ends: a pure state machine over the packets' headers.
+"""Finds the end of an engine's reply: a pure state machine over the packets' headers.
 
 The gateway passes replies on in the chunks in which they arrive. The machine walks over the headers in a chunk, looks
 into a packet's first bytes only where it must, and so knows when the reply is complete. Between the packets of a
@@ -14,12 +14,12 @@ from redoubt.gateway.faults import ProtocolError
 from redoubt.gateway.protocol import MAX_PART, Marker, Status
 
 _HEADER = 4
-_HEAD = 23  # the longest beginning of a payload that is looked at: an OK up to its warnings
+_HEAD = 23  # the longest beginning of a payload that is parsed: an OK up to its warnings
 _LENENC_SIZES = {0xFC: 3, 0xFD: 4, 0xFE: 9}
 
 
 class Shape(Enum):
-    """How the reply to a command is built."""
+    """The structure of the reply to a command."""
 
     SINGLE = auto()
     """One packet: OK, EOF, ERR, or a text."""
@@ -90,7 +90,7 @@ class Reply:
 
     @property
     def wants_file(self) -> bool:
-        """Whether it is the client's turn, to send a local file."""
+        """Whether the client must send a local file now."""
         return self._file_wanted and self.at_boundary
 
     def file_sent(self, sequence: int) -> None:
@@ -101,8 +101,8 @@ class Reply:
     def feed(self, data: bytearray) -> int:
         """Walk over what arrived and return how many bytes of it can go to the client.
 
-        What is left over belongs to a packet of which too little is there, or follows the end of the reply, or waits
-        for the client's file. It has to be fed again. Sequence numbers and status flags are changed in place.
+        The rest belongs to an incomplete packet, follows the end of the reply, or waits for the client's file; feed it
+        again. Sequence numbers and status flags are changed in place.
         """
         at = min(self._body, len(data))
         self._body -= at
@@ -116,7 +116,7 @@ class Reply:
         return at
 
     def _pass_rows(self, data: bytearray, at: int) -> int:
-        """Walk over the rows that are whole: the loop that a large result spends its time in."""
+        """Walk over whole rows; a large result spends its time in this loop."""
         last = -1
         available = len(data)
         while at + _HEADER < available:
@@ -133,7 +133,7 @@ class Reply:
         return at
 
     def _pass_packet(self, data: bytearray, at: int) -> int:
-        """Walk over one part, or return `at` while its beginning is not there."""
+        """Walk over one part; return `at` if its beginning has not arrived yet."""
         room = len(data) - at - _HEADER
         if room < 0:
             return at
@@ -179,7 +179,7 @@ class Reply:
             self._fail()
             return
         if length < 9:  # noqa: PLR2004 - the marker, the id, two counts
-            raise ProtocolError("the engine's reply ends too early")
+            raise ProtocolError("the engine's reply is too short")
         self.statement_id = int.from_bytes(data[at + 1 : at + 5], "little")
         columns = data[at + 5] | data[at + 6] << 8
         parameters = data[at + 7] | data[at + 8] << 8
@@ -204,7 +204,7 @@ class Reply:
 
     def _definitions_end(self, data: bytearray, at: int, length: int) -> None:
         if self._marker(data, at, length) != Marker.EOF:
-            raise ProtocolError("the engine's columns have no end")
+            raise ProtocolError("the engine's column definitions have no end packet")
         offset = _eof_status(at, length)
         if self._shape is Shape.PREPARED:
             self._take_status(data, offset)
@@ -257,23 +257,23 @@ class Reply:
 def _lenenc(data: bytearray, at: int, length: int) -> int:
     size = _LENENC_SIZES.get(data[at], 1)
     if size > length:
-        raise ProtocolError("the engine's reply ends too early")
+        raise ProtocolError("the engine's reply is too short")
     return data[at] if size == 1 else int.from_bytes(data[at + 1 : at + size], "little")
 
 
 def _ok_status(data: bytearray, at: int, length: int) -> int:
-    """Return where an OK has its status flags: after two numbers of varying length."""
+    """Return the offset of an OK's status flags, after two numbers of varying length."""
     offset = 1
     for _ in range(2):
         if offset >= length:
-            raise ProtocolError("the engine's OK ends too early")
+            raise ProtocolError("the engine's OK packet is too short")
         offset += _LENENC_SIZES.get(data[at + offset], 1)
     if offset + 2 > length:
-        raise ProtocolError("the engine's OK ends too early")
+        raise ProtocolError("the engine's OK packet is too short")
     return at + offset
 
 
 def _eof_status(at: int, length: int) -> int:
     if length < 5:  # noqa: PLR2004 - the marker, the warnings, the status flags
-        raise ProtocolError("the engine's EOF ends too early")
+        raise ProtocolError("the engine's EOF packet is too short")
     return at + 3

@@ -1,4 +1,4 @@
-"""What the gateway is given: where tenants live and who answers Redoubt's own statements."""
+"""The Protocols that the gateway needs: the tenants' directory and the handler of Redoubt's own statements."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class WriteGate(Protocol):
 
     @property
     def is_synchronous(self) -> bool:
-        """Whether what a statement may have committed is to be durable in the archive before the client is told."""
+        """Whether a commit must be durable in the archive before the client gets the reply."""
 
     async def wait_until_open(self) -> None:
         """Return when the gate is open."""
 
     def refusal(self, waited: float) -> SqlError:
-        """The error for a statement that has waited that many seconds in vain: why, and what to do."""
+        """The error for a statement that has waited that many seconds: the cause, and what to do."""
 
     async def make_durable(self) -> None:
         """Return when all log that the engine had written at the call is durable in the archive.
@@ -37,7 +37,7 @@ class WriteGate(Protocol):
         """
 
     def writing(self) -> AbstractContextManager[None]:
-        """Around a writing statement while it runs in the engine: closing the gate waits for it."""
+        """A context around a running writing statement; closing the gate waits for its end."""
 
 
 class TenantDirectory(Protocol):
@@ -55,11 +55,11 @@ class TenantDirectory(Protocol):
         """
 
     def gate_of(self, tenant: str) -> WriteGate | None:
-        """Return a tenant's write gate; None for a tenant that has none, as sys."""
+        """Return a tenant's write gate; None for a tenant without a gate, such as sys."""
 
 
 class EngineSession(Protocol):
-    """A client's session as a statement's handler sees it: who is there, and the engine connection behind."""
+    """A client's session as a statement's handler sees it: its user, and its engine connection."""
 
     @property
     def tenant(self) -> str:
@@ -71,7 +71,7 @@ class EngineSession(Protocol):
 
     @property
     def kept(self) -> dict[str, object]:
-        """What a handler leaves for later statements of this session; empty again when the session is reset."""
+        """Values that a handler keeps for later statements of this session; a reset empties it."""
 
     async def query(self, sql: str) -> Ok | Rows:
         """Run a text statement on the session's own engine connection, as the session's user.
@@ -93,10 +93,10 @@ class StatementHandler(Protocol):
 
 
 class Neighbours(Protocol):
-    """What a session can ask about the others; ids are the gateway's, or the engine's in a tenant."""
+    """What a session needs of other sessions; ids are the gateway's, or the engine's in a tenant."""
 
     def engine_id(self, tenant: str, connection_id: int) -> int | None:
-        """Return the engine's connection id of a tenant's session, by the gateway's; None if there is none."""
+        """Return the engine's connection id of a tenant's session, by the gateway's id; None without one."""
 
     def interrupt(self, tenant: str, connection_id: int) -> None:
         """End the waiting at the write gate of a tenant's session, if it waits, by either id."""

@@ -1,4 +1,4 @@
-"""The listener, and the sessions that came through it."""
+"""The listener and its sessions."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Gateway:
             await self._server.wait_closed()
 
     def engine_id(self, tenant: str, connection_id: int) -> int | None:
-        """Return the engine's connection id of a tenant's session, by the gateway's; None if there is none."""
+        """Return the engine's connection id of a tenant's session, by the gateway's id; None without one."""
         session = self._sessions.get(connection_id)
         link = session.link if session else None
         return link.connection_id if link and link.tenant == tenant else None

@@ -33,7 +33,7 @@ _TEXT_LIMIT = 1024 * 1024
 
 
 class GatewayContext(Neighbours, Protocol):
-    """What a session knows of the gateway that it belongs to."""
+    """The gateway as its sessions see it."""
 
     directory: TenantDirectory
     handler: StatementHandler
@@ -56,7 +56,7 @@ class Session:
         self._idle = False
 
     async def run(self) -> None:
-        """Serve the client until one of the three sides ends it; leaves both connections closed."""
+        """Serve the client until client, engine or gateway ends the session; both connections are closed then."""
         try:
             await self._serve()
         except LoginRefused as refused:
@@ -64,9 +64,9 @@ class Session:
             self._client.send(frame(payload, refused.sequence))
             self._report("login refused", code=refused.error.code, message=refused.error.message)
         except TimeoutError:
-            self._report("login took too long")
+            self._report("login timed out")
         except ProtocolError as error:
-            self._report("session broken", why=str(error))
+            self._report("protocol error", why=str(error))
         except NotDurable as error:
             self._report("session ended in the middle of a reply", why=str(error))
         except EngineGone:
@@ -105,9 +105,9 @@ class Session:
         header = await self._client.peek(_HEADER)
         length = header[0] | header[1] << 8 | header[2] << 16
         if header[3] != 0:
-            raise ProtocolError("a command's packet is out of order")
+            raise ProtocolError("the command's packet is out of order")
         if length == 0:
-            raise ProtocolError("an empty command")
+            raise ProtocolError("the command is empty")
         return length
 
     def _leave_idle(self) -> None:
@@ -116,10 +116,10 @@ class Session:
         if self.link.wire.lost:
             raise EngineGone
         if self.link.wire.waiting:
-            raise ProtocolError("the engine spoke out of turn")
+            raise ProtocolError("the engine sent unexpected data")
 
     def _enter(self, link: EngineLink) -> Conversation:
-        """Tie the fates of both connections together."""
+        """Begin to serve a logged-in client: when one of the two connections is lost, the other is closed."""
         self.link = link
         self._client.on_lost = link.wire.close
         link.wire.on_lost = self._engine_lost
@@ -128,7 +128,7 @@ class Session:
         return Conversation(self._client, link, self._gateway.handler, self._gateway, self.writes)
 
     async def _change_user(self, payload: bytes, old: EngineLink) -> Conversation:
-        """Log in anew, with a fresh connection to the engine of the tenant that is named now."""
+        """Log in again, with a new connection to the engine of the named tenant."""
         request = decode_change_user(payload, old.capabilities)
         self._leave(old)
         async with asyncio.timeout(self._gateway.login_patience):
@@ -140,7 +140,7 @@ class Session:
         link.wire.close()
 
     def _engine_lost(self) -> None:
-        # With a reply under way, whoever waits for it finds out and can still tell the client.
+        # During a reply, the task that waits for the reply notices, and can still tell the client.
         if self._idle and not self._client.lost:
             self._report_engine_gone()
             self._client.close()
@@ -157,7 +157,7 @@ class Session:
             self._report("engine went away")
 
     def _report(self, event: str, **details: object) -> None:
-        """Log the one event that says why this session ended; never what was in a packet."""
+        """Log the one event that says why this session ended; never log packet contents."""
         names = {"tenant": self.link.tenant, "user": self.link.user} if self.link else {}
         printable = {
             key: value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value

@@ -1,10 +1,10 @@
-"""The statements on a session itself that may concern Redoubt's own: text that prepares, and what the last one left.
+"""Session statements that may concern Redoubt's own statements: PREPARE and EXECUTE as text, and SHOW WARNINGS.
 
     statement := PREPARE name FROM (string | '@' variable) | EXECUTE name [USING …]
                | (DEALLOCATE | DROP) PREPARE name
                | SHOW (WARNINGS | ERRORS) [LIMIT [number ','] number] | SHOW COUNT '(' '*' ')' (WARNINGS | ERRORS)
 
-Whether one of them is ours or the engine's depends on the session, see `session_texts`.
+The session decides whether such a statement is ours or the engine's, see `session_texts`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a session remembers of Redoubt's own statements: those prepared as text, and what the last one complained of."""
+"""A session's memory of Redoubt's own statements: those prepared as text, and the diagnostics of the last one."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _COLUMNS = (Column("Level", length=32), Column("Code", ColumnType.LONGLONG, 20),
 
 
 class SessionTexts:
-    """One a session. `concerned` says that the next text has to be looked at: it may mean something that is here.
+    """One per session. `concerned`: the next text must be parsed, because it may refer to something stored here.
 
-    A name belongs to us or to the engine, never to both: who prepares it last has it, as in MySQL.
+    A name belongs to us or to the engine, never to both: the last PREPARE of the name wins, as in MySQL.
     """
 
     def __init__(self, link: EngineLink) -> None:
@@ -30,12 +30,12 @@ class SessionTexts:
         self._left: tuple[tuple[str, SqlError], ...] | None = None
 
     def leave(self, *errors: SqlError, level: str = "Error") -> None:
-        """Note that a statement of ours has run, and what went wrong, or is to be noted about it."""
+        """Note that a statement of ours has run, with its errors or notes."""
         self._left = tuple((level, error) for error in errors)
         self.concerned = True
 
     def forget_diagnostics(self) -> None:
-        """Note that a statement of the engine's runs: what went wrong is the engine's to tell again."""
+        """Note that a statement of the engine runs: diagnostics are the engine's again."""
         self._left = None
         self.concerned = bool(self._names)
 
@@ -45,7 +45,7 @@ class SessionTexts:
         self.forget_diagnostics()
 
     def executed(self, statement: Execute) -> PreparedStatement | None:
-        """Return what a name stands for; None if it is not ours. Raises SqlError for values: ours take none."""
+        """Return the statement of a name; None if the name is not ours. Raises SqlError for values: ours take none."""
         prepared = self._names.get(statement.name)
         if prepared and statement.with_values:
             raise SqlError(1210, "HY000", "Incorrect arguments to EXECUTE")
@@ -76,7 +76,7 @@ class SessionTexts:
         return str(answer.rows[0][0] or "")
 
     async def _drop_engines(self, name: str) -> None:
-        """Have the engine forget its statement of a name that is ours from now on."""
+        """Make the engine forget its statement of a name that is now ours."""
         quoted = name.replace("`", "``")
         try:
             await self._link.query(f"DEALLOCATE PREPARE `{quoted}`")

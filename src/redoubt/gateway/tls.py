@@ -1,4 +1,4 @@
-"""TLS at the door: certificate and key, tried out before the first client does."""
+"""TLS of the gateway: loads certificate and key, and tests them before the first client comes."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class TlsError(RedoubtError):
 
 @dataclass(frozen=True)
 class Tls:
-    """What a gateway offers: how to encrypt, and whether clients may do without."""
+    """The TLS settings of a gateway: the context, and whether TLS is required."""
 
     context: ssl.SSLContext
     required: bool = False
 
 
 def load_tls(certificate: Path, key: Path, *, required: bool = False) -> Tls:
-    """Read two PEM files: the certificate, with those between it and its root if there are any, and its key.
+    """Read two PEM files: the certificate, maybe with intermediate certificates, and its key.
 
-    Raises TlsError. A certificate that clients will not like, as one that has expired, is only warned of in the log.
+    Raises TlsError. A certificate that clients will refuse, such as an expired one, gives only a warning in the log.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -41,16 +41,16 @@ def load_tls(certificate: Path, key: Path, *, required: bool = False) -> Tls:
     try:
         client.load_verify_locations(certificate)
     except ssl.SSLError as error:
-        raise TlsError(f"tls_certificate {certificate}: no certificate in PEM form ({error.reason})") from error
+        raise TlsError(f"tls_certificate {certificate}: not a certificate in PEM form ({error.reason})") from error
     try:
         context.load_cert_chain(certificate, key, password=lambda: _refuse_password(key))
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
-            raise TlsError(f"tls_key {key}: not the key of the certificate {certificate}") from error
-        cause = error.reason or "no private key in PEM form"
+            raise TlsError(f"tls_key {key}: the key does not belong to the certificate {certificate}") from error
+        cause = error.reason or "not a private key in PEM form"
         raise TlsError(f"tls_key {key}, for the certificate {certificate}: {cause}") from error
     if flaw := _flaw(context, client):
-        _log.warning("the certificate will be refused by clients that check it", file=str(certificate), cause=flaw)
+        _log.warning("clients that verify the certificate will refuse it", file=str(certificate), cause=flaw)
     return Tls(context, required)
 
 
@@ -63,11 +63,11 @@ def _try_to_read(certificate: Path, key: Path) -> None:
 
 
 def _refuse_password(key: Path) -> NoReturn:
-    raise TlsError(f"tls_key {key}: encrypted with a password, which nobody is there to type; decrypt the file")
+    raise TlsError(f"tls_key {key}: the key is encrypted with a password; decrypt the file")
 
 
 def _flaw(server: ssl.SSLContext, client: ssl.SSLContext) -> str | None:
-    """Return what a client that trusts this very certificate finds wrong with it: a handshake in memory tells."""
+    """Make a handshake in memory; return the problem of a client that trusts this certificate, None without one."""
     client.check_hostname = False
     client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()

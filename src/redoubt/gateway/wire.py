@@ -1,4 +1,4 @@
-"""A connection: bytes in with a bound on what waits, bytes out with back-pressure, whole packets where wanted."""
+"""A connection: bounded input, output with back-pressure, and whole packets on request."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _READ_LIMIT = 256 * 1024
 _WRITE_LIMIT = 256 * 1024
 _HEADER = 4
 
-# A peer that has vanished without a word is noticed after two minutes, whether or not there is something to send; so
-# is one that has taken nothing for as long (a MySQL server waits for net_write_timeout, one minute).
+# A peer that vanishes silently is noticed after two minutes, whether or not there is something to send; so is a peer
+# that accepts no data for that long (a MySQL server waits for net_write_timeout, one minute).
 _KEEPALIVE = {
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE): 1,
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE): 60,
@@ -33,9 +33,9 @@ _KEEPALIVE = {
 class Wire(asyncio.Protocol):
     """One side of a session. Reading is for one task at a time, and so is waiting until there is room to write.
 
-    `peer` is the address of the other side, for the log. `gone` is the exception that says that this peer is no longer
-    there; it is raised only once everything that had arrived before is read. Writing to a peer that is gone does
-    nothing. `on_lost` is called once, when it goes.
+    `peer` is the address of the other side, for the log. `gone` is the exception for a lost peer; it is raised only
+    after all earlier input is read. Writing to a lost peer does nothing. `on_lost` is called once, when the peer is
+    lost.
     """
 
     def __init__(self, gone: type[Gone], on_open: Callable[[Wire], None] | None = None) -> None:
@@ -67,7 +67,7 @@ class Wire(asyncio.Protocol):
             self._on_open(self)
 
     def data_received(self, data: bytes) -> None:
-        """Keep what arrives; while nobody waits for it, only up to a bound."""
+        """Buffer input; pause reading when the buffer is full and nobody waits."""
         self._arrived += data
         if self._waiter:
             self._wake_reader()
@@ -76,10 +76,10 @@ class Wire(asyncio.Protocol):
             self._transport.pause_reading()
 
     def eof_received(self) -> None:
-        """Take a peer that sends no more as gone; the transport closes once what is left to send is sent."""
+        """Treat a peer that sends no more as lost; the transport closes after the remaining output is sent."""
         self._lose()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - how it broke makes no difference
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the cause makes no difference
         """Note the end of the connection."""
         self._end()
 
@@ -100,10 +100,10 @@ class Wire(asyncio.Protocol):
         return len(self._arrived)
 
     async def start_tls(self, context: ssl.SSLContext) -> None:
-        """Go on encrypted, as the server. Raises ProtocolError for a handshake that fails, and `gone`.
+        """Switch to TLS, as the server. Raises ProtocolError if the handshake fails, and `gone`.
 
-        What has arrived and is not read belongs to the handshake: a client need not wait before it begins. Nothing that
-        came in plain text is left to be read afterwards; who slips a command in there has the handshake fail.
+        Unread input belongs to the handshake, because a client need not wait before it begins. No plain text is left to
+        read afterwards: a command injected before the handshake makes the handshake fail.
         """
         if self.lost:
             raise self._gone
@@ -117,7 +117,7 @@ class Wire(asyncio.Protocol):
             plain.abort()
             self._end()
             if isinstance(error, ssl.SSLError):
-                raise ProtocolError(f"no TLS handshake: {error.reason}") from error
+                raise ProtocolError(f"the TLS handshake failed: {error.reason}") from error
             if isinstance(error, OSError):
                 raise self._gone from error
             raise
@@ -126,7 +126,7 @@ class Wire(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=_WRITE_LIMIT)
 
     async def receive(self, more_than: int = 0) -> bytearray:
-        """Return all that has arrived, once it is more than that many bytes."""
+        """Return all input, once there are more than that many bytes."""
         while len(self._arrived) <= more_than:
             await self._wait()
         arrived, self._arrived = self._arrived, bytearray()
@@ -134,7 +134,7 @@ class Wire(asyncio.Protocol):
         return arrived
 
     def unread(self, data: bytearray) -> None:
-        """Put back what was received and is not used yet."""
+        """Put unused input back."""
         self._arrived[:0] = data
 
     async def read(self, size: int) -> bytes:
@@ -147,7 +147,7 @@ class Wire(asyncio.Protocol):
         return data
 
     async def read_some(self, limit: int) -> bytes:
-        """Return what has arrived, at least one byte and at most `limit`."""
+        """Return input, at least one byte and at most `limit`."""
         while not self._arrived:
             await self._wait()
         return await self.read(min(limit, len(self._arrived)))
@@ -165,28 +165,28 @@ class Wire(asyncio.Protocol):
             header = await self.read(_HEADER)
             length = int.from_bytes(header[:3], "little")
             if len(payload) + length > limit:
-                raise ProtocolError(f"a packet of more than {limit} bytes where none belongs")
+                raise ProtocolError(f"the packet is longer than {limit} bytes")
             payload += await self.read(length)
             if length < MAX_PART:
                 return header[3], payload
 
     def send(self, data: bytes | bytearray) -> None:
-        """Send bytes, or keep them until the peer takes them; see `congested` and `drain`."""
+        """Send bytes, or buffer them until the peer accepts them; see `congested` and `drain`."""
         if not self.lost:
             self._transport.write(data)
 
     async def drain(self) -> None:
-        """Wait until there is room to send; returns at once when there is, or when the peer is gone."""
+        """Wait until there is room to send, or the peer is lost."""
         while self.congested and not self.lost:
             self._room = self._loop.create_future()
             await self._room
 
     def close(self) -> None:
-        """Close, after what is left to send is sent."""
+        """Close, after the remaining output is sent."""
         self._transport.close()
 
     async def finish(self, patience: float) -> None:
-        """Close, and cut the connection if the peer has not taken what was left after that many seconds."""
+        """Close; abort if the peer has not accepted the remaining output within that many seconds."""
         self.close()
         try:
             async with asyncio.timeout(patience):
@@ -234,7 +234,7 @@ class Wire(asyncio.Protocol):
 
 
 def _replay(transport: asyncio.Transport, data: bytearray) -> None:
-    """Give a transport's protocol, which is asyncio's TLS by now, what has arrived before it was there."""
+    """Give earlier input to a transport's protocol, which is asyncio's TLS by now."""
     protocol = cast("asyncio.BufferedProtocol", transport.get_protocol())
     left = memoryview(data)
     while left:

@@ -1,4 +1,4 @@
-"""What a session writes, and its waiting at the write gate."""
+"""Tracks a session's writes, and waits at the write gate."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _MICROSECONDS = 1_000_000
 class Writes:
     """The writing of a session whose tenant has a gate: which texts write, and whether the open transaction has.
 
-    The status flags do not tell that: a transaction that only reads has the same. So what was written is remembered
-    from when a statement is sent until a reply says that no transaction is open.
+    The status flags do not tell: a read-only transaction has the same flags. So a write is remembered from the sending
+    of its statement until a reply says that no transaction is open.
     """
 
     def __init__(self, gate: WriteGate, link: EngineLink) -> None:
@@ -35,21 +35,21 @@ class Writes:
         self._interrupted: asyncio.Future[None] | None = None
 
     def effect_of(self, text: bytes) -> Effect:
-        """Return what a text may do in this session."""
+        """Return the effect of a text in this session."""
         return effect_of(text, backslash_escapes=not self._link.status & Status.NO_BACKSLASH_ESCAPES)
 
     # Prepared statements of the engine's, by their ids.
 
     def prepared(self, statement_id: int) -> Effect:
-        """Return what the execution of a prepared statement may do; one that is not known may do anything."""
+        """Return the effect of a prepared statement; WRITE for an unknown one."""
         return self._prepared.get(statement_id, Effect.WRITE)
 
     def remember(self, statement_id: int, effect: Effect) -> None:
-        """Keep what a statement does that has just been prepared."""
+        """Remember the effect of a statement that was just prepared."""
         self._prepared[statement_id] = effect
 
     def forget(self, statement_id: int) -> None:
-        """Forget a statement that is being closed."""
+        """Forget a closed statement."""
         self._prepared.pop(statement_id, None)
 
     def forget_all(self) -> None:
@@ -59,10 +59,10 @@ class Writes:
     # Around each statement.
 
     async def admit(self, effect: Effect) -> Hold:
-        """Wait at the gate if that must be; the statement is to be sent at once, within the context returned.
+        """Wait at the gate if necessary. Send the statement at once, within the returned context.
 
-        Raises SqlError when the statement has waited for as long as the session lets a query run, or is killed; and
-        SessionOver when the client or the engine goes away meanwhile.
+        Raises SqlError if the wait exceeds the session's query time-out or is killed, and SessionOver if the client or
+        the engine is lost meanwhile.
         """
         writes = self._dirty or effect is not Effect.COMMITTING
         if writes and self._gate.is_closed:
@@ -72,12 +72,12 @@ class Writes:
         return Hold(self._gate, effect, writes=writes, was_open=was_open)
 
     def note(self, reply: Reply) -> None:
-        """Take from a reply whether the transaction has ended; an error does not tell."""
+        """Learn from a reply whether the transaction has ended; an error does not tell."""
         if self._dirty and reply.status is not None and not reply.failed:
             self._dirty = bool(reply.status & Status.IN_TRANSACTION)
 
     def interrupt(self) -> None:
-        """End a waiting at the gate with an error; a session that does not wait does not notice."""
+        """End a wait at the gate with an error; does nothing if the session does not wait."""
         if self._interrupted and not self._interrupted.done():
             self._interrupted.set_result(None)
 
@@ -93,15 +93,15 @@ class Writes:
             await self._wait_for_change(end - now)
 
     async def _patience(self) -> float:
-        """Return how many seconds the session lets a query run."""
+        """Return the session's query time-out in seconds."""
         answer = await self._link.query("SELECT @@ob_query_timeout")
         assert isinstance(answer, Rows)
         return int(answer.rows[0][0] or 0) / _MICROSECONDS
 
     async def _wait_for_change(self, patience: float) -> None:
-        """Return when the gate has opened or `patience`, in seconds, is over; raise when the waiting is in vain.
+        """Return when the gate has opened or `patience`, in seconds, is over; raise if the wait must end.
 
-        When the client goes away, the engine's connection is closed, so it is enough to watch that one.
+        When the client is lost, the engine's connection is closed, so watching that connection is enough.
         """
         self._interrupted = asyncio.get_running_loop().create_future()
         opened = asyncio.ensure_future(self._gate.wait_until_open())
@@ -113,7 +113,7 @@ class Writes:
                 raise SqlError(1317, "70100", "Query execution was interrupted")
             if spoken.done():
                 await spoken
-                raise ProtocolError("the engine spoke out of turn")
+                raise ProtocolError("the engine sent unexpected data")
             if opened.done():
                 await opened
         finally:

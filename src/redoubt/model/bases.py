@@ -1,7 +1,7 @@
-"""Data backups: their keys, where in the log they stand, and the seams through which an engine gives and takes them.
+"""Data backups: their keys, their places in the log, and the seams for taking and restoring them.
 
-A base is a copy of an engine's files as a loss of power would have left them at one instant, without its log. The log
-is taken from the archive: it is laid over the base from `Base.start_lsn` on, at least to `Base.snapshot_lsn`.
+A base is a copy of an engine's files as a loss of power would have left them at one instant, without the log. The log
+comes from the archive: a restore lays log over the base from `Base.start_lsn` on, at least to `Base.snapshot_lsn`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _KEY = re.compile(r"backup_set_(?P<set>[1-9][0-9]*)_full_(?P<date>[0-9]{8})\Z", 
 
 @dataclass(frozen=True, order=True)
 class SetKey:
-    """Which data backup; `create_date` is the local day on which it began, as the number YYYYMMDD."""
+    """The key of a data backup. `create_date` is the local day on which the backup began, as the number YYYYMMDD."""
 
     set_id: int
     create_date: int
@@ -31,7 +31,7 @@ class SetKey:
 
     @classmethod
     def parse(cls, name: str) -> SetKey | None:
-        """The key of a folder's name, None if it is not one."""
+        """Parse a folder's name; None if the name is not a key."""
         match = _KEY.match(name)
         return None if match is None else cls(int(match["set"]), int(match["date"]))
 
@@ -40,8 +40,8 @@ class SetKey:
 class Base:
     """A data backup of one tenant that is complete. LSNs in bytes, SCNs in ns since the epoch.
 
-    Restoring begins with it for every moment from `snapshot_scn` on; the log is needed from `start_lsn` on. `source` is
-    the engine whose log goes with it.
+    A restore to any moment from `snapshot_scn` on can begin with the base, and needs the log from `start_lsn` on.
+    `source` is the id of the engine.
     """
 
     key: SetKey
@@ -55,8 +55,8 @@ class Base:
 class BaseFile:
     """A file of a base, by its path relative to the engine's directory; `size` in bytes, holes included.
 
-    Of its content only the first `content` bytes matter; what lies behind them is zero in the base. `changed_at` (ns
-    since the epoch) and `node` tell one state of a file from another: see `BaseSource.files`.
+    Only the first `content` bytes matter; the rest of the file is zero in the base. `changed_at` (ns since the epoch)
+    and `node` tell one state of a file from another: see `BaseSource.files`.
     """
 
     path: str
@@ -68,19 +68,19 @@ class BaseFile:
 
 
 class PauseOverError(Exception):
-    """The engine's process was not stopped, or not for long enough: nothing read meanwhile can be relied on."""
+    """The engine's process was not stopped for the whole read; data read during the pause is not reliable."""
 
 
 class Pause(Protocol):
-    """The time for which an engine's process stands still."""
+    """A pause of an engine's process."""
 
     @property
     def seconds(self) -> float:
-        """How long it has stood still, until now or in all."""
+        """The length of the pause so far, or in total once the pause has ended."""
         ...
 
     def check(self) -> None:
-        """Raise PauseOverError if it has stood still for as long as it may, or does not any more."""
+        """Raise PauseOverError if the pause has reached its limit or has ended."""
         ...
 
 
@@ -92,25 +92,25 @@ class BaseSource(Protocol):
         ...
 
     def version(self) -> str:
-        """The engine's kind and version, for whoever wants to start the copy."""
+        """The engine's kind and version, which a restore needs to start the copy."""
         ...
 
     def checkpoint(self) -> LogPosition:
-        """The place from which its log must be there for it to recover from what its files hold now. Raises OSError.
+        """The place in the log from which the engine would recover its files as they are now. Raises OSError.
 
-        Its SCN is that of the last group before it: log up to that SCN is not needed.
+        The SCN is that of the last group before the place: recovery needs no log up to that SCN.
         """
         ...
 
     def end_of_log(self) -> LogPosition:
-        """LSN and SCN up to which it has finished writing. Raises OSError."""
+        """LSN and SCN up to which the engine has finished writing log. Raises OSError."""
         ...
 
     def files(self) -> list[BaseFile]:
-        """The files that make a base now, in order of their paths; of the log, what must be there beside its bytes.
+        """The files that make a base now, ordered by path. Of the log, only the files beside the log's bytes.
 
-        A file whose `changed_at`, `node` and `size` are as they were has the same content, if it was like that for
-        `settling` seconds when it was read. Raises OSError for what could not be copied.
+        If `changed_at`, `node` and `size` of a file are unchanged, and were unchanged for `settling` seconds before the
+        file was read, then the content is unchanged. Raises OSError for files that cannot be copied.
         """
         ...
 
@@ -120,26 +120,26 @@ class BaseSource(Protocol):
 
     @property
     def settling(self) -> float:
-        """Seconds after which a write that was begun has certainly ended."""
+        """Seconds within which every write that has begun ends."""
         ...
 
     def open(self, file: BaseFile) -> int:
-        """A descriptor to read one of the files. Raises FileNotFoundError if it is gone, or another has its name."""
+        """A descriptor to read a file. Raises FileNotFoundError if the file is gone or was replaced."""
         ...
 
     def pause(self, limit: float) -> AbstractContextManager[Pause]:
-        """Have the engine's process stand still, for `limit` seconds at most.
+        """Stop the engine's process for at most `limit` seconds.
 
-        It goes on when the context is left, when the time is over, and when this process dies, however that happens.
-        Entering it raises PauseOverError where the process did not stop now, OSError where there is none, or it may not
-        be stopped.
+        The process goes on when the context is left, when the limit is reached, and when this process dies in any way.
+        Entering raises PauseOverError if the process did not stop, and OSError if there is no process or no permission
+        to stop the process.
         """
         ...
 
     def clone(self) -> AbstractContextManager[Path | None]:
-        """A directory with instant copies of the files, made on entering; None where the disk has none to give.
+        """A directory with instant copies of the files, made on entering; None if the disk cannot make such copies.
 
-        They are of one instant if the engine stands still meanwhile. Leaving takes the directory away.
+        The copies are of one instant if the engine is paused meanwhile. Leaving the context removes the directory.
         """
         ...
 
@@ -148,19 +148,19 @@ class LogLayer(Protocol):
     """Writes log into a directory that an engine is to open."""
 
     def lay(self, lsn: int, log: Iterator[bytes], scn_before: int) -> None:
-        """Write log that begins at `lsn`, with a group, and ends with one; how it comes in parts does not matter.
+        """Write log that begins at `lsn`. The log consists of whole groups, but may be cut into chunks anywhere.
 
-        `scn_before` is the SCN of the last group before, 0 if unknown. Writing the same again does no harm. Several
-        threads may lay log of different places at once. Raises what taking the log raises, then part of it is written.
+        `scn_before` is the SCN of the last group before the log, 0 if unknown. Idempotent. Several threads may lay log
+        of different ranges at once. An exception of the iterator `log` is raised; part of the log is written then.
         """
         ...
 
     def sync(self) -> None:
-        """Make what was laid by now survive a loss of power."""
+        """Make the log laid so far survive a loss of power."""
         ...
 
     def finish(self, end: LogPosition) -> None:
-        """The log ends there: nothing that lies behind it stays. Durable when this returns."""
+        """End the log at `end` and remove everything behind it. Durable when this returns."""
         ...
 
 
@@ -168,7 +168,7 @@ class LogLayer(Protocol):
 class OpenTail:
     """The groups at the end of some log that decide no transaction.
 
-    `scn` is that of the first of them with redo in it, None if there is none; `is_all` if no other groups were found.
+    `scn` is the SCN of the first such group with redo, None without one. `is_all`: no other groups were found.
     """
 
     scn: int | None
@@ -179,22 +179,22 @@ class LogCutter(Protocol):
     """Finds places in an engine's log. Pure."""
 
     def cut(self, log: bytes, start: LogPosition, scn: int) -> LogPosition:
-        """The place behind the last group in `log` whose SCN is at most `scn`; every group before it is verified.
+        """The place behind the last group in `log` whose SCN is at most `scn`. Verifies every group before that place.
 
-        `log` begins at `start`; `start` itself if no group is that old. Raises LogDamagedError.
+        `log` begins at `start`. Returns `start` if no group is that old. Raises LogDamagedError.
         """
         ...
 
     def open_tail(self, log: bytes, low: int) -> OpenTail:
-        """What whole, verified groups end with that belongs to transactions which they do not decide.
+        """The groups at the end of `log` that belong only to undecided transactions. `log` is whole, verified groups.
 
-        Groups that begin before the offset `low` in `log` are not looked at. Nothing that was committed is lost without
-        the tail. In doubt, a group decides.
+        Groups that begin before the offset `low` are ignored. Removing the tail loses no committed transaction. A group
+        in doubt counts as one that decides.
         """
         ...
 
 
 Progress = Callable[[int, int], None]
-"""Called with the bytes that are done and the bytes that there are, as far as that is known."""
+"""Called with the bytes done and the total bytes, as far as the total is known."""
 
 Chunks = Iterator[bytes]

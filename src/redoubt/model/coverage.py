@@ -1,4 +1,4 @@
-"""What a tenant's backups cover: the windows, the holes between them with their causes, and log that no base leads to.
+"""What a tenant's backups cover: windows, the gaps between them with causes, and log that no base leads to.
 
 Pure. Moments are SCNs, in ns since the epoch.
 """
@@ -14,16 +14,16 @@ from redoubt.model.damage import Span, difference, spans
 from redoubt.model.recovery import LogRun, Window, windows
 
 ENDLESS = 2**63 - 1
-"""An SCN behind every other."""
-_NO_BASE = "log is archived there, but no data backup leads to it"
-_UNKNOWN = "no log is archived there, and nothing says why"
+"""An SCN greater than every other."""
+_NO_BASE = "log is archived, but no data backup leads to it"
+_UNKNOWN = "no log is archived, and the cause is unknown"
 
 
 @dataclass(frozen=True)
 class Obstacle:
-    """What is on record of why log is not there between two moments: a hole, a deletion, an interruption.
+    """A recorded cause of missing log between two moments: a hole, a deletion, an interruption.
 
-    `end_scn` is ENDLESS where it is only known from when on.
+    `end_scn` is ENDLESS if only the start is known.
     """
 
     start_scn: int
@@ -33,7 +33,7 @@ class Obstacle:
 
 @dataclass(frozen=True)
 class Gap:
-    """Moments between two windows, neither of them in one."""
+    """The moments between two windows; neither end is in a window."""
 
     start_scn: int
     end_scn: int
@@ -42,9 +42,9 @@ class Gap:
 
 @dataclass(frozen=True)
 class Coverage:
-    """All that can be said of a tenant. `log_end_scn`: where its log ends, 0 if there is none.
+    """The coverage of a tenant. `log_end_scn` is the end of the log, 0 without log.
 
-    `is_live`: its log is being archived; if it is not, `ending` says why. `unreached` is log without a base.
+    `is_live`: log is being archived now; otherwise `ending` says why not. `unreached` is log without a base.
     """
 
     windows: tuple[Window, ...]
@@ -58,7 +58,7 @@ class Coverage:
 def coverage(
     bases: Sequence[Base], runs: Sequence[LogRun], obstacles: Sequence[Obstacle], *, is_live: bool
 ) -> Coverage:
-    """What data backups and log cover, with what is on record of why there is not more."""
+    """The coverage of data backups and log, with the recorded causes of gaps."""
     found = windows(bases, runs)
     logs = _merged([Span(run.start_scn, run.end_scn) for run in runs])
     gaps = []
@@ -75,21 +75,21 @@ def coverage(
 
 
 def missing(now: Coverage, at: int, length: int, lag: int) -> list[str]:
-    """What keeps the last `length` ns before `at` from being one window, in sentences; none: it is one.
+    """Why the last `length` ns before `at` are not one window, in sentences; empty if they are one.
 
-    The window has to reach to within `lag` ns of `at`.
+    The window must reach to within `lag` ns of `at`.
     """
     since = at - length
     if not now.windows:
-        return ["nothing can be restored: there is no data backup with the log that follows it"]
+        return ["nothing can be restored: no data backup has the log that follows it"]
     last, lacks = now.windows[-1], []
     if last.end_scn < at - lag:
         why = now.ending or last.cause or ("the archive is behind" if now.is_live else "log is not being archived")
-        lacks.append(f"the newest moment that can be restored is {_seconds(at - last.end_scn)} ago: {why}")
+        lacks.append(f"the newest restorable moment is {_seconds(at - last.end_scn)} ago: {why}")
     holes = [gap for gap in now.gaps if gap.end_scn > since]
     lacks += [f"a hole of {_seconds(gap.end_scn - gap.start_scn)}: {'; '.join(gap.causes)}" for gap in holes]
     if not holes and last.start_scn > since:
-        lacks.append(f"the first moment that can be restored is {_seconds(at - last.start_scn)} ago: no older base")
+        lacks.append(f"the oldest restorable moment is {_seconds(at - last.start_scn)} ago: no older data backup")
     return lacks
 
 

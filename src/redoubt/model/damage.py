@@ -1,7 +1,7 @@
-"""What damage costs: the moments that can be restored without it, and not with it. Pure.
+"""The cost of damage: moments that would be restorable without the damage, but are not. Pure.
 
-Of a piece's log every segment is a link of its own here, as a `LogRun`; a link that is damaged or missing is among them
-too, as far as its ends are known. Moments are SCNs, in ns since the epoch.
+Every segment of a piece's log is a link here, a `LogRun`. Damaged and missing segments are links too, as far as their
+ends are known. Moments are SCNs, in ns since the epoch.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from redoubt.model.recovery import LogRun, Window, windows
 
 @dataclass(frozen=True)
 class Loss:
-    """What one damaged object takes away: a data backup, or the log of a piece from one LSN to another (bytes)."""
+    """The loss from one damaged object: a data backup, or log of a piece from one LSN to another (bytes)."""
 
     of_set: SetKey | None = None
     of_piece: PieceKey | None = None
@@ -34,24 +34,24 @@ class Span:
 
 @dataclass(frozen=True)
 class Holding:
-    """The data backups and the log that there would be of a tenant if nothing were damaged."""
+    """A tenant's data backups and log as they would be without damage."""
 
     bases: tuple[Base, ...]
     links: tuple[LogRun, ...]
 
     def windows(self, losses: Sequence[Loss] = ()) -> list[Window]:
-        """The moments that can be restored in spite of losses."""
+        """The moments that are restorable in spite of losses."""
         gone = {loss.of_set for loss in losses}
         bases = [base for base in self.bases if base.key not in gone]
         return windows(bases, joined(_left(self.links, losses)))
 
     def cost(self, losses: Sequence[Loss]) -> list[Span]:
-        """The moments that cannot be restored because of losses, whatever else is lost."""
+        """The moments that are not restorable because of `losses` alone."""
         return difference(spans(self.windows()), spans(self.windows(losses))) if losses else []
 
 
 def joined(links: Iterable[LogRun]) -> list[LogRun]:
-    """Links that continue each other within their piece, as one run each."""
+    """Join links that continue each other within their piece into runs."""
     runs: list[LogRun] = []
     for link in sorted(links, key=lambda link: (link.key, link.source, link.start_lsn)):
         last = runs[-1] if runs else None

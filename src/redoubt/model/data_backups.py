@@ -1,10 +1,10 @@
-"""A data backup of the cluster as it goes on: one tenant after another, then the log that it needs. Pure.
+"""The state of a running data backup of the cluster: the tenants one after another, then their log. Pure.
 
 Invariants, which every function here keeps:
 
-- It is SUCCESS only when every tenant's part is SUCCESS, but for tenants that were dropped meanwhile; at least one is.
-- It is FAILED as a whole: then no part counts, whatever became of it.
-- What is over stays as it is.
+- A backup is SUCCESS only when every part is SUCCESS, except parts of tenants dropped meanwhile; at least one part is.
+- A backup that is FAILED fails as a whole: no part counts, not even a part that was SUCCESS.
+- A backup or part that has ended does not change.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ FILES: dict[SetStatus, FileStatus] = {
     SetStatus.SUCCESS: FileStatus.AVAILABLE,
     SetStatus.FAILED: FileStatus.BROKEN,
 }
-"""What is in the destination, by what became of the backup; BROKEN is to be removed."""
+"""The file status of a backup by its status; BROKEN files are to be removed."""
 
 
 @dataclass(frozen=True)
 class TenantBackup:
     """A tenant's part, or the whole. SCNs and times in ns since the epoch, 0 for none yet; sizes and LSNs in bytes.
 
-    While it is DOING, `input_bytes` of `total_bytes` have been read. Log is needed from `start_lsn` on, and from behind
-    the group of `start_scn`. For `pause_us` microseconds the engine stood still; its files were read `passes` times, by
-    `method`. `comment` says why it is FAILED.
+    While the part is DOING, `input_bytes` of `total_bytes` have been read. A restore needs log from `start_lsn` on,
+    that is, after the group of `start_scn`. The engine was paused for `pause_us` microseconds; its files were read
+    `passes` times, by `method`. `comment` says why the part is FAILED.
     """
 
     tenant_id: int
@@ -49,7 +49,7 @@ class TenantBackup:
 
     @property
     def is_taken(self) -> bool:
-        """Whether the base is stored, whole."""
+        """Whether the whole base is stored."""
         return self.snapshot_lsn > 0
 
 
@@ -68,11 +68,11 @@ class DataBackup:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will become of it."""
+        """Whether the backup has ended."""
         return self.status is not SetStatus.DOING
 
     def whole(self, tenant_id: int) -> TenantBackup:
-        """All parts together, as `tenant_id` stands for them: the last snapshot, the first start, the longest pause."""
+        """All parts as one, under `tenant_id`: the last snapshot, the first start, the longest pause."""
         parts = [each for each in self.tenants.values() if each.status is not SetStatus.FAILED]
         parts = parts or list(self.tenants.values())
         return TenantBackup(
@@ -93,42 +93,42 @@ class DataBackup:
 
 
 def begin(key: SetKey, round_id: int, destination: str, tenants: list[int], now: int) -> DataBackup:
-    """A data backup of these tenants, which begins `now`; there is at least one."""
+    """A data backup that begins `now`, of at least one tenant."""
     parts = {tenant_id: TenantBackup(tenant_id, now) for tenant_id in tenants}
     return DataBackup(key, round_id, destination, now, parts)
 
 
 def changed(of: DataBackup, part: TenantBackup) -> DataBackup:
-    """A tenant's part has come further."""
+    """Update a tenant's part."""
     if of.is_over or of.tenants[part.tenant_id].status is not SetStatus.DOING:
         return of
     return replace(of, tenants=of.tenants | {part.tenant_id: part})
 
 
 def archived(of: DataBackup, tenant_id: int, now: int) -> DataBackup:
-    """The log that a tenant's base needs is in the archive."""
+    """Mark a tenant's part complete: the log that its base needs is archived."""
     part = of.tenants[tenant_id]
     return changed(of, replace(part, status=SetStatus.SUCCESS, completion_time=now)) if part.is_taken else of
 
 
 def left(of: DataBackup, tenant_id: int, cause: str, now: int) -> DataBackup:
-    """A tenant is gone, and its part with it; the others go on."""
+    """Mark a dropped tenant's part FAILED; the other parts go on."""
     part = of.tenants[tenant_id]
     return changed(of, replace(part, status=SetStatus.FAILED, completion_time=now, comment=cause))
 
 
 def succeeded(of: DataBackup, now: int) -> DataBackup:
-    """It is complete, if every part is that counts; FAILED if none is left."""
+    """End the backup when no part is DOING: SUCCESS if any part is SUCCESS, else FAILED."""
     statuses = {part.status for part in of.tenants.values()}
     if of.is_over or SetStatus.DOING in statuses:
         return of
     if SetStatus.SUCCESS not in statuses:
-        return failed(of, "all of its tenants have been dropped meanwhile", now)
+        return failed(of, "all its tenants were dropped during the backup", now)
     return replace(of, status=SetStatus.SUCCESS, completion_time=now)
 
 
 def failed(of: DataBackup, cause: str, now: int) -> DataBackup:
-    """It failed as a whole."""
+    """Mark the whole backup FAILED."""
     if of.is_over:
         return of
     parts = {

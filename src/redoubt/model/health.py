@@ -1,6 +1,6 @@
-"""How a tenant's archiving is doing, in one word, and since when. Pure.
+"""The health of a tenant's archiving, in one word. Pure.
 
-The word is decided by the gravest thing that is true; every change of it is an event with a time and a cause.
+The gravest condition decides the word. Every change of the word is an event with a time and a cause.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ class Health(StrEnum):
     """From good to bad."""
 
     STOPPED = "STOPPED"
-    """No round is archiving, as somebody wished."""
+    """No round is archiving: none was started, or a statement stopped the last one."""
     FINE = "FINE"
     """Log is archived as it comes."""
     BEHIND = "BEHIND"
-    """Something holds archiving up, or commits that should be synchronous are not."""
+    """Archiving is delayed, or synchronous commits have fallen back."""
     STALE = "STALE"
     """The log grows, and the archive has not followed for longer than the lag target."""
     GATED = "GATED"
@@ -30,10 +30,10 @@ class Health(StrEnum):
 
 @dataclass(frozen=True)
 class Vitals:
-    """What health is judged by. `lag` and `lag_target` in seconds, `backlog` in bytes, causes empty if there are none.
+    """The input of `judge`. `lag` and `lag_target` in seconds, `backlog` in bytes; an empty cause means none.
 
-    `trouble` is what holds archiving up, `broken_by` what interrupted the round, `unsynced_by` why commits that should
-    be synchronous are not.
+    `trouble` is the cause of a delay, `broken_by` the cause of an interruption, `unsynced_by` the cause of a fallback
+    of synchronous commits.
     """
 
     status: RoundStatus
@@ -47,24 +47,25 @@ class Vitals:
 
 
 def judge(now: Vitals) -> tuple[Health, str]:
-    """The health, and its cause in words (empty when all is well)."""
+    """The health and its cause (empty for FINE)."""
     if now.status is RoundStatus.INTERRUPTED:
         return Health.BROKEN, now.broken_by or "the round is INTERRUPTED"
     if now.status in {RoundStatus.STOP, RoundStatus.STOPPING}:
         return Health.STOPPED, now.trouble
-    cause = now.trouble or "nothing arrives in the destination, and it gives no reason"
+    cause = now.trouble or "no log reaches the destination, and the cause is unknown"
     if now.gate_is_closed:
         return Health.GATED, f"{now.backlog} bytes of log wait to be archived: {cause}"
     if now.backlog > 0 and now.lag > now.lag_target:
-        return Health.STALE, f"nothing was archived for {now.lag:.0f} s while the log grew: {cause}"
+        return Health.STALE, f"no log was archived for {now.lag:.0f} s while the log grew: {cause}"
     if now.trouble or now.unsynced_by:
         return Health.BEHIND, now.unsynced_by or now.trouble
     return Health.FINE, ""
 
 
 def waiting_since(checkpoint_scn: int, caught_up_at: int, backlog: int) -> int:
-    """Since when the oldest log that is not archived waits, in ns since the epoch: 0 when none does.
+    """Since when the oldest unarchived log waits, in ns since the epoch; 0 without a backlog.
 
-    It was written after what is archived, and after nothing waited the last time (`caught_up_at`).
+    That log was written after `checkpoint_scn`, the end of the archive, and after `caught_up_at`, the last moment
+    without a backlog.
     """
     return max(checkpoint_scn, caught_up_at) if backlog > 0 else 0

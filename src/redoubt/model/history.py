@@ -1,4 +1,4 @@
-"""What was archived and backed up, as a destination has it: what a catalog that was lost is made of again."""
+"""The history of archiving and backups as read from a destination, to rebuild a lost catalog from."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class TenantSet:
 
 @dataclass(frozen=True)
 class History:
-    """Rounds, all as if they had stopped, in order; the pieces of which log was deleted; data backups; holes.
+    """Rounds in order, all as stopped; pieces whose log was deleted; data backups; holes.
 
-    `left_out` says what could not be read.
+    `left_out` names the objects that could not be read.
     """
 
     rounds: tuple[Round, ...]
@@ -48,10 +48,10 @@ class History:
 
     @property
     def last_round(self) -> int:
-        """The highest number of a round, 0 if there is none."""
+        """The highest round number, 0 without rounds."""
         return max((each.round_id for each in self.rounds), default=0)
 
     @property
     def last_piece(self) -> int:
-        """The highest number of a piece, 0 if there is none."""
+        """The highest piece number, 0 without pieces."""
         return max((each.last_piece_id for each in self.rounds), default=0)

@@ -1,8 +1,8 @@
 """Holes: log of a tenant that is in no round, between one round and the next. Pure.
 
-A hole is opened when a round is INTERRUPTED, for nobody knows then how far it will go, and closed when the next round
-has begun. It begins where the archive of the one round really ends and ends where the next one's begins. If those
-meet or overlap nothing is missing, and there is no hole.
+A hole is opened when a round is INTERRUPTED, because the end of the hole is unknown then, and closed when the next
+round has begun. The hole reaches from the end of the archive of the first round to the start of the archive of the
+next. If the two archives meet or overlap, no log is missing, and there is no hole.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Hole:
 
     @property
     def is_open(self) -> bool:
-        """Whether log goes missing still."""
+        """Whether the end of the hole is still unknown."""
         return self.closed_at == 0
 
 
@@ -41,9 +41,9 @@ def closed(
     end: tuple[int, int],
     now: int,
 ) -> Hole | None:
-    """What an opened hole is, now that both its ends (LSN, SCN) are known from the destination; None: no hole.
+    """Close an opened hole with both ends (LSN, SCN) as read from the destination; None if no log is missing.
 
-    Without an opened one, the round before was stopped in order, and log was written until the next one began.
+    Without an opened hole, the previous round was stopped normally, and log was written before the next round began.
     """
     if end[0] <= start[0]:
         return None

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 class LogPosition:
     """A place between two groups of a log.
 
-    `lsn` is in bytes from the log's beginning; `scn` (ns since the epoch, UTC) is that of the last group before it, 0
-    if unknown; `chain` is the log's accumulated checksum there, None at a place whose predecessor was never read. A
-    reader that goes on from a position with a chain accepts only the log that continues it.
+    `lsn` is in bytes from the log's beginning. `scn` (ns since the epoch, UTC) is the SCN of the last group before the
+    place, 0 if unknown. `chain` is the log's accumulated checksum at the place, None if unknown. A reader that starts
+    at a position with a chain accepts only log that continues the chain.
     """
 
     lsn: int
@@ -30,11 +30,11 @@ class LogBatch:
 
 
 class LogError(Exception):
-    """The log cannot be read on; the round that archives it cannot continue."""
+    """The log cannot be read further; the round that archives the log cannot continue."""
 
 
 class LogDamagedError(LogError):
-    """Log that the engine has finished writing does not verify, or does not continue what was read before."""
+    """Log that the engine has finished writing fails verification, or does not continue the log read before."""
 
 
 class LogGoneError(LogError):

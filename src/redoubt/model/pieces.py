@@ -1,9 +1,9 @@
-"""Pieces of a round: what state one is in, and what may follow (OceanBase 3.x). Pure.
+"""Pieces of a round: their states and transitions (OceanBase 3.x). Pure.
 
-A round without a piece interval is one piece, number 0. With one, the round goes on in a new piece from time to time:
-the piece becomes FREEZING, and each tenant's log goes on in the next one from the first place on that is not before
-the switch; when its small segments are merged and its manifest is written, the piece is FROZEN. Invariants, which every
-function here keeps:
+A round without a piece interval is one piece, number 0. With an interval, the round switches to a new piece from time
+to time: the old piece becomes FREEZING, and each tenant's log continues in the next piece, from the first place in the
+log that is not before the switch. When the old piece's small segments are merged and its manifest is written, the old
+piece is FROZEN. Invariants, which every function here keeps:
 
 - A piece only goes forward: ACTIVE, FREEZING, FROZEN; so does each tenant's part of it.
 - A piece is FROZEN exactly when it was FREEZING and every tenant's part is FROZEN.
@@ -21,7 +21,7 @@ _KEY = re.compile(r"(?P<round>[1-9][0-9]*)(?:_(?P<piece>[1-9][0-9]*)_(?P<date>[0
 
 @dataclass(frozen=True, order=True)
 class PieceKey:
-    """Which piece of which round; `create_date` is the local day on which it began, as the number YYYYMMDD.
+    """The key of a piece. `create_date` is the local day on which the piece began, as the number YYYYMMDD.
 
     In a round without a piece interval, `piece` and `create_date` are 0.
     """
@@ -36,7 +36,7 @@ class PieceKey:
 
     @classmethod
     def parse(cls, name: str) -> PieceKey | None:
-        """The key of a folder's name, None if it is not one."""
+        """Parse a folder's name; None if the name is not a key."""
         match = _KEY.match(name)
         if match is None:
             return None
@@ -72,7 +72,7 @@ class TenantPiece:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is something left to be done for it."""
+        """Whether the part has begun and is not complete yet."""
         return self.has_begun and self.status is not PieceStatus.FROZEN
 
 
@@ -80,7 +80,7 @@ class TenantPiece:
 class Piece:
     """A piece of the cluster's round; `piece_id` is 0 in a round without a piece interval. Times as in TenantPiece.
 
-    `switch_scn` is the SCN from which on log belongs to the next piece, 0 while there is none.
+    `switch_scn` is the SCN from which on log belongs to the next piece, 0 without a next piece.
     """
 
     piece_id: int
@@ -92,7 +92,7 @@ class Piece:
 
     @property
     def checkpoint_scn(self) -> int:
-        """Up to where every tenant's log is durable; of a FROZEN piece, the latest end."""
+        """The SCN up to which every tenant's log is durable; the latest end if the piece is FROZEN."""
         ends = [part.checkpoint_scn for part in self.tenants.values()]
         return max(ends, default=0) if self.status is PieceStatus.FROZEN else min(ends, default=0)
 
@@ -103,11 +103,11 @@ class Piece:
 
     @property
     def output_bytes(self) -> int:
-        """Bytes of objects written for it, over all tenants."""
+        """Bytes of objects stored for that log, over all tenants."""
         return sum(part.output_bytes for part in self.tenants.values())
 
     def key(self, round_id: int) -> PieceKey:
-        """What its folders are named by."""
+        """The key that names the piece's folders."""
         return PieceKey(round_id, self.piece_id, self.create_date) if self.piece_id else PieceKey(round_id)
 
 
@@ -118,13 +118,13 @@ def begun(piece_id: int, create_date: int, start_scn: int, tenants: list[int]) -
 
 
 def following(now: Piece, create_date: int, tenants: list[int]) -> Piece:
-    """The piece after one that has been told where to end; no tenant's log is in it yet."""
+    """The piece after one whose switch is decided; no tenant's log is in the new piece yet."""
     parts = {tenant_id: TenantPiece(tenant_id) for tenant_id in tenants}
     return Piece(now.piece_id + 1, create_date, now.switch_scn, tenants=parts)
 
 
 def freezing(now: Piece, switch_scn: int = 0) -> Piece:
-    """Nothing is to be added to the piece, but for what is before `switch_scn`."""
+    """Freeze the piece: only log before `switch_scn` is still added."""
     if now.status is not PieceStatus.ACTIVE:
         return now
     parts = {
@@ -143,14 +143,14 @@ def tenant_begun(now: Piece, tenant_id: int, start_scn: int) -> Piece:
 
 
 def progressed(now: Piece, tenant_id: int, checkpoint_scn: int, input_bytes: int, output_bytes: int) -> Piece:
-    """A tenant's log is durable up to `checkpoint_scn`, in so many bytes."""
+    """A tenant's log is durable up to `checkpoint_scn`; the byte counts are totals of the piece."""
     part = now.tenants[tenant_id]
     scn = max(part.checkpoint_scn, checkpoint_scn)
     return _with(now, replace(part, checkpoint_scn=scn, input_bytes=input_bytes, output_bytes=output_bytes))
 
 
 def tenant_frozen(now: Piece, tenant_id: int, end_scn: int = 0) -> Piece:
-    """A tenant's part of the piece is complete. One that never began is empty, at `end_scn`."""
+    """A tenant's part of the piece is complete. A part that never began is empty, at `end_scn`."""
     part = now.tenants[tenant_id]
     if not part.has_begun:
         part = replace(part, start_scn=end_scn, checkpoint_scn=end_scn)

@@ -1,12 +1,12 @@
-"""Which moments can be restored, and from what: data backups, and the log that follows them. Pure.
+"""Which moments can be restored, from which data backups and log. Pure.
 
-To restore a moment it takes a base whose snapshot is not after it, and the log of the base's engine without a gap from
-the base's start to the moment. Log may go on from one round to the next: where the next one's log begins before the
-last one's ends, or just there, nothing is missing. Times are SCNs, in ns since the epoch.
+A restore to a moment needs a base whose snapshot is not after the moment, and the log of the base's engine without a
+gap from the base's start to the moment. Log may continue from one round to the next: if the next round's log begins at
+or before the end of the last round's log, no log is missing. Times are SCNs, in ns since the epoch.
 
-An engine that was set back writes another log at the same LSNs. In one log LSNs and SCNs grow together; what would
-break that is another log, and is not followed. A moment that two logs hold is taken from the one that ended first: it
-is what the engine wrote at that time.
+An engine that was set back to an earlier state writes a different log at the same LSNs. Within one log, LSNs and SCNs
+grow together; a run that would break this order belongs to a different log, and is not followed. If two logs hold a
+moment, the log that ended first is taken: the engine wrote that log at that time.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from redoubt.model.pieces import PieceKey
 
 @dataclass(frozen=True)
 class LogRun:
-    """The log of one piece: where it begins and ends (LSNs in bytes, SCNs), and the engine (`source`) that wrote it.
+    """The log of one piece: its start and end (LSNs in bytes, SCNs), and the engine (`source`) that wrote the log.
 
-    `start_scn` is that of the last group before it as far as that is known. `cause` says why no log follows it, where
-    that is on record.
+    `start_scn` is the SCN of the last group before the run, if known. `cause` is the recorded reason why no log
+    follows.
     """
 
     key: PieceKey
@@ -47,9 +47,9 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Window:
-    """Moments that can be restored, from `start_scn` to `end_scn`, both included; `bases` are of use for some of them.
+    """Restorable moments, from `start_scn` to `end_scn`, both included. Each of `bases` serves some of the moments.
 
-    `cause` says why it ends where it does.
+    `cause` says why the window ends.
     """
 
     start_scn: int
@@ -60,9 +60,9 @@ class Window:
 
 @dataclass(frozen=True)
 class Way:
-    """How to come to a moment: a base, and the log to lay over it; each stretch begins where the one before ends.
+    """The way to a moment: a base, and the log to lay over the base. Each stretch begins at the end of the one before.
 
-    The last one holds the moment, or begins with the first group after it.
+    The last stretch holds the moment, or begins with the first group after the moment.
     """
 
     base: Base
@@ -75,7 +75,7 @@ class Way:
 
 
 class NotRecoverableError(RedoubtError):
-    """A moment cannot be restored. `before` and `after` are the nearest SCNs that can, None where there is none."""
+    """A moment cannot be restored. `before` and `after` are the nearest restorable SCNs, None without one."""
 
     def __init__(self, cause: str, before: int | None = None, after: int | None = None) -> None:
         super().__init__(cause)
@@ -84,14 +84,14 @@ class NotRecoverableError(RedoubtError):
 
 
 def follow(base: Base, runs: Iterable[LogRun]) -> Way | None:
-    """The way to the last moment that a base leads to; None if no log leads from its start to its snapshot."""
+    """The way to the last moment that a base leads to; None if the log from its start to its snapshot is missing."""
     ways = _Ways(base, runs)
     last = max(ways.ends, key=lambda run: (run.end_scn, run.key), default=None)
     return None if last is None else ways.to(last)
 
 
 def way_to(scn: int | None, bases: Sequence[Base], runs: Sequence[LogRun]) -> Way:
-    """The way to a moment, from the latest base that leads there; to the last one there is if `scn` is None.
+    """The way to a moment from the latest possible base; to the newest restorable moment if `scn` is None.
 
     Raises NotRecoverableError.
     """
@@ -112,7 +112,7 @@ def way_to(scn: int | None, bases: Sequence[Base], runs: Sequence[LogRun]) -> Wa
 
 
 def windows(bases: Iterable[Base], runs: Sequence[LogRun]) -> list[Window]:
-    """The moments that can be restored, in order; windows that overlap or touch are one."""
+    """The restorable moments in order; windows that overlap or touch are joined."""
     ways = [way for base in bases if (way := follow(base, runs)) is not None]
     found: list[Window] = []
     for way in sorted(ways, key=lambda way: (way.base.snapshot_scn, way.end_scn)):
@@ -127,12 +127,12 @@ def windows(bases: Iterable[Base], runs: Sequence[LogRun]) -> list[Window]:
 
 
 class _Ways:
-    """The ways that begin with a base: one to the end of each run that can be reached without a gap."""
+    """The ways from a base: one to the end of each run that is reached without a gap."""
 
     def __init__(self, base: Base, runs: Iterable[LogRun]) -> None:
         self._base = base
         self._before: dict[LogRun, LogRun | None] = {}
-        """The runs that are reached, in the order of their ends, each with the one that leads to it."""
+        """The runs that are reached, ordered by their ends, each with its predecessor."""
         for run in sorted(filter(self._fits, runs), key=lambda run: (run.end_lsn, run.key)):
             if run.start_lsn <= base.start_lsn:
                 self._before[run] = None
@@ -141,7 +141,7 @@ class _Ways:
 
     @property
     def ends(self) -> list[LogRun]:
-        """The runs that are reached and reach the base's snapshot: a way may end with each."""
+        """The reached runs that extend to the base's snapshot. A way may end with any of them."""
         return [run for run in self._before if run.end_lsn >= self._base.snapshot_lsn]
 
     def to(self, last: LogRun) -> Way:
@@ -156,14 +156,14 @@ class _Ways:
         return Way(self._base, tuple(stretches))
 
     def _fits(self, run: LogRun) -> bool:
-        """Whether it can be log of the base's engine that matters to the base."""
+        """Whether the run can be log of the base's engine after the base's start."""
         if run.source != self._base.source or run.end_lsn <= self._base.start_lsn:
             return False
         reaches = run.end_lsn >= self._base.snapshot_lsn
         return run.end_scn >= self._base.snapshot_scn if reaches else run.end_scn <= self._base.snapshot_scn
 
     def _leading_to(self, run: LogRun) -> list[LogRun]:
-        """The runs that end where a run goes on, the one that goes furthest in time last."""
+        """The possible predecessors of a run; the one that reaches furthest in time is last."""
         leading = []
         for each in reversed(self._before):
             if each.end_lsn < run.start_lsn:
@@ -175,8 +175,8 @@ class _Ways:
 
 def _why(scn: int, found: list[Window]) -> str:
     if scn < found[0].start_scn:
-        return "it is before the first data backup"
+        return "the moment is before the first data backup"
     if scn > found[-1].end_scn:
-        return "it is after the end of the archived log"
+        return "the moment is after the end of the archived log"
     gap = next(window for window in reversed(found) if window.end_scn < scn)
-    return f"log is missing there{f' ({gap.cause})' if gap.cause else ''}"
+    return f"log is missing at that moment{f' ({gap.cause})' if gap.cause else ''}"

@@ -1,12 +1,12 @@
-"""What may be deleted of the backups, and what the recovery window still needs (OceanBase 3.x). Pure.
+"""Which backups may be deleted, and which ones the recovery window still needs (OceanBase 3.x). Pure.
 
 Invariants, which every function here keeps:
 
-- Nothing that is written to (a piece ACTIVE or FREEZING, a set in DOING) is ever deleted.
-- What is obsolete never includes the newest full set at or before the expire point, nor log from the start of its
-  replay on, nor log that any set which stays needs.
-- In the present destination a piece goes only when a full set no longer needs it. Another destination is an old one,
-  whose owner knows best.
+- A piece that is ACTIVE or FREEZING, or a set in DOING, is never deleted.
+- The newest full set at or before the expire point is never obsolete, nor is log from the start of its replay on, nor
+  log that any remaining set needs.
+- In the current destination a piece is deleted only if a later full set makes the piece unnecessary. Pieces in an older
+  destination are deleted on request.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class FileStatus(StrEnum):
 
 
 class SetStatus(StrEnum):
-    """How a data backup ended, or that it is under way."""
+    """The status of a data backup."""
 
     DOING = "DOING"
     SUCCESS = "SUCCESS"
@@ -42,14 +42,14 @@ class SetStatus(StrEnum):
 class Refusal(Enum):
     """Why something may not be deleted."""
 
-    MISSING = "there is none of that number"
-    NOT_FROZEN = "it is written to"
-    DELETED = "nothing of it is left"
-    NEEDED = "a restore may need it"
+    MISSING = "no such backup"
+    NOT_FROZEN = "still being written"
+    DELETED = "already deleted"
+    NEEDED = "a restore may need the backup"
 
 
 class NotDeletableError(Exception):
-    """Something may not be deleted. The text adds what to do, if there is something; `status` is a piece's."""
+    """A backup may not be deleted. The text says what to do, or is empty; `status` is a piece's."""
 
     def __init__(self, refusal: Refusal, text: str = "", status: str = "") -> None:
         super().__init__(text)
@@ -73,12 +73,12 @@ class BackupPiece:
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing more will be written to it. INACTIVE is a copy of a piece that was ACTIVE."""
+        """Whether the piece is complete. INACTIVE is a copy of a piece that was ACTIVE."""
         return self.status in {PieceStatus.FROZEN, "INACTIVE"}
 
     @property
     def is_deletable(self) -> bool:
-        """Whether nobody writes to it, and there is something to delete; a deletion may be begun again."""
+        """Whether the piece is complete and has files left. A deletion may be started again."""
         return self.is_whole and self.file_status not in {FileStatus.DELETED, FileStatus.COPYING}
 
 
@@ -101,27 +101,27 @@ class BackupSet:
 
     @property
     def key(self) -> SetKey:
-        """What its folders are named by."""
+        """The key that names the set's folders."""
         return SetKey(self.set_id, self.create_date)
 
     @property
     def is_usable(self) -> bool:
-        """Whether a restore can begin with it."""
+        """Whether a restore can begin with the set."""
         return self.status == SetStatus.SUCCESS and self.file_status is FileStatus.AVAILABLE
 
     @property
     def is_there(self) -> bool:
-        """Whether any of it is left."""
+        """Whether any of the set's files are left."""
         return self.file_status is not FileStatus.DELETED
 
 
 Backup = BackupSet | BackupPiece
-"""What may be deleted."""
+"""A backup that may be deleted."""
 
 
 @dataclass(frozen=True)
 class Obsolete:
-    """What the window does not need: sets and pieces, the oldest first."""
+    """The sets and pieces that the recovery window does not need, oldest first."""
 
     sets: tuple[BackupSet, ...] = ()
     pieces: tuple[BackupPiece, ...] = ()
@@ -130,7 +130,7 @@ class Obsolete:
 def piece_to_delete(
     number: int, pieces: Iterable[BackupPiece], sets: Iterable[BackupSet], destination: str
 ) -> BackupPiece:
-    """The piece of that number, if it may go; `destination` is the present one. Raises NotDeletableError."""
+    """The piece of that number, if it may be deleted; `destination` is the current one. Raises NotDeletableError."""
     piece = next((each for each in pieces if each.key.piece == number), None) if number > 0 else None
     if piece is None:
         raise NotDeletableError(Refusal.MISSING)
@@ -145,7 +145,7 @@ def round_to_delete(
     sets: Iterable[BackupSet],
     destination: str,
 ) -> tuple[BackupPiece, ...]:
-    """The pieces of that round that are there, the oldest first, if all may go; `stopped` are the rounds that ended.
+    """The remaining pieces of a round, oldest first, if all may be deleted; `stopped` are the rounds that have ended.
 
     Raises NotDeletableError.
     """
@@ -158,28 +158,30 @@ def round_to_delete(
 
 
 def set_to_delete(number: int, sets: Iterable[BackupSet], destination: str) -> BackupSet:
-    """The set of that number, if it may go. One that is FAILED may always. Raises NotDeletableError."""
+    """The set of that number, if it may be deleted; a FAILED set always may. Raises NotDeletableError."""
     present = [each for each in sets if each.is_there]
     found = next((each for each in present if each.set_id == number), None)
     if found is None:
         raise NotDeletableError(Refusal.MISSING)
     if found.status == SetStatus.DOING:
-        raise NotDeletableError(Refusal.NEEDED, f"set {number} is under way; ALTER SYSTEM CANCEL BACKUP ends it")
+        raise NotDeletableError(Refusal.NEEDED, f"set {number} is still being taken; run ALTER SYSTEM CANCEL BACKUP")
     if found.destination != destination or found.status == SetStatus.FAILED:
         return found
     here = [each for each in present if each.destination == destination]
     if not any(each.is_full and _is_good(each, destination) and each.set_id > number for each in here):
-        raise NotDeletableError(Refusal.NEEDED, f"no newer full set replaces set {number}; back up first")
+        raise NotDeletableError(
+            Refusal.NEEDED, f"no newer full set replaces set {number}; run ALTER SYSTEM BACKUP DATABASE first"
+        )
     older = [each.set_id for each in here if each.set_id < number and each.status != SetStatus.FAILED]
     if older:
-        raise NotDeletableError(Refusal.NEEDED, f"set {min(older)} is older; delete it first")
+        raise NotDeletableError(Refusal.NEEDED, f"set {min(older)} is older; delete set {min(older)} first")
     return found
 
 
 def obsolete(
     pieces: Iterable[BackupPiece], sets: Iterable[BackupSet], destination: str, window: int, now: int
 ) -> Obsolete:
-    """What no restore to a time within the last `window` ns needs, in the present destination. `now` in ns."""
+    """The backups in the current destination that no restore within the last `window` ns needs. `now` in ns."""
     here = sorted((each for each in sets if each.destination == destination), key=lambda each: each.set_id)
     kept = max(
         (each for each in here if each.is_full and each.is_usable and each.snapshot_scn <= now - window),
@@ -196,13 +198,13 @@ def obsolete(
 
 
 def _is_before(each: BackupSet, kept: BackupSet) -> bool:
-    """Whether a set is of no use beside `kept`; one that is under way never is."""
+    """Whether `kept` makes a set unnecessary; never true of a set in DOING."""
     is_older = each.set_id < kept.set_id and each.snapshot_scn <= kept.snapshot_scn
     return is_older and each.status != SetStatus.DOING
 
 
 def _check_pieces(parts: list[BackupPiece], sets: Iterable[BackupSet], destination: str) -> None:
-    """OceanBase's conditions in its order: not written to, not gone already, and not needed."""
+    """OceanBase's conditions in its order: complete, not deleted yet, and not needed."""
     for each in parts:
         if not each.is_whole:
             raise NotDeletableError(Refusal.NOT_FROZEN, status=each.status)
@@ -213,7 +215,9 @@ def _check_pieces(parts: list[BackupPiece], sets: Iterable[BackupSet], destinati
     needless = (each.start_replay_scn >= last for each in sets if each.is_full and _is_good(each, destination))
     if any(each.destination == destination for each in parts) and not any(needless):
         raise NotDeletableError(
-            Refusal.NEEDED, "no full data backup in the present backup_dest makes this log unnecessary"
+            Refusal.NEEDED,
+            "no full data backup in the current backup_dest makes this log unnecessary; "
+            "run ALTER SYSTEM BACKUP DATABASE first",
         )
 
 

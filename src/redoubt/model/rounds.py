@@ -1,14 +1,15 @@
-"""Rounds of log archiving: what state a round is in, and what may follow. Pure.
+"""Rounds of log archiving: their states and transitions. Pure.
 
 A round belongs to the cluster; every user tenant has its own row in it. Invariants, which every function here keeps:
 
 - A round's status moves only along `ALLOWED`.
-- All tenants that were there when the round began have the same start; one that joins later has its own. The cluster is
-  DOING when every tenant's archive has reached the start; a tenant that joins, when it has caught up with the others.
-- A tenant's checkpoint never goes back. The cluster's is the least of the tenants', and doesn't either: it waits for a
-  tenant that joins.
+- All tenants present when the round began have the same start; a tenant that joins later has its own. The cluster is
+  DOING when every tenant's archive has reached the start. A tenant that joins is DOING when it has caught up.
+- A tenant's checkpoint never goes back. The cluster's checkpoint is the least of the tenants' checkpoints and never
+goes
+  back either: it waits for a tenant that joins.
 - At most one piece is FREEZING while the last one is ACTIVE; pieces are numbered without a gap.
-- What INTERRUPTED a round stays on record in `comment` until a new round begins.
+- `comment` keeps the cause of an interruption until a new round begins.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ ALLOWED: dict[RoundStatus, frozenset[RoundStatus]] = {
 
 
 class RoundTransitionError(Exception):
-    """A round was asked to move where it may not."""
+    """A round was asked for a transition that is not allowed."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Round:
 
     @property
     def output_bytes(self) -> int:
-        """Bytes of objects written for it, over all tenants."""
+        """Bytes of objects stored for that log, over all tenants."""
         return sum(tenant.output_bytes for tenant in self.tenants.values())
 
     def piece(self, piece_id: int) -> Piece | None:
@@ -102,7 +103,7 @@ class Round:
         return next((piece for piece in self.pieces if piece.piece_id == piece_id), None)
 
     def open_pieces(self, tenant_id: int) -> list[Piece]:
-        """The pieces in which something is left to be done for a tenant, in order."""
+        """The pieces in which a tenant's part is open, in order."""
         return [piece for piece in self.pieces if tenant_id in piece.tenants and piece.tenants[tenant_id].is_open]
 
 
@@ -140,7 +141,7 @@ def joined(now: Round, tenant_id: int, start_scn: int) -> Round:
 
 
 def left(now: Round, tenant_id: int) -> Round:
-    """A tenant is gone: its pieces are complete as they are, and the others go on without it."""
+    """Remove a tenant: its pieces are complete as they are, and the others continue."""
     gone = now.tenants[tenant_id]
     tenants = {key: tenant for key, tenant in now.tenants.items() if key != tenant_id}
     now = replace(_frozen_for(now, tenant_id, gone.checkpoint_scn), tenants=tenants)
@@ -150,7 +151,7 @@ def left(now: Round, tenant_id: int) -> Round:
 
 
 def ticked(now: Round, scn: int) -> Round:
-    """Time has passed in a round without tenants: nothing is missing up to `scn`."""
+    """Advance the checkpoint of a round without tenants to `scn`."""
     if now.tenants or now.status is not RoundStatus.DOING:
         return now
     return replace(now, checkpoint_scn=max(now.checkpoint_scn, scn))
@@ -180,7 +181,7 @@ def progressed(
 
 
 def switched(now: Round, switch_scn: int, create_date: int) -> Round:
-    """The round goes on in a new piece: log from `switch_scn` on belongs to it. See `may_switch`."""
+    """Switch to a new piece, to which log from `switch_scn` on belongs. See `may_switch`."""
     can_follow = now.status in {RoundStatus.DOING, RoundStatus.INTERRUPTED} and now.start_piece_id > 0
     if not (can_follow and _is_settled(now)):
         raise RoundTransitionError(f"round {now.round_id} in {now.status} cannot go on in a new piece now")
@@ -190,7 +191,7 @@ def switched(now: Round, switch_scn: int, create_date: int) -> Round:
 
 
 def may_switch(now: Round) -> bool:
-    """Whether the round can go on in a new piece: it has pieces, is DOING, and no older one is FREEZING."""
+    """Whether the round can switch to a new piece: it has pieces, is DOING, and no older piece is FREEZING."""
     return now.status is RoundStatus.DOING and now.start_piece_id > 0 and _is_settled(now)
 
 
@@ -210,7 +211,7 @@ def piece_frozen(now: Round, tenant_id: int, piece_id: int) -> Round:
 
 
 def interrupted(now: Round, tenant_id: int, cause: str) -> Round:
-    """A tenant's log stream is cut. The whole round with it; one that is stopping anyway goes on stopping."""
+    """Interrupt the round because a tenant's log cannot be archived. A round that is stopping goes on stopping."""
     tenant = replace(now.tenants[tenant_id], comment=cause)
     now = replace(_with_tenant(now, tenant), comment=now.comment or cause)
     if not now.is_archiving:
@@ -223,7 +224,7 @@ def interrupted(now: Round, tenant_id: int, cause: str) -> Round:
 
 
 def troubled(now: Round, tenant_id: int, cause: str) -> Round:
-    """A tenant's archiving is held up (`cause`), or goes on again (empty); what interrupted a round stays on record."""
+    """A tenant's archiving is delayed by `cause`, or goes on (empty). Keeps the cause of an interruption."""
     tenant = now.tenants[tenant_id]
     if tenant.status is RoundStatus.INTERRUPTED or (now.comment and not cause):
         return now
@@ -231,12 +232,12 @@ def troubled(now: Round, tenant_id: int, cause: str) -> Round:
 
 
 def stopping(now: Round) -> Round:
-    """The round is to stop; every tenant with it. Raises RoundTransitionError in STOP and STOPPING.
+    """Begin to stop the round and all its tenants. Raises RoundTransitionError in STOP and STOPPING.
 
-    One without tenants has nothing to wait for, and is in STOP.
+    A round without tenants is in STOP at once.
     """
     if now.status is RoundStatus.STOPPING:
-        raise RoundTransitionError("the round is stopping already")
+        raise RoundTransitionError("the round is already stopping")
     _check(now.status, RoundStatus.STOPPING)
     tenants = {i: replace(tenant, status=RoundStatus.STOPPING) for i, tenant in now.tenants.items()}
     frozen = tuple(pieces.freezing(piece) for piece in now.pieces)
@@ -253,7 +254,7 @@ def tenant_stopped(now: Round, tenant_id: int, comment: str = "") -> Round:
 
 
 def all_stopped(now: Round, comment: str) -> Round:
-    """A stopping round ends as it is, whatever its tenants' archives do. Raises RoundTransitionError."""
+    """End a stopping round without waiting for its tenants. Raises RoundTransitionError."""
     for tenant_id, tenant in now.tenants.items():
         if tenant.status is not RoundStatus.STOP:
             now = tenant_stopped(now, tenant_id, comment)
@@ -261,17 +262,17 @@ def all_stopped(now: Round, comment: str) -> Round:
 
 
 def _is_settled(now: Round) -> bool:
-    """Whether no piece is FREEZING that another one continues."""
+    """Whether every piece but the last is FROZEN."""
     return all(piece.status is PieceStatus.FROZEN for piece in now.pieces[:-1])
 
 
 def _goal(now: Round, tenant: TenantRound) -> int:
-    """What a BEGINNING tenant has to reach: the start, or the others if it joined a round that was under way."""
+    """The SCN a BEGINNING tenant must reach: its start, or the others' checkpoint if it joined a round in DOING."""
     return max(tenant.start_scn, now.checkpoint_scn) if now.status is RoundStatus.DOING else tenant.start_scn
 
 
 def _advanced(now: Round) -> Round:
-    """The cluster's checkpoint and status, as its tenants' say."""
+    """Derive the cluster's checkpoint and status from its tenants."""
     if now.status is RoundStatus.BEGINNING and all(t.status is RoundStatus.DOING for t in now.tenants.values()):
         now = replace(now, status=RoundStatus.DOING)
     ends = [tenant.checkpoint_scn for tenant in now.tenants.values()]
@@ -284,7 +285,7 @@ def _stopped_if_all_are(now: Round) -> Round:
 
 
 def _frozen_for(now: Round, tenant_id: int, end_scn: int) -> Round:
-    """All pieces of a tenant are complete, those that it never began at `end_scn`."""
+    """Freeze a tenant's part of all pieces; parts that never began end at `end_scn`."""
     frozen = tuple(
         pieces.tenant_frozen(piece, tenant_id, end_scn) if tenant_id in piece.tenants else piece for piece in now.pieces
     )
@@ -292,7 +293,7 @@ def _frozen_for(now: Round, tenant_id: int, end_scn: int) -> Round:
 
 
 def _joined_up(now: Round) -> Round:
-    """Each piece begins where the one before it ended, as soon as that is known."""
+    """Set the start of each piece to the end of the piece before, if that one is FROZEN."""
     before: Piece | None = None
     joined_up = []
     for piece in now.pieces:

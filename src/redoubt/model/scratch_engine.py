@@ -1,4 +1,4 @@
-"""The seam to an engine that is started on a restored directory only to see what it finds there."""
+"""The seam to an engine that is started on a restored directory only to check the data."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Rows = tuple[tuple[Any, ...], ...]
 
 
 class ScratchError(Exception):
-    """The engine did not open the directory, or ended; the text says why."""
+    """The engine could not open the directory, or ended; the text says why."""
 
 
 class OpenedError(RedoubtError):
-    """An engine has opened a directory into which log is to be laid; the text says so."""
+    """An engine has opened a directory into which more log should be laid."""
 
 
 class StatementError(Exception):
@@ -46,33 +46,33 @@ class TableName:
 
 
 class ScratchEngine(Protocol):
-    """An engine of our own on a directory of our own. Methods block; all but `start` and `stop` need it started.
+    """A private engine on a private directory. Methods block; all but `start` and `stop` need a started engine.
 
-    All but `stop` raise ScratchError if it has ended; its text has the engine's own complaint.
+    All but `stop` raise ScratchError if the engine has ended; the text has the engine's own error.
     """
 
     def start(self) -> None:
-        """Open the directory; when this returns, the log that was laid is replayed. Raises ScratchError."""
+        """Open the directory and replay the laid log. Raises ScratchError."""
         ...
 
     def goes_on_from(self, end: LogPosition) -> bool:
-        """Whether the engine's own log continues, link by link, the log that ends there; waits a while to see it.
+        """Whether the engine's own log continues the log that ends at `end`; waits a while for the answer.
 
-        It does if the engine took all of that log for its own. Raises ScratchError.
+        The engine's log continues if the engine replayed all of the laid log. Raises ScratchError.
         """
         ...
 
     def log_in(self, logins: Iterable[Login]) -> str | None:
-        """The user with whom it let us in, the first of those that it does; None if it lets none in.
+        """Log in with the first of `logins` that the engine accepts; the user, None if the engine accepts none.
 
-        What follows is done as that user. Raises ScratchError.
+        The methods below act as that user. Raises ScratchError.
         """
         ...
 
     def catalog(self, scn: int | None) -> Iterator[tuple[str, Rows]]:
         """The system tables that describe databases, tables, columns, indexes, users and grants, as of an SCN, or now.
 
-        Raises StatementError, for an SCN also where the engine does not know any more what was then.
+        Raises StatementError, also if the engine no longer keeps the data of that SCN.
         """
         ...
 
@@ -88,7 +88,7 @@ class ScratchEngine(Protocol):
         ...
 
     def results(self, sql: str) -> Iterator[Rows | None]:
-        """What each of the statements in `sql` answers: its rows, None where it has none to give.
+        """The answer of each statement in `sql`: its rows, None for a statement without a result set.
 
         Raises StatementError.
         """
@@ -100,11 +100,11 @@ class ScratchEngine(Protocol):
 
 
 class NotRolledError(RedoubtError):
-    """The files of the directory do not hold the log, or more than it; the text says why, and what to do."""
+    """The files do not hold exactly the log up to the wanted end; the text says why, and what to do."""
 
 
 class Roller(Protocol):
-    """Rolls a directory forward into which a base was written, and log laid."""
+    """Rolls forward a directory that holds a base and laid log."""
 
     def roll(
         self,
@@ -114,9 +114,9 @@ class Roller(Protocol):
         version: str,
         look: Callable[[ScratchEngine], None],
     ) -> BaseSource:
-        """Have the files hold all log up to `end`, at which it ends, and nothing else; they make a base then.
+        """Bring the files up to `end`, the end of the laid log, and no further, so that the files make a new base.
 
-        It is one of the engine `source`, of that `version`. `look` sees the engine when its files hold all of it.
-        Raises NotRolledError, OSError, and what `look` raises.
+        The base belongs to the engine `source`, of that `version`. `look` is called with the engine when its files hold
+        all the log. Raises NotRolledError, OSError, and the exceptions of `look`.
         """
         ...

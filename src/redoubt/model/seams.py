@@ -1,4 +1,4 @@
-"""The three seams: what the archive needs of an engine, of its log, and of a backup destination.
+"""The three seams between the archive and an engine, its log, and a backup destination.
 
 Every implementation of a Protocol here runs the same conformance test (`tests/conformance/`).
 """
@@ -17,30 +17,30 @@ class LogReader(Protocol):
     """Reads an engine's log in order. Called from one thread; holds no position of its own."""
 
     def read(self, position: LogPosition, limit: int) -> LogBatch | None:
-        """The verified log from `position` on, or None if there is none yet.
+        """The verified log from `position` on, or None if the log has no more groups yet.
 
-        At most about `limit` bytes, but never less than one group if a group is there. Bytes that the engine is still
-        writing are left for a later call. Raises LogDamagedError or LogGoneError when no later call can do better, and
-        OSError when one may.
+        Returns about `limit` bytes at most, but at least one group if a group is complete. A later call returns bytes
+        that the engine is still writing. Raises LogDamagedError or LogGoneError if a later call cannot succeed, and
+        OSError if a later call may.
         """
         ...
 
     def close(self) -> None:
-        """Let go of open files and connections."""
+        """Close open files and connections."""
         ...
 
 
 class Engine(Protocol):
-    """A tenant's database engine, as the owner of a log. Methods block and may be called from any thread."""
+    """A tenant's database engine and its log. Methods block and may be called from any thread."""
 
     def source_id(self) -> str:
-        """What tells this engine's log from every other's; kept over restarts."""
+        """The id that tells this engine's log from every other engine's log; kept over restarts."""
         ...
 
     def start_point(self) -> LogPosition:
-        """Where archiving begins: the start of the block that holds the latest minor-freeze point.
+        """The start of archiving: the start of the block that holds the latest minor-freeze point.
 
-        Log from there on must be held first, or the engine may recycle it in between.
+        Hold the log first: otherwise the engine may recycle log after this call.
         """
         ...
 
@@ -60,11 +60,11 @@ class Engine(Protocol):
         ...
 
     def release_log(self, lsn: int) -> None:
-        """Give up the held blocks that end at or below `lsn`. Idempotent."""
+        """Release the held blocks that end at or below `lsn`. Idempotent."""
         ...
 
     def release_all_log(self) -> None:
-        """Hold nothing any more. Idempotent."""
+        """Release all held blocks. Idempotent."""
         ...
 
     def held_from(self) -> int | None:
@@ -72,18 +72,18 @@ class Engine(Protocol):
         ...
 
     def disk_free(self) -> int:
-        """Bytes that are free on the disk that held log takes room on."""
+        """Free bytes on the disk that stores held log."""
         ...
 
     def close_writes(self) -> None:
-        """Have the engine refuse writes of ordinary users, whatever door they come through. Idempotent.
+        """Make the engine refuse writes of ordinary users on every connection. Idempotent.
 
-        Survives restarts. Raises OSError while the engine does not answer; what is done then is open.
+        Survives restarts. Raises OSError while the engine does not answer; writes may be closed then or not.
         """
         ...
 
     def open_writes(self) -> None:
-        """Undo `close_writes`: as it was before. Nothing happens if writes were not closed by it. Raises OSError."""
+        """Undo `close_writes`. Does nothing if `close_writes` was not called. Raises OSError."""
         ...
 
     def has_closed_writes(self) -> bool:
@@ -91,7 +91,7 @@ class Engine(Protocol):
         ...
 
     def minor_freeze(self) -> None:
-        """Ask for a minor freeze; returns when it has been accepted, not when it has been flushed."""
+        """Ask for a minor freeze. Returns when the engine has accepted the request, not when it has flushed."""
         ...
 
 
@@ -104,26 +104,26 @@ class ObjectInfo:
 
 
 class DestinationError(RedoubtError):
-    """The destination did not do what was asked; the text names the object or path and the cause."""
+    """An operation on the destination failed; the text names the object or path, and the cause."""
 
 
 class ObjectExistsError(DestinationError):
-    """An object of that name is already there; it was not touched."""
+    """An object of that name exists already; the object was not changed."""
 
 
 class ObjectMissingError(DestinationError):
-    """There is no object of that name."""
+    """The object does not exist."""
 
 
 class LockedError(DestinationError):
-    """Another process holds the lock; the text says which, as far as that is known."""
+    """Another process holds the lock; the text names that process if known."""
 
 
 class Lock(Protocol):
     """A lock in a destination that this process holds."""
 
     def release(self) -> None:
-        """Let it go. Idempotent."""
+        """Release the lock. Idempotent."""
         ...
 
 
@@ -131,7 +131,7 @@ class Destination(Protocol):
     """A place for immutable objects, named with '/' between the parts. Methods block; any thread may call them."""
 
     def put_if_absent(self, name: str, data: bytes) -> None:
-        """Store an object; when this returns, it survives a loss of power.
+        """Store an object. When this returns, the object survives a loss of power.
 
         Either the whole object becomes visible or nothing. Raises ObjectExistsError if the name is taken.
         """
@@ -142,28 +142,28 @@ class Destination(Protocol):
         ...
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """The objects directly under the folder `prefix`, ordered by name; nothing if there is no such folder."""
+        """The objects directly under the folder `prefix`, ordered by name; none if the folder does not exist."""
         ...
 
     def folders(self, prefix: str) -> Iterator[str]:
-        """The names of the folders directly under the folder `prefix`, in order; nothing if there is no such folder.
+        """The names of the folders directly under the folder `prefix`, in order; none if that folder does not exist.
 
-        A folder is there when an object is under it, and may be there without one.
+        A folder that holds an object exists; an empty folder may exist.
         """
         ...
 
     def delete(self, name: str) -> None:
-        """Remove an object; no error if it is not there. A loss of power may bring it back."""
+        """Remove an object; no error if the object does not exist. A loss of power may bring the object back."""
         ...
 
     def lock(self, name: str, holder: str) -> Lock:
         """Take the lock of that name, without waiting. Raises LockedError while another process, or this one, has it.
 
-        `holder` is a line that tells others who has it. The lock goes with the process, however that ends, and not
-        before its last write to the destination is over. A lock is no object: it is not listed.
+        `holder` is a line that tells others who holds the lock. The lock is released when the process ends in any way,
+        but not before its last write to the destination is over. A lock is not an object: `list` does not return it.
         """
         ...
 
     def probe(self) -> None:
-        """Show by trying that objects can be stored, read, listed and deleted. Raises DestinationError."""
+        """Store, read, list and delete a test object. Raises DestinationError."""
         ...

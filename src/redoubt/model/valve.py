@@ -1,15 +1,14 @@
-"""The valve: what happens to log that waits to be archived, and to those who write more of it. Pure.
+"""The valve: what happens to log that waits to be archived, and to statements that write more log. Pure.
 
-A tenant's **backlog** is the log that its engine has written and that is not durable in the destination, in bytes. It
-is bounded by a limit (`log_archive_spool_limit`, or less where the disk has no room for it). Invariants, whatever the
-figures are:
+A tenant's **backlog** is the log that its engine has written and that is not durable in the destination yet, in bytes.
+A limit bounds the backlog (`log_archive_spool_limit`, or less if the disk has less room). Invariants for all figures:
 
-- Nothing is let go of, and no gate is closed, by a backlog that is within the limit.
-- Mandatory: log is never let go of while the round archives, and the round is never broken. Beyond the limit the gate
-  is closed; it stays so until the backlog has fallen below half of the limit, so that it does not flap.
-- Optional: the gate is never closed, and a closed one is opened. Beyond the limit the round is broken.
-- A round that does not archive (STOP, INTERRUPTED) holds no log; a stopping one keeps it; neither closes a gate.
-- How the destination is doing decides nothing: a slow one and a dead one differ only in how fast the backlog grows.
+- A backlog within the limit never releases log and never closes the gate.
+- Mandatory: log is never released while the round archives, and the round is never broken. Beyond the limit the gate is
+  closed. The gate stays closed until the backlog has fallen below half of the limit, so that the gate does not flap.
+- Optional: the gate is never closed, and a closed gate is opened. Beyond the limit the round is broken.
+- A round that does not archive (STOP, INTERRUPTED) holds no log; a stopping round keeps the log; neither closes a gate.
+- The state of the destination decides nothing: with a slow or a dead destination the backlog just grows.
 """
 
 from __future__ import annotations
@@ -20,29 +19,29 @@ from enum import Enum, auto
 from redoubt.model.rounds import RoundStatus
 
 MIN_LIMIT = 64 * 1024 * 1024
-"""The least limit in bytes: an engine's log is held and let go of in blocks of that size."""
+"""The least limit in bytes: an engine's log is held and released in blocks of that size."""
 DISK_RESERVE = 256 * 1024 * 1024
 """Bytes of the engines' disk that held log must leave free."""
 
 
 class Act(Enum):
-    """What is to be done about a tenant's log and its gate."""
+    """An action on a tenant's log and its gate."""
 
     KEEP_LOG = auto()
-    """Hold what is not archived."""
+    """Hold log that is not archived."""
     RELEASE_LOG = auto()
     """Hold nothing: the round does not archive."""
     BREAK_ROUND = auto()
-    """Let go of what is not archived; the round becomes INTERRUPTED and the hole goes on record."""
+    """Release log that is not archived; the round becomes INTERRUPTED, and the hole is recorded."""
     CLOSE_GATE = auto()
-    """Have writing statements wait. Log is kept."""
+    """Make writing statements wait. Log is kept."""
     OPEN_GATE = auto()
-    """Let those that wait go on. Log is kept."""
+    """Let waiting statements go on. Log is kept."""
 
 
 @dataclass(frozen=True)
 class Situation:
-    """What is known of a tenant: `backlog` and `limit` in bytes."""
+    """The state of a tenant; `backlog` and `limit` in bytes."""
 
     status: RoundStatus
     is_mandatory: bool
@@ -52,7 +51,7 @@ class Situation:
 
 
 def decide(now: Situation) -> Act:
-    """The one thing to do now; to be asked again after it is done."""
+    """The next action. Ask again after the action is done."""
     is_archiving = now.status in {RoundStatus.BEGINNING, RoundStatus.DOING}
     if now.gate_is_closed and not (is_archiving and now.is_mandatory):
         return Act.OPEN_GATE
@@ -74,8 +73,9 @@ def lower_mark(limit: int) -> int:
 
 
 def effective_limit(limit: int, backlog: int, free: int) -> int:
-    """The limit that holds now, in bytes: the set one, or what the disk has room for if that is less.
+    """The effective limit in bytes: the configured limit, or the room on the disk if that is less.
 
-    `free` is what the engines' disk has left. The least limit always holds: what would be won by less is too little.
+    `free` is the free space of the engines' disk. The result is at least MIN_LIMIT: a smaller limit would gain too
+    little.
     """
     return max(MIN_LIMIT, min(limit, backlog + free - DISK_RESERVE))

@@ -1,1 +1,1 @@
-"""Rehearsing the way back: a restore that is started, looked at, and put on record."""
+"""Rehearses restores: drills, standbys, and roll-forward of data backups."""

@@ -1,4 +1,4 @@
-"""What a drill asks of an engine that it restored: its own check, or the user's SQL."""
+"""The checks of a restored engine: the built-in check, or the user's SQL."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ _SHOWN = 5
 
 
 class CheckFailedError(Exception):
-    """The restored data is not as it should be; the text says in what."""
+    """The restored data fails a check; the text says which one."""
 
 
 class Check(Protocol):
-    """Looks into a restored engine as somebody who is logged in."""
+    """Checks a restored engine as a logged-in user."""
 
     def __call__(self, engine: ScratchEngine) -> str:
-        """What was checked, in a phrase. Raises CheckFailedError, ScratchError."""
+        """Run the check; returns a phrase that names it. Raises CheckFailedError, ScratchError."""
         ...
 
 
 class OwnSql:
-    """Every statement must run; what gives a result set must give a row, and that row's first cell must be true.
+    """Every statement must succeed; a result set must have a row, and the first cell of the row must be true.
 
-    NULL, zero, nothing, FAIL, FAILED, FALSE and NO are not true.
+    NULL, zero, an empty text, FAIL, FAILED, FALSE and NO are not true.
     """
 
     def __init__(self, sql: str) -> None:
@@ -39,16 +39,16 @@ class OwnSql:
             for rows in engine.results(self._sql):
                 number += 1
                 if rows is not None and not rows:
-                    raise CheckFailedError(f"statement {number} found no row")
+                    raise CheckFailedError(f"statement {number} returned no row")
                 if rows and not is_true(rows[0][0]):
-                    raise CheckFailedError(f"statement {number} answered {_said(rows[0][0])}")
+                    raise CheckFailedError(f"statement {number} returned {_said(rows[0][0])}")
         except StatementError as error:
             raise CheckFailedError(f"statement {number + 1} failed: {error}") from error
-        return f"{number} {'statement' if number == 1 else 'statements'} of yours"
+        return f"{number} user {'statement' if number == 1 else 'statements'}"
 
 
 class EveryTable:
-    """Every table opens; the system tables are those that were recorded at the snapshot, if that can be compared.
+    """Every table must open; the schema must match the recorded fingerprint, if the two can be compared.
 
     With `whole`, all rows are counted, by the table and by each index.
     """
@@ -63,7 +63,7 @@ class EveryTable:
             system = sum(1 for _ in engine.catalog(None))
             tables = engine.tables()
         except StatementError as error:
-            raise CheckFailedError(f"the system tables cannot be read: {error}") from error
+            raise CheckFailedError(f"cannot read the system tables: {error}") from error
         compared = self._compare(engine)
         rows, wrong = 0, list[str]()
         for table in tables:
@@ -78,21 +78,21 @@ class EveryTable:
         return f"{len(tables)} tables and {system} system tables read{counted}; {compared}"
 
     def _compare(self, engine: ScratchEngine) -> str:
-        """How the schema compares with the one that was recorded. Raises CheckFailedError if it differs."""
+        """Compare the schema with the recorded fingerprint. Raises CheckFailedError if they differ."""
         if self._recorded is None:
-            return "no fingerprint of the schema was recorded with the set"
+            return "the set has no schema fingerprint to compare"
         scn = self._recorded.scn
         try:
             found = take_fingerprint(scn, engine.catalog(scn))
         except StatementError as error:
-            return f"the schema at the snapshot cannot be compared, the engine does not know it any more: {error}"
+            return f"cannot compare the schema, the engine no longer keeps the schema of the snapshot: {error}"
         if wrong := differences(self._recorded, found):
-            raise CheckFailedError(f"the schema is not the one of the snapshot: {'; '.join(wrong[:_SHOWN])}")
-        return "the schema at the snapshot is the one that was recorded"
+            raise CheckFailedError(f"the schema differs from the snapshot: {'; '.join(wrong[:_SHOWN])}")
+        return "the schema at the snapshot matches the fingerprint"
 
 
 def is_true(value: Any) -> bool:
-    """Whether a cell says that all is well."""
+    """Whether a cell counts as true."""
     text = value.decode(errors="replace") if isinstance(value, bytes) else value
     if isinstance(text, str):
         return text.strip().upper() not in _UNTRUE

@@ -1,4 +1,4 @@
-"""A drill: restore, start the engine, look, end the engine, throw the directory away, and keep what came of it."""
+"""A drill: restore, start the engine, check the data, end the engine, remove the directory, return the verdict."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from redoubt.restore.planning import Plan, make_plan
 from redoubt.restore.restoring import Restoration
 
 _SHUT_OUT = (
-    "the engine took all of the log and opened, but its tables were not looked at: it let in nobody of {names}; "
+    "the engine replayed all of the log and opened, but its tables were not checked: no login succeeded ({names}); "
     "give --user and REDOUBT_PASSWORD, or the service's home with --home"
 )
 
 
 @dataclass(frozen=True)
 class DrillRequest:
-    """How a drill is done: to which SCN (None: the newest), in a directory in which folder, kept or not.
+    """The options of a drill: the SCN (None: the newest), the folder of its directory, whether to keep the directory.
 
-    `logins` and `check` say who tries to log in, and what is checked, once the set is known that it begins with.
+    `logins` and `check` give the logins to try and the check, once the drill's data backup is known.
     """
 
     scn: int | None
@@ -43,7 +43,7 @@ class DrillRequest:
 
 
 class Drill:
-    """One drill of one tenant. `kept` is where its directory stays, None if it does not."""
+    """One drill of one tenant. `kept` is the kept directory, None if the directory was removed."""
 
     def __init__(
         self,
@@ -63,10 +63,10 @@ class Drill:
         self.kept: Path | None = None
 
     def run(self) -> DrillRecord:
-        """Do it. Nothing is stored.
+        """Run the drill; stores nothing.
 
-        Raises NotRecoverableError and NoScratchError where it could not be begun, OSError and DestinationError where it
-        could not be done; what is wrong with the backup is a verdict.
+        Raises NotRecoverableError and NoScratchError if the drill cannot begin, OSError and DestinationError if it
+        cannot be carried out. A problem of the backup is a verdict, not an exception.
         """
         record = self._blank()
         try:
@@ -91,7 +91,7 @@ class Drill:
         return record
 
     def _restore(self, plan: Plan, directory: Path, record: DrillRecord) -> DrillRecord:
-        """Restore, and look at what came of it."""
+        """Restore, and check the restored data."""
         self._say(f"restoring {self._tenant} into {directory}")
         began, kind = time.monotonic(), self._kind
         restoration = Restoration(plan, directory, lambda lsn: kind.layer(directory, lsn), kind.cutter, self._progress)
@@ -112,9 +112,9 @@ class Drill:
         try:
             engine.start()
             record, began = replace(record, opening_us=_since(began)), time.monotonic()
-            self._say("looking at what it found")
+            self._say("checking the restored data")
             if not engine.goes_on_from(plan.end):
-                return _failed(record, f"the engine opened, but its log does not go on from LSN {plan.end.lsn}")
+                return _failed(record, f"the engine opened, but its log does not continue from LSN {plan.end.lsn}")
             logins = self._terms.logins(plan.base.summary)
             if engine.log_in(logins) is None:
                 names = ", ".join(dict.fromkeys(login.user for login in logins))
@@ -125,13 +125,13 @@ class Drill:
         return replace(record, verdict=Verdict.PASSED, checked=checked, checking_us=_since(began))
 
     def _refuse_damage(self) -> None:
-        """The newest moment cannot be told where pieces or sets cannot be read. Raises ArchiveError."""
+        """Raise ArchiveError if the newest moment is wanted, but pieces or sets are unreadable: it is unknown then."""
         damage = take_inventory(self._destination, self._tenant).damage
         if damage and self._terms.scn is None:
             raise ArchiveError("; ".join(damage))
 
     def _with_set(self, record: DrillRecord) -> DrillRecord:
-        """The record, with the set with which the restore would have begun."""
+        """The record, with the set from which the restore would have begun."""
         inventory = take_inventory(self._destination, self._tenant)
         bases = [each.manifest.summary.base for each in inventory.sets if each.manifest is not None]
         try:

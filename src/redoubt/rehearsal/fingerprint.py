@@ -1,7 +1,7 @@
-"""What an engine's system tables held at a data backup's snapshot, as counts and checksums of their rows.
+"""The fingerprint of an engine's system tables at a data backup's snapshot: counts and checksums of their rows.
 
-It is taken from the source and lies beside the set (`fingerprint`). A restored engine that has the same one has the
-same databases, tables, columns, indexes, users and grants.
+The fingerprint is taken from the source and stored beside the set (`fingerprint`). A restored engine with the same
+fingerprint has the same databases, tables, columns, indexes, users and grants.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def dump_fingerprint(fingerprint: Fingerprint) -> bytes:
 
 
 def fingerprint_of(store: SetStore) -> Fingerprint | None:
-    """The one that was recorded with a set, None if none was. Raises ArchiveError if it is damaged."""
+    """The fingerprint of a set, None without one. Raises ArchiveError if the fingerprint is damaged."""
     text = store.fingerprint()
     try:
         return None if text is None else load_record(Fingerprint, text)
@@ -45,15 +45,15 @@ def fingerprint_of(store: SetStore) -> Fingerprint | None:
 
 
 def differences(recorded: Fingerprint, found: Fingerprint) -> list[str]:
-    """What tells them apart, a phrase for each table."""
+    """The differences, a phrase for each table."""
     before, after = _by_name(recorded), _by_name(found)
     said = []
     for name in sorted(before.keys() | after.keys()):
         was, now = before.get(name), after.get(name)
         if was is None or now is None:
-            said.append(f"{name} is in one of them only")
+            said.append(f"{name} exists only in the {'engine' if was is None else 'fingerprint'}")
         elif was != now:
-            rows = f"{now[0]} rows, not {was[0]}" if was[0] != now[0] else f"{was[0]} rows, but other ones"
+            rows = f"{now[0]} rows, not {was[0]}" if was[0] != now[0] else f"{was[0]} rows, but with other content"
             said.append(f"{name} has {rows}")
     return said
 

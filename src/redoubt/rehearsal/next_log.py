@@ -1,4 +1,4 @@
-"""What comes after the log that a standby has: nothing yet, more of it, or nothing that fits. Pure."""
+"""Finds the log after a standby's log: none yet, more log, or none that will ever fit. Pure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from redoubt.model.recovery import LogRun, Stretch, follow
 
 
 class LogEndsError(Exception):
-    """No log will ever continue what a standby has; the text says why."""
+    """No log will ever continue a standby's log; the text says why."""
 
 
 def stretches_after(lsn: int, source: str, runs: Sequence[LogRun]) -> tuple[Stretch, ...]:
-    """The log of an engine from an LSN on, without a gap; nothing if there is none yet. Raises LogEndsError."""
+    """The log of an engine from an LSN on, without a gap; empty if no more log is archived yet. Raises LogEndsError."""
     way = follow(Base(SetKey(1, 0), source, lsn, lsn, 0), runs)
     stretches = () if way is None else way.stretches
     if not stretches and (why := _why_it_ends(lsn, source, runs)):
@@ -22,13 +22,14 @@ def stretches_after(lsn: int, source: str, runs: Sequence[LogRun]) -> tuple[Stre
 
 
 def _why_it_ends(lsn: int, source: str, runs: Sequence[LogRun]) -> str:
-    """What there is that lies behind a gap; empty if there is nothing of the kind."""
+    """Why the log ends for good: log behind a gap, or of another engine. Empty if the log may continue."""
     mine = [run for run in runs if run.source == source]
     later = min((run for run in mine if run.start_lsn > lsn), key=lambda run: run.start_lsn, default=None)
     if later is not None:
         last = next((run for run in mine if run.end_lsn == lsn), None)
         cause = f" ({last.cause})" if last is not None and last.cause else ""
-        return f"the log from LSN {lsn} to {later.start_lsn} is missing{cause}: round {later.key.round} begins there"
+        gap = f"the log from LSN {lsn} to {later.start_lsn} is missing{cause}"
+        return f"{gap}: round {later.key.round} begins after the gap"
     newest = max((run.key.round for run in mine), default=0)
     other = next((run for run in runs if run.source != source and run.key.round > newest), None)
-    return "" if other is None else f"round {other.key.round} is the log of another engine"
+    return "" if other is None else f"round {other.key.round} holds the log of another engine"

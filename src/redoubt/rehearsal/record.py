@@ -1,4 +1,4 @@
-"""What came of a drill, as it is kept beside the data backup that it began with. Nothing is ever overwritten."""
+"""The record of a drill, stored beside the drill's data backup. Records are never overwritten."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NS = 1_000_000_000
 
 
 class Verdict(StrEnum):
-    """How a drill ended. OPENED: the engine took the log and opened, but nobody could log in to look at tables."""
+    """The verdict of a drill. OPENED: the engine replayed the log and opened, but no login succeeded."""
 
     PASSED = "PASSED"
     OPENED = "OPENED"
@@ -32,7 +32,7 @@ class Verdict(StrEnum):
 class DrillRecord:
     """One drill. `started` in ns since the epoch, durations in microseconds; `end_scn` is the moment restored.
 
-    `create_date` and `set_id` name the data backup; both are 0 if none could be told, and nothing is kept then.
+    `create_date` and `set_id` name the data backup; both are 0 if it is unknown, and the record is not stored then.
     """
 
     tenant_id: int
@@ -54,17 +54,17 @@ class DrillRecord:
 
     @property
     def seconds(self) -> float:
-        """How long it took in all."""
+        """The total duration in seconds."""
         return (self.laying_us + self.opening_us + self.checking_us) / 1e6
 
 
 def this_host() -> str:
-    """The name of the machine, as a record has it."""
+    """The name of the machine, as stored in records."""
     return socket.gethostname()
 
 
 def keep_record(destination: Destination, tenant: TenantPath, record: DrillRecord) -> str:
-    """Store it beside its data backup; the object's name. Raises DestinationError."""
+    """Store a record beside its data backup; returns the object's name. Raises DestinationError."""
     path = set_path(tenant.cluster, tenant.tenant_id, SetKey(record.set_id, record.create_date))
     second, rest = divmod(record.started, _NS)
     name = path.drill(f"{datetime.fromtimestamp(second, UTC):%Y%m%dT%H%M%S}{rest // 1000:06d}Z")
@@ -77,7 +77,7 @@ def keep_record(destination: Destination, tenant: TenantPath, record: DrillRecor
 
 
 def kept_records(destination: Destination, tenant: TenantPath) -> Iterator[DrillRecord]:
-    """The drills of a tenant that are on record, by set and time; those that cannot be read are left out.
+    """The recorded drills of a tenant, by set and time; unreadable records are left out.
 
     Raises DestinationError.
     """

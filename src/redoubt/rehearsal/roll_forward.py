@@ -1,7 +1,7 @@
-"""A new base out of an older one and the log after it, without the source: restore, roll, take.
+"""Makes a new base from an older base and the log after it, without the source: restore, roll, take.
 
-The engine that rolls writes no log, so the source's later log goes on behind the new base. Before it ends it is put to
-a drill's check. Nothing is deleted; until the new set's manifest is stored, last of all, the set counts for nothing.
+The engine that rolls writes no log, so the source's later log continues the new base. Before the engine ends, a drill's
+check is run. Nothing is deleted. The new set counts only once its manifest is stored, which is the last step.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ METHOD = "rolled"
 
 @dataclass(frozen=True)
 class Rolled:
-    """The new set, where it lies, what the engine was found to have, and how long each step took, in seconds."""
+    """The new set, its folder, the checks that passed, and the seconds of each step."""
 
     summary: SetSummary
     folder: str
@@ -47,10 +47,12 @@ class Rolled:
 
 
 def plan_roll(destination: Destination, tenant: TenantPath, scn: int | None, cutter: LogCutter) -> Plan:
-    """From which set, over which log, to where. Raises NotRolledError if there is nothing to roll, and as make_plan."""
+    """The plan of a roll-forward. Raises NotRolledError if there is nothing to roll, and the errors of make_plan."""
     plan = make_plan(destination, tenant, scn, cutter, is_settled=False)
     if plan.end.lsn <= plan.base.summary.snapshot_lsn:
-        raise NotRolledError(f"set {plan.base.summary.of.set_id} holds all log up to there: nothing to roll forward")
+        raise NotRolledError(
+            f"set {plan.base.summary.of.set_id} already holds all log up to that moment: nothing to roll forward"
+        )
     return plan
 
 
@@ -63,20 +65,20 @@ def roll_forward(
     progress: Progress,
     say: Callable[[str], None],
 ) -> Rolled:
-    """Carry it out, in a scratch directory in that folder. `logins` says who tries to log in to the engine.
+    """Carry out a plan in a scratch directory in `folder`. `logins` says who tries to log in to the engine.
 
-    Raises NotRolledError, NoScratchError, ArchiveError, DestinationError, RestoreError, BackupFailedError, OSError;
-    then there is no new set.
+    Raises NotRolledError, NoScratchError, ArchiveError, DestinationError, RestoreError, BackupFailedError, OSError.
+    After an exception there is no new set.
     """
     began_at = time.time_ns()
     with scratch_directory(folder, keep=False) as directory:
         check_room(directory, room_for(plan) + 2 * plan.log_bytes)  # in the files, 654 MB of log took 1,067 MB
         look = _Look(fingerprint_of(plan.base_store), plan.end.scn)
         times = [time.monotonic()]
-        say("laying base and log")
+        say("restoring the base and its log")
         Restoration(plan, directory, lambda lsn: kind.layer(directory, lsn), kind.cutter, progress).run()
         times.append(time.monotonic())
-        say("the engine replays")
+        say("replaying the log in the engine")
         old = plan.base.summary
         roller = kind.restored(directory).roller(say)
         source = roller.roll(plan.end, logins(old), old.of.source, old.engine, look)
@@ -89,7 +91,7 @@ def roll_forward(
 
 
 class _Look:
-    """What is asked of the engine before its files make a base: every table opens, and the schema is as recorded."""
+    """The check before the engine's files make a base: every table opens, and the schema is as recorded."""
 
     def __init__(self, recorded: Fingerprint | None, scn: int) -> None:
         self._check = EveryTable(recorded, whole=False)
@@ -98,11 +100,11 @@ class _Look:
         self.fingerprint = b""
 
     def __call__(self, engine: ScratchEngine) -> None:
-        """Raises NotRolledError if it is not, ScratchError, StatementError."""
+        """Run the check. Raises NotRolledError if it fails, ScratchError, StatementError."""
         try:
             self.checked = self._check(engine)
         except CheckFailedError as error:
-            raise NotRolledError(f"what the engine replayed is not in order: {error}") from error
+            raise NotRolledError(f"the rolled-forward data failed its check: {error}") from error
         self.fingerprint = dump_fingerprint(take_fingerprint(self._scn, engine.catalog(self._scn)))
 
 
@@ -128,7 +130,7 @@ def _take(
             taking = Taking(source, store, info, terms, progress, time.sleep, lambda _scn: fingerprint)
             return taking.run().summary, path.folder
         except BaseException:
-            with suppress(DestinationError):  # what stays has no manifest, and counts for nothing
+            with suppress(DestinationError):  # leftovers have no manifest and do not count
                 store.give_up(info)
             raise
     finally:

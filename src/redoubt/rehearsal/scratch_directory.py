@@ -1,7 +1,7 @@
-"""Directories for a drill: made in a folder, ours alone, and gone when the drill is, however that ends.
+"""Private directories for drills, made in a folder and removed when the drill ends.
 
-A drill that was killed leaves its directory; the next one in the same folder finds that nobody holds its lock any more,
-and removes it. The engine in it ended by itself when the drill's process did.
+A killed drill leaves its directory. The next drill in the same folder finds the directory's lock free, and removes the
+directory. The engine in the directory ended by itself with the drill's process.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ _KEPT = "redoubt-kept-"
 _LOCK = "lock"
 _DATA = "d"
 _ENGINE_ROOM = 512 * 1024 * 1024
-"""What an engine needs beside what it is given: log of its own, in blocks of 64 MiB, and memory that it flushes."""
+"""Extra bytes that an engine needs: its own log, in blocks of 64 MiB, and flushed memory."""
 
 
 class NoScratchError(RedoubtError):
-    """There is no place for a drill; the text says why and what to do."""
+    """No scratch directory is available; the text says why and what to do."""
 
 
 @contextmanager
 def scratch_directory(folder: Path | None, *, keep: bool) -> Iterator[Path]:
-    """An empty directory in a folder (that for temporary files if None), removed on leaving unless `keep`.
+    """An empty directory in a folder (None: the system's temporary folder), removed on leaving unless `keep`.
 
     Raises NoScratchError.
     """
@@ -42,7 +42,7 @@ def scratch_directory(folder: Path | None, *, keep: bool) -> Iterator[Path]:
         sweep(home)
         path, lock = _make(home.resolve())
     except OSError as error:
-        raise NoScratchError(f"{home} cannot be used: {error.strerror}; name another folder with --scratch") from error
+        raise NoScratchError(f"cannot use {home}: {error.strerror}; name another folder with --scratch") from error
     try:
         yield path / _DATA
     finally:
@@ -52,7 +52,7 @@ def scratch_directory(folder: Path | None, *, keep: bool) -> Iterator[Path]:
 
 
 def keep_directory(data: Path) -> Path:
-    """Where what a drill has left stays for good: no later drill removes it."""
+    """Rename a drill's directory so that no later drill removes it; returns the new path."""
     kept = data.parent.with_name(data.parent.name.replace(_PREFIX, _KEPT, 1))
     data.parent.rename(kept)
     (kept / _LOCK).unlink()
@@ -60,13 +60,13 @@ def keep_directory(data: Path) -> Path:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what drills left in a folder that were killed. What is another user's stays."""
+    """Remove the directories of killed drills in a folder. Directories of other users stay."""
     for path in folder.glob(f"{_PREFIX}*"):
-        with suppress(OSError):  # another drill's, in this instant, or another user's
+        with suppress(OSError):  # just taken by another drill, or of another user
             if path.is_symlink() or path.stat().st_uid != os.geteuid():
                 continue
             with suppress(OSError):
-                path.rmdir()  # killed when it had only just begun
+                path.rmdir()  # the drill was killed just after it began
                 continue
             lock = _locked(path / _LOCK)
             shutil.rmtree(path, ignore_errors=True)
@@ -74,17 +74,17 @@ def sweep(folder: Path) -> None:
 
 
 def room_for(plan: Plan) -> int:
-    """The bytes that a restore needs on the disk, and an engine that is started on it."""
+    """The bytes that a restore and an engine started on it need on the disk."""
     return plan.base_bytes + plan.log_bytes + _ENGINE_ROOM
 
 
 def check_room(directory: Path, needed: int) -> None:
-    """Raise NoScratchError if so many bytes are not free there."""
+    """Raise NoScratchError if the disk has less than `needed` bytes free."""
     free = shutil.disk_usage(directory.parent).free
     if free < needed:
         raise NoScratchError(
-            f"{needed} bytes are needed on the disk of {directory.parent}, and {free} are free; "
-            "name a folder on another one with --scratch"
+            f"the disk of {directory.parent} must have {needed} bytes free, but has {free}; "
+            "name a folder on another disk with --scratch"
         )
 
 
@@ -92,7 +92,7 @@ def _make(home: Path) -> tuple[Path, int]:
     """A new directory and the descriptor that holds its lock."""
     while True:
         path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=home))
-        with suppress(FileNotFoundError, BlockingIOError):  # another drill has taken it for a leftover
+        with suppress(FileNotFoundError, BlockingIOError):  # another drill has removed it as a leftover
             lock = _locked(path / _LOCK)
             try:
                 (path / _DATA).mkdir(mode=0o700)
@@ -103,7 +103,7 @@ def _make(home: Path) -> tuple[Path, int]:
 
 
 def _locked(path: Path) -> int:
-    """A descriptor that holds the lock of that file. Raises BlockingIOError if another has it."""
+    """Lock a file; returns the descriptor. Raises BlockingIOError if another process holds the lock."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,7 +1,7 @@
-"""A standby: a restored directory that is kept laid up to the newest archived log. To take over is to open it.
+"""A standby: a restored directory that receives the newest archived log. To take over, open the directory.
 
-`redoubt/following` in the directory says up to where log is laid, and only ever says less than was laid. What a kill in
-the midst leaves is a log that ends early, or in half a group, as a crash of the engine would; it opens as it is.
+The file `redoubt/following` in the directory records the end of the laid log, and never claims more than was laid. A
+kill leaves a log that ends early or within a group, as after a crash of the engine; an engine opens such a log.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _RESTORED = "redoubt/restored_from"
 
 @dataclass(frozen=True)
 class Following:
-    """Whose log is laid in a directory, and up to where."""
+    """The source of a standby's log, and the end of the laid log."""
 
     of: Origin
     laid: LogPosition
@@ -44,7 +44,7 @@ _Kept = TypeVar("_Kept", Following, Restored)
 
 @dataclass(frozen=True)
 class _Track:
-    """Log that is new."""
+    """New log to lay."""
 
     parts: tuple[LogPart, ...]
     end: LogPosition
@@ -71,10 +71,10 @@ class Standby:
         self._doubt = ""
 
     def begin(self) -> Following:
-        """The state of the directory, in which a base and its log are laid first if they are not there.
+        """The state of the directory; restores a base and its log first if the directory is new.
 
-        Raises RestoreError for a directory of another kind, NotRecoverableError, ArchiveError, DestinationError,
-        OSError.
+        Raises RestoreError if the directory is not a standby of the tenant, NotRecoverableError, ArchiveError,
+        DestinationError, OSError.
         """
         state = self._known()
         if state is None:
@@ -88,9 +88,9 @@ class Standby:
         return state
 
     def catch_up(self, state: Following) -> Following:
-        """Lay what has been archived since; the new state.
+        """Lay log that was archived since; returns the new state.
 
-        Raises LogEndsError if no log will ever continue what is there, ArchiveError, DestinationError, OSError.
+        Raises LogEndsError if no log will ever continue the laid log, ArchiveError, DestinationError, OSError.
         """
         lost: dict[PieceKey, str] = {}
         held = list(pieces_of(self._destination, self._tenant, lost))
@@ -99,7 +99,7 @@ class Standby:
             runs = [each.run for each in held if each.run is not None]
             stretches = stretches_after(state.laid.lsn, state.of.source, runs)
         except LogEndsError as error:
-            # A piece may have been looked at before its last log came, and the next one after: only twice is certain.
+            # A piece may have been listed before its last log came, and the next piece after that: look twice.
             why = "; ".join([str(error), *lost.values()])
             if why == self._doubt:
                 raise LogEndsError(why) from error
@@ -124,13 +124,13 @@ class Standby:
         return state
 
     def _known(self) -> Following | None:
-        """The state that the directory has; None if there is nothing in it yet, or an unfinished restore."""
+        """The recorded state; None if the directory is empty or holds an unfinished restore."""
         try:
             state = _read(self._directory / _STATE, Following)
             if state is None and (restored := _read(self._directory / _RESTORED, Restored)) is not None:
                 state = Following(restored.of, restored.end)
         except (RecordError, OSError) as error:
-            raise RestoreError(f"{self._directory} cannot be followed into ({error}); name an empty one") from error
+            raise RestoreError(f"cannot follow into {self._directory} ({error}); name an empty directory") from error
         if state is None:
             return None
         of, ours = state.of, self._tenant
@@ -142,12 +142,12 @@ class Standby:
         return state
 
     def _keep(self, state: Following) -> None:
-        """Have the state in its file, durably: the old one or the new one, never half."""
+        """Write the state to its file, durably and atomically."""
         replace_file(self._directory / _STATE, dump_record(state, indent=2))
 
 
 def _refuse_lost_ahead(state: Following, held: list[PieceHeld], lost: dict[PieceKey, str]) -> None:
-    """Raise ArchiveError if a piece that cannot be read may hold what comes next; those before do not matter."""
+    """Raise ArchiveError if an unreadable piece may hold the next log; earlier pieces do not matter."""
     laid = [
         each.key
         for each in held
@@ -158,7 +158,7 @@ def _refuse_lost_ahead(state: Following, held: list[PieceHeld], lost: dict[Piece
 
 
 def _track(stretches: tuple[Stretch, ...], pieces: list[PieceHeld]) -> _Track:
-    """Where the stretches' log is, and the place where it ends by now."""
+    """The parts of the stretches' log, and its current end."""
     held = {each.key: each for each in pieces}
     last = held[stretches[-1].run.key]
     end = last.store.resume(last.info).position

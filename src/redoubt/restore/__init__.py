@@ -1,1 +1,1 @@
-"""The way back: from a destination to a directory that an engine opens."""
+"""Restores a destination's backups into a directory that an engine opens."""

@@ -24,10 +24,10 @@ def write_files(
     durable: Callable[[int], None] = lambda _part: None,
     first_part: int = 1,
 ) -> None:
-    """Write every file, durably; `done` is told of bytes of files that were written, from time to time.
+    """Write every file, durably. `done` is called with the number of bytes written since the last call.
 
-    `durable` is told from time to time which part is to be written next; who begins with that one as `first_part` goes
-    on. Holes stay holes. Writing the same again does no harm. Raises ArchiveError, DestinationError, OSError.
+    `durable` is called from time to time with the number of the next part: a later call with that `first_part` resumes.
+    Holes stay holes. Idempotent. Raises ArchiveError, DestinationError, OSError.
     """
     wanted = _by_part(manifest)
     known = {part.number: part for part in manifest.parts}
@@ -44,7 +44,9 @@ def write_files(
             for file, extent in wanted[number]:
                 data = memoryview(content)[extent.part_offset : extent.part_offset + extent.length]
                 if len(data) != extent.length:
-                    raise ArchiveError(f"{store.path.manifest} is damaged: part {number} is shorter than it says")
+                    raise ArchiveError(
+                        f"{store.path.manifest} is damaged: part {number} is shorter than the manifest says"
+                    )
                 _write(into / file.path, data, extent.offset)
                 unsynced.add(into / file.path)
                 written += extent.length
@@ -57,7 +59,7 @@ def write_files(
 
 
 def _by_part(manifest: SetManifest) -> dict[int, list[tuple[SetFile, Extent]]]:
-    """Which extents are in which part, in the order of the parts."""
+    """The extents of each part, in the order of the parts."""
     wanted: dict[int, list[tuple[SetFile, Extent]]] = defaultdict(list)
     for file in manifest.files:
         for extent in file.extents:

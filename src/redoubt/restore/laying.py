@@ -1,4 +1,4 @@
-"""Lays the log of a plan: read, checked link by link, written through the engine's own layer."""
+"""Lays the log of a plan: reads the log, checks each link, and writes through the engine's own layer."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from redoubt.model.log import LogDamagedError, LogPosition
 from redoubt.restore.planning import NEWEST, LogPart
 
 _SYNC_EVERY = 64 * 1024 * 1024
-"""Bytes of log after which what was laid is made durable, while more is laid."""
+"""Bytes of log after which the laid log is made durable, while more log is laid."""
 
 
 class Track(Protocol):
-    """Log to lay: parts in order, and the place where it ends. A plan is one."""
+    """Log to lay: parts in order, and the end of the log. A plan is a track."""
 
     @property
     def parts(self) -> tuple[LogPart, ...]:
-        """Where the log is."""
+        """The parts of the log."""
         ...
 
     @property
     def end(self) -> LogPosition:
-        """Where it ends."""
+        """The end of the log."""
         ...
 
 
@@ -42,9 +42,10 @@ def lay_log(
 ) -> None:
     """Lay the plan's log from `start` on, to its end.
 
-    So many runs are laid `at_once`. With one, what lies in the directory is log without a hole at all times; with more
-    there may be holes if this is cut off. `durable` is told from time to time up to where it is; `done` of bytes that
-    were laid. Raises ArchiveError for what is not what the plan was made for, DestinationError, OSError.
+    `at_once` is the number of runs laid at a time. With one, the log in the directory never has a hole; with more, a
+    kill may leave holes. `durable` is called from time to time with the position up to which the log is durable, `done`
+    with the number of bytes laid since the last call. Raises ArchiveError if the log does not fit the plan,
+    DestinationError, OSError.
     """
     at = start
     with ThreadPoolExecutor(at_once, "lay") as laying, ThreadPoolExecutor(1, "sync-log") as syncing:
@@ -57,12 +58,14 @@ def lay_log(
         finally:
             belt.finish()
     if (at.lsn, at.chain) != (plan.end.lsn, plan.end.chain):
-        raise ArchiveError(f"the log ends at LSN {at.lsn}, not at {plan.end.lsn} as planned: plan again")
+        raise ArchiveError(
+            f"the log ends at LSN {at.lsn}, but the plan ends at LSN {plan.end.lsn}: run the restore again"
+        )
     layer.finish(plan.end)
 
 
 class _Belt:
-    """Has runs laid, and made durable meanwhile; tells of both in order. Every method raises what went wrong."""
+    """Lays runs in threads, and makes them durable meanwhile; reports both in order. Every method raises errors."""
 
     def __init__(
         self,
@@ -85,13 +88,13 @@ class _Belt:
         self._sync: Future[None] | None = None
 
     def lay(self, at: LogPosition, log: Iterator[bytes], end: LogPosition) -> None:
-        """Have log laid that reaches from `at` to `end`."""
-        while len(self._coming) > self._at_once:  # one waits, so that nobody has to
+        """Lay the log from `at` to `end` in a thread."""
+        while len(self._coming) > self._at_once:  # one run waits, so that no thread does
             self._await_laid()
         self._coming.append((self._laying.submit(self._layer.lay, at.lsn, log, at.scn), end))
 
     def finish(self) -> None:
-        """Wait until all is laid that was begun."""
+        """Wait until all runs are laid."""
         while self._coming:
             self._await_laid()
         self._await_synced()
@@ -99,7 +102,7 @@ class _Belt:
     def _await_laid(self) -> None:
         future, end = self._coming.popleft()
         if (error := future.exception()) is not None:
-            self._coming.clear()  # what was laid behind a hole does not count
+            self._coming.clear()  # log behind a hole does not count
             raise error
         self._done(end.lsn - self._laid.lsn)
         self._laid = end
@@ -115,7 +118,7 @@ class _Belt:
 
 
 def _runs(plan: Track, lsn: int) -> Iterator[tuple[LogPart, Run]]:
-    """The plan's log from `lsn` on, a segment at a time; it is what was stored, whether it fits is not checked here."""
+    """The plan's log from `lsn` on, a segment at a time. Checks stored bytes, but not whether the log continues."""
     for part in plan.parts:
         if part.end_lsn <= lsn:
             continue
@@ -129,16 +132,16 @@ def _runs(plan: Track, lsn: int) -> Iterator[tuple[LogPart, Run]]:
 def _checked(
     part: LogPart, run: Run, at: LogPosition, end: LogPosition, cutter: LogCutter
 ) -> tuple[LogPosition, Iterator[bytes]]:
-    """A run's log up to `end` at most, which continues the log that ends at `at`."""
+    """A run's log up to `end` at most, checked to continue the log that ends at `at`."""
     header = run.header
     is_whole = run.start_lsn == header.start_lsn == at.lsn and header.end_lsn <= end.lsn
     if is_whole and (at.chain is None or at.chain == header.chain_before):
         return header.end, run.chunks
-    # It begins or ends inside the segment, or its beginning is not known: then its groups say whether it fits.
+    # The log begins or ends inside the segment, or its start is unknown: verify its groups.
     log = b"".join(run.chunks)
     scn = end.scn if header.end_lsn > end.lsn else NEWEST
     try:
         reached = cutter.cut(log, at, scn)
     except LogDamagedError as error:
-        raise ArchiveError(f"{part.store.path.folder} is damaged, or of another history: {error}") from error
+        raise ArchiveError(f"{part.store.path.folder} is damaged or belongs to another history: {error}") from error
     return reached, iter([log[: reached.lsn - at.lsn]])

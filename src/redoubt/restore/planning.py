@@ -1,4 +1,4 @@
-"""Plans a restore: which tenant, which base, which log, and the exact group at which it ends. Writes nothing."""
+"""Plans a restore: the tenant, the base, the log, and the exact last group. Writes nothing."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from redoubt.model.recovery import NotRecoverableError, Stretch, Way, way_to
 from redoubt.model.seams import Destination
 
 NEWEST = 2**63 - 1
-"""An SCN behind every other."""
+"""An SCN greater than every other."""
 _LOOK_BACK = 64 * 1024 * 1024
-"""Bytes of log before a moment in which something is looked for that decides a transaction."""
+"""Bytes of log before the end that are searched for a group that decides a transaction."""
 
 
 class UnknownTenantError(RedoubtError):
-    """The tenant cannot be told; the text names those that there are."""
+    """No tenant, or several, match; the text names the candidates."""
 
 
 @dataclass(frozen=True)
 class LogPart:
-    """The log to lay from one piece: LSNs from `start_lsn` to `end_lsn`, out of so many objects of so many bytes."""
+    """The log to lay from one piece: LSNs from `start_lsn` to `end_lsn`; the number and stored size of its objects."""
 
     key: PieceKey
     store: PieceStore
@@ -44,7 +44,7 @@ class LogPart:
 class Plan:
     """A restore of `tenant` to `end`, with the base in `base_store` and the log in `parts`, in order.
 
-    `damage` is what could not be read of the tenant's backups, and was done without.
+    `damage` names unreadable backup data that the plan ignores.
     """
 
     tenant: TenantPath
@@ -75,8 +75,8 @@ def find_tenant(
 ) -> TenantPath:
     """The tenant of that name (in any case) or id, in the named cluster if several have archived here.
 
-    An id is one tenant for ever; a name that was given again after its tenant was dropped is not told apart. Raises
-    UnknownTenantError.
+    An id belongs to one tenant for ever. A name may have been reused after its tenant was dropped; then the name alone
+    does not tell the tenants apart. Raises UnknownTenantError.
     """
     there = [
         tenant
@@ -90,11 +90,11 @@ def find_tenant(
         return found[0]
     names = ", ".join(str(each) for each in there) or "none"
     if not found:
-        raise UnknownTenantError(f"no tenant {wanted!r} has a backup there; there are: {names}")
+        raise UnknownTenantError(f"no backup of tenant {wanted!r} found; tenants with a backup: {names}")
     several = len({each.cluster for each in found}) > 1
     raise UnknownTenantError(
-        f"{wanted!r} may be any of: {', '.join(str(each) for each in found)}; "
-        f"name it by its {'cluster and ' if several else ''}id"
+        f"{wanted!r} matches several tenants: {', '.join(str(each) for each in found)}; "
+        f"name the tenant by {'cluster and ' if several else ''}id"
     )
 
 
@@ -107,13 +107,13 @@ def make_plan(
     *,
     is_settled: bool = True,
 ) -> Plan:
-    """The plan to come to `scn`, to the newest moment if it is None; with that set as its base, if one is named.
+    """The plan to restore to `scn`, or to the newest moment if `scn` is None; from the set `set_id` if given.
 
-    If it `is_settled`, redo at the end goes that is of transactions which are not decided there: an engine never ends
-    them, and keeps what they touched locked. Otherwise it ends just there, for more log to be laid behind it.
+    With `is_settled`, the plan leaves out redo of undecided transactions at the end of the log: an engine would never
+    end these transactions, and would keep their rows locked. Otherwise the plan ends exactly at `scn`, so that more log
+    can be laid behind the end.
 
-    What is archived, merged or deleted meanwhile is looked at again. Raises NotRecoverableError, ArchiveError for what
-    is damaged, DestinationError.
+    Looks again if the archive changes meanwhile. Raises NotRecoverableError, ArchiveError for damage, DestinationError.
     """
     return look_until_settled(
         lambda: _plan(take_inventory(destination, tenant), scn, cutter, set_id, is_settled=is_settled), "the archive"
@@ -136,21 +136,21 @@ def _plan(inventory: Inventory, scn: int | None, cutter: LogCutter, set_id: int 
     store, manifest = bases[way.base]
     if not parts or end.lsn < way.base.snapshot_lsn:
         raise ArchiveError(
-            f"{store.path.folder}: the data backup was taken at LSN {way.base.snapshot_lsn}, but the log that follows "
-            f"is at LSN {end.lsn} at that time: it is not the same engine's"
+            f"{store.path.folder}: the data backup was taken at LSN {way.base.snapshot_lsn}, but the log "
+            f"ends at LSN {end.lsn} at that time: backup and log are from different engines"
         )
     return Plan(inventory.tenant, store, manifest, parts, end, inventory.damage)
 
 
 def _way(inventory: Inventory, scn: int | None, bases: list[Base]) -> Way:
-    """The way that the archive has, unless what cannot be read in it would be needed."""
-    unread = f" (this could not be read: {'; '.join(inventory.damage)})" if inventory.damage else ""
+    """The way through the archive. Raises NotRecoverableError, also if unreadable pieces may hold newer log."""
+    unread = f" (unreadable: {'; '.join(inventory.damage)})" if inventory.damage else ""
     try:
         way = way_to(scn, bases, inventory.runs)
     except NotRecoverableError as error:
         raise NotRecoverableError(f"{error}{unread}", error.before, error.after) from error
     if scn is None and any(key > way.stretches[-1].run.key for key in inventory.lost):
-        raise NotRecoverableError(f"the newest moment is not known{unread}", before=way.end_scn)
+        raise NotRecoverableError(f"the newest restorable moment is unknown{unread}", before=way.end_scn)
     return way
 
 
@@ -162,15 +162,17 @@ def _end_of(way: Way, stores: dict[PieceKey, PieceStore], scn: int, cutter: LogC
     before = way.stretches[-2] if len(way.stretches) > 1 else None
     end = _cut(stores[before.run.key], before, scn, cutter) if before is not None else None
     if end is None:
-        raise ArchiveError(f"{stores[last.run.key].path.folder}: its first log is after SCN {scn}, against its claim")
+        raise ArchiveError(
+            f"{stores[last.run.key].path.folder}: its log begins after SCN {scn}, but its claim says otherwise"
+        )
     return end
 
 
 def _settled(way: Way, stores: dict[PieceKey, PieceStore], end: LogPosition, cutter: LogCutter) -> LogPosition:
-    """The place before the redo that the log up to `end` ends with and that decides no transaction.
+    """The place before the redo of undecided transactions at the end of the log.
 
-    It is `end` itself if there is none, or so much that it is not known where it begins. What the base's files may
-    already have stays.
+    Returns `end` if there is no such redo, or if its start is out of reach. Log that the base's files may already
+    contain stays.
     """
     first = _first_open(way, stores, end, cutter)
     if first is None:
@@ -182,7 +184,7 @@ def _settled(way: Way, stores: dict[PieceKey, PieceStore], end: LogPosition, cut
 
 
 def _first_open(way: Way, stores: dict[PieceKey, PieceStore], end: LogPosition, cutter: LogCutter) -> int | None:
-    """The SCN of the first group with redo behind the last group that decides a transaction; None if there is none."""
+    """The SCN of the first group with redo after the last group that decides a transaction; None without one."""
     bound, first = end.lsn - _LOOK_BACK, None
     low, is_all = max(way.base.snapshot_lsn, bound), True
     for stretch, name in _backwards(way, stores, end):
@@ -195,7 +197,7 @@ def _first_open(way: Way, stores: dict[PieceKey, PieceStore], end: LogPosition, 
 
 
 def _backwards(way: Way, stores: dict[PieceKey, PieceStore], end: LogPosition) -> Iterator[tuple[Stretch, SegmentName]]:
-    """The segments of a way that hold log before `end`, the last one first, each with its stretch."""
+    """The segments of a way before `end`, last one first, each with its stretch."""
     for stretch in reversed(way.stretches):
         if stretch.start_lsn < end.lsn:
             objects = _objects(stores[stretch.run.key], stretch.start_lsn, min(stretch.end_lsn, end.lsn))
@@ -203,7 +205,7 @@ def _backwards(way: Way, stores: dict[PieceKey, PieceStore], end: LogPosition) -
 
 
 def _cut(store: PieceStore, stretch: Stretch, scn: int, cutter: LogCutter) -> LogPosition | None:
-    """The place in a stretch at which a restore to `scn` ends; None if all of the stretch is after it."""
+    """The place in a stretch at which a restore to `scn` ends; None if the whole stretch is after `scn`."""
     name = _holding(store, _objects(store, stretch.start_lsn, stretch.end_lsn), scn)
     if name is None:
         return None
@@ -211,7 +213,7 @@ def _cut(store: PieceStore, stretch: Stretch, scn: int, cutter: LogCutter) -> Lo
 
 
 def _cut_in(store: PieceStore, name: SegmentName, scn: int, cutter: LogCutter) -> tuple[LogPosition, int, bytes]:
-    """The place in a segment behind its last group whose SCN is at most `scn`; its start, and its log up to there."""
+    """The place behind a segment's last group whose SCN is at most `scn`; its start LSN; the log before the place."""
     header, log = store.read(name)
     start = LogPosition(header.start_lsn, header.min_scn - 1, header.chain_before)
     try:
@@ -222,7 +224,7 @@ def _cut_in(store: PieceStore, name: SegmentName, scn: int, cutter: LogCutter) -
 
 
 def _holding(store: PieceStore, objects: list[Listed], scn: int) -> SegmentName | None:
-    """The last object whose first group is not after `scn`, None if there is none."""
+    """The last object whose first group is not after `scn`, None without one."""
     low, high = 0, len(objects)
     while low < high:
         middle = (low + high) // 2
@@ -241,10 +243,12 @@ def _part(store: PieceStore, stretch: Stretch, end_lsn: int, *, is_last: bool) -
 
 
 def _objects(store: PieceStore, start: int, end: int) -> list[Listed]:
-    """The objects that hold the log from `start` to `end`, in order. Raises ArchiveError if some of it is missing."""
+    """The objects that hold the log from `start` to `end`, in order. Raises ArchiveError if log is missing."""
     listed = store.listing().objects
     objects = [each for each in listed if each.name.start_lsn < end and each.name.end_lsn > start]
     if not objects or objects[0].name.start_lsn > start or objects[-1].name.end_lsn < end:
-        there = f"from LSN {objects[0].name.start_lsn} to {objects[-1].name.end_lsn}" if objects else "nothing"
-        raise ArchiveError(f"{store.path.folder}: of the log from LSN {start} to {end}, there is {there}")
+        there = f"LSN {objects[0].name.start_lsn} to {objects[-1].name.end_lsn}" if objects else "none"
+        raise ArchiveError(
+            f"{store.path.folder}: log from LSN {start} to {end} is needed, but the folder holds {there}"
+        )
     return objects

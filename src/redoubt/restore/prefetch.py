@@ -1,4 +1,4 @@
-"""Has the next thing made in a thread while the present one is used."""
+"""Makes the next item in a thread while the current item is used."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 @contextmanager
 def made_ahead(things: Iterator[T]) -> Iterator[Iterator[T]]:
-    """The same things, each of which is made while the one before is used; never more than one is waiting.
+    """The same items, each made while the previous one is used; at most one item waits.
 
-    What making one raises is raised when it is to be taken.
+    An exception from making an item is raised when the item is taken.
     """
     with ThreadPoolExecutor(1, "ahead") as pool:
 

@@ -1,7 +1,8 @@
-"""Carries a plan out, in a directory; goes on where it was when it was cut off.
+"""Carries out a plan in a directory, and resumes an interrupted restore.
 
-What has been done is kept in `redoubt/restoring` in the directory, and only ever says less than was done. When all is
-done, that file becomes `redoubt/restored_from`: it says what the directory was made of, and the engine may open it.
+The file `redoubt/restoring` in the directory records the progress, and never claims more than is durable. When the
+restore is complete, the file becomes `redoubt/restored_from`: it names the source of the directory, and the engine may
+open the directory.
 """
 
 from __future__ import annotations
@@ -29,16 +30,16 @@ _STATE = f"{_FOLDER}/restoring"
 _RESULT = f"{_FOLDER}/restored_from"
 _NOTHING = LogPosition(0)
 AT_ONCE = 2
-"""Runs of log that are laid at once. Nobody opens the directory before all is there, so holes do no harm meanwhile."""
+"""Runs of log laid at once. The directory is opened only when complete, so holes do no harm meanwhile."""
 
 
 class RestoreError(RedoubtError):
-    """The directory cannot be restored into; the text says why and what to do."""
+    """A restore into the directory is not possible; the text says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Whose log is laid into a directory, of which kind its engine is, and over which data backup."""
+    """The source of a restored directory: tenant, engine, kind of engine, and data backup."""
 
     cluster: str
     cluster_id: int
@@ -66,14 +67,14 @@ class Restored:
 
 
 def unfinished(directory: Path) -> Restored | None:
-    """The restore that was begun in a directory and did not end, None if there is none. Raises RestoreError."""
+    """The unfinished restore in a directory, None without one. Raises RestoreError."""
     try:
         return load_record(Restored, (directory / _STATE).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (RecordError, OSError) as error:
         raise RestoreError(
-            f"{directory / _STATE} cannot be read ({error}); empty {directory} and restore again"
+            f"cannot read {directory / _STATE} ({error}); empty {directory} and restore again"
         ) from error
 
 
@@ -88,23 +89,23 @@ def kind_restored_in(directory: Path) -> str:
 
 
 def check_directory(directory: Path) -> None:
-    """Whether a restore may begin, or go on, in a directory. Raises RestoreError."""
+    """Check that a restore may begin, or resume, in a directory. Raises RestoreError."""
     try:
         if not directory.exists() or unfinished(directory) is not None:
             return
         names = {entry.name for entry in directory.iterdir()}
         if (directory / _RESULT).exists():
-            raise RestoreError(f"{directory} holds a restore that is complete; name another directory")
+            raise RestoreError(f"{directory} already holds a complete restore; name another directory")
         if names == {_FOLDER} and all(_is_ours(entry) for entry in (directory / _FOLDER).iterdir()):
-            return  # killed before the first state was kept
+            return  # killed before the first state was written
     except OSError as error:
-        raise RestoreError(f"{directory} cannot be used: {error.strerror}") from error
+        raise RestoreError(f"cannot use {directory}: {error.strerror}") from error
     if names:
-        raise RestoreError(f"{directory} is not empty; name a directory that is, or is not there")
+        raise RestoreError(f"{directory} is not empty; name an empty or a new directory")
 
 
 def check_room(plan: Plan, directory: Path) -> None:
-    """Whether the disk of a directory has room for what is left to be written. Raises RestoreError."""
+    """Check that the disk of a directory has room for the rest of the restore. Raises RestoreError."""
     there = next(path for path in (directory, *directory.absolute().parents) if path.exists())
     state = unfinished(directory)
     done = 0
@@ -114,8 +115,8 @@ def check_room(plan: Plan, directory: Path) -> None:
     needed, free = plan.base_bytes + plan.log_bytes - done, shutil.disk_usage(there).free
     if free < needed:
         raise RestoreError(
-            f"{needed} bytes are to be written into {directory}, and its disk has {free} bytes free: "
-            "make room, or name a directory on another disk"
+            f"the restore needs {needed} bytes in {directory}, but its disk has only {free} bytes free: "
+            "free some space, or name a directory on another disk"
         )
 
 
@@ -142,7 +143,7 @@ class Restoration:
         self._done = 0
 
     def run(self) -> Restored:
-        """Do it, or go on with it. Raises RestoreError, ArchiveError, DestinationError, OSError."""
+        """Restore, or resume. Raises RestoreError, ArchiveError, DestinationError, OSError."""
         check_directory(self._directory)
         check_room(self._plan, self._directory)
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -197,13 +198,13 @@ class Restoration:
         if begun != fresh:
             raise RestoreError(
                 f"{self._directory} holds an unfinished restore of tenant {known.of.tenant} from set {known.of.set_id} "
-                f"to SCN {known.end.scn}; go on with it (--scn {known.end.scn}), or empty the directory"
+                f"to SCN {known.end.scn}; continue that restore (--scn {known.end.scn}), or empty the directory"
             )
         ours = {_FOLDER, *(file.path.partition("/")[0] for file in plan.base.files)}
         if foreign := sorted({entry.name for entry in self._directory.iterdir()} - ours):
             raise RestoreError(
-                f"{self._directory} was used while its restore was unfinished ({', '.join(foreign)} came into it); "
-                "empty it and restore again"
+                f"{self._directory} was used before its restore finished (found {', '.join(foreign)}); "
+                "empty the directory and restore again"
             )
         return known
 
@@ -217,13 +218,15 @@ class Restoration:
 
 @contextmanager
 def _alone(directory: Path) -> Iterator[None]:
-    """Keep every other restore out of a directory. Raises RestoreError while one is at work."""
+    """Lock a directory against other restores. Raises RestoreError while another restore runs."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise RestoreError(f"another process is restoring into {directory}; let it end") from error
+            raise RestoreError(
+                f"another process is restoring into {directory}; wait until that process ends"
+            ) from error
         yield
     finally:
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""What a statement is answered with, before it becomes packets."""
+"""The answer to a statement, before it is encoded as packets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Ok:
-    """A statement without rows succeeded; `notes` are those of the warnings whose texts are known."""
+    """A statement without rows succeeded. `notes` are the warnings whose texts are known."""
 
     affected_rows: int = 0
     warnings: int = 0
@@ -34,7 +34,7 @@ class Ok:
 
     @classmethod
     def noted(cls, note: SqlError) -> Ok:
-        """It succeeded, but for what would be an error without IF EXISTS or IF NOT EXISTS."""
+        """Success with a note: without IF EXISTS or IF NOT EXISTS, the note would be an error."""
         return cls(warnings=1, notes=(note,))
 
 

@@ -1,8 +1,8 @@
 """`backup_dest_option`: what OceanBase 3.x sets beside the backup destination, such as the length of a piece.
 
-The grammar is OceanBase's, to the letter: `key=value` joined with `&`, keys in lower case only, no space anywhere, the
-last of several counts, empty items are passed over. A value says all: what it does not name goes back to the parameters
-that stand behind it, and pieces are off.
+The grammar is OceanBase's, to the letter: `key=value` joined with `&`, keys in lower case only, no spaces. Of a
+repeated key the last one counts. Empty items are ignored. A value replaces the whole option: a key that the value omits
+falls back to its parameter, and without a piece interval pieces are off.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TOO_LONG = 2**63 / 1e6  # OceanBase counts microseconds in a BIGINT
 
 @dataclass(frozen=True)
 class BackupDestOption:
-    """What a value says; None means that it does not name the key. Times are in seconds, a piece of 0 means no pieces.
+    """A parsed value. None means that the key is not given. Times are in seconds; an interval of 0 means no pieces.
 
     Without a value, `checkpoint_interval` is the parameter log_archive_checkpoint_interval, `recovery_window` is
     backup_recovery_window, and `auto_delete_obsolete_backup` is auto_delete_expired_backup.
@@ -57,13 +57,13 @@ _KEYS: Final[dict[str, tuple[str, Callable[[str], float | int | bool]]]] = {
 
 
 def parse_dest_option(text: str, *, short_intervals: bool) -> BackupDestOption:
-    """Return what the parameter's value `text` says.
+    """Parse the parameter's value `text`.
 
-    With `short_intervals` the intervals may be as short as 1 s. Raises `SqlError`: 1210 for what is not `key=value`,
-    an unknown key or a value that is none of the key's; 1235 for a value that is out of the key's range.
+    With `short_intervals` the intervals may be as short as 1 s. Raises `SqlError`: 1210 for an item that is not
+    `key=value`, for an unknown key and for a malformed value; 1235 for a value out of the key's range.
     """
     if any(character.isspace() for character in text):
-        raise invalid_argument(_NAME, "there must be no space in it, write it as key=value&key=value")
+        raise invalid_argument(_NAME, "the value must not contain spaces; write key=value&key=value")
     values = {}
     for item in filter(None, text.split("&")):
         name, value = _item(item)
@@ -84,7 +84,7 @@ def _item(item: str) -> tuple[str, float | int | bool]:
     """Read one `key=value` into the field's name and its value."""
     key, sign, value = item.partition("=")
     if not sign or key not in _KEYS:
-        raise invalid_argument(_NAME, f"{_shown(item)} does not begin with one of {'=, '.join(_KEYS)}=")
+        raise invalid_argument(_NAME, f"{_shown(item)} has no known key; use {', '.join(_KEYS)}")
     name, read = _KEYS[key]
     try:
         figure = read(value)
@@ -92,12 +92,12 @@ def _item(item: str) -> tuple[str, float | int | bool]:
         hint = error.message.removeprefix("Invalid config: ")
         raise invalid_argument(_NAME, f"{key}: {hint}") from error
     if figure >= _TOO_LONG:
-        raise invalid_argument(_NAME, f"{_shown(item)} is longer than any time")
+        raise invalid_argument(_NAME, f"{_shown(item)} is too large")
     return name, figure
 
 
 def _check_least(option: BackupDestOption, *, short_intervals: bool) -> None:
-    """What OceanBase refuses first, in its order; a recovery window below 0 is no time at all."""
+    """Check what OceanBase checks first, in its order. A negative recovery window is no valid time."""
     if 0 < (option.checkpoint_interval or 0) < (_SHORT if short_intervals else _LEAST_CHECKPOINT):
         raise not_supported("log_archive_checkpoint_interval_ less than 5s")
     if 0 < (option.piece_switch_interval or 0) < (_SHORT if short_intervals else _LEAST_SWITCH):
@@ -119,15 +119,16 @@ def _check_ranges(option: BackupDestOption, *, short_intervals: bool) -> None:
     if piece and not (_SHORT if short_intervals else _LEAST_PIECE) <= piece <= _MOST_PIECE:
         raise not_supported("invalid piece_switch_interval out of range [1d,7d]")
     if option.backup_copies:
-        raise not_supported("backup_copies out of range [0,8]", "there is one copy, leave the key out")
+        raise not_supported("backup_copies out of range [0,8]", "Redoubt keeps one copy; leave backup_copies out")
     if option.auto_update_reserved_backup_timestamp:
         raise not_supported(
-            "auto_update_reserved_backup_timestamp=true", "it is for storage that expires files by their age"
+            "auto_update_reserved_backup_timestamp=true",
+            "only storage that expires files by age needs this option; leave it out",
         )
 
 
 def check_auto_delete(*, deletes: bool, touches: bool) -> None:
-    """Raise `SqlError` 1235 if backups are both deleted and kept from expiring; for values from parameters, too."""
+    """Raise `SqlError` 1235 if backups are both deleted and kept from expiring. Also used for parameters."""
     if deletes and touches:
         raise not_supported("auto delete and touch backup at same time")
 

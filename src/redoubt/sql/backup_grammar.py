@@ -1,6 +1,6 @@
 """Statements of data backups, deletion, validation and the second backup.
 
-What follows ALTER SYSTEM:
+After ALTER SYSTEM:
 
     backup     := BACKUP [INCREMENTAL] DATABASE | CANCEL BACKUP | SUSPEND BACKUP | RESUME BACKUP
                 | CANCEL ALL BACKUP FORCE
@@ -44,7 +44,7 @@ _PARTS = {"backupset": BackupPart.SET, "backuppiece": BackupPart.PIECE, "backupr
 
 
 def backup(cursor: Cursor) -> BackupDatabase | SecondBackup:
-    """Behind BACKUP."""
+    """Parse the text after BACKUP."""
     if cursor.at_word(*_SET_OR_PIECE):
         return _second_backup(cursor)
     is_incremental = cursor.take_word("incremental")
@@ -53,7 +53,7 @@ def backup(cursor: Cursor) -> BackupDatabase | SecondBackup:
 
 
 def cancel(cursor: Cursor) -> Cancellation:
-    """Behind CANCEL."""
+    """Parse the text after CANCEL."""
     if cursor.take_word("backup"):
         return _cancel_second_backup(cursor) if cursor.at_word(*_SET_OR_PIECE) else CancelBackup()
     if cursor.take_word("delete"):
@@ -66,19 +66,19 @@ def cancel(cursor: Cursor) -> Cancellation:
 
 
 def suspend(cursor: Cursor) -> SuspendBackup:
-    """Behind SUSPEND."""
+    """Parse the text after SUSPEND."""
     cursor.expect_word("backup")
     return SuspendBackup()
 
 
 def resume(cursor: Cursor) -> ResumeBackup:
-    """Behind RESUME."""
+    """Parse the text after RESUME."""
     cursor.expect_word("backup")
     return ResumeBackup()
 
 
 def delete(cursor: Cursor) -> Deletion:
-    """Behind DELETE."""
+    """Parse the text after DELETE."""
     if cursor.take_word("obsolete"):
         cursor.expect_word("backup")
         return DeleteObsoleteBackup()
@@ -91,7 +91,7 @@ def delete(cursor: Cursor) -> Deletion:
 
 
 def validate(cursor: Cursor) -> ValidateBackup:
-    """Behind VALIDATE."""
+    """Parse the text after VALIDATE."""
     if cursor.take_word("database"):
         return ValidateBackup(BackupPart.DATABASE, copy_id=_copy_id(cursor))
     cursor.expect_word("backupset")
@@ -99,13 +99,13 @@ def validate(cursor: Cursor) -> ValidateBackup:
 
 
 def start(cursor: Cursor) -> SecondBackup:
-    """Behind START."""
+    """Parse the text after START."""
     cursor.expect_words("backup", "archivelog")
     return SecondBackup("START BACKUP ARCHIVELOG")
 
 
 def stop(cursor: Cursor) -> SecondBackup:
-    """Behind STOP."""
+    """Parse the text after STOP."""
     cursor.expect_words("backup", "archivelog")
     return SecondBackup("STOP BACKUP ARCHIVELOG")
 
@@ -121,7 +121,7 @@ def _cancel_second_backup(cursor: Cursor) -> SecondBackup:
 
 
 def _second_backup(cursor: Cursor) -> SecondBackup:
-    """What it would be limited to is read for its form alone: no edition of ours has it."""
+    """Parse the clauses for their form only: Redoubt has no second backup."""
     part = _SET_OR_PIECE[cursor.word]
     cursor.advance()
     _which(cursor)

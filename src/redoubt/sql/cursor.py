@@ -1,4 +1,4 @@
-"""A reading position in a statement: one token of look-ahead, and the few questions a grammar asks of it."""
+"""A reading position in a statement, with one token of look-ahead."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Iterator
 from redoubt.sql.tokens import Kind, Token, fold, tokens
 
 NAME = (Kind.WORD, Kind.BACKTICK, Kind.STRING)
-"""What a tenant's name may be."""
+"""The kinds of token that may be a tenant's name."""
 
 _MOST_DIGITS = 18  # fits a BIGINT, and reading it takes no time
 
 
 class NotOurs(Exception):  # noqa: N818 - not an error: the engine answers the statement
-    """What was read is not one of Redoubt's statements."""
+    """The text is not one of Redoubt's statements."""
 
 
 class Cursor:
     """Reads `text` from offset `start`, token by token, no further than it is asked to.
 
-    `token` is the next token to read, `word` the same in lower case if it is a bare word (else empty), and `end` the
-    offset behind the last token that was read. `take_…` reads on if the next token is the one named and tells whether
-    it was; `expect_…` raises `NotOurs` if it was not.
+    `token` is the next token to read. `word` is that token in lower case if it is a bare word, else empty. `end` is the
+    offset behind the last token that was read. `take_…` reads the next token if it matches, and returns whether it did.
+    `expect_…` raises `NotOurs` if the next token does not match.
     """
 
     def __init__(self, text: str, start: int = 0) -> None:

@@ -1,11 +1,10 @@
-"""What a text may do to the data and to an open transaction, told from its words alone.
+"""What a text may do to the data and to an open transaction, judged by its words alone.
 
-The answer errs to one side: a text that is not plainly harmless is a WRITE. Three things decide: the first word of
-each statement; a call of a function that is not built in, as a stored function may write (`SELECT f()` commits what f
-inserts); and anything whose meaning the text does not show, such as a version comment, which the engine runs.
+The judgement errs on the safe side: a text that is not plainly harmless is a WRITE. Three things decide: the first word
+of each statement; a call of a function that is not built in, as a stored function may write (`SELECT f()` commits what
+f inserts); and anything whose meaning the text does not show, such as a version comment, which the engine runs.
 
-What the text cannot show at all is what stands behind a view: one that is defined with a writing function looks like
-any other table.
+The text cannot show the definition of a view: a view that calls a writing function looks like any table.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ from redoubt.sql.tokens import BLANKS, Kind, Token, token_at
 
 
 class Effect(IntEnum):
-    """The effect of a text, the worse the greater."""
+    """The effect of a text; a greater value is a worse effect."""
 
     READ = 0
-    """Neither writes nor commits. A ROLLBACK is one of these."""
+    """Neither writes nor commits. ROLLBACK is a READ."""
     COMMITTING = 1
     """Commits an open transaction, and writes nothing by itself."""
     DML = 2
@@ -33,7 +32,7 @@ class Effect(IntEnum):
 
 # Names that stand before a parenthesis without a stored function being called: keywords and built-in functions. Checked
 # on the engine (`tests/gateway/test_functions.py`): a stored function of such a name is not what a bare call means. A
-# name that is missing here costs a query its place among those that only read, and nothing else.
+# query with a function that is missing here counts as a WRITE; no other harm is done.
 _KEYWORDS = """
     against all and any as between by case convert cross distinct div else end escape except exists explain from
     having if in index inner intersect interval into is join key lateral like limit match minus mod not offset on or
@@ -129,7 +128,7 @@ def effect_of(text: bytes, *, backslash_escapes: bool = True) -> Effect:
     """
     lowered = text.decode("latin-1").lower()
     if _ONE_DML.match(lowered) and ";" not in lowered.rstrip("; \t\n\v\f\r") and "/*!" not in lowered:
-        return Effect.DML  # without a look into it, as it may be long
+        return Effect.DML  # without parsing the text, which may be long
     if "\\" in lowered and not backslash_escapes:
         return Effect.WRITE
     words = _without_literals(lowered)

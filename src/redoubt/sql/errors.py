@@ -1,9 +1,8 @@
 """The errors that a client sees, with OceanBase's codes, SQLSTATEs and texts.
 
-`SqlError` is the only exception that a statement's handler may let out; the gateway turns it into an error packet. The
-functions below it are the errors that OceanBase's log backup knows, number, SQLSTATE and text as in its `ob_errno.def`
-of 3.1.5; those of restore are in `restore_errors.py`. A `hint`, or a `why`, stands behind OceanBase's text and a colon:
-what to do next.
+A statement's handler raises no exception but `SqlError`; the gateway turns it into an error packet. The functions below
+make the errors of OceanBase's log backup, with number, SQLSTATE and text as in its `ob_errno.def` of 3.1.5. The errors
+of restore are in `restore_errors.py`. A `hint`, or a `why`, follows OceanBase's text and a colon, and says what to do.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ class SqlError(Exception):
 
 
 def access_denied(user: str, *, password_given: bool) -> SqlError:
-    """Login refused: unknown tenant or wrong password, told apart by nobody."""
+    """Refuse a login. An unknown tenant and a wrong password get the same error."""
     used = "YES" if password_given else "NO"
     return SqlError(1045, "28000", f"Access denied for user '{user}'@'%' (using password: {used})")
 
@@ -35,7 +34,7 @@ def no_privilege() -> SqlError:
 
 
 def invalid_argument(to: str, hint: str = "") -> SqlError:
-    """OB_INVALID_ARGUMENT (4002 inside): what is said to `to`, a parameter or a statement, cannot be read."""
+    """OB_INVALID_ARGUMENT (4002 inside): the argument of `to`, a parameter or a statement, is invalid."""
     return SqlError(1210, "HY000", with_hint(f"Incorrect arguments to {to}", hint))
 
 
@@ -45,27 +44,27 @@ def not_supported(what: str, hint: str = "") -> SqlError:
 
 
 def not_supported_text(text: str, hint: str = "") -> SqlError:
-    """OB_NOT_SUPPORTED, where OceanBase's `text` stands before "not supported" without "is"."""
+    """OB_NOT_SUPPORTED whose text is `text` and "not supported", without "is"."""
     return SqlError(1235, "0A000", with_hint(f"{text} not supported", hint))
 
 
 def not_supported_feature(hint: str = "") -> SqlError:
-    """OB_NOT_SUPPORTED as OceanBase says it when it says no more: of what it knows the words and nothing else."""
+    """OB_NOT_SUPPORTED in OceanBase's general form, for statements that are parsed but not implemented."""
     return SqlError(1235, "0A000", with_hint("Not supported feature or function", hint))
 
 
 def not_allowed(what: str, hint: str = "") -> SqlError:
-    """OB_OP_NOT_ALLOW: `what` cannot be done now, or not at all."""
+    """OB_OP_NOT_ALLOW: `what` is not allowed now, or never."""
     return SqlError(4179, "HY000", with_hint(f"{what} not allowed", hint))
 
 
 def invalid_config(hint: str = "") -> SqlError:
-    """OB_INVALID_CONFIG: a parameter's value is not one that it can have."""
+    """OB_INVALID_CONFIG: a parameter does not accept the value."""
     return SqlError(4147, "HY000", with_hint("Invalid config", hint))
 
 
 def unknown_config() -> SqlError:
-    """OB_ERR_SYS_CONFIG_UNKNOWN: no parameter of that name, or not one of this tenant's."""
+    """OB_ERR_SYS_CONFIG_UNKNOWN: the tenant has no parameter of that name."""
     return SqlError(5099, "42000", "System config unknown")
 
 
@@ -75,29 +74,29 @@ def log_archive_already_disabled() -> SqlError:
 
 
 def backup_dest_not_valid(why: str) -> SqlError:
-    """The backup destination is empty, unusable or somebody else's."""
+    """The backup destination is empty or unusable, or belongs to another cluster."""
     return SqlError(9026, "HY000", f"backup destination is not valid: {why}")
 
 
 def backup_in_progress(hint: str) -> SqlError:
-    """`backup_dest` changed while a log or data backup runs, or a data backup while another one does."""
+    """A log or data backup is running: `backup_dest` cannot change, and no other data backup can start."""
     return SqlError(9036, "HY000", with_hint("Backup is in progress", hint))
 
 
 def backup_can_not_start(status: str) -> SqlError:
-    """OB_BACKUP_CAN_NOT_START: a data backup while the log backup's STATUS is not DOING but `status`."""
+    """OB_BACKUP_CAN_NOT_START: a data backup needs the log backup's STATUS DOING, but STATUS is `status`."""
     return SqlError(
         9040, "HY000", f"backup can not start, because log archive is not doing. log archive status : {status}."
     )
 
 
 def delete_in_progress(hint: str = "") -> SqlError:
-    """A deletion while another one is under way."""
+    """Another deletion is running."""
     return SqlError(9044, "HY000", with_hint("delete backup data is in progress", hint))
 
 
 def delete_backup_set_not_allowed(hint: str = "") -> SqlError:
-    """DELETE BACKUPSET of a set that is the last one, or needed."""
+    """DELETE BACKUPSET of the last set, or of a set that is still needed."""
     return SqlError(9045, "HY000", with_hint("delete backup set do not allow", hint))
 
 
@@ -107,12 +106,12 @@ def backup_already_stopped(hint: str = "") -> SqlError:
 
 
 def cancel_delete_not_allowed(hint: str = "") -> SqlError:
-    """CANCEL DELETE BACKUP while nothing is deleted, or too late."""
+    """CANCEL DELETE BACKUP while no deletion runs."""
     return SqlError(9053, "HY000", with_hint("cancel delete backup do not allow", hint))
 
 
 def delete_piece_not_allowed(hint: str = "") -> SqlError:
-    """DELETE BACKUPPIECE or BACKUPROUND of log that no full data backup makes needless."""
+    """DELETE BACKUPPIECE or BACKUPROUND of log that is still needed: no later full data backup replaces the log."""
     return SqlError(9069, "HY000", with_hint("deleting backup piece is not allowed", hint))
 
 
@@ -175,30 +174,31 @@ def unknown_tenant(name: str) -> SqlError:
 
 
 def engine_away(why: str) -> SqlError:
-    """An engine that the statement needs does not answer just now."""
-    return SqlError(1053, "08S01", f"{why}; it is being restarted, try again in a few seconds")
+    """An engine that the statement needs does not answer."""
+    return SqlError(1053, "08S01", f"{why}; try again in a few seconds")
 
 
 def gate_closed(why: str, waited: float) -> SqlError:
-    """OB_TIMEOUT: a writing statement waited in front of the closed write gate for as long as it may."""
+    """OB_TIMEOUT: a writing statement waited at the closed write gate until its time-out."""
     return SqlError(
         4012,
         "HY000",
-        f"Timeout: the write gate is closed, because the log backup goes first (MANDATORY) and {why}. Waited "
-        f"{waited:.1f} s (ob_query_timeout); the statement was not run, and an open transaction is open still. Reads "
-        "go on. Make the destination work, or as root@sys raise log_archive_spool_limit, or let writes go first: "
+        f"Timeout: the write gate is closed: the log archive mode is MANDATORY, and {why}. The statement waited "
+        f"{waited:.1f} s (ob_query_timeout) and was not run; an open transaction stays open. Reads still work. Repair "
+        "the destination, or as root@sys raise log_archive_spool_limit, or run "
         "ALTER SYSTEM SET backup_log_archive_option = 'optional'",
     )
 
 
 def commit_not_archived(why: str) -> SqlError:
-    """OB_TIMEOUT: a synchronous commit is done in the engine, and not known to be in the archive."""
+    """OB_TIMEOUT: a synchronous commit is done in the engine, but not confirmed by the archive."""
     return SqlError(
         4012,
         "HY000",
-        f"Timeout: {why} (log_archive_sync_timeout). What the statement wrote is committed in the engine, but would be "
-        "lost with this machine; it will be archived when the destination takes it. Don't repeat the statement without "
-        "a look. As root@sys, CDB_REDOUBT_ARCHIVELOG_STATUS has the cause",
+        f"Timeout: {why} (log_archive_sync_timeout). The statement is committed in the engine, but its log is not "
+        "archived yet; if this machine is lost now, the commit is lost. The log is archived as soon as the destination "
+        "accepts it. Check the data before you repeat the statement. For the cause, read "
+        "CDB_REDOUBT_ARCHIVELOG_STATUS as root@sys",
     )
 
 
@@ -207,10 +207,11 @@ def commit_interrupted(cause: str) -> SqlError:
     return SqlError(
         9027,
         "HY000",
-        f"ob log archive interrupted: {cause}. What the statement wrote is committed in the engine, but not archived",
+        f"ob log archive interrupted: {cause}. The statement is committed in the engine, but its log may be missing "
+        "from the archive",
     )
 
 
 def with_hint(text: str, hint: str) -> str:
-    """OceanBase's text, and the hint, if there is one, behind a colon."""
+    """OceanBase's text, followed by a colon and the hint if the hint is not empty."""
     return f"{text}: {hint}" if hint else text

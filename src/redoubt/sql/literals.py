@@ -44,19 +44,19 @@ def parse_bool(text: str) -> bool:
     """A truth value: true, on, yes, t, 1 or false, off, no, f, 0. Raises SqlError 4147."""
     word = fold(text.strip())
     if word not in _TRUE | _FALSE:
-        raise invalid_config(f"'{text[:40]}' is neither True nor False")
+        raise invalid_config(f"'{text[:40]}' is not a truth value; write True or False")
     return word in _TRUE
 
 
 def time_text(seconds: float) -> str:
-    """A time as a person writes it, to the microsecond: whole in the largest unit that fits."""
+    """A time to the microsecond, as a whole number of the largest unit that fits."""
     microseconds = int(seconds) * 1_000_000 + round(seconds % 1 * 1e6)
     unit, size = next((unit, size) for unit, size in _TIME_UNITS.items() if microseconds % size == 0)
     return f"{microseconds // size}{unit}" if microseconds else "0s"
 
 
 def capacity_text(size: int) -> str:
-    """A capacity as a person writes it: whole in the largest unit that fits."""
+    """A capacity as a whole number of the largest unit that fits."""
     for unit in "PTGMK":
         if size and size % _BYTES[unit.lower()] == 0:
             return f"{size // _BYTES[unit.lower()]}{unit}"

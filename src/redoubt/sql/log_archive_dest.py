@@ -1,7 +1,8 @@
 """`log_archive_dest` and `log_archive_dest_state`: OceanBase 4.x's spelling of destination, mode and pieces.
 
-`LOCATION=uri [BINDING=Optional|Mandatory] [PIECE_SWITCH_INTERVAL=1d]`: parted by spaces, none round the `=`, in any
-order and case, each once. A value says all: what it does not name goes back to Optional and a day.
+`LOCATION=uri [BINDING=Optional|Mandatory] [PIECE_SWITCH_INTERVAL=1d]`: separated by spaces, with no space around `=`,
+in any order and case, each at most once. A value replaces the whole setting: without BINDING the mode is Optional,
+without an interval a piece is one day long.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class DestState(StrEnum):
 
 @dataclass(frozen=True)
 class LogArchiveDest:
-    """Where log goes, which of archive and writers goes first, and how long a piece is, in seconds."""
+    """The destination of the log, the mode, and the length of a piece in seconds."""
 
     location: str
     binding: Mode = Mode.OPTIONAL
@@ -38,9 +39,9 @@ class LogArchiveDest:
 
 
 def parse_log_archive_dest(text: str, *, short_intervals: bool) -> LogArchiveDest | None:
-    """Return what the parameter's value `text` says, None if it is empty and clears the destination.
+    """Parse the parameter's value `text`; None if the value is empty and clears the destination.
 
-    With `short_intervals` a piece may be as short as 1 s. The location is not looked at. Raises `SqlError` 1210.
+    With `short_intervals` a piece may be as short as 1 s. The location is not checked. Raises `SqlError` 1210.
     """
     words = [word for word in text.split(" ") if word]
     if not words:
@@ -49,12 +50,14 @@ def parse_log_archive_dest(text: str, *, short_intervals: bool) -> LogArchiveDes
     for word in words:
         key, sign, value = word.partition("=")
         if fold(key) not in _KEYS or not sign or not value:
-            raise _invalid(f"{_shown(word)} is not LOCATION=…, BINDING=… or PIECE_SWITCH_INTERVAL=… without spaces")
+            raise _invalid(
+                f"{_shown(word)} is not LOCATION=…, BINDING=… or PIECE_SWITCH_INTERVAL=…; write no spaces around ="
+            )
         if fold(key) in items:
-            raise _invalid(f"{key.upper()} is there twice")
+            raise _invalid(f"{key.upper()} is given twice")
         items[fold(key)] = value
     if "location" not in items:
-        raise _invalid("LOCATION=file:///absolute/path is missing")
+        raise _invalid("LOCATION is missing; add LOCATION=file:///absolute/path")
     return LogArchiveDest(
         items["location"],
         _binding(items.get("binding", Mode.OPTIONAL)),
@@ -74,14 +77,14 @@ def parse_dest_state(text: str) -> DestState:
     """Return the state that `text` names, in any case. Raises `SqlError` 1210."""
     word = fold(text.strip(" ")).upper()
     if word not in set(DestState):
-        raise invalid_argument("log_archive_dest_state", f"{_shown(text)} is neither ENABLE nor DEFER")
+        raise invalid_argument("log_archive_dest_state", f"the state must be ENABLE or DEFER, not {_shown(text)}")
     return DestState(word)
 
 
 def _binding(word: str) -> Mode:
     mode = fold(word).upper()
     if mode not in set(Mode):
-        raise _invalid(f"BINDING is Optional or Mandatory, not {_shown(word)}")
+        raise _invalid(f"BINDING must be Optional or Mandatory, not {_shown(word)}")
     return Mode(mode)
 
 
@@ -89,9 +92,10 @@ def _interval(word: str, *, short_intervals: bool) -> float:
     try:
         interval = parse_time(word)
     except SqlError as error:
-        raise _invalid(f"PIECE_SWITCH_INTERVAL: {_shown(word)} is not a time, write it as 1d or 36h") from error
+        raise _invalid(f"PIECE_SWITCH_INTERVAL: {_shown(word)} is not a time; write 1d or 36h") from error
     if not (_SHORT if short_intervals else _LEAST) <= interval <= _MOST:
-        raise _invalid(f"PIECE_SWITCH_INTERVAL is from {'1s' if short_intervals else '1d'} to 7d, not {_shown(word)}")
+        least = "1s" if short_intervals else "1d"
+        raise _invalid(f"PIECE_SWITCH_INTERVAL must be from {least} to 7d, not {_shown(word)}")
     return interval
 
 

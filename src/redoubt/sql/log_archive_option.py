@@ -1,8 +1,8 @@
-"""`backup_log_archive_option`: which of archive and writers goes first, and how the archived log is compressed.
+"""`backup_log_archive_option`: the mode of log archiving, and how the archived log is compressed.
 
-The grammar is OceanBase's, to the letter: a mode and `COMPRESSION = …` in either order, parted by spaces alone (a tab
-or a comma is part of a word), the last of several counts. A value changes the settings that it names; the others stay
-as they are.
+The grammar is OceanBase's, to the letter: a mode and `COMPRESSION = …` in either order, separated by spaces only (a tab
+or a comma is part of a word). Of a repeated setting the last one counts. A value changes only the settings that it
+names.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _LONGEST_SHOWN = 40  # characters of a wrong word in an error's text
 
 
 class Mode(StrEnum):
-    """What happens when archiving falls behind: OPTIONAL lets log go unarchived, MANDATORY lets writers wait."""
+    """What happens when archiving falls behind: OPTIONAL gives up log, MANDATORY makes writers wait."""
 
     OPTIONAL = "OPTIONAL"
     MANDATORY = "MANDATORY"
 
 
 class Compression(StrEnum):
-    """How archived log is stored; the values are the option's own words."""
+    """The compression of archived log; the values are the option's own words."""
 
     OFF = "disable"
     LZ4 = "lz4_1.0"
@@ -41,7 +41,7 @@ _COMPRESSIONS = {"disable": Compression.OFF, "enable": Compression.LZ4} | {word.
 
 @dataclass(frozen=True)
 class OptionChange:
-    """What a value of the parameter says; None means that it does not name the setting."""
+    """A parsed value of the parameter. None means that the value does not name the setting."""
 
     mode: Mode | None = None
     compression: Compression | None = None
@@ -49,7 +49,7 @@ class OptionChange:
 
 @dataclass(frozen=True)
 class LogArchiveOption:
-    """The setting in effect; a fresh cluster has DEFAULT."""
+    """The setting in effect. A new cluster has DEFAULT."""
 
     mode: Mode
     compression: Compression
@@ -57,16 +57,16 @@ class LogArchiveOption:
     DEFAULT: ClassVar[LogArchiveOption]
 
     def changed_by(self, change: OptionChange) -> LogArchiveOption:
-        """Return the setting after `change`; what the change does not name stays.
+        """Return the setting after `change`; settings that the change does not name stay.
 
-        Raises `SqlError` 4147 for a change that turns compression off and leaves the mode mandatory, as it was: the
-        documented way out of a compressed mandatory archive goes through the optional mode.
+        Raises `SqlError` 4147 if the change turns compression off while the mode is, and stays, MANDATORY: OceanBase
+        documents only the change to OPTIONAL with compression off.
         """
         mode = change.mode or self.mode
         if self.mode is mode is Mode.MANDATORY and change.compression is Compression.OFF:
             raise invalid_config(
-                "compression cannot be disabled while the mode is MANDATORY, "
-                "use ALTER SYSTEM SET backup_log_archive_option = 'optional compression= disable'"
+                "compression cannot be disabled while the mode is MANDATORY; "
+                "run ALTER SYSTEM SET backup_log_archive_option = 'optional compression= disable'"
             )
         return LogArchiveOption(mode, change.compression or self.compression)
 
@@ -75,9 +75,9 @@ LogArchiveOption.DEFAULT = LogArchiveOption(Mode.OPTIONAL, Compression.LZ4)
 
 
 def parse_option(text: str) -> OptionChange:
-    """Return what the parameter's value `text` says; raises `SqlError` 4147 if it is not a valid value."""
+    """Parse the parameter's value `text`. Raises `SqlError` 4147 for an invalid value."""
     if len(text.encode(errors="replace")) > MAX_BYTES:
-        raise invalid_config(f"the value is longer than {MAX_BYTES} bytes")
+        raise invalid_config(f"the value must not be longer than {MAX_BYTES:,} bytes")
     words = iter([word for word in text.replace("=", " = ").split(" ") if word])
     change = OptionChange()
     for word in words:
@@ -86,9 +86,9 @@ def parse_option(text: str) -> OptionChange:
         elif fold(word) == "compression":
             change = OptionChange(change.mode, _compression(next(words, ""), next(words, "")))
         else:
-            raise invalid_config(f"{_shown(word)} is not one of OPTIONAL, MANDATORY and COMPRESSION")
+            raise invalid_config(f"{_shown(word)} is not an option; use OPTIONAL, MANDATORY or COMPRESSION=…")
     if change == OptionChange():
-        raise invalid_config("the value is empty, it takes a mode, a compression or both")
+        raise invalid_config("the value is empty; give a mode, a compression or both")
     return change
 
 
@@ -100,9 +100,9 @@ def as_text(option: LogArchiveOption) -> str:
 def _compression(sign: str, word: str) -> Compression:
     """Read the two words behind COMPRESSION; a missing one is empty."""
     if sign != "=":
-        raise invalid_config("COMPRESSION is not followed by =")
+        raise invalid_config("COMPRESSION has no value; write COMPRESSION=…")
     if fold(word) not in _COMPRESSIONS:
-        raise invalid_config(f"COMPRESSION is one of {', '.join(_COMPRESSIONS)}, not {_shown(word)}")
+        raise invalid_config(f"COMPRESSION must be one of {', '.join(_COMPRESSIONS)}, not {_shown(word)}")
     return _COMPRESSIONS[fold(word)]
 
 

@@ -1,8 +1,8 @@
-"""From text to the statements that Redoubt answers itself; everything else is the engine's.
+"""Parses the statements that Redoubt answers itself; all other statements go to the engine.
 
-Here texts are cut into statements, and a statement goes by its first words to the grammar that knows the rest. Keywords
-are in any case, white space and comments anywhere between the words. A text that is anything else, even by one word, is
-not ours: the engine runs it, or answers with its own syntax error.
+This module cuts a text into statements and chooses the grammar by a statement's first words. Keywords are in any case;
+white space and comments may stand anywhere between the words. If a statement differs from a grammar in even one word,
+the engine gets the statement, and runs it or answers with its own syntax error.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _ALTER_SYSTEM: Final[Mapping[str, _Grammar]] = {
 }
 _TENANTS: Final[Mapping[str, _Grammar]] = {"create": create_tenant, "drop": drop_tenant, "show": show_tenants}
 
-# Where a statement may end, or something begins in which it cannot.
+# A semicolon, or the start of a string or comment, in which no statement ends.
 _SPLIT_MARK = re.compile(r"[;'\"`#]|--(?![^\x00- ])|/\*")
 
-# What a text may hold by the thousand is told by its beginning, without a cursor: empty statements, statements that are
-# not ours, and those without a body. The event loop waits for this, whatever a client sends.
+# Without a cursor, a regular expression on the beginning recognizes what a text may hold by the thousand: empty
+# statements, the engine's statements, and statements without a body. The event loop waits while a text is parsed.
 _BLANK = rf"[{BLANKS}]*+"
 _BLOCK_COMMENT = r"/\*(?!!)(?:[^*]++|\*(?!/))*+\*/"
 _LINE_COMMENT = r"(?:--(?=[\x00- ]|\Z)|#)[^\n]*+"
@@ -53,7 +53,7 @@ _EMPTY_STATEMENTS = re.compile(rf"(?:{_BLANK};)*+")
 _MAY_BE_OURS = re.compile(rf"{_GAP}(?:alter|show|create|drop)", re.IGNORECASE)
 _MAY_HAVE_BODY = re.compile(rf"{_GAP}(?:create|alter)(?!{_BLANK}(?:system|tenant)\b)", re.IGNORECASE)
 
-# `SELECT tenant_id, created_at` is none of ours. Each pattern begins with a word, which makes the search for it quick.
+# `SELECT tenant_id, created_at` is the engine's. Each pattern begins with a word, which makes the search fast.
 _TENANT_OPENINGS = tuple(
     re.compile(word + rb"[ \t\n\v\f\r]*+(?:tenant|/\*|--|#)") for word in (b"create", b"drop", b"show")
 )
@@ -62,7 +62,7 @@ _TENANT_OPENINGS = tuple(
 def parse(text: str) -> Statement | None:
     """Return the one statement in `text` (a semicolon may follow it) if it is Redoubt's, else None; never raises.
 
-    No more of the text is read than it takes to decide: for a statement of the engine's, its first word or two.
+    Reads no more of the text than the decision needs: of an engine's statement, one or two words.
     """
     if not _MAY_BE_OURS.match(text):
         return None
@@ -94,10 +94,10 @@ def split(text: str) -> list[str]:
 
 
 def may_be_ours(text: bytes) -> bool:
-    """Tell cheaply whether any statement in `text` can be Redoubt's; False is certain, True is a reason to parse.
+    """Tell cheaply whether any statement in `text` can be Redoubt's. False is certain; True means: parse the text.
 
     `text` is the whole text as the client sent it, in any character set that extends ASCII, with one statement or
-    several: our words are bare and in one piece, so they are found whatever stands between them.
+    several. Our keywords are never quoted or split, so a search for the words finds them.
     """
     lowered = text.lower()
     return (
@@ -159,6 +159,6 @@ def _has_body(cursor: Cursor) -> bool:
 
 
 def _skip_account(cursor: Cursor, programs: tuple[str, ...]) -> None:
-    """Read over `= user@host`, which may be written in many ways, to the word that can follow it."""
+    """Skip `= user@host`, which has many spellings, up to a word that can follow it."""
     while not cursor.at_end() and not cursor.at_word("sql", "view", "aggregate", *programs):
         cursor.advance()

@@ -1,6 +1,6 @@
 """The errors of restore, with OceanBase's codes, SQLSTATEs and texts, as those in `errors.py`.
 
-The texts, and which of them a refusal has, are those of OceanBase 3.1.5, spelling and all.
+The texts, their spelling, and the choice of a text for a refusal are those of OceanBase 3.1.5.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ _LONGEST_SHOWN = 200  # characters of a wrong value in an error's text
 
 
 def invalid_restore_option(why: str) -> SqlError:
-    """OB_INVALID_ARGUMENT: the text behind WITH cannot be read; OceanBase says no more than the first two words."""
-    return SqlError(1210, "HY000", f"Invalid argument: the restore option behind WITH: {why}")
+    """OB_INVALID_ARGUMENT: the text after WITH is invalid. OceanBase's text ends after the first two words."""
+    return SqlError(1210, "HY000", f"Invalid argument: restore option after WITH: {why}")
 
 
 def wrong_restore_timestamp(until: str) -> SqlError:
-    """OB_ERR_WRONG_VALUE (5241 inside): the text behind UNTIL is no time."""
+    """OB_ERR_WRONG_VALUE (5241 inside): the text after UNTIL is not a time."""
     hint = "write it as UNTIL '2026-11-23 10:00:00.000000', in the session's time zone"
     return SqlError(1525, "HY000", with_hint(f"Incorrect TIMESTAMP value: '{until[:_LONGEST_SHOWN]}'", hint))
 
@@ -30,27 +30,27 @@ def restore_sources_twice() -> SqlError:
 
 
 def restore_timestamp_too_new(hint: str = "") -> SqlError:
-    """OB_OP_NOT_ALLOW: UNTIL is less than 10 s ago, or to come."""
+    """OB_OP_NOT_ALLOW: UNTIL is less than 10 s ago, or in the future."""
     return not_allowed("need retry later, restore timestamp is too new", hint)
 
 
 def restore_tenant_exists(hint: str = "choose another name, or DROP TENANT first") -> SqlError:
-    """OB_OP_NOT_ALLOW: there is a tenant of the name to restore to."""
+    """OB_OP_NOT_ALLOW: a tenant of the new name exists already."""
     return not_allowed("restore tenant with existed tenant name is", hint)
 
 
 def uri_error(hint: str = "") -> SqlError:
-    """OB_URI_ERROR: what is behind AT or ADD RESTORE SOURCE is no destination."""
+    """OB_URI_ERROR: the text after AT or ADD RESTORE SOURCE is not a destination."""
     return SqlError(9001, "HY000", with_hint("URI error", hint))
 
 
 def backup_file_not_exist(hint: str = "") -> SqlError:
-    """OB_BACKUP_FILE_NOT_EXIST: a file of the backup is not where it should be."""
+    """OB_BACKUP_FILE_NOT_EXIST: a file of the backup is missing."""
     return SqlError(9011, "HY000", with_hint("cannot find backup file", hint))
 
 
 def restore_in_progress(hint: str = "") -> SqlError:
-    """OB_RESTORE_IN_PROGRESS: a job restores to a tenant of this name."""
+    """OB_RESTORE_IN_PROGRESS: another restore is running."""
     return SqlError(9014, "HY000", with_hint("Another restore is in progress", hint))
 
 
@@ -60,7 +60,7 @@ def log_archive_backup_info_not_exist(hint: str = "") -> SqlError:
 
 
 def cancel_backup_not_allowed(hint: str = "") -> SqlError:
-    """OB_CANCEL_BACKUP_NOT_ALLOWED: CANCEL BACKUP of a data backup that cannot be ended as things are."""
+    """OB_CANCEL_BACKUP_NOT_ALLOWED: the data backup cannot be cancelled now."""
     return SqlError(9041, "HY000", with_hint("cancel backup do not allow", hint))
 
 

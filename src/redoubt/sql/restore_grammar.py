@@ -1,18 +1,18 @@
 """Statements of restore.
 
-What follows ALTER SYSTEM:
+After ALTER SYSTEM:
 
     tenant  := RESTORE name FROM name [AT string] UNTIL string [WITH string] [PREVIEW]
     tables  := RESTORE table (',' table)* FOR name FROM name [AT string] UNTIL string [WITH string]
     sources := ADD RESTORE SOURCE string | CLEAR RESTORE SOURCE
     table   := [name '.'] name
 
-What follows SHOW:
+After SHOW:
 
     preview := RESTORE PREVIEW
 
-A name is a bare word or in backticks, as in OceanBase, and no string: `RESTORE name FROM string` was its logical
-restore before 3.0. OceanBase wants WITH always; here nothing behind it is needed.
+A name is a bare word or in backticks, as in OceanBase, and not a string: before 3.0, `RESTORE name FROM string` was
+OceanBase's logical restore. OceanBase requires WITH; Redoubt does not.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NAME = (Kind.WORD, Kind.BACKTICK)
 
 
 def restore(cursor: Cursor) -> RestoreTenant | RestoreTables:
-    """Behind RESTORE."""
+    """Parse the text after RESTORE."""
     tables = _tables(cursor)
     database, name = tables[0]
     if len(tables) == 1 and not database and cursor.take_word("from"):
@@ -45,19 +45,19 @@ def restore(cursor: Cursor) -> RestoreTenant | RestoreTables:
 
 
 def add_restore_source(cursor: Cursor) -> AddRestoreSource:
-    """Behind ADD."""
+    """Parse the text after ADD."""
     cursor.expect_words("restore", "source")
     return AddRestoreSource(cursor.expect(Kind.STRING).value)
 
 
 def clear_restore_source(cursor: Cursor) -> ClearRestoreSource:
-    """Behind CLEAR."""
+    """Parse the text after CLEAR."""
     cursor.expect_words("restore", "source")
     return ClearRestoreSource()
 
 
 def show_restore_preview(cursor: Cursor) -> ShowRestorePreview:
-    """Behind SHOW RESTORE."""
+    """Parse the text after SHOW RESTORE."""
     cursor.expect_word("preview")
     return ShowRestorePreview()
 
@@ -75,7 +75,7 @@ def _table(cursor: Cursor) -> tuple[str, str]:
 
 
 def _whence(cursor: Cursor) -> tuple[str, str | None, str, str]:
-    """Read what both forms end with, behind FROM: source, AT, UNTIL and WITH."""
+    """Read the end of both forms, after FROM: source, AT, UNTIL and WITH."""
     source = cursor.expect(*_NAME).value
     at = cursor.expect(Kind.STRING).value if cursor.take_word("at") else None
     cursor.expect_word("until")

@@ -1,8 +1,8 @@
 """The text behind WITH of ALTER SYSTEM RESTORE: from which cluster, and into which resources, a tenant is restored.
 
 The grammar is OceanBase's: `key=value` joined with `&`, in printable ASCII without spaces, keys in any case, neither
-key nor value empty, the last of several counts, keys that are not known are passed over. One `&` may stand in front,
-none at the end.
+key nor value empty. Of a repeated key the last one counts. Unknown keys are ignored. The text may begin with one `&`,
+but must not end with one.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _NUMBERS: Final = {"backup_cluster_id": "cluster_id", "restore_job_id": "restore
 
 @dataclass(frozen=True)
 class RestoreOption:
-    """What the text says, None where it does not name the key; `cluster_name` and `cluster_id` are the backup's.
+    """The parsed text. None means that the key is not given. `cluster_name` and `cluster_id` are the backup's.
 
-    OceanBase refuses a text without `cluster_name`, `cluster_id` or `pool_list`; here that is for the reader to judge.
+    OceanBase requires `cluster_name`, `cluster_id` and `pool_list`. Here the caller decides which keys are required.
     """
 
     cluster_name: str | None = None
@@ -47,11 +47,11 @@ class RestoreOption:
 
 
 def parse_restore_option(text: str) -> RestoreOption:
-    """Return what `text` says. Raises `SqlError` 1210 if it cannot be read or is longer than 2047 characters."""
+    """Parse `text`. Raises `SqlError` 1210 if the text is invalid or longer than 2047 characters."""
     if len(text) > _LONGEST:
-        raise invalid_restore_option(f"it is longer than {_LONGEST} characters")
+        raise invalid_restore_option(f"the option must not be longer than {_LONGEST:,} characters")
     if _NOT_PRINTABLE.search(text):
-        raise invalid_restore_option("write it as key=value&key=value, in printable ASCII without spaces")
+        raise invalid_restore_option("write key=value&key=value, in printable ASCII without spaces")
     values: dict[str, str | int] = {}
     for item in text.removeprefix("&").split("&") if text else ():
         key, value = _item(item)
@@ -66,7 +66,7 @@ def _item(item: str) -> tuple[str, str]:
     """Read one `key=value`, the key in lower case."""
     match = _ITEM.fullmatch(item)
     if match is None:
-        raise invalid_restore_option(f"{_shown(item)} is not key=value")
+        raise invalid_restore_option(f"{_shown(item)} is not of the form key=value")
     return fold(match[1]), match[2]
 
 

@@ -1,6 +1,6 @@
 """Statements of rounds and parameters.
 
-What follows ALTER SYSTEM, and SHOW PARAMETERS:
+After ALTER SYSTEM, and SHOW PARAMETERS:
 
     round      := (ARCHIVELOG | NOARCHIVELOG) [TENANT ['='] (ALL | names | '(' names ')')]
     freeze     := MINOR FREEZE scope*
@@ -32,17 +32,17 @@ from redoubt.sql.tokens import Kind, Token, fold
 
 
 def archive_log(cursor: Cursor) -> ArchiveLog:
-    """Behind ARCHIVELOG."""
+    """Parse the text after ARCHIVELOG."""
     return ArchiveLog(_tenants_of_round(cursor))
 
 
 def no_archive_log(cursor: Cursor) -> NoArchiveLog:
-    """Behind NOARCHIVELOG."""
+    """Parse the text after NOARCHIVELOG."""
     return NoArchiveLog(_tenants_of_round(cursor))
 
 
 def minor_freeze(cursor: Cursor) -> MinorFreeze:
-    """Behind MINOR."""
+    """Parse the text after MINOR."""
     cursor.expect_word("freeze")
     tenants: tuple[str, ...] = ()
     servers: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ def minor_freeze(cursor: Cursor) -> MinorFreeze:
 
 
 def set_parameters(cursor: Cursor) -> SetParameters:
-    """Behind SET."""
+    """Parse the text after SET."""
     assignments = [_assignment(cursor)]
     while cursor.take_symbol(","):
         assignments.append(_assignment(cursor))
@@ -69,7 +69,7 @@ def set_parameters(cursor: Cursor) -> SetParameters:
 
 
 def show_parameters(cursor: Cursor, start: int) -> ShowParameters:
-    """Behind SHOW PARAMETERS, where the statement begins at offset `start`."""
+    """Parse the text after SHOW PARAMETERS; the statement begins at offset `start`."""
     like = where = None
     if cursor.take_word("like"):
         like = cursor.expect(Kind.STRING).value
@@ -79,7 +79,7 @@ def show_parameters(cursor: Cursor, start: int) -> ShowParameters:
 
 
 def _tenants_of_round(cursor: Cursor) -> tuple[str, ...]:
-    """A clause that ends the statement, so that its names need no parentheses."""
+    """Read the TENANT clause. The clause ends the statement, so its names need no parentheses."""
     if not cursor.take_word("tenant"):
         return ()
     cursor.take_symbol("=")
@@ -127,7 +127,7 @@ def _value(cursor: Cursor) -> str:
 
 
 def _rest_of_clause(cursor: Cursor, clause: str) -> None:
-    """Read what follows the clause's first word; the engine minds what it says."""
+    """Read the rest of a clause after its first word. The engine judges the content."""
     if clause == "comment":
         cursor.expect(Kind.STRING)
         return
@@ -139,7 +139,7 @@ def _rest_of_clause(cursor: Cursor, clause: str) -> None:
 
 
 def _condition(cursor: Cursor) -> str:
-    """Read to the statement's end: at least one token, and nothing whose meaning is not plain from the text."""
+    """Read to the end of the statement: at least one token, and no token of unclear meaning."""
     start = cursor.token.start
     if cursor.at_end():
         raise NotOurs

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 ALL_TENANTS = ("ALL",)
-"""What a TENANT clause says with `ALL`, in whatever case it was typed."""
+"""The tenants of a TENANT clause with `ALL`, typed in any case."""
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,11 @@ class ResumeBackup:
 
 @dataclass(frozen=True)
 class CancelAllBackup:
-    """`ALTER SYSTEM CANCEL ALL BACKUP FORCE`: stop all without touching the medium, clear the destination."""
+    """`ALTER SYSTEM CANCEL ALL BACKUP FORCE`: stop everything without touching the destination; clear `backup_dest`."""
 
 
 class BackupPart(StrEnum):
-    """What a statement of deletion or validation names by number."""
+    """The object that a statement of deletion or validation names by number."""
 
     SET = "BACKUPSET"
     PIECE = "BACKUPPIECE"
@@ -111,7 +111,7 @@ class DeleteBackup:
 
 @dataclass(frozen=True)
 class DeleteObsoleteBackup:
-    """`ALTER SYSTEM DELETE OBSOLETE BACKUP`: what the recovery window does not need."""
+    """`ALTER SYSTEM DELETE OBSOLETE BACKUP`: delete backups that the recovery window does not need."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class CancelValidate:
 
 @dataclass(frozen=True)
 class SecondBackup:
-    """A statement of the second backup, which the Enterprise Edition has: `what` are its words, in upper case.
+    """A statement of the second backup, an Enterprise feature. `what` are its words in upper case.
 
     `BACKUP BACKUPSET …`, `BACKUP BACKUPPIECE …`, `CANCEL BACKUP BACKUPSET|BACKUPPIECE`, `START|STOP BACKUP ARCHIVELOG`.
     """
@@ -157,8 +157,8 @@ class SecondBackup:
 class RestoreTenant:
     """`ALTER SYSTEM RESTORE name FROM source [AT 'at'] UNTIL 'until' WITH 'options' [PREVIEW]`.
 
-    `until`, a time, and `options`, for `parse_restore_option`, are as typed: nobody has judged them. Without AT, `at`
-    is None, and the sources are those that AddRestoreSource named.
+    `until`, a time, and `options`, for `parse_restore_option`, are as typed and not checked yet. Without AT, `at` is
+    None, and the sources are those of AddRestoreSource.
     """
 
     name: str
@@ -186,7 +186,7 @@ class RestoreTables:
 
 @dataclass(frozen=True)
 class AddRestoreSource:
-    """`ALTER SYSTEM ADD RESTORE SOURCE 'uri'`: one more for this session's next restore."""
+    """`ALTER SYSTEM ADD RESTORE SOURCE 'uri'`: add a source for this session's next restore."""
 
     uri: str
 
@@ -198,7 +198,7 @@ class ClearRestoreSource:
 
 @dataclass(frozen=True)
 class ShowRestorePreview:
-    """`SHOW RESTORE PREVIEW`: what this session's last RestoreTenant with PREVIEW would read."""
+    """`SHOW RESTORE PREVIEW`: the backups that this session's last RestoreTenant with PREVIEW would read."""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@
     variables := (SET [VARIABLES] | VARIABLES) variable (',' variable)*
     variable  := [GLOBAL] name '=' (name | ['-'] n)
 
-A name is a bare word, in backticks or a string. The options are OceanBase's, of 3.x and 4.x, and ours: SOURCE. Of an
-option that is said twice, the last counts. In CreateTenant a list's value is its items with commas between them,
+A name is a bare word, in backticks or a string. The options are OceanBase's, of 3.x and 4.x, and our SOURCE. Of a
+repeated option the last one counts. In CreateTenant a list's value is its items with commas between them,
 CHARACTER SET is CHARSET, READ ONLY and READ WRITE are the option READ, and a variable is the option `SET NAME`.
 """
 
@@ -37,7 +37,7 @@ _OPTIONS: Final = _LISTS | _STRINGS | _NAMES | _NUMBERS | _SWITCHES | {"characte
 
 
 def create_tenant(cursor: Cursor) -> CreateTenant:
-    """Behind CREATE TENANT."""
+    """Parse the text after CREATE TENANT."""
     if_not_exists = cursor.take_word("if")
     if if_not_exists:
         cursor.expect_words("not", "exists")
@@ -51,7 +51,7 @@ def create_tenant(cursor: Cursor) -> CreateTenant:
 
 
 def drop_tenant(cursor: Cursor) -> DropTenant:
-    """Behind DROP TENANT."""
+    """Parse the text after DROP TENANT."""
     if_exists = cursor.take_word("if")
     if if_exists:
         cursor.expect_word("exists")
@@ -60,12 +60,12 @@ def drop_tenant(cursor: Cursor) -> DropTenant:
 
 
 def show_tenants(cursor: Cursor) -> ShowTenants:
-    """Behind SHOW TENANTS."""
+    """Parse the text after SHOW TENANTS."""
     return ShowTenants(cursor.expect(Kind.STRING).value if cursor.take_word("like") else None)
 
 
 def _option(cursor: Cursor, options: dict[str, str]) -> None:
-    """Read an option into `options`; the last of several of a name stands where it was typed."""
+    """Read an option into `options`. A repeated option takes the place of the last one."""
     word = cursor.word
     if word not in _OPTIONS:
         raise NotOurs

@@ -1,8 +1,8 @@
 """The words of a MySQL text: a hand-written tokenizer, lazy, and linear in the text's length whatever the text is.
 
-It knows just enough of MySQL's lexical rules to tell where strings, comments and words end. Comments and optimizer
-hints are passed over. What may be code for one server and a comment for another (`/*! … */`) is one OPAQUE token, and
-what has no end is one ERROR token, so that no statement of Redoubt's is ever found in either.
+The tokenizer knows MySQL's lexical rules well enough to find the ends of strings, comments and words. It skips comments
+and optimizer hints. A version comment (`/*! … */`), which one server runs and another ignores, is one OPAQUE token. A
+token without an end is one ERROR token. So no statement of Redoubt's is ever found inside either.
 
 Two server modes change these rules and cannot be seen from here: NO_BACKSLASH_ESCAPES and ANSI_QUOTES are taken as off.
 """
@@ -18,8 +18,8 @@ BLANKS = " \t\n\v\f\r"
 
 _WORD_CHARACTERS = r"0-9A-Za-z_$\x80-\U0010ffff"
 
-# Blanks, and behind them a token that ends where its characters do, by group: what nearly all tokens are. Before all
-# others it matches the blanks alone, and `token_at` takes a closer look.
+# Blanks, then a token whose characters show its end, by group: nearly all tokens are of this kind. Before any other
+# token the pattern matches the blanks alone, and `token_at` looks closer.
 _PLAIN = re.compile(
     rf"[{BLANKS}]*+(?:"
     rf"([A-Za-z_$\x80-\U0010ffff][{_WORD_CHARACTERS}]*+)"
@@ -29,7 +29,7 @@ _PLAIN = re.compile(
     rf"|([^{BLANKS}{_WORD_CHARACTERS}'\"`/#-]))?"
 )
 
-# For each quote: where to look up while searching its end, and what stands for another character inside.
+# For each quote: the characters to stop at while searching for its end, and the escape sequences inside.
 _QUOTE_MARKS = {"'": re.compile(r"['\\]"), '"': re.compile(r'["\\]'), "`": re.compile("`")}
 _ESCAPED = {"'": re.compile(r"\\.|''", re.DOTALL), '"': re.compile(r'\\.|""', re.DOTALL), "`": re.compile("``")}
 
@@ -38,7 +38,7 @@ _ESCAPES = {"0": "\0", "b": "\b", "n": "\n", "r": "\r", "t": "\t", "Z": "\x1a", 
 
 
 class Kind(Enum):
-    """What a token is."""
+    """The kind of a token."""
 
     WORD = "a bare identifier or keyword"
     BACKTICK = "an identifier in backticks"
@@ -48,7 +48,7 @@ class Kind(Enum):
     OPAQUE = "an executable comment, /*! … */"
     ERROR = "a string, identifier or comment without an end; reaches to the end of the text"
     END = "the end of the text"
-    COMMENT = "a comment or a hint; passed over"
+    COMMENT = "a comment or a hint; skipped"
 
 
 _PLAIN_KINDS = (Kind.END, Kind.WORD, Kind.NUMBER, Kind.STRING, Kind.BACKTICK, Kind.SYMBOL)
@@ -64,7 +64,7 @@ class Token(NamedTuple):
 
     @property
     def value(self) -> str:
-        """What is meant: strings and backticked identifiers without quotes and escapes, all else as typed."""
+        """The meaning: strings and backticked identifiers without quotes and escapes, other tokens as typed."""
         if self.kind not in (Kind.STRING, Kind.BACKTICK):
             return self.raw
         quote, inside = self.raw[0], self.raw[1:-1]

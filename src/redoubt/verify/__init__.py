@@ -1,1 +1,1 @@
-"""Verifies what a destination holds, and says which moments a damaged object costs."""
+"""Verifies the contents of a destination, and names the moments lost by damaged objects."""

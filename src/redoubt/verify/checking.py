@@ -1,4 +1,4 @@
-"""Reads single objects and makes every check that can be made of one by itself; several at a time."""
+"""Reads single objects and makes every check that needs no other object; several objects at a time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Checked:
-    """An object that is there: sound if `problem` is empty. The rest as in `VerifiedObject`."""
+    """An object that exists; it is sound if `problem` is empty. The other fields are as in `VerifiedObject`."""
 
     size: int
     sha256: str = ""
@@ -34,7 +34,7 @@ class Checked:
 
 
 class Checker:
-    """Reads a destination's objects; what is on record as sound is passed over. Raises DestinationError."""
+    """Reads a destination's objects; skips objects that are recorded as sound. Raises DestinationError."""
 
     def __init__(
         self, destination: Destination, verified: VerifiedObjects, jobs: int, progress: Progress = lambda _d, _t: None
@@ -49,26 +49,26 @@ class Checker:
         self._began = time.time_ns()
 
     def close(self) -> None:
-        """End the threads; what has not begun is not done."""
+        """End the threads, and cancel reads that have not begun."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
     def segments(self, folder: str, listed: Iterable[Listed]) -> dict[SegmentName, Checked]:
-        """The segments of a piece that are there, each checked."""
+        """Check the listed segments of a piece; those that are missing by now are left out."""
         wanted = list(listed)
         self._expect(sum(each.size for each in wanted))
         found = self._each(lambda each: self._segment(f"{folder}/{each.name}", each), wanted)
         return {each.name: checked for each, checked in zip(wanted, found, strict=True) if checked is not None}
 
     def parts(self, wanted: Iterable[tuple[str, SetPart]], is_ours: Callable[[PartHeader], bool]) -> dict[int, Checked]:
-        """The parts of a set that are there, by their numbers, each checked."""
+        """Check the parts of a set, by their numbers; missing parts are left out."""
         parts = list(wanted)
         self._expect(sum(part.size for _, part in parts))
         found = self._each(lambda each: self._part(each[0], each[1], is_ours), parts)
         return {part.number: checked for (_, part), checked in zip(parts, found, strict=True) if checked is not None}
 
     def info(self, name: str) -> bytes | None:
-        """The bytes of an info object, None if it is not there. They are small, and are read each time."""
+        """The bytes of an info object, None if it is missing. Info objects are small and are read each time."""
         try:
             data = self.destination.get(name)
         except ObjectMissingError:
@@ -79,7 +79,7 @@ class Checker:
         return data
 
     def sound(self, name: str, data: bytes) -> None:
-        """An info object has been found to be sound."""
+        """Record an info object as sound."""
         self.verified.put(name, VerifiedObject(len(data), hashlib.sha256(data).hexdigest(), time.time_ns()))
 
     def _each(self, work: Callable[[T], Checked | None], items: list[T]) -> Iterable[Checked | None]:
@@ -100,7 +100,7 @@ class Checker:
         return self._read(name, part.size, lambda data: _check_part(part, data, is_ours))
 
     def _read(self, name: str, expected: int, check: Callable[[bytes], Checked]) -> Checked | None:
-        """Read an object and check it; None if it is not there."""
+        """Read and check an object; None if the object is missing."""
         try:
             data = self.destination.get(name)
         except ObjectMissingError:
@@ -120,7 +120,7 @@ class Checker:
         return checked
 
     def _skip(self, known: VerifiedObject) -> None:
-        if known.at < self._began:  # and not read just now, and looked at once more
+        if known.at < self._began:  # read by an earlier run, not a second look of this run
             with self._lock:
                 self.tally.objects_skipped += 1
                 self.tally.oldest = min(self.tally.oldest or known.at, known.at)
@@ -153,7 +153,11 @@ def _check_part(part: SetPart, data: bytes, is_ours: Callable[[PartHeader], bool
     except PartError as error:
         return Checked(len(data), digest, problem=str(error))
     if header.number != part.number or not is_ours(header):
-        return Checked(len(data), digest, problem=f"it says that it is part {header.number} of set {header.set_id}")
+        problem = (
+            f"its header names part {header.number} of set {header.set_id} of tenant {header.tenant_id} "
+            f"of {header.cluster}#{header.cluster_id}"
+        )
+        return Checked(len(data), digest, problem=problem)
     if (len(data), digest) != (part.size, part.sha256):
-        return Checked(len(data), digest, problem="it is not what the manifest lists, by its size or SHA-256")
+        return Checked(len(data), digest, problem="its size or SHA-256 differs from the manifest")
     return Checked(len(data), digest, content=len(content))

@@ -1,4 +1,4 @@
-"""Finds what a destination's tenants can be restored to, with what is on record there of why it is not more."""
+"""Finds the restorable moments of a destination's tenants, and the recorded causes of the gaps between them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from redoubt.model.seams import Destination
 
 @dataclass(frozen=True)
 class TenantCoverage:
-    """A tenant and what is covered; `damage` has what could not be read, and counts as not there."""
+    """A tenant and its coverage. `damage` names unreadable objects; they count as missing."""
 
     tenant: TenantPath
     coverage: Coverage
@@ -44,7 +44,7 @@ def _covered(destination: Destination, tenant: TenantPath) -> TenantCoverage:
 
 
 def _obstacles(piece: PieceHeld) -> Iterator[Obstacle]:
-    """What is on record in a piece's folder of why log is missing; the hole before it first, its own end last."""
+    """The causes of missing log recorded in a piece's folder: the hole before the piece first, its own end last."""
     store, manifest = piece.store, piece.store.manifest()
     if hole := store.recorded(HoleInfo, store.path.hole):
         yield Obstacle(hole.start_scn, hole.end_scn, hole.cause)
@@ -60,7 +60,7 @@ def _obstacles(piece: PieceHeld) -> Iterator[Obstacle]:
 
 
 def _is_live(inventory: Inventory) -> bool:
-    """Whether the last piece is one that is written to, as far as its folder tells."""
+    """Whether the last piece is still being written, judged by its folder."""
     if not inventory.pieces:
         return False
     last = inventory.pieces[-1]

@@ -1,4 +1,4 @@
-"""What verifying found: damage, and what is merely worth knowing; of single objects, of tenants, of a destination."""
+"""The findings of a verification: damage and notes, for objects, tenants and the whole destination."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from redoubt.model.recovery import Window
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about the object or folder `name`. `losses` are what a restore cannot use because of it.
+    """A finding about the object or folder `name`. `losses` are the data that a restore cannot use because of it.
 
-    What is no damage is a note. `is_cost_known` is False where what was lost is not known any more. `cost` are the
-    moments that are lost, which `TenantReport.of` works out.
+    A finding that is not damage is a note. `is_cost_known` is False if the lost data is unknown. `cost` are the lost
+    moments; `TenantReport.of` computes them.
     """
 
     name: str
@@ -26,13 +26,13 @@ class Finding:
 
 
 def note(name: str, text: str) -> Finding:
-    """Something that is no damage."""
+    """A finding that is not damage."""
     return Finding(name, text, is_damage=False)
 
 
 @dataclass(frozen=True)
 class TenantReport:
-    """A tenant: what was found, the windows that there would be without damage, and those that there are."""
+    """A tenant: its findings, its windows as they would be without damage, and its actual windows."""
 
     tenant: TenantPath
     findings: tuple[Finding, ...]
@@ -41,7 +41,7 @@ class TenantReport:
 
     @classmethod
     def of(cls, tenant: TenantPath, findings: list[Finding], holding: Holding) -> TenantReport:
-        """The report, with each finding's cost worked out."""
+        """The report, with the cost of each finding computed."""
         costed = tuple(replace(each, cost=tuple(holding.cost(each.losses))) for each in findings)
         losses = [loss for each in findings for loss in each.losses]
         return cls(tenant, costed, tuple(holding.windows()), tuple(holding.windows(losses)))
@@ -49,9 +49,9 @@ class TenantReport:
 
 @dataclass
 class Tally:
-    """How much was read, and how much was passed over because it had been verified; bytes as stored, and of log.
+    """The number of objects read, and of objects skipped as verified; bytes as stored, and bytes of log.
 
-    `oldest` is the moment (ns since the epoch, 0 for none) at which the oldest of those passed over was last read.
+    `oldest` is the earliest moment (ns since the epoch, 0 for none) at which a skipped object was last read.
     """
 
     objects_read: int = 0
@@ -63,7 +63,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Report:
-    """A whole destination. `findings` are those that are no tenant's."""
+    """The report on a destination. `findings` are those that belong to no tenant."""
 
     findings: tuple[Finding, ...]
     tenants: tuple[TenantReport, ...]
@@ -71,15 +71,15 @@ class Report:
 
     @property
     def all_findings(self) -> list[Finding]:
-        """Everything that was found."""
+        """All findings, those of the tenants included."""
         return [*self.findings, *(each for tenant in self.tenants for each in tenant.findings)]
 
     @property
     def damage(self) -> list[Finding]:
-        """What is damaged."""
+        """The findings that are damage."""
         return [each for each in self.all_findings if each.is_damage]
 
     @property
     def is_sound(self) -> bool:
-        """Whether nothing is."""
+        """Whether nothing is damaged."""
         return not self.damage

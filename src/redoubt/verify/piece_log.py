@@ -1,7 +1,7 @@
-"""Puts a piece's log together from its segments; finds what is damaged, missing, double or not of this piece. Pure.
+"""Joins a piece's segments to its log; finds segments that are damaged, missing, double or of another piece. Pure.
 
-What is whole is put together first. Where that leaves a gap, the damaged object which should hold it is to blame, or,
-if there is none, the log is missing.
+Sound segments are joined first. A gap between them is the fault of the damaged segment that should fill the gap;
+without one, the log is missing.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from redoubt.verify.checking import Checked
 from redoubt.verify.findings import Finding
 
 _LARGEST = 64 * 1024 * 1024
-"""Bytes of log in one object, at most: a damaged name may say anything."""
+"""The most bytes of log in one object: a damaged name may state any range."""
 
 
 @dataclass(frozen=True)
 class PieceLog:
-    """The log of a piece: a link for each segment and each gap, what was found, the sound segments, and the end.
+    """The log of a piece: a link for each segment and each gap, the findings, the sound segments, and the end.
 
-    `end` is where the log ends as far as it is there, None if there is none, or nothing is known of its last segment.
+    `end` is the end of the present log, None if there is no log or if the last segment is damaged.
     """
 
     links: tuple[LogRun, ...] = ()
@@ -38,9 +38,9 @@ class PieceLog:
 
 @dataclass(frozen=True)
 class PieceOf:
-    """Which piece segments must be of; `info` is its claim, None if that cannot be read.
+    """The piece to which the segments must belong; `info` is its claim, None if unreadable.
 
-    `end_lsn` and `end_scn` are its manifest's. `expected` are segments that are known to have been there.
+    `end_lsn` and `end_scn` come from the manifest. `expected` are missing segments that are known to have existed.
     """
 
     cluster: ClusterPath
@@ -54,7 +54,7 @@ class PieceOf:
 
 
 def put_together(of: PieceOf, segments: dict[SegmentName, Checked]) -> PieceLog:
-    """The log that these segments are."""
+    """Join segments to the log of a piece."""
     problems = {name: problem for name, checked in segments.items() if (problem := _problem(of, checked))}
     headers = {name: header for name, each in segments.items() if name not in problems and (header := each.header)}
     held, doubles = _held_and_doubles(list(headers))
@@ -72,24 +72,24 @@ def put_together(of: PieceOf, segments: dict[SegmentName, Checked]) -> PieceLog:
 
 
 def _problem(of: PieceOf, checked: Checked) -> str:
-    """What is wrong with a segment by itself, or with its being in this place; empty if nothing is."""
+    """The problem of a segment by itself, or of its place; empty without one."""
     header = checked.header
     if checked.problem or header is None:
-        return checked.problem or "it has no header"
+        return checked.problem or "the segment has no header"
     said = header.of
     theirs = (said.cluster, said.cluster_id, said.tenant_id, said.round, said.piece)
     if theirs != (of.cluster.cluster, of.cluster.cluster_id, of.tenant_id, of.key.round, of.key.piece):
         return (
-            f"it does not belong here: it is of piece {said.piece} of round {said.round} of tenant "
+            f"wrong folder: the segment belongs to piece {said.piece} of round {said.round} of tenant "
             f"{said.tenant_id} of {said.cluster}#{said.cluster_id}"
         )
     if of.info is not None and said.source != of.info.source:
-        return f"it does not belong here: it is the log of engine {said.source}, not of {of.info.source}"
+        return f"wrong folder: the segment holds log of engine {said.source}, the piece of {of.info.source}"
     return ""
 
 
 def _held_and_doubles(names: list[SegmentName]) -> tuple[list[SegmentName], dict[SegmentName, str]]:
-    """The segments that hold the log, in order; and those that are double. What a merged one holds is passed over."""
+    """The segments that hold the log, in order; and overlapping ones. Skips segments that a merged one covers."""
     held: list[SegmentName] = []
     doubles: dict[SegmentName, str] = {}
     for name in sorted(names, key=lambda name: (name.start_lsn, -name.end_lsn, not name.is_merged)):
@@ -97,12 +97,12 @@ def _held_and_doubles(names: list[SegmentName]) -> tuple[list[SegmentName], dict
         if last is None or name.start_lsn >= last.end_lsn:
             held.append(name)
         elif not (last.is_merged and name.end_lsn <= last.end_lsn):
-            doubles[name] = f"it holds log that {last} holds too; while both are there, neither is used: remove one"
+            doubles[name] = f"its log overlaps {last}; a restore uses neither until you remove one"
     return held, doubles
 
 
 def _breaks(of: PieceOf, held: list[SegmentName], headers: dict[SegmentName, SegmentHeader]) -> dict[SegmentName, str]:
-    """Segments that do not continue what comes before them."""
+    """Segments that do not continue the log before them."""
     broken = {}
     before = of.info.start if of.info is not None else None
     for number, name in enumerate(held):
@@ -110,17 +110,17 @@ def _breaks(of: PieceOf, held: list[SegmentName], headers: dict[SegmentName, Seg
         if before is not None and name.start_lsn == before.lsn:
             may_be_unknown = number == 0 and before.chain is None
             if header.chain_before != before.chain and not may_be_unknown:
-                broken[name] = "it does not continue the log before it: the checksums at its start differ"
+                broken[name] = "its starting checksum does not match the log before it"
             elif header.min_scn <= before.scn:
-                broken[name] = f"its first SCN, {header.min_scn}, does not follow {before.scn}"
+                broken[name] = f"its first SCN, {header.min_scn}, is not after {before.scn}, the last SCN before it"
         elif before is not None and name.start_lsn < before.lsn:
-            broken[name] = f"it begins before the piece, which begins at LSN {before.lsn}"
+            broken[name] = f"it begins before the start of the piece, LSN {before.lsn}"
         before = header.end
     return broken
 
 
 def _gaps(of: PieceOf, held: list[SegmentName], bad: list[SegmentName]) -> Iterator[tuple[int, int]]:
-    """The ranges of LSNs that the piece should hold, and no sound segment does."""
+    """The ranges of LSNs that the piece should hold, but no sound segment holds."""
     starts = [name.start_lsn for name in (*held, *bad)]
     at = of.info.start_lsn if of.info is not None else min(starts, default=0)
     for name in held:
@@ -135,7 +135,7 @@ def _gaps(of: PieceOf, held: list[SegmentName], bad: list[SegmentName]) -> Itera
 def _links(
     of: PieceOf, held: list[SegmentName], headers: dict[SegmentName, SegmentHeader], gaps: list[tuple[int, int]]
 ) -> list[LogRun]:
-    """The log as it would be without gaps; where the SCN at the end of one is not known, the least that it can be."""
+    """The log as it would be without gaps; an unknown SCN at the end of a gap is taken as the least possible one."""
     source = of.info.source if of.info is not None else next((each.of.source for each in headers.values()), "")
     scn = of.info.start_scn if of.info is not None else 0
     ranges = sorted([(name.start_lsn, name.end_lsn, headers[name]) for name in held] + [(*gap, None) for gap in gaps])
@@ -149,7 +149,7 @@ def _links(
 
 
 def _finding(of: PieceOf, name: SegmentName, problem: str, gaps: list[tuple[int, int]]) -> Finding:
-    """A damaged object; what is lost with it are the gaps that it should fill."""
+    """The finding of a damaged object; its losses are the gaps that the object should fill."""
     lost = tuple(
         Loss(of_piece=of.key, start_lsn=start, end_lsn=end) for start, end in gaps if _overlap(name, (start, end))
     )
@@ -161,11 +161,11 @@ def _broken(of: PieceOf, name: SegmentName, problem: str) -> Finding:
 
 
 def _missing(of: PieceOf, gap: tuple[int, int]) -> Iterator[Finding]:
-    """The objects that are not there and would fill a gap; the folder, where nobody knows what they were called."""
+    """The missing objects that would fill a gap; the folder, if their names are unknown."""
     loss = Loss(None, of.key, *gap)
     names = [name for name in of.expected if _overlap(name, gap)]
     for name in names:
-        yield Finding(f"{of.folder}/{name}", "it is missing", (loss,))
+        yield Finding(f"{of.folder}/{name}", "missing", (loss,))
     if not names:
         yield Finding(of.folder, f"the log from LSN {gap[0]} to {gap[1]} is missing: no object holds it", (loss,))
 
@@ -175,7 +175,7 @@ def _overlap(name: SegmentName, gap: tuple[int, int]) -> bool:
 
 
 def with_end(log: PieceLog, cause: str) -> PieceLog:
-    """The same log, with the reason why none follows."""
+    """The same log, with the reason why no log follows."""
     if not log.links:
         return log
     return replace(log, links=(*log.links[:-1], replace(log.links[-1], cause=cause)))

@@ -1,4 +1,4 @@
-"""One look at a piece's folder: what is there, each object read and checked by itself."""
+"""One look at a piece's folder: reads and checks each object by itself."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class PieceLook:
-    """What was there. `unreadable` has info objects that are damaged, with the reason, by their names in the folder.
+    """The contents of a folder. `unreadable` are damaged info objects with the reason, by their names in the folder.
 
-    `before` is what was in the folder when it was last verified; `strangers` are names that this format does not know.
+    `before` are the objects in the folder at the last verification. `strangers` are unrecognized objects.
     """
 
     key: PieceKey
@@ -40,16 +40,16 @@ class PieceLook:
 
     @property
     def is_deleted(self) -> bool:
-        """Whether a deletion is on record, readable or not."""
+        """Whether a deletion is recorded, readable or not."""
         return self.deletion is not None or self.base(self.path.deletion) in self.unreadable
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing of Redoubt's."""
+        """Whether the folder holds no object of Redoubt."""
         return not (self.info or self.manifest or self.deletion or self.unreadable or self.segments or self.before)
 
     def is_there(self, name: str) -> bool:
-        """Whether the info object of that full name was there, readable or not."""
+        """Whether the info object of that full name exists, readable or not."""
         return self.base(name) in self.unreadable or name in self._readable
 
     def base(self, name: str) -> str:
@@ -70,7 +70,7 @@ class PieceLook:
 
 
 class PieceEyes:
-    """Looks at one piece, again and again; what was found sound is not read twice."""
+    """Looks at one piece repeatedly; does not read sound objects twice."""
 
     def __init__(self, checker: Checker, key: PieceKey, path: PiecePath) -> None:
         self._checker = checker
@@ -80,7 +80,7 @@ class PieceEyes:
         self._before = checker.verified.last_seen(path.folder)
 
     def look(self) -> PieceLook:
-        """What is there now. The info objects are read first: what they speak of was there before them."""
+        """Look at the folder now. Reads info objects first: the objects that they name were stored before them."""
         path, unreadable = self._path, dict[str, str]()
         info = self._record(path.info, lambda text: load_record(PieceInfo, text), unreadable)
         interruption = self._record(path.interruption, lambda text: load_record(Interruption, text), unreadable)
@@ -110,7 +110,7 @@ class PieceEyes:
         )
 
     def settle(self, look: PieceLook) -> None:
-        """Keep no record of what has gone for good: merged, or deleted on purpose."""
+        """Forget objects that are gone for good: merged, or deleted on purpose."""
         for base in look.before:
             name = SegmentName.parse(base)
             is_covered = name and any(

@@ -1,4 +1,4 @@
-"""Judges what was seen of a piece: its info objects against each other, its place and its log. Pure."""
+"""Judges a look at a piece: compares its info objects with each other, its place and its log. Pure."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from redoubt.verify.piece_log import PieceLog, PieceOf, put_together, with_end
 from redoubt.verify.piece_look import PieceLook
 
 _EVERYTHING = 2**63 - 1
-NOT_OURS = "it belongs to another cluster than the one that archives here"
+NOT_OURS = "it belongs to another cluster"
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose pieces and sets are looked at. `identity` is the cluster's own, None if that cannot be told."""
+    """The owner of pieces and sets. `identity` is the cluster's own, None if unknown."""
 
     cluster: ClusterPath
     identity: str | None
@@ -31,7 +31,7 @@ class Owner:
 
 @dataclass(frozen=True)
 class PieceVerdict:
-    """What was found of a piece. `links`: its log, as `PieceLog`; `end`: where it ends, None if that is not known."""
+    """The verdict on a piece. `links` is its log, as in `PieceLog`; `end` is the end of the log, None if unknown."""
 
     look: PieceLook
     findings: tuple[Finding, ...] = ()
@@ -41,7 +41,7 @@ class PieceVerdict:
 
 
 def judge(owner: Owner, look: PieceLook) -> PieceVerdict:
-    """The verdict on a piece by itself; how it continues others is for `piece_chain`."""
+    """The verdict on a piece by itself; `piece_chain` checks how pieces continue each other."""
     if look.is_empty:
         return PieceVerdict(look, tuple(_strangers(look)))
     everything = (Loss(None, look.key, 0, _EVERYTHING),)
@@ -79,7 +79,7 @@ def _log(owner: Owner, look: PieceLook) -> PieceLog:
 
 
 def _unreadable(look: PieceLook, everything: tuple[Loss, ...]) -> Iterator[Finding]:
-    """Damaged info objects. A restore that cannot read those which say what the piece is does not use it."""
+    """Damaged info objects. A restore does not use a piece whose claim, interruption or manifest is unreadable."""
     needed = {look.base(name) for name in (look.path.info, look.path.interruption, look.path.manifest)}
     for base, problem in look.unreadable.items():
         costs = everything if base in needed and not look.is_deleted else ()
@@ -90,26 +90,28 @@ def _claim(owner: Owner, look: PieceLook, everything: tuple[Loss, ...]) -> Itera
     info, path, key = look.info, look.path, look.key
     if info is None:
         if look.base(path.info) not in look.unreadable:
-            yield Finding(path.info, "it is missing: nothing says whose log this is", everything)
+            yield Finding(path.info, "missing: the owner of this log is unknown", everything)
     elif (info.tenant_id, info.round, info.piece) != (owner.tenant_id, key.round, key.piece):
         yield Finding(
-            path.info, f"it claims piece {info.piece} of round {info.round} of tenant {info.tenant_id}", everything
+            path.info, f"it names piece {info.piece} of round {info.round} of tenant {info.tenant_id}", everything
         )
     elif owner.identity is not None and info.identity != owner.identity:
         yield Finding(path.info, NOT_OURS, everything)
 
 
 def _places(owner: Owner, look: PieceLook) -> Iterator[Finding]:
-    """Info objects that say that they are of another piece than the one they lie in, or of another engine's log."""
+    """Info objects that name another piece than their own, or another engine."""
     tenant, key, path = owner.tenant_id, look.key, look.path
     if (broken := look.interruption) and (broken.tenant_id, broken.round) != (tenant, key.round):
-        yield Finding(path.interruption, f"it is of round {broken.round} of tenant {broken.tenant_id}")
+        yield Finding(path.interruption, f"it names round {broken.round} of tenant {broken.tenant_id}")
     elif broken and look.info and broken.source != look.info.source:
-        yield Finding(path.interruption, f"it is of the log of engine {broken.source}, not of {look.info.source}")
+        yield Finding(
+            path.interruption, f"it names engine {broken.source}, but the piece holds log of {look.info.source}"
+        )
     if (hole := look.hole) and (hole.tenant_id, hole.round) != (tenant, key.round):
-        yield Finding(path.hole, f"it is of round {hole.round} of tenant {hole.tenant_id}")
+        yield Finding(path.hole, f"it names round {hole.round} of tenant {hole.tenant_id}")
     if (gone := look.deletion) and (gone.tenant_id, gone.round, gone.piece) != (tenant, key.round, key.piece):
-        yield Finding(path.deletion, f"it is of piece {gone.piece} of round {gone.round} of tenant {gone.tenant_id}")
+        yield Finding(path.deletion, f"it names piece {gone.piece} of round {gone.round} of tenant {gone.tenant_id}")
     if (manifest := look.manifest) is None:
         return
     piece, cluster = manifest.piece, owner.cluster
@@ -117,11 +119,11 @@ def _places(owner: Owner, look: PieceLook) -> Iterator[Finding]:
     if (piece.cluster, piece.cluster_id, piece.tenant_id, piece.round, piece.piece) != place:
         yield Finding(
             path.manifest,
-            f"it lists piece {piece.piece} of round {piece.round} of tenant {piece.tenant_id} "
+            f"it names piece {piece.piece} of round {piece.round} of tenant {piece.tenant_id} "
             f"of {piece.cluster}#{piece.cluster_id}",
         )
     elif look.info and _of_claim(manifest) != _claimed(look.info):
-        yield Finding(path.manifest, f"it does not say what {path.info} says of whose log this is, and where it begins")
+        yield Finding(path.manifest, f"its owner or start does not match {path.info}")
 
 
 def _claimed(info: PieceInfo) -> tuple[object, ...]:
@@ -134,7 +136,7 @@ def _of_claim(manifest: Manifest) -> tuple[object, ...]:
 
 
 def _manifest(look: PieceLook, log: PieceLog) -> Iterator[Finding]:
-    """The manifest against what is there."""
+    """Compare the manifest with the segments."""
     if look.manifest is None:
         return
     path, listed = look.path, {entry.name: entry for entry in look.manifest.segments}
@@ -143,34 +145,36 @@ def _manifest(look: PieceLook, log: PieceLog) -> Iterator[Finding]:
         if checked.problem:
             continue
         if entry is None and name in log.held:
-            yield Finding(path.segment(name), "the manifest does not list it, and nothing is written after a manifest")
+            yield Finding(path.segment(name), "the manifest does not list it, but a manifest is written last")
         elif entry and (entry.size, entry.sha256) != (checked.size, checked.sha256):
-            yield Finding(path.segment(name), "it is not what the manifest lists, by its size or SHA-256", loss)
+            yield Finding(path.segment(name), "its size or SHA-256 differs from the manifest", loss)
     piece, found = look.manifest.piece, log.end
     if found and piece.end != found:
-        yield Finding(path.manifest, f"it says that the log ends at LSN {piece.end_lsn}, which ends at {found.lsn}")
+        yield Finding(
+            path.manifest, f"its end, LSN {piece.end_lsn}, does not match the end of the log, LSN {found.lsn}"
+        )
     elif log.first and piece.chain_before != log.first.chain_before:
-        yield Finding(path.manifest, "it says of another checksum that the log begins with it")
+        yield Finding(path.manifest, "its starting checksum does not match the first segment")
     if piece.broken_by and not look.is_there(path.interruption):
-        yield Finding(path.interruption, "it is missing: the manifest says that the round was interrupted")
+        yield Finding(path.interruption, "missing: the manifest says that the round was interrupted")
 
 
 def _ends(look: PieceLook, end: LogPosition | None) -> Iterator[Finding]:
-    """The record of an interruption against where the log ends."""
+    """Compare the record of an interruption with the end of the log."""
     broken: Interruption | None = look.interruption
     if broken and end and broken.end_lsn != end.lsn:
         yield Finding(
-            look.path.interruption, f"it says that the round ends at LSN {broken.end_lsn}, whose log ends at {end.lsn}"
+            look.path.interruption, f"its end, LSN {broken.end_lsn}, does not match the end of the log, LSN {end.lsn}"
         )
 
 
 def _deleted(look: PieceLook) -> Iterator[Finding]:
     if look.segments:
-        yield note(look.path.deletion, f"{len(look.segments)} segments are still there: the deletion has not ended")
+        yield note(look.path.deletion, f"{len(look.segments)} segments remain: the deletion has not finished")
 
 
 def _gone(look: PieceLook) -> Iterator[Finding]:
-    """What was there when it was last verified, and is not, though nothing says that it may go."""
+    """Objects that were present at the last verification, and are missing without a recorded reason."""
     covers = [(name.start_lsn, name.end_lsn) for name in look.segments]
     for base, known in look.before.items():
         name = SegmentName.parse(base)
@@ -183,11 +187,9 @@ def _gone(look: PieceLook) -> Iterator[Finding]:
         if is_missed:
             loss = () if name is None else (Loss(None, look.key, name.start_lsn, name.end_lsn),)
             when = datetime.fromtimestamp(known.at // 10**9, UTC).isoformat()
-            yield Finding(
-                full, f"it is gone: it was there when it was verified at {when}", loss, is_cost_known=not loss
-            )
+            yield Finding(full, f"missing: it was present when last verified at {when}", loss, is_cost_known=not loss)
 
 
 def _strangers(look: PieceLook) -> Iterator[Finding]:
     for name in look.strangers:
-        yield note(name, "nobody accounts for it: it is no object of this format")
+        yield note(name, "unrecognized object")

@@ -18,7 +18,7 @@ from redoubt.verify.piece_verdict import NOT_OURS, Owner
 
 @dataclass(frozen=True)
 class SetVerdict:
-    """What was found of a set; `base` is what it is for a restore, None if it is none, or that is not known."""
+    """The verdict on a set; `base` is its base for a restore, None if the set is not complete or is unreadable."""
 
     findings: tuple[Finding, ...]
     base: Base | None = None
@@ -60,15 +60,15 @@ class _Set:
             if self._path.manifest not in listed:
                 self._judge_unfinished(was_complete="single_backup_set_info" in before)
         self._findings += [
-            note(name, "nobody accounts for it: the manifest does not list it") for name in sorted(set(listed) - known)
+            note(name, "unrecognized object: the manifest does not list it") for name in sorted(set(listed) - known)
         ]
         return SetVerdict(tuple(self._findings), manifest.summary.base if manifest else None)
 
     def _judge_sealed(self, name: str) -> None:
-        """An object that says who deleted the set, or what it was found to be: its seal is all that is asked of it."""
+        """Check only the seal of an object that records a deletion or a remark."""
         text = self._checker.info(name)
         if text is None:
-            return  # it went since it was listed
+            return  # removed since the listing
         try:
             unseal(text)
         except RecordError as error:
@@ -78,16 +78,16 @@ class _Set:
 
     def _judge_unfinished(self, *, was_complete: bool) -> None:
         if was_complete:
-            text = "it is gone: it was there when the set was last verified"
+            text = "missing: it was present when the set was last verified"
             self._findings.append(Finding(self._path.manifest, text, self._lost, is_cost_known=False))
         else:
-            self._findings.append(note(self._path.folder, "the data backup is not complete: under way, or given up"))
+            self._findings.append(note(self._path.folder, "the data backup is incomplete: still running, or abandoned"))
 
     def _claim(self) -> SetInfo | None:
-        """The claim. A restore does not need it."""
+        """The claim. A restore does not need the claim."""
         data = self._checker.info(self._path.info)
         if data is None:
-            self._findings.append(Finding(self._path.info, "it is missing: nothing says whose data this is"))
+            self._findings.append(Finding(self._path.info, "missing: the owner of this data is unknown"))
             return None
         try:
             info = load_record(SetInfo, data)
@@ -100,7 +100,7 @@ class _Set:
         said = info.of
         if (said.cluster, said.cluster_id, said.tenant_id, said.set_id, said.create_date) != place:
             self._findings.append(
-                Finding(self._path.info, f"it claims set {said.set_id} of tenant {said.tenant_id} of {said.cluster}")
+                Finding(self._path.info, f"it names set {said.set_id} of tenant {said.tenant_id} of {said.cluster}")
             )
         elif owner.identity is not None and said.identity != owner.identity:
             self._findings.append(Finding(self._path.info, NOT_OURS))
@@ -119,15 +119,15 @@ class _Set:
         return manifest
 
     def _judge_manifest(self, manifest: SetManifest, info: SetInfo | None) -> None:
-        """The manifest against its place and the claim, and its files against its parts."""
+        """Compare the manifest with its place and the claim, and its files with its parts."""
         of, owner, key = manifest.summary.of, self._owner, self._key
         place = (owner.cluster.cluster, owner.cluster.cluster_id, owner.tenant_id, key.set_id, key.create_date)
         said = (of.cluster, of.cluster_id, of.tenant_id, of.set_id, of.create_date)
         if said != place:
-            text = f"it lists set {of.set_id} of tenant {of.tenant_id} of {of.cluster}"
+            text = f"it names set {of.set_id} of tenant {of.tenant_id} of {of.cluster}"
             self._findings.append(Finding(self._path.manifest, text, self._lost))
         elif info and (of.identity, of.source) != (info.of.identity, info.of.source):
-            text = f"it does not say what {self._path.info} says of whose data this is"
+            text = f"its owner does not match {self._path.info}"
             self._findings.append(Finding(self._path.manifest, text, self._lost))
 
     def _parts(self, manifest: SetManifest) -> Iterator[Finding]:
@@ -142,19 +142,19 @@ class _Set:
         for part in manifest.parts:
             checked = found.get(part.number)
             if checked is None:
-                yield Finding(self._path.part(part.number), "it is missing", self._lost)
+                yield Finding(self._path.part(part.number), "missing", self._lost)
             elif checked.problem:
                 yield Finding(self._path.part(part.number), checked.problem, self._lost)
         yield from self._extents(manifest, found)
 
     def _extents(self, manifest: SetManifest, found: dict[int, Checked]) -> Iterator[Finding]:
-        """Files whose content the manifest places where no part has it."""
+        """Files whose data the manifest places outside the parts."""
         numbers = {part.number for part in manifest.parts}
         for file in manifest.files:
             for extent in file.extents:
                 checked = found.get(extent.part)
                 is_outside = checked and not checked.problem and extent.part_offset + extent.length > checked.content
                 if extent.part not in numbers or is_outside:
-                    text = f"it has a piece of {file.path} in {part_name(extent.part)}, which does not hold it"
+                    text = f"it places data of {file.path} outside {part_name(extent.part)}"
                     yield Finding(self._path.manifest, text, self._lost)
                     return

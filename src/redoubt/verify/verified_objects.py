@@ -1,8 +1,8 @@
-"""The record of what was verified: which objects were sound when they were last read, and when that was.
+"""The record of verified objects: which objects were sound when last read, and when they were read.
 
-It is a file beside the user's other caches, not in the destination: verifying needs no right to write there. Nothing
-relies on it but the time that it saves; one that is damaged counts as empty. It also knows what has been in the
-destination, so that an object which nothing else names is missed when it goes.
+The record is a file beside the user's other caches, not in the destination: verifying needs no right to write there.
+The record only saves time; a damaged record counts as empty. It also lists objects that were in the destination, so
+that the loss of an object is noticed even if no other object names it.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class VerifiedObject:
 
 
 class VerifiedObjects:
-    """The record, by the objects' names. `path` is where it is kept, None for nowhere. Any thread may use it.
+    """The record, by the objects' names. `path` is its file, None for no file. Any thread may use the record.
 
-    `read_since` (ns since the epoch): what was last read before that is read again.
+    Objects last read before `read_since` (ns since the epoch) are read again.
     """
 
     def __init__(
@@ -55,35 +55,35 @@ class VerifiedObjects:
 
     @classmethod
     def of(cls, other: VerifiedObjects) -> VerifiedObjects:
-        """A record that begins with what another one has."""
+        """A copy of another record, in memory only."""
         return cls(known=other._known)
 
     def known(self, name: str, size: int) -> VerifiedObject | None:
-        """What is on record of an object of that size, None if it is to be read."""
+        """The record of an object of that size, None if the object must be read."""
         found = self._known.get(name)
         return found if found and found.size == size and found.at >= self._read_since else None
 
     def last_seen(self, folder: str) -> dict[str, VerifiedObject]:
-        """What was in a folder when it was last verified, by the names in it."""
+        """The objects in a folder at the last verification, by their names in the folder."""
         with self._lock:
             return {
                 name: each for name, each in self._before.get(folder, {}).items() if f"{folder}/{name}" in self._known
             }
 
     def put(self, name: str, verified: VerifiedObject) -> None:
-        """An object has been read, and is sound."""
+        """Record an object as sound."""
         with self._lock:
             self._known[name] = verified
             self._gone.discard(name)
 
     def forget(self, name: str) -> None:
-        """An object is not there any more, and need not be, or is not sound."""
+        """Forget an object that is gone for good or not sound."""
         with self._lock:
             self._known.pop(name, None)
             self._gone.add(name)
 
     def save(self) -> None:
-        """Keep the record, with what others have added to it meanwhile. Raises OSError."""
+        """Write the record, merged with changes that others wrote meanwhile. Raises OSError."""
         if self._path is None:
             return
         with self._lock:

@@ -1,7 +1,8 @@
-"""Verifies a destination: every object of every cluster and tenant, alone and against the others. Only reads it.
+"""Verifies a destination: every object of every cluster and tenant, alone and against the others. Only reads.
 
-It may run while rounds are archived, merged, frozen and deleted. What seems to be wrong is looked at again, and is
-believed when it is seen twice; pieces are looked at the newest first, so that one that is continued is seen to its end.
+Verification may run while rounds are archived, merged, frozen and deleted. A piece that seems damaged is looked at
+again; damage that is seen twice is reported. The newest piece is looked at first, so that the end of a piece is seen
+after the start of the next.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from redoubt.verify.piece_verdict import NOT_OURS, Owner, PieceVerdict, judge
 from redoubt.verify.set_verdict import SetVerdict, judge_set
 
 _LOOKS = 10
-"""Looks at most at what is another one each time; then what was seen last is believed."""
+"""The most looks at a piece or set that changes each time; then the last look counts."""
 _Verdict = TypeVar("_Verdict", PieceVerdict, SetVerdict)
 
 
 class Verifier:
-    """Verifies what `checker` reads. `wanted` is the name or the id of the only tenant to look at, None for all."""
+    """Verifies the destination of `checker`. `wanted` is the name or id of the only tenant to verify, None for all."""
 
     def __init__(self, checker: Checker, wanted: str | None = None) -> None:
         self._checker = checker
@@ -53,7 +54,7 @@ class Verifier:
         return Report(tuple(findings), tuple(reports), self._checker.tally)
 
     def _cluster(self, path: ClusterPath) -> tuple[str | None, list[Finding]]:
-        """Who archives there, and what is wrong with what says so. A restore does not need it."""
+        """The cluster's identity, and the findings about its info object. A restore does not need the object."""
         folder = f"{path.cluster}/{path.cluster_id}"
         findings = list(self._strangers(folder, {f"incarnation_{INCARNATION}"}))
         ours = {folder for folder in self._destination.folders(str(path)) if folder.isdecimal()}
@@ -62,7 +63,7 @@ class Verifier:
         if data is None:
             is_needed = any(True for each in ours for _ in self._destination.folders(path.clog(int(each))))
             if is_needed or path.info.rpartition("/")[2] in self._checker.verified.last_seen(str(path)):
-                findings.append(Finding(path.info, "it is missing: nothing says which cluster archives here"))
+                findings.append(Finding(path.info, "missing: the cluster that archives here is unknown"))
             return None, findings
         try:
             info = load_record(ClusterInfo, data)
@@ -70,7 +71,7 @@ class Verifier:
             return None, [*findings, Finding(path.info, str(error))]
         self._checker.sound(path.info, data)
         if (info.cluster, info.cluster_id) != (path.cluster, path.cluster_id):
-            return None, [*findings, Finding(path.info, f"it is of {info.cluster}#{info.cluster_id}: {NOT_OURS}")]
+            return None, [*findings, Finding(path.info, f"it names {info.cluster}#{info.cluster_id}: {NOT_OURS}")]
         return info.identity, findings
 
     def _tenant(self, tenant: TenantPath, identity: str | None) -> TenantReport:
@@ -107,17 +108,17 @@ class Verifier:
         return self._wanted is None or tenant.is_called(self._wanted)
 
     def _strangers(self, folder: str, ours: set[str], objects: set[str] | None = None) -> Iterator[Finding]:
-        """Folders and objects in a folder that nobody accounts for."""
+        """Unrecognized folders and objects in a folder."""
         for name in self._destination.folders(folder):
             if name not in ours:
-                yield note(f"{folder}/{name}".lstrip("/"), "nobody accounts for this folder")
+                yield note(f"{folder}/{name}".lstrip("/"), "unrecognized folder")
         for each in self._destination.list(folder):
             if each.name not in (objects or set()):
-                yield note(each.name, "nobody accounts for it: it is no object of this format")
+                yield note(each.name, "unrecognized object")
 
 
 def _settled(look: Callable[[], _Verdict]) -> _Verdict:
-    """The verdict by which nothing is damaged, or that comes twice: what is damaged may be being merged or deleted."""
+    """The first verdict without damage, or one that comes twice: a merge or a deletion may be running meanwhile."""
     verdict = look()
     for _ in range(_LOOKS):
         if not any(each.is_damage for each in verdict.findings):

@@ -1,1 +1,1 @@
-"""Data backups as statements start them, and the deletion of backups."""
+"""Data backups, and the deletion of backups."""

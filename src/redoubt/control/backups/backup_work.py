@@ -1,7 +1,7 @@
-"""The work of a data backup: a base of one tenant after another, and then the wait for the log that they need.
+"""The work of a data backup: take the base of each tenant, then wait for the log that the bases need.
 
-Only this writes to the set's rows, from the first to the last, so that none is written late over another. What ends it
-from outside is a cause (`end`), with which it fails by itself.
+Only this module writes the set's rows, so that no late write overwrites a newer one. To end the backup from outside,
+call `end` with a cause; the work then writes FAILED itself.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ RunJob = Callable[[Request, Callable[[int, int], None]], Awaitable[Outcome]]
 _LOOK = 0.25
 _RETRY = 0.5
 _PATIENCE = 600.0
-"""Seconds that the archive may stand still before the log that a base needs is given up."""
-_DROPPED = "the tenant was dropped meanwhile"
+"""Seconds without progress of the archive after which the backup fails."""
+_DROPPED = "the tenant was dropped during the backup"
 _log = structlog.get_logger("redoubt.control.backups.backup_work")
 
 
 class _OverError(Exception):
-    """It has failed; the text is the cause."""
+    """The backup has failed; the text is the cause."""
 
 
 class BackupWork:
-    """One data backup, for the event loop. `now` is how it is going."""
+    """One data backup, for the event loop. `now` is its current state."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class BackupWork:
         self.now = backup
 
     async def run(self) -> None:
-        """Do it, and put on record what became of it."""
+        """Run the backup, and record its result."""
         try:
             for archive in self._archives:
                 await self._take(archive)
@@ -75,15 +75,15 @@ class BackupWork:
             self.now = data_backups.succeeded(self.now, time.time_ns())
         except _OverError as error:
             self.now = data_backups.failed(self.now, str(error), time.time_ns())
-        except Exception as error:  # noqa: BLE001 - whatever it was: it is on record, and nothing is left in DOING
+        except Exception as error:  # noqa: BLE001 - record every failure: no backup stays in DOING
             _log.error("data backup failed", exc_info=error)
             self.now = data_backups.failed(self.now, f"{type(error).__name__}: {error}", time.time_ns())
-        _log.info("data backup ends", set=self.now.key.set_id, status=self.now.status, cause=self.now.comment)
-        while not await self._save():  # noqa: ASYNC110 - the catalog tells nobody that it answers again
+        _log.info("data backup ended", set=self.now.key.set_id, status=self.now.status, cause=self.now.comment)
+        while not await self._save():  # noqa: ASYNC110 - the catalog does not signal that it answers again
             await asyncio.sleep(_RETRY)
 
     def end(self, cause: str) -> None:
-        """End it at once, unless it is over: it has FAILED because of `cause`."""
+        """End a running backup at once: it becomes FAILED with `cause`."""
         if not self._cause:
             self._cause = cause
             self._ended.set()
@@ -91,14 +91,14 @@ class BackupWork:
                 self._job.cancel()
 
     async def leave(self, tenant_id: int) -> None:
-        """Go on without a tenant: when this returns, nothing touches its engine any more."""
+        """Continue without a tenant. When this returns, the backup no longer uses the tenant's engine."""
         self._leaving.add(tenant_id)
         if self._job is not None and self._taking == tenant_id:
             self._job.cancel()
             await asyncio.wait([self._job])
 
     async def _take(self, archive: TenantArchive) -> None:
-        """Have a tenant's base taken, unless it leaves. Raises _OverError."""
+        """Take a tenant's base, unless the tenant leaves. Raises _OverError."""
         tenant = archive.tenant
         self._check(is_taken=False)
         if self._is_leaving(archive):
@@ -138,10 +138,10 @@ class BackupWork:
             self._job = None
 
     def _taken(self, archive: TenantArchive, outcome: Outcome) -> None:
-        """Keep what the job says of a base. Raises _OverError if it says why there is none."""
+        """Record the base that the job has taken. Raises _OverError if the job failed."""
         part = self.now.tenants[archive.tenant.tenant_id]
         if not isinstance(outcome, BaseTaken):
-            text = getattr(outcome, "text", "the job did something else")
+            text = getattr(outcome, "text", "the job returned an unexpected result")
             raise _OverError(f"tenant {archive.tenant.name}: {text}")
         self.now = data_backups.changed(self.now, _with_base(part, outcome))
         _log.info("base taken", set=self.now.key.set_id, tenant=archive.tenant.name, pause_us=outcome.pause_us)
@@ -150,7 +150,7 @@ class BackupWork:
         """Return when the archive holds the log that a tenant's base needs. Raises _OverError."""
         part = self.now.tenants[archive.tenant.tenant_id]
         if not part.is_taken:
-            return  # it has left
+            return  # the tenant has left
         moved_at, durable = time.monotonic(), archive.durable_lsn
         while (archive.durable_lsn or 0) < part.snapshot_lsn:
             self._check(is_taken=True)
@@ -161,8 +161,8 @@ class BackupWork:
                 moved_at, durable = time.monotonic(), archive.durable_lsn
             elif time.monotonic() - moved_at > _PATIENCE:
                 raise _OverError(
-                    f"tenant {archive.tenant.name}: the log that the data backup needs was not archived within "
-                    f"{_PATIENCE:g} s: {archive.trouble or 'the archive stands still'}"
+                    f"tenant {archive.tenant.name}: the archive made no progress for {_PATIENCE:g} s, but the data "
+                    f"backup needs more log: {archive.trouble or 'the cause is unknown'}"
                 )
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK):
@@ -171,9 +171,9 @@ class BackupWork:
         await self._save()
 
     def _check(self, *, is_taken: bool) -> None:
-        """Raise _OverError if it has been ended, or the log that it needs will not be archived.
+        """Raise _OverError if the backup was ended, or if the log that the backup needs will not be archived.
 
-        A round that is stopping archives what the log holds, which is enough for bases that have been taken.
+        A round that is stopping archives its log to the end, which is enough for bases that have been taken.
         """
         if self._cause:
             raise _OverError(self._cause)
@@ -190,7 +190,7 @@ class BackupWork:
         return not is_there or archive.is_leaving or archive.tenant.tenant_id in self._leaving
 
     async def _lose(self, archive: TenantArchive) -> None:
-        _log.info("data backup goes on without a tenant", set=self.now.key.set_id, tenant=archive.tenant.name)
+        _log.info("data backup continues without a tenant", set=self.now.key.set_id, tenant=archive.tenant.name)
         self.now = data_backups.left(self.now, archive.tenant.tenant_id, _DROPPED, time.time_ns())
         await self._save()
 
@@ -199,14 +199,14 @@ class BackupWork:
         self.now = data_backups.changed(self.now, replace(part, input_bytes=done, total_bytes=total))
 
     async def _save(self) -> bool:
-        """Bring the catalog up to date; whether it is."""
+        """Bring the catalog up to date; returns whether it is."""
         now = self.now
         if now == self._saved:
             return True
         try:
             await asyncio.to_thread(self._table.save, now)
         except CatalogError as error:
-            _log.warning("data backup not written, trying again", cause=str(error))
+            _log.warning("cannot write the data backup to the catalog, retrying", cause=str(error))
             return False
         self._saved = now
         return True

@@ -1,4 +1,4 @@
-"""The work of a job that deletes backups: destination by destination, for as long as it takes."""
+"""The work of a job that deletes backups; retries until the job is done."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from redoubt.sql.errors import SqlError
 T = TypeVar("T")
 
 _STEP = 5.0
-"""Seconds of deleting at a time: less than the patience with a destination that does not answer."""
+"""Seconds of deletion per request: less than the time limit of a request to the destination."""
 _PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 _log = structlog.get_logger("redoubt.control.backups.clean_work")
 
 
 class CleanWork:
-    """For the event loop; what blocks is done in threads, and a destination that hangs holds up nothing else."""
+    """For the event loop. Blocking calls run in threads, so a destination that hangs delays nothing else."""
 
     def __init__(self, cluster: Cluster, cleaning: Cleaning) -> None:
         self._ours = ClusterInfo(cluster.name, cluster.cluster_id, cluster.identity)
@@ -45,7 +45,7 @@ class CleanWork:
         self._told = ""
 
     async def run(self, job: CleanJob, doomed: list[Backup]) -> None:
-        """Delete sets and pieces, in this order, and put the job on record as done. What fails is tried again."""
+        """Delete sets and pieces in the given order, then record the job as done. Retries failed steps."""
         self._told = job.error
         for backup in doomed:
             for tenant_id in backup.tenants:
@@ -56,7 +56,7 @@ class CleanWork:
         _log.info("deletion done", job=job.job_id)
 
     async def _insist(self, job: CleanJob, step: Callable[[], Awaitable[bool]]) -> None:
-        """Repeat a step until it says that it is done; after a failure less and less often."""
+        """Repeat a step until it returns True; wait longer after each failure."""
         pause = _PAUSE
         while True:
             try:
@@ -69,9 +69,9 @@ class CleanWork:
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def remove(self, remains: Remains) -> bool:
-        """Remove some of what a data backup that failed has left; whether nothing is left. Raises SqlError and more.
+        """Remove some files of a failed data backup; returns whether none are left.
 
-        The rest is DestinationError and UriError.
+        Raises SqlError, DestinationError, UriError.
         """
         record = SetDeletion(
             tenant_id=remains.tenant_id,
@@ -85,14 +85,14 @@ class CleanWork:
         return await self._desk.ask(remains.destination, _delete, remains.destination, self._ours, folder, record)
 
     async def _step(self, job: CleanJob, backup: Backup, tenant_id: int) -> bool:
-        """Delete some of a tenant's part of a set or a piece; whether nothing is left of it."""
+        """Delete some of a tenant's files of a set or a piece; returns whether none are left."""
         folder, record = self._target(job, backup, tenant_id)
         return await self._desk.ask(backup.destination, _delete, backup.destination, self._ours, folder, record)
 
     def _target(
         self, job: CleanJob, backup: Backup, tenant_id: int
     ) -> tuple[SetPath, SetDeletion] | tuple[PiecePath, Deletion]:
-        """The folder that a tenant has in a set or a piece, and the record of its deletion."""
+        """A tenant's folder in a set or a piece, and the record of its deletion."""
         host = platform.node()
         if isinstance(backup, BackupSet):
             folder = set_path(self._path, tenant_id, backup.key)
@@ -108,15 +108,15 @@ class CleanWork:
         )
 
     async def _tell(self, job: CleanJob, cause: str) -> None:
-        """Say what the job waits for, once."""
+        """Report the cause of a delay once."""
         if cause == self._told:
             return
-        _log.warning("deletion is held up, trying again", job=job.job_id, cause=cause)
+        _log.warning("deletion is delayed, retrying", job=job.job_id, cause=cause)
         try:
             await asyncio.to_thread(self._cleaning.save, replace(job, error=cause))
             self._told = cause
         except CatalogError as error:
-            _log.warning("the cause is not in the catalog", cause=str(error))
+            _log.warning("cannot write the cause to the catalog", cause=str(error))
 
 
 async def _on_record(write: Callable[[T], None], what: T) -> bool:

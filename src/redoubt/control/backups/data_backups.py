@@ -1,7 +1,7 @@
-"""Data backups: the statements that begin and end them, what a crash left of one, and the removal of what failed.
+"""Data backups: their statements, recovery after a crash, and the removal of failed backups.
 
-One at a time. It is on record before anything is done, so that what the service was killed in the midst of is known at
-the next start: it has FAILED, and what it left in the destination is removed, as with every data backup that failed.
+One backup runs at a time. A backup is recorded before it begins. So the next start of the service finds a backup that a
+crash interrupted, marks the backup FAILED, and removes its files from the destination, as for every failed backup.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ _LOOK_PAUSE = 10.0
 _STOP_PATIENCE = 5.0
 _CANCELLED = "cancelled by ALTER SYSTEM CANCEL BACKUP"
 _FORCED = "cancelled by ALTER SYSTEM CANCEL ALL BACKUP FORCE"
-_KILLED = "the service ended while the data backup was under way"
-_STOPPED = "the service was stopped while the data backup was under way"
+_KILLED = "the service ended during the data backup"
+_STOPPED = "the service was stopped during the data backup"
 _log = structlog.get_logger("redoubt.control.backups.data_backups")
 
 
 class DataBackups:
-    """For the event loop. `load` sees to what the last service left; `run` removes what failed."""
+    """For the event loop. `load` handles a backup that the last service left; `run` removes failed backups."""
 
     def __init__(
         self,
@@ -71,23 +71,23 @@ class DataBackups:
         self._task: asyncio.Task[None] | None = None
         self._has_failed = asyncio.Event()
         self.last_snapshot = 0
-        """The SCN of the last data backup that succeeded, 0 if none did."""
+        """The snapshot SCN of the last successful data backup, 0 without one."""
 
     @property
     def is_running(self) -> bool:
-        """Whether a data backup is under way."""
+        """Whether a data backup is running."""
         return self._task is not None and not self._task.done()
 
     async def load(self) -> None:
-        """Put on record that what was under way when the service ended has FAILED. Raises CatalogError."""
+        """Mark a data backup FAILED that was running when the last service ended. Raises CatalogError."""
         failed = await asyncio.to_thread(self._table.fail_unfinished, _KILLED, time.time_ns())
         self.last_snapshot = await asyncio.to_thread(self._table.last_snapshot)
         for number in failed:
             _log.warning("data backup failed", set=number, cause=_KILLED)
-        self._has_failed.set()  # maybe, or an earlier one has whose remains are still there
+        self._has_failed.set()  # an earlier failed backup may still have files
 
     async def start(self, statement: BackupDatabase) -> None:
-        """`BACKUP DATABASE`: returns when the job is on record. Raises SqlError, CatalogError."""
+        """`BACKUP DATABASE`: returns when the backup is recorded. Raises SqlError, CatalogError."""
         async with self._archiving.statement:
             now = self._archiving.round
             if now.status is not RoundStatus.DOING:
@@ -95,14 +95,17 @@ class DataBackups:
             if statement.is_incremental:
                 raise not_supported(
                     "backup incremental database",
-                    "every data backup is full, and the log between two of them is archived all the time; run ALTER "
-                    "SYSTEM BACKUP DATABASE",
+                    "every data backup of Redoubt is full; run ALTER SYSTEM BACKUP DATABASE",
                 )
             if self.is_running:
-                raise backup_in_progress("a data backup is under way; ALTER SYSTEM CANCEL BACKUP ends it")
+                raise backup_in_progress(
+                    "a data backup is running; wait until it ends, or run ALTER SYSTEM CANCEL BACKUP"
+                )
             uri = self._parameters.backup_dest
             if not uri:
-                raise backup_dest_not_valid("it is empty; set it first: ALTER SYSTEM SET backup_dest = 'file:///…'")
+                raise backup_dest_not_valid(
+                    "backup_dest is empty; run ALTER SYSTEM SET backup_dest = 'file:///…' first"
+                )
             tenants = [each.tenant.tenant_id for each in self._archiving.archives if not each.is_leaving]
             if not tenants:
                 raise not_supported("backup database without a user tenant")
@@ -112,27 +115,27 @@ class DataBackups:
             backup = data_backups.begin(SetKey(number, today), now.round_id, uri, tenants, time.time_ns())
             await asyncio.to_thread(self._table.save, backup)
             limit = self._parameters.seconds(BACKUP_PAUSE_LIMIT)
-            _log.info("data backup begins", set=number, destination=uri, tenants=tenants)
+            _log.info("data backup started", set=number, destination=uri, tenants=tenants)
             self._work = BackupWork(self._cluster, self._archiving, self._table, self._run_job, backup, limit)
             self._task = asyncio.create_task(self._work.run())
             self._task.add_done_callback(self._done)
 
     async def cancel(self) -> None:
-        """`CANCEL BACKUP`: returns when it has ended and that is on record. Raises SqlError 9049."""
+        """`CANCEL BACKUP`: returns when the backup has ended and its end is recorded. Raises SqlError 9049."""
         if not await self._end(_CANCELLED):
-            raise backup_already_stopped("no data backup is under way")
+            raise backup_already_stopped("no data backup is running")
 
     async def abandon(self) -> None:
-        """`CANCEL ALL BACKUP FORCE`: end it, if one is under way."""
+        """`CANCEL ALL BACKUP FORCE`: end a running backup."""
         await self._end(_FORCED)
 
     async def leave(self, tenant_id: int) -> None:
-        """A tenant is about to be dropped: nothing is to touch its engine any more."""
+        """A tenant is about to be dropped: the backup must stop using its engine."""
         if self._work is not None and self.is_running:
             await self._work.leave(tenant_id)
 
     async def run(self) -> None:
-        """Remove what data backups that failed have left, again and again; runs until cancelled."""
+        """Remove the files of failed data backups, whenever there are some; runs until cancelled."""
         told: dict[Remains, str] = {}
         while True:
             await self._has_failed.wait()
@@ -141,13 +144,13 @@ class DataBackups:
                 for remains in await asyncio.to_thread(self._table.remains):
                     await self._remove(remains, told)
             except CatalogError as error:
-                _log.warning("what failed is not known, trying again", cause=str(error))
+                _log.warning("cannot read failed data backups from the catalog, retrying", cause=str(error))
                 self._has_failed.set()
             if self._has_failed.is_set():
                 await asyncio.sleep(_LOOK_PAUSE)
 
     async def close(self) -> None:
-        """End what is under way, and wait until that is on record, for some seconds at most."""
+        """End a running backup, and wait a few seconds for its end to be recorded."""
         if self._work is None or self._task is None:
             return
         self._work.end(_STOPPED)
@@ -156,7 +159,7 @@ class DataBackups:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def _end(self, cause: str) -> bool:
-        """End the data backup that is under way; False if there is none."""
+        """End the running data backup; False without one."""
         work, task = self._work, self._task
         if work is None or task is None or task.done():
             return False
@@ -165,16 +168,18 @@ class DataBackups:
         return True
 
     async def _remove(self, remains: Remains, told: dict[Remains, str]) -> None:
-        """Remove what a tenant's part has left, or see to it that it is tried again."""
+        """Remove the files of a tenant's failed part, or schedule a retry."""
         try:
             while not await self._remover.remove(remains):
                 pass
             await asyncio.to_thread(self._table.removed, remains)
-            _log.info("what a failed data backup left is removed", set=remains.key.set_id, tenant_id=remains.tenant_id)
+            _log.info("removed the files of a failed data backup", set=remains.key.set_id, tenant_id=remains.tenant_id)
         except (SqlError, DestinationError, UriError) as error:
             cause = error.message if isinstance(error, SqlError) else str(error)
             if told.get(remains) != cause:
-                _log.warning("what failed is not removed, trying again", set=remains.key.set_id, cause=cause)
+                _log.warning(
+                    "cannot remove the files of a failed data backup, retrying", set=remains.key.set_id, cause=cause
+                )
                 told[remains] = cause
             self._has_failed.set()
 
@@ -186,7 +191,7 @@ class DataBackups:
 
 
 def _last_set(uri: str, path: ClusterPath) -> int:
-    """The highest number of a data backup in a destination, 0 if there is none. Raises SqlError."""
+    """The highest number of a data backup in a destination, 0 without one. Raises SqlError."""
     try:
         return last_set_id(open_destination(uri), path)
     except (DestinationError, UriError) as error:

@@ -1,7 +1,7 @@
-"""Deleting backups: what the statements delete, what goes by itself, and the job that does it in the background.
+"""Deletes backups: by statement, automatically, and as a background job.
 
-One job at a time. What a job deletes is in DELETING before anything goes, so that a job goes on after a crash of the
-service; a destination that does not answer is asked again and again, and the job's row says why it waits.
+One job runs at a time. The backups of a job are in DELETING before the first file is removed, so that the job resumes
+after a crash of the service. A job retries while the destination does not answer; its row says why it waits.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ _NS = 10**9
 _LOOK_PAUSE = 10.0
 _LONGEST_INTERVAL = 86400.0
 _KINDS = {BackupPart.SET: CleanType.SET, BackupPart.PIECE: CleanType.PIECE, BackupPart.ROUND: CleanType.ROUND}
-_BY_ITSELF = "by itself (auto_delete)"
+_BY_ITSELF = "automatic deletion (auto_delete)"
 _log = structlog.get_logger("redoubt.control.backups.deletion")
 
 
 class Deletion:
-    """For the event loop. `load` goes on with what was under way; `run` deletes by itself what is wished so."""
+    """For the event loop. `load` resumes an unfinished job; `run` deletes obsolete backups automatically."""
 
     def __init__(
         self, cluster: Cluster, archiving: Archiving, parameters: Parameters, backups: Backups, cleaning: Cleaning
@@ -61,15 +61,15 @@ class Deletion:
 
     @property
     def is_running(self) -> bool:
-        """Whether a job is under way."""
+        """Whether a job is running."""
         return self._task is not None and not self._task.done()
 
     async def load(self) -> None:
-        """Go on with the job that was under way when the service ended. Raises CatalogError."""
+        """Resume the job that was running when the last service ended. Raises CatalogError."""
         job = await asyncio.to_thread(self._cleaning.unfinished)
         if job is not None and not self.is_running:
             doomed = await asyncio.to_thread(self._doomed)
-            _log.info("deletion goes on", job=job.job_id)
+            _log.info("deletion resumed", job=job.job_id)
             self._launch(job, doomed)
 
     async def delete(self, statement: DeleteBackup) -> None:
@@ -92,18 +92,18 @@ class Deletion:
                 raise not_supported_text(
                     "can not execute delete obsolete, because recovery window unexpected. "
                     f"recovery window : {window:.0f} .",
-                    "ALTER SYSTEM SET backup_dest_option = 'recovery_window=7d' says what to keep",
+                    "set a recovery window, such as ALTER SYSTEM SET backup_dest_option = 'recovery_window=7d'",
                 )
             now = time.time_ns()
             found = await asyncio.to_thread(self._obsolete, now)
             await self._begin_obsolete(found, now, "ALTER SYSTEM DELETE OBSOLETE BACKUP")
 
     async def cancel(self) -> None:
-        """`CANCEL DELETE BACKUP`: what is not deleted yet stays in DELETING. Raises SqlError 9053, CatalogError."""
+        """`CANCEL DELETE BACKUP`: backups not deleted yet stay in DELETING. Raises SqlError 9053, CatalogError."""
         async with self._archiving.statement:
             job, task = self._job, self._task
             if job is None or task is None or task.done():
-                raise cancel_delete_not_allowed("no deletion is under way")
+                raise cancel_delete_not_allowed("no deletion is running")
             await asyncio.to_thread(
                 self._cleaning.save, replace(job, status=CleanStatus.CANCEL, end_time=time.time_ns())
             )
@@ -112,16 +112,16 @@ class Deletion:
             _log.info("deletion cancelled", job=job.job_id)
 
     async def run(self) -> None:
-        """Delete what is obsolete from time to time, while that is wished; runs until cancelled."""
+        """Delete obsolete backups from time to time, if auto delete is on; runs until cancelled."""
         while True:
             await asyncio.sleep(_LOOK_PAUSE)
             try:
                 await self.look()
             except CatalogError as error:
-                _log.warning("what is obsolete is not known, trying again", cause=str(error))
+                _log.warning("cannot find obsolete backups in the catalog, retrying", cause=str(error))
 
     async def look(self) -> None:
-        """Delete what is obsolete, if that is wished and it is time. Raises CatalogError."""
+        """Delete obsolete backups, if auto delete is on and due. Raises CatalogError."""
         window = self._parameters.recovery_window
         if not self._parameters.auto_delete or window <= 0 or self.is_running:
             return
@@ -132,32 +132,34 @@ class Deletion:
             return
         async with self._archiving.statement:
             if self.is_running:
-                return  # a statement was first
+                return  # a statement came first
             found = await asyncio.to_thread(self._obsolete, now)
-            if found != Obsolete():  # or else there would be a row a day that says nothing
+            if found != Obsolete():  # otherwise the history would get an empty row each time
                 await self._begin_obsolete(found, now, _BY_ITSELF)
             self._looked_at = now
 
     async def close(self) -> None:
-        """End what runs in the background; it goes on with the next start."""
+        """Stop the running job; the next start of the service resumes the job."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     def _check_idle(self) -> None:
         if self.is_running:
-            raise delete_in_progress("wait until CDB_OB_BACKUP_CLEAN_HISTORY says STOP, or CANCEL DELETE BACKUP")
+            raise delete_in_progress(
+                "wait for STATUS = 'STOP' in CDB_OB_BACKUP_CLEAN_HISTORY, or run ALTER SYSTEM CANCEL DELETE BACKUP"
+            )
 
     def _doomed(self) -> list[Backup]:
-        """What is being deleted. Blocks."""
+        """The backups in DELETING. Blocks."""
         everything: list[Backup] = [*self._backups.sets(), *self._backups.pieces()]
         return [each for each in everything if each.file_status is FileStatus.DELETING]
 
     def _chosen(self, statement: DeleteBackup) -> list[Backup]:
-        """What a statement may delete. Blocks. Raises NotDeletableError."""
+        """The backups that a statement deletes. Blocks. Raises NotDeletableError."""
         number, destination = statement.number, self._parameters.backup_dest
         if statement.copy_id:
-            raise NotDeletableError(Refusal.MISSING)  # copies are made by a second backup, which is not here
+            raise NotDeletableError(Refusal.MISSING)  # only a second backup makes copies, and Redoubt has none
         pieces, sets = self._backups.pieces(), self._backups.sets()
         if statement.part is BackupPart.PIECE:
             return [retention.piece_to_delete(number, pieces, sets, destination)]
@@ -177,7 +179,7 @@ class Deletion:
 
     async def _begin(self, kind: CleanType, parameter: str, statement: str, doomed: list[Backup]) -> None:
         job = await asyncio.to_thread(self._cleaning.begin, kind, parameter, statement, doomed, time.time_ns())
-        _log.info("deletion begins", job=job.job_id, statement=statement, backups=[str(each.key) for each in doomed])
+        _log.info("deletion started", job=job.job_id, statement=statement, backups=[str(each.key) for each in doomed])
         self._launch(job, doomed)
 
     def _launch(self, job: CleanJob, doomed: list[Backup]) -> None:
@@ -192,7 +194,7 @@ def _report(task: asyncio.Task[None]) -> None:
 
 
 def _refused(statement: DeleteBackup, error: NotDeletableError) -> SqlError:
-    """OceanBase's error for what may not be deleted."""
+    """OceanBase's error for a backup that may not be deleted."""
     number, copy_id, is_set = statement.number, statement.copy_id, statement.part is BackupPart.SET
     match error.refusal:
         case Refusal.NEEDED:

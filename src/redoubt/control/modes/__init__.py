@@ -1,1 +1,1 @@
-"""The modes: how far each tenant's archive is behind, the write gate, synchronous commits, and the record of it all."""
+"""The modes of log archiving: backlog, write gate, synchronous commit, and the record of events and holes."""

@@ -1,6 +1,7 @@
-"""What is to be put on record: events, holes and the tenants' states, kept until the catalog has taken them.
+"""Records events, holes and the tenants' states, and keeps them in memory until the catalog has them.
 
-Everything is in the service's log at once. The catalog follows; while the sys engine is down, it is tried again.
+Every change is in the service's log at once. Writes to the catalog follow, and are retried while the sys engine is
+down.
 """
 
 from __future__ import annotations
@@ -31,49 +32,49 @@ class Chronicle:
         self._writing = asyncio.Lock()
 
     async def load(self) -> None:
-        """Take over what the catalog has: holes, and how the tenants were doing when the service ended."""
+        """Load holes and the tenants' last states from the catalog."""
         for state in await asyncio.to_thread(self._journal.last_states):
             self._states[state.tenant_id] = self._written[state.tenant_id] = state
         for hole in await asyncio.to_thread(self._journal.holes):
             self._holes[hole.tenant_id, hole.after] = hole
 
     def event(self, tenant_id: int, round_id: int, what: str, before: str, after: str, cause: str) -> None:
-        """Something about a tenant's archiving changed."""
+        """Record a change of a tenant's archiving."""
         _log.info(what.lower(), tenant_id=tenant_id, round=round_id, before=before, now=after, cause=cause)
         self._events.append(ArchiveEvent(time.time_ns(), tenant_id, round_id, what, before, after, cause))
 
     def state(self, state: TenantState) -> None:
-        """How a tenant is doing now."""
+        """Set a tenant's current state."""
         self._states[state.tenant_id] = state
 
     def last_state(self, tenant_id: int) -> TenantState | None:
-        """How a tenant was doing when it was last said, maybe before a restart; None if it never was."""
+        """A tenant's last known state, maybe from before a restart; None if unknown."""
         return self._states.get(tenant_id)
 
     async def forget(self, tenant_id: int) -> None:
-        """A tenant is gone: how it is doing is not written any more."""
+        """Forget the state of a dropped tenant."""
         async with self._writing:
             self._states.pop(tenant_id, None)
             self._written.pop(tenant_id, None)
 
     def hole(self, tenant_id: int, after: int) -> Hole | None:
-        """The hole after a round, None if there is none."""
+        """The hole after a round, None without one."""
         return self._holes.get((tenant_id, after))
 
     def open_hole(self, hole: Hole) -> None:
-        """A round was interrupted; nothing happens if that is on record."""
+        """Open a hole: a round was interrupted. Does nothing if the hole is known."""
         if (hole.tenant_id, hole.after) not in self._holes:
             _log.error("hole opened", **vars(hole))
             self._put(hole.tenant_id, hole.after, hole)
 
     def begin_hole_at(self, tenant_id: int, after: int, lsn: int, scn: int) -> None:
-        """The destination says where a hole really begins."""
+        """Correct the start of an open hole to the one read from the destination."""
         hole = self._holes.get((tenant_id, after))
         if hole is not None and hole.is_open and (hole.start_lsn, hole.start_scn) != (lsn, scn):
             self._put(tenant_id, after, Hole(**vars(hole) | {"start_lsn": lsn, "start_scn": scn}))
 
     def close_hole(self, tenant_id: int, after: int, start: tuple[int, int], end: tuple[int, int]) -> None:
-        """The destination says where a hole begins and ends; there may be none."""
+        """Close a hole with the ends read from the destination; a hole without missing log is removed."""
         known = self._holes.get((tenant_id, after))
         if known is not None and not known.is_open:
             return
@@ -83,7 +84,7 @@ class Chronicle:
             self._put(tenant_id, after, hole)
 
     async def write(self) -> None:
-        """Bring the catalog up to date, as far as it answers."""
+        """Bring the catalog up to date, if the catalog answers."""
         async with self._writing:
             await self._write_changes()
 
@@ -95,7 +96,7 @@ class Chronicle:
         try:
             await asyncio.to_thread(self._write, states, events, changes)
         except CatalogError as error:
-            _log.warning("journal not written, trying again", cause=str(error))
+            _log.warning("cannot write the journal to the catalog, retrying", cause=str(error))
             return
         self._written |= {state.tenant_id: state for state in states}
         del self._events[: len(events)]
@@ -104,7 +105,7 @@ class Chronicle:
     def _write(
         self, states: list[TenantState], events: list[ArchiveEvent], changes: dict[tuple[int, int], Hole | None]
     ) -> None:
-        for key, hole in changes.items():  # first: what fails is done again as a whole, and events would be there twice
+        for key, hole in changes.items():  # first: a failed write is repeated as a whole, but events only once
             if hole is None:
                 self._journal.remove_hole(*key)
         self._journal.write(states, events, [hole for hole in changes.values() if hole is not None])

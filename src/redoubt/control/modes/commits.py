@@ -1,8 +1,7 @@
-"""Synchronous commit: a tenant's commits that are acknowledged only when they are durable in the archive.
+"""Synchronous commit: a tenant's commits are acknowledged only when they are durable in the archive.
 
-Commits that come while a flush is under way share the next one. When archiving does not keep up with the time-out, the
-commit is refused an acknowledgement, or, where fallback is wished, all are acknowledged unarchived until a flush
-succeeds again. Both are told.
+Commits that arrive during a flush share the next flush. If a commit is not durable within the time-out, the commit gets
+an error; with fallback, all commits are acknowledged unarchived until a flush succeeds again. Every change is reported.
 """
 
 from __future__ import annotations
@@ -17,24 +16,24 @@ from redoubt.sql.errors import SqlError, commit_not_archived
 
 
 class SyncState(StrEnum):
-    """How commits are acknowledged."""
+    """The mode of acknowledging commits."""
 
     OFF = "OFF"
     SYNC = "SYNC"
     ASYNC = "ASYNC"
-    """They should be synchronous, and have fallen back."""
+    """Synchronous commit is on, but has fallen back."""
 
 
 @dataclass(frozen=True)
 class SyncRule:
-    """How long a commit waits, in seconds, and whether it is acknowledged all the same after that."""
+    """The time-out of a commit in seconds, and whether to acknowledge the commit after the time-out."""
 
     timeout: float
     falls_back: bool
 
 
 class SynchronousCommit:
-    """For the event loop. `send(number)` asks for a flush; `tell(before, after, cause)` hears of changes."""
+    """For the event loop. `send(number)` requests a flush; `tell(before, after, cause)` is called on changes."""
 
     def __init__(self, send: Callable[[int], None], tell: Callable[[SyncState, SyncState, str], None]) -> None:
         self._send = send
@@ -45,7 +44,7 @@ class SynchronousCommit:
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self.state = SyncState.OFF
         self.cause = ""
-        """Why commits that should be synchronous are not."""
+        """The cause of a fallback."""
 
     @property
     def is_synchronous(self) -> bool:
@@ -53,7 +52,7 @@ class SynchronousCommit:
         return self.state is SyncState.SYNC
 
     async def make_durable(self) -> None:
-        """Return when all log written before the call is durable, or nobody waits for that any more. SqlError."""
+        """Return when all log written before the call is durable, or when commits need not wait. Raises SqlError."""
         if not self.is_synchronous:
             return
         rule, waiting = self._rule, (self._number + 1, asyncio.get_running_loop().create_future())
@@ -65,11 +64,11 @@ class SynchronousCommit:
         except TimeoutError:
             self._late(waiting[1], rule)
         finally:
-            with suppress(ValueError):  # who answered it has taken it out; a client that went away has not
+            with suppress(ValueError):  # already removed, unless the client went away
                 self._waiting.remove(waiting)
 
     def flushed(self, number: int) -> None:
-        """The archive says that a flush is done."""
+        """Handle the end of a flush."""
         self._release(number)
         if number < self._number:
             return
@@ -80,12 +79,12 @@ class SynchronousCommit:
             self._flush()
 
     def resend(self) -> None:
-        """Ask again for a flush that is under way: whoever was asked is gone."""
+        """Repeat the request for a running flush, to a new worker."""
         if self._is_under_way:
             self._send(self._number)
 
     def turn_on(self, rule: SyncRule) -> None:
-        """From now on commits wait. While they have fallen back, the archive is asked whether it has recovered."""
+        """Make commits wait. During a fallback, request a flush to test whether the archive has recovered."""
         self._rule = rule
         if self.state is SyncState.OFF or not rule.falls_back:
             self._change(SyncState.SYNC, "")
@@ -93,7 +92,7 @@ class SynchronousCommit:
             self._flush()
 
     def turn_off(self, error: SqlError | None = None) -> None:
-        """From now on commits do not wait. Those that do are let go, or get `error`: they will not be archived."""
+        """Let commits pass without waiting. Commits that wait now are released, or get `error`."""
         if self.state is SyncState.OFF:
             return
         self._change(SyncState.OFF, "")
@@ -101,11 +100,11 @@ class SynchronousCommit:
         self._is_under_way = False
 
     def _late(self, answer: asyncio.Future[None], rule: SyncRule) -> None:
-        """A commit's time is over. Raises SqlError, unless it was let go in that very moment."""
+        """Handle a commit's time-out. Raises SqlError, unless the commit was released meanwhile."""
         if answer.done() and not answer.cancelled():
             return answer.result()
         if self.state is SyncState.ASYNC:
-            return None  # another's time was over just before
+            return None  # another commit has just caused the fallback
         cause = f"a commit was not archived within {rule.timeout:g} s"
         if not (rule.falls_back and self.is_synchronous):
             raise commit_not_archived(cause) from None

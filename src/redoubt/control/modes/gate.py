@@ -1,6 +1,7 @@
-"""A tenant's write gate: while it is closed, writing statements wait, and the engine refuses what comes by other doors.
+"""A tenant's write gate. While closed, writing statements wait, and the engine refuses writes on other connections.
 
-The gateway asks it before it lets a writing statement pass (`gateway.seams.WriteGate`); the valve closes and opens it.
+The gateway asks the gate before each writing statement (`gateway.seams.WriteGate`). The valve closes and opens the
+gate.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class _Writing:
 
 
 class TenantGate:
-    """For the event loop. `why()` says what the backlog waits for, for those who wait in front of the gate."""
+    """For the event loop. `why()` describes the backlog, for the error of statements that wait too long."""
 
     def __init__(self, engine: Engine, commits: SynchronousCommit, why: Callable[[], str]) -> None:
         self._engine = engine
@@ -79,38 +80,38 @@ class TenantGate:
         return self._writing
 
     async def recover(self, *, stays_closed: bool) -> None:
-        """At the start of the service: take over a gate that was closed, or put the engine right."""
+        """At the start of the service: keep a closed gate closed, or reopen the engine for writes."""
         if not await asyncio.to_thread(self._engine.has_closed_writes):
             return
         self._is_open.clear()
         if not stays_closed:
-            with suppress(OSError):  # then it stays closed, and the valve tries again
+            with suppress(OSError):  # the gate stays closed, and the valve retries
                 await self.open()
 
     async def close(self) -> None:
-        """Let no writing statement pass from now on; then have the engine refuse those of other doors.
+        """Stop new writing statements; then make the engine refuse writes on other connections.
 
-        Statements that run already are waited for, for a while: `read_only` would make them fail.
+        Waits a while for running statements, because `read_only` would make them fail.
         """
         self._is_open.clear()
         try:
             async with asyncio.timeout(_DRAIN_PATIENCE):
                 await self._writing.is_none.wait()
         except TimeoutError:
-            _log.warning("writing statements run on while the gate is closed")
+            _log.warning("writing statements are still running behind the closed gate")
         await self.enforce()
 
     async def enforce(self) -> None:
-        """Have the engine refuse writes, if it was not told so yet; to be called again while the gate is closed."""
+        """Make the engine refuse writes, unless that is done. Call again while the gate is closed."""
         if not self._is_enforced:
             try:
                 await asyncio.to_thread(self._engine.close_writes)
                 self._is_enforced = True
             except OSError as error:
-                _log.warning("read_only not set, the gate is closed without it", cause=str(error))
+                _log.warning("cannot set read_only, the gate is closed without it", cause=str(error))
 
     async def open(self) -> None:
-        """Have the engine accept writes again, then let those pass that wait. Raises OSError: then it stays closed."""
+        """Make the engine accept writes, then release waiting statements. After OSError the gate stays closed."""
         await asyncio.to_thread(self._engine.open_writes)
         self._is_enforced = False
         self._is_open.set()

@@ -1,4 +1,4 @@
-"""What the service knows of one tenant's archive while it runs: how far it is, what waits, gate and commits."""
+"""The service's view of one tenant's archive: progress, backlog, gate and commits."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from redoubt.model.health import Health
 
 
 class TenantArchive:
-    """For the event loop. `round_id()` is the present round, `send` tells the worker."""
+    """For the event loop. `round_id()` is the current round; `send` sends a command to the worker."""
 
     def __init__(
         self, tenant: Tenant, round_id: Callable[[], int], send: Callable[[Command], None], chronicle: Chronicle
     ) -> None:
         self.tenant = tenant
         self.durable_lsn: int | None = None
-        """LSN up to which the archive is durable; None until the worker has said so."""
+        """LSN up to which the archive is durable; None until the worker has reported one."""
         self.end_lsn = 0
         self.begun_at_lsn: int | None = None
-        """Where the log ended when the round began: what was there before is no backlog."""
+        """The end of the log when the round began: earlier log is not backlog."""
         self.backlog = 0
-        """Bytes of log that are not durable, as of the last look."""
+        """Bytes of log that are not durable, as last measured."""
         self.limit = 0
         self.caught_up_at = 0
-        """When nothing waited the last time, in ns since the epoch."""
+        """The last moment without a backlog, in ns since the epoch."""
         self.waiting_since = 0
-        """Since when the oldest log that waits does, in ns since the epoch; 0 when none does."""
+        """Since when the oldest unarchived log waits, in ns since the epoch; 0 without a backlog."""
         self.lag = 0.0
-        """That in seconds ago."""
+        """Seconds since `waiting_since`, 0 without a backlog."""
         self.troubles: dict[int, str] = {}
-        """What holds up which piece."""
+        """The cause of a delay, by piece."""
         self.health = Health.STOPPED
         self.health_since = 0
         self.cause = ""
         self.told: set[int] = set()
-        """The pieces of the present round that the present worker knows of."""
+        """The pieces of the current round that the current worker knows."""
         self.gone: asyncio.Future[None] | None = None
-        """Done when the archive of a tenant that is being dropped has ended; None while it is not being dropped."""
+        """Done when the archive of a tenant that is being dropped has ended; None for any other tenant."""
         self.kicked = asyncio.Event()
-        """Set when there is a reason to look at once."""
+        """Set to make the valve look at once."""
         self._round_id = round_id
         self._send = send
         self._chronicle = chronicle
@@ -52,7 +52,7 @@ class TenantArchive:
         self.gate = TenantGate(tenant.engine, self.commits, self._why_gated)
 
     def begin_round(self) -> None:
-        """Nothing is known of the new round."""
+        """Reset for a new round."""
         self.told.clear()
         self.durable_lsn = self.begun_at_lsn = None
         self.troubles.clear()
@@ -64,11 +64,11 @@ class TenantArchive:
 
     @property
     def trouble(self) -> str:
-        """What holds up archiving, that of the newest piece first; empty if nothing does."""
+        """The cause of a delay, of the newest piece with one; empty without a delay."""
         return next((text for _, text in sorted(self.troubles.items(), reverse=True) if text), "")
 
     def tell(self, what: str, before: str, after: str, cause: str) -> None:
-        """Put a change on record."""
+        """Record a change."""
         self._chronicle.event(self.tenant.tenant_id, self._round_id(), what, before, after, cause)
 
     def _flush(self, number: int) -> None:
@@ -78,5 +78,5 @@ class TenantArchive:
         self.tell("SYNC_COMMIT", before, after, cause)
 
     def _why_gated(self) -> str:
-        cause = f" ({self.trouble})" if self.trouble else ""
-        return f"{self.backlog} bytes of log wait to be archived, of at most {self.limit}{cause}"
+        cause = f"; cause: {self.trouble}" if self.trouble else ""
+        return f"{self.backlog} bytes of log wait to be archived (limit: {self.limit} bytes{cause})"

@@ -1,7 +1,7 @@
-"""Looks after the tenants' backlogs: measures them, does what `model.valve` decides, and says how each is doing.
+"""Measures the tenants' backlogs, carries out the decisions of `model.valve`, and reports the tenants' health.
 
-The engine is asked for the end of its log, not the worker: a worker that hangs is one of the things to be noticed.
-While the engine doesn't answer, what was last known counts.
+The end of the log comes from the engine, not from the worker, so that a worker that hangs is noticed. While the engine
+does not answer, the last known end counts.
 """
 
 from __future__ import annotations
@@ -31,31 +31,31 @@ _WRITE_PAUSE = 0.5
 _ALARMS = frozenset({Health.STALE, Health.GATED, Health.BROKEN})
 _WHY = {
     RoundStatus.STOP: "no round is archiving",
-    RoundStatus.BEGINNING: "a round was begun",
-    RoundStatus.DOING: "the archive has reached the beginning of the round",
-    RoundStatus.STOPPING: "the round is to stop",
+    RoundStatus.BEGINNING: "a round was started",
+    RoundStatus.DOING: "the archive has reached the start of the round",
+    RoundStatus.STOPPING: "the round is stopping",
     RoundStatus.INTERRUPTED: "the round was interrupted",
 }
-"""Causes of a STATUS that nothing else is known of."""
+"""Causes of a STATUS without a more specific cause."""
 _log = structlog.get_logger("redoubt.control.modes.valve")
 
 
 class Rounds(Protocol):
-    """What the valve needs of the round that it looks after."""
+    """The rounds as the valve needs them."""
 
     @property
     def round(self) -> Round:
-        """The present round, or the last one."""
+        """The current round, or the last one."""
 
     @property
     def archives(self) -> list[TenantArchive]:
-        """What is known of each tenant's archive."""
+        """The archive of each tenant."""
 
     def interrupt(self, tenant_id: int, cause: str) -> None:
-        """Break the round: not all of a tenant's log can be archived, because of `cause`."""
+        """Break the round: part of a tenant's log cannot be archived, because of `cause`."""
 
     async def release_all_log(self, archive: TenantArchive) -> None:
-        """Hold nothing of a tenant's log, unless a round has begun meanwhile."""
+        """Release all held log of a tenant, unless a round has begun meanwhile."""
 
 
 class Valve:
@@ -68,14 +68,14 @@ class Valve:
         self._released: dict[int, int | None] = {}
 
     async def recover(self) -> None:
-        """Before any client comes in: gates that were closed when the service ended stay so, or are put right."""
+        """Before the first login: keep gates closed that the last service closed, or reopen them."""
         for archive in self._rounds.archives:
             stays = self._rounds.round.is_archiving and self._parameters.is_mandatory
             await archive.gate.recover(stays_closed=stays)
             await self.look(archive)
 
     async def watch(self, archive: TenantArchive) -> None:
-        """Look at a tenant again and again, and at once when something was set."""
+        """Look at a tenant repeatedly, and at once when `kicked` is set."""
         while True:
             archive.kicked.clear()
             await self.look(archive)
@@ -90,15 +90,15 @@ class Valve:
             await asyncio.sleep(_WRITE_PAUSE)
 
     async def look(self, archive: TenantArchive) -> None:
-        """Measure a tenant's backlog and do what follows from it."""
+        """Measure a tenant's backlog and act on it."""
         now = self._rounds.round
         try:
             await self._measure(archive, now.status)
-            if self._rounds.round.round_id == now.round_id:  # else these are figures of a round that is over
+            if self._rounds.round.round_id == now.round_id:  # otherwise the figures belong to an earlier round
                 self._time(archive, now)
                 await self._act(archive)
         except OSError as error:
-            _log.warning("the log is not looked after, trying again", tenant=archive.tenant.name, cause=str(error))
+            _log.warning("cannot measure or release the log, retrying", tenant=archive.tenant.name, cause=str(error))
         self._rule_commits(archive)
         self._judge(archive)
 
@@ -112,7 +112,7 @@ class Valve:
                 if status is RoundStatus.BEGINNING and archive.begun_at_lsn is None:
                     archive.begun_at_lsn = archive.end_lsn
             except OSError as error:
-                _log.debug("the end of the log is not known just now", cause=str(error))
+                _log.debug("the engine does not tell the end of its log", cause=str(error))
             starts = (archive.durable_lsn if archive.durable_lsn is not None else held_from, archive.begun_at_lsn)
             start = max((lsn for lsn in starts if lsn is not None), default=archive.end_lsn)
             archive.backlog = max(0, archive.end_lsn - start)
@@ -121,7 +121,7 @@ class Valve:
 
     def _time(self, archive: TenantArchive, now: Round) -> None:
         at, tenant = time.time_ns(), now.tenants.get(archive.tenant.tenant_id)
-        if archive.backlog == 0 or not archive.caught_up_at:  # what was before the start does not count
+        if archive.backlog == 0 or not archive.caught_up_at:  # log from before the start of the service does not count
             archive.caught_up_at = at
         checkpoint_scn = tenant.checkpoint_scn if tenant else 0
         archive.waiting_since = waiting_since(checkpoint_scn, archive.caught_up_at, archive.backlog)
@@ -154,12 +154,12 @@ class Valve:
         try:
             await archive.gate.open()
         except OSError as error:
-            _log.warning("the gate stays closed, trying again", tenant=archive.tenant.name, cause=str(error))
+            _log.warning("cannot open the gate, retrying", tenant=archive.tenant.name, cause=str(error))
         else:
             archive.tell("GATE", "CLOSED", "OPEN", f"{archive.backlog} bytes of log wait to be archived")
 
     async def _release_archived(self, archive: TenantArchive) -> None:
-        """Let go of blocks whose log is durable."""
+        """Release blocks whose log is durable."""
         durable, key = archive.durable_lsn, archive.tenant.tenant_id
         if durable is not None and self._released.get(key) != durable:
             await asyncio.to_thread(archive.tenant.engine.release_log, durable)
@@ -175,7 +175,7 @@ class Valve:
             archive.commits.turn_off(commit_interrupted(now.comment) if is_broken else None)
 
     def _judge(self, archive: TenantArchive) -> None:
-        """Say how the tenant is doing, and put a change of that on record."""
+        """Judge the tenant's health, and record changes."""
         now, lag_target = self._rounds.round, self._parameters.seconds(LAG_TARGET)
         option = self._parameters.log_archive_option
         vitals = Vitals(
@@ -190,7 +190,7 @@ class Valve:
         )
         health, archive.cause = judge(vitals)
         if health is not archive.health or not archive.health_since:
-            if archive.health_since or health not in {Health.FINE, Health.STOPPED}:  # a start is no news by itself
+            if archive.health_since or health not in {Health.FINE, Health.STOPPED}:  # a start is not an event
                 archive.tell("HEALTH", archive.health, health, archive.cause)
             if health in _ALARMS:
                 _log.error("alarm", tenant=archive.tenant.name, health=health, cause=archive.cause)
@@ -221,7 +221,7 @@ class Valve:
         self._chronicle.state(state)
 
     def _last_change(self, archive: TenantArchive, now: Round, status: RoundStatus) -> tuple[int, str]:
-        """When and why the tenant's STATUS last changed; a change is put on record, a restart is none."""
+        """When and why the tenant's STATUS last changed. Records a change; a restart of the service is not a change."""
         last = self._chronicle.last_state(archive.tenant.tenant_id)
         if last is not None and (last.log_archive_round, last.status) == (now.round_id, status):
             return last.status_since, last.status_cause
@@ -233,13 +233,13 @@ class Valve:
 
 
 def _sure_backlog(archive: TenantArchive) -> int:
-    """The backlog in bytes by which something may be done.
+    """The least possible backlog in bytes, on which the valve may act.
 
-    After a start of the service the archive's end is unknown until the worker tells it, and lies somewhere in the
-    first block that is held: that closes no gate and breaks no round, and opens none that was closed.
+    After a start of the service the end of the archive is unknown until the worker reports it, and lies somewhere in
+    the first held block. The uncertainty must not close a gate, break a round, or open a closed gate.
     """
     if not archive.end_lsn:
-        return archive.limit  # the engine has not answered yet: one at which nothing is done
+        return archive.limit  # the engine has not answered yet: a value that causes no action
     if archive.durable_lsn is not None or archive.begun_at_lsn is not None or archive.gate.is_closed:
         return archive.backlog
     return max(0, archive.backlog - valve.MIN_LIMIT)

@@ -1,1 +1,1 @@
-"""The cluster's parameters: which there are, and what they are set to."""
+"""The cluster's parameters and their values."""

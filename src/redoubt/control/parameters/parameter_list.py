@@ -1,4 +1,4 @@
-"""The parameters that Redoubt adds to the engine's: which there are, of what kind, in what range."""
+"""The parameters that Redoubt adds to the engine's: names, types and ranges."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ AUTO_RESTART = "log_archive_auto_restart"
 ALLOW_SHORT_INTERVALS = "_allow_short_intervals"
 
 LOG_ARCHIVE_DEST = "log_archive_dest"
-"""What OceanBase 4.x sets destination, mode and piece interval with; no parameter, as there."""
+"""The setting of destination, mode and piece interval in OceanBase 4.x; not a parameter, as in OceanBase."""
 LOG_ARCHIVE_DEST_STATE = "log_archive_dest_state"
-"""ENABLE or DEFER; no parameter either."""
+"""ENABLE or DEFER; not a parameter either."""
 
 SHORTEST = 1.0
 """The shortest interval in seconds while `_allow_short_intervals` is True."""
@@ -34,8 +34,8 @@ SHORTEST = 1.0
 class Parameter:
     """A parameter as `SHOW PARAMETERS` lists it.
 
-    `least` and `most` bound a time (in seconds) or a number; `is_interval`: the least is SHORTEST while short intervals
-    are allowed; a hidden one is listed only if it is named.
+    `least` and `most` bound a time (in seconds) or a number. With `is_interval` the least is SHORTEST while short
+    intervals are allowed. A hidden parameter is listed only by its full name.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Parameter:
 
     @property
     def is_hidden(self) -> bool:
-        """Whether it is listed only if it is named."""
+        """Whether the parameter is listed only by its full name."""
         return self.name.startswith("_")
 
 
@@ -61,12 +61,12 @@ PARAMETERS = {
         Parameter(
             LAG_TARGET,
             "120s",
-            "how long the log may grow unarchived before it is an alarm [1s, 7200s]",
+            "archive lag from which on HEALTH is STALE [1s, 7200s]",
             "TIME",
             least=1,
             most=7200,
         ),
-        Parameter(BACKUP_DEST, "", "the destination of log backups: file:///absolute/path"),
+        Parameter(BACKUP_DEST, "", "destination of log and data backups: file:///absolute/path"),
         Parameter(
             BACKUP_DEST_OPTION,
             "",
@@ -77,7 +77,7 @@ PARAMETERS = {
         Parameter(
             BACKUP_PAUSE_LIMIT,
             "1s",
-            "how long an engine may stand still for a data backup [100ms, 1m]",
+            "longest pause of an engine during a data backup [100ms, 1m]",
             "TIME",
             least=0.1,
             most=60,
@@ -91,7 +91,7 @@ PARAMETERS = {
         Parameter(
             CHECKPOINT_INTERVAL,
             "120s",
-            "how old a segment may become before it is archived [5s, 1h]",
+            "age at which a segment is archived, however small [5s, 1h]",
             "TIME",
             least=5,
             most=3600,
@@ -100,26 +100,28 @@ PARAMETERS = {
         Parameter(
             CONCURRENCY,
             "0",
-            "how many threads compress log, 0: two [0, 100]",
+            "number of threads that compress log; 0 means two [0, 100]",
             "INT",
             most=100,
         ),
         Parameter(
-            RECOVERY_WINDOW, "0", "how far back it must be possible to restore, 0: without end [0,)", "TIME", least=0
+            RECOVERY_WINDOW, "0", "how far back a restore must be possible; 0 means no limit [0,)", "TIME", least=0
         ),
-        Parameter(AUTO_DELETE, "False", "whether backups that the recovery window does not need are deleted", "BOOL"),
-        Parameter(AUTO_RESTART, "False", "whether a new round begins by itself after INTERRUPTED", "BOOL"),
+        Parameter(AUTO_DELETE, "False", "whether to delete backups that the recovery window does not need", "BOOL"),
+        Parameter(AUTO_RESTART, "False", "whether to start a new round automatically after INTERRUPTED", "BOOL"),
         Parameter(
-            SPOOL_LIMIT, "4G", "how much log of a tenant may wait to be archived [64M, size of the disk]", "CAPACITY"
+            SPOOL_LIMIT, "4G", "most log of a tenant that may wait to be archived [64M, size of the disk]", "CAPACITY"
         ),
         Parameter(
-            SYNC_COMMIT, "False", "whether a commit is acknowledged only when it is in the archive (MANDATORY)", "BOOL"
+            SYNC_COMMIT, "False", "whether to acknowledge a commit only when it is in the archive (MANDATORY)", "BOOL"
         ),
-        Parameter(SYNC_FALLBACK, "False", "whether commits are acknowledged unarchived after the time-out", "BOOL"),
+        Parameter(
+            SYNC_FALLBACK, "False", "whether to acknowledge commits unarchived after log_archive_sync_timeout", "BOOL"
+        ),
         Parameter(
             SYNC_TIMEOUT,
             "10s",
-            "how long a commit waits to be in the archive [100ms, 1h]",
+            "longest time that a commit waits to be archived [100ms, 1h]",
             "TIME",
             least=0.1,
             most=3600,
@@ -127,7 +129,7 @@ PARAMETERS = {
         Parameter(
             ALLOW_SHORT_INTERVALS,
             "False",
-            "whether intervals down to 1 s may be set, for tests",
+            "whether to allow intervals down to 1 s, for tests",
             "BOOL",
         ),
     )

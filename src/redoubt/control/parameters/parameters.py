@@ -1,4 +1,4 @@
-"""The present values of the cluster's parameters: what they may be, kept in the catalog, shown as the engine's are."""
+"""The values of the cluster's parameters: checked, kept in the catalog, and shown like the engine's."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _EFFECTIVE_INTERVAL = "_effective_piece_switch_interval"
 
 
 class Parameters:
-    """The present values. `load` reads them from the catalog; a change is in the catalog before it is in effect.
+    """The current values. `load` reads them from the catalog. A change is in the catalog before it takes effect.
 
     `disk_size()` is the size in bytes of the disk that holds the engines.
     """
@@ -48,10 +48,10 @@ class Parameters:
         self._changing = threading.Lock()
 
     def load(self) -> None:
-        """Take over what the catalog has. Blocks."""
+        """Load the values from the catalog. Blocks."""
         kept = self._catalog.parameters()
         effective = kept.pop(_EFFECTIVE_OPTION, None)
-        kept.pop(_EFFECTIVE_INTERVAL, None)  # for the views; it is the option's
+        kept.pop(_EFFECTIVE_INTERVAL, None)  # only for the views; the option holds the interval
         self._values = kept
         self._option = LogArchiveOption.DEFAULT
         if effective is not None:
@@ -60,54 +60,54 @@ class Parameters:
 
     @property
     def backup_dest(self) -> str:
-        """The backup destination, empty while none is set."""
+        """The backup destination, empty if not set."""
         return self.value(BACKUP_DEST)
 
     @property
     def log_archive_option(self) -> LogArchiveOption:
-        """The log archive option in effect, fields that were never named included."""
+        """The log archive option in effect, with defaults for fields never set."""
         return self._option
 
     @property
     def is_mandatory(self) -> bool:
-        """Whether the backup goes first."""
+        """Whether the mode is MANDATORY."""
         return self._option.mode is Mode.MANDATORY
 
     @property
     def is_deferred(self) -> bool:
-        """Whether log_archive_dest_state keeps a round from beginning."""
+        """Whether log_archive_dest_state is DEFER, so that no round may begin."""
         return self._values.get(LOG_ARCHIVE_DEST_STATE) == DestState.DEFER
 
     @property
     def piece_switch_interval(self) -> float:
-        """Seconds after which a round goes on in a new piece, 0 if it never does."""
+        """Seconds after which a round switches to a new piece, 0 for never."""
         return self._dest_option.piece_switch_interval or 0.0
 
     @property
     def checkpoint_interval(self) -> float:
-        """Seconds after which a segment is sealed, however small it is."""
+        """Seconds after which a segment is sealed, however small the segment is."""
         interval = self._dest_option.checkpoint_interval
         return self.seconds(CHECKPOINT_INTERVAL) if interval is None else interval
 
     @property
     def recovery_window(self) -> float:
-        """Seconds back from now to which it must be possible to restore, 0: as far as there is anything."""
+        """Seconds back from now within which a restore must be possible, 0 for no limit."""
         window = self._dest_option.recovery_window
         return self.seconds(RECOVERY_WINDOW) if window is None else window
 
     @property
     def auto_delete(self) -> bool:
-        """Whether what the recovery window does not need is deleted by itself."""
+        """Whether backups that the recovery window does not need are deleted automatically."""
         wished = self._dest_option.auto_delete_obsolete_backup
         return self.is_on(AUTO_DELETE) if wished is None else wished
 
     @property
     def concurrency(self) -> int:
-        """How many threads encode log, 0 if that is to be found out."""
+        """The number of threads that encode log, 0 for the default."""
         return parse_int(self.value(CONCURRENCY))
 
     def value(self, name: str) -> str:
-        """The value of a parameter as typed, its default if it was never set."""
+        """The value of a parameter as typed, or its default."""
         return self._values.get(name, PARAMETERS[name].default)
 
     def seconds(self, name: str) -> float:
@@ -128,7 +128,7 @@ class Parameters:
         return self.is_on(ALLOW_SHORT_INTERVALS)
 
     def check_one(self, name: str, text: str) -> None:
-        """See that a value is one that its parameter may ever have. Raises SqlError 4147, 1210 and 1235."""
+        """Check that a parameter accepts a value under any other settings. Raises SqlError 4147, 1210 and 1235."""
         if name == BACKUP_DEST_OPTION:
             parse_dest_option(text, short_intervals=True)
         elif name == LOG_ARCHIVE_OPTION:
@@ -137,12 +137,12 @@ class Parameters:
             self._check_one(PARAMETERS[name], text, {ALLOW_SHORT_INTERVALS: "True"})
 
     def dest_option_of(self, values: dict[str, str]) -> BackupDestOption:
-        """What `backup_dest_option` says after a change. Raises SqlError 1210 and 1235."""
+        """The `backup_dest_option` after a change. Raises SqlError 1210 and 1235."""
         short = parse_bool(values.get(ALLOW_SHORT_INTERVALS, self.value(ALLOW_SHORT_INTERVALS)))
         return parse_dest_option(values.get(BACKUP_DEST_OPTION, self.value(BACKUP_DEST_OPTION)), short_intervals=short)
 
     def check(self, values: dict[str, str]) -> None:
-        """See that every value is one that its parameter may have, together with the others and those that stay.
+        """Check every value, together with the other new values and the unchanged ones.
 
         Raises SqlError 4147, for backup_dest_option also 1210 and 1235.
         """
@@ -150,7 +150,7 @@ class Parameters:
             if name in PARAMETERS:
                 self._check_one(PARAMETERS[name], text, values)
         self.dest_option_of(values)
-        if ALLOW_SHORT_INTERVALS in values:  # what stays must be long enough from now on
+        if ALLOW_SHORT_INTERVALS in values:  # unchanged intervals must be long enough too
             interval = values.get(CHECKPOINT_INTERVAL, self.value(CHECKPOINT_INTERVAL))
             self._check_one(PARAMETERS[CHECKPOINT_INTERVAL], interval, values)
         option = self._option
@@ -158,13 +158,13 @@ class Parameters:
             option = option.changed_by(parse_option(values[LOG_ARCHIVE_OPTION]))
         if option.mode is not Mode.MANDATORY and parse_bool(values.get(SYNC_COMMIT, "False")):
             raise invalid_config(
-                f"{SYNC_COMMIT} needs the mode MANDATORY: "
+                f"{SYNC_COMMIT} needs the mode MANDATORY; run "
                 f"ALTER SYSTEM SET {LOG_ARCHIVE_OPTION} = 'mandatory', {SYNC_COMMIT} = True"
             )
 
     def change(self, values: dict[str, str]) -> None:
-        """Keep values that have been checked, all or none, and put them into effect. Blocks."""
-        with self._changing:  # each option is a change of the one before
+        """Store checked values, all or none, and put them into effect. Blocks."""
+        with self._changing:  # each option depends on the previous one
             option = self._option
             kept = {name: _normal(name, text) for name, text in values.items()}
             derived = {}
@@ -186,7 +186,7 @@ class Parameters:
     ) -> str:
         """A SELECT that gives the parameters as rows of `SHOW PARAMETERS`, with these columns of the engine's.
 
-        `now` are the values of parameters that are not set but come about. A hidden one is there if it is `named`.
+        `now` are the values of parameters that follow the state of the cluster. `named` hidden parameters are included.
         """
         selects = []
         for parameter in PARAMETERS.values():
@@ -227,7 +227,9 @@ class Parameters:
     def _check_size(self, name: str, text: str) -> None:
         disk = self._disk_size()
         if not MIN_LIMIT <= parse_capacity(text) <= disk:
-            raise invalid_config(f"{name} is out of range [{capacity_text(MIN_LIMIT)}, {disk // 1024**2}M], the disk")
+            raise invalid_config(
+                f"{name} is out of range [{capacity_text(MIN_LIMIT)}, {disk // 1024**2}M], the size of the disk"
+            )
 
 
 def _check_range(parameter: Parameter, value: float, unit: str) -> None:
@@ -236,7 +238,7 @@ def _check_range(parameter: Parameter, value: float, unit: str) -> None:
 
 
 def _normal(name: str, text: str) -> str:
-    """A value as it is kept and shown: as typed, but a truth value as OceanBase writes it."""
+    """A value as stored and shown: as typed, but a truth value in OceanBase's spelling."""
     if name in PARAMETERS and PARAMETERS[name].data_type == "BOOL":
         return str(parse_bool(text))
     return text

@@ -1,1 +1,1 @@
-"""Restores as statements start them."""
+"""Restores started by statements."""

@@ -1,4 +1,4 @@
-"""From the words of a RESTORE to its plan, or to OceanBase's error for what cannot be restored. Makes nothing."""
+"""Plans a RESTORE statement, or gives OceanBase's error for a moment that cannot be restored. Writes nothing."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ from redoubt.sql.statements import RestoreTenant
 
 _WRONG_VALUE = 1292
 _OFFSET = re.compile(r":.*[-+]|[zZ]\s*\Z", re.DOTALL)
-"""An offset from UTC behind a time: the engine would take the time without it, and another moment be restored."""
+"""A UTC offset after a time. The engine would ignore the offset, and the restore would reach the wrong moment."""
 _REST = 999
-"""The nanoseconds of a microsecond, but one."""
+"""The last nanosecond of a microsecond."""
 _PREVIEW = (
     Column("BACKUP_TYPE", length=20),
     Column("BACKUP_ID", ColumnType.LONGLONG, 20),
@@ -49,9 +49,9 @@ _PREVIEW = (
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a RESTORE asks for: the tenant `source` as it was at `until_scn` (ns), out of the destination `uri`.
+    """A RESTORE request: the tenant `source` as of `until_scn` (ns), from the destination `uri`.
 
-    UNTIL names a microsecond; `until_scn` is the last moment in it.
+    UNTIL names a microsecond; `until_scn` is the last nanosecond of that microsecond.
     """
 
     source: str
@@ -63,7 +63,7 @@ class Wanted:
 
 
 class UnreachableError(Exception):
-    """A moment cannot be restored: why and what is nearest, and the error that says so, given a hint."""
+    """A moment cannot be restored: the cause, the nearest moments, and `make`, which makes the error from a hint."""
 
     def __init__(self, error: NotRecoverableError, make: Callable[[str], SqlError]) -> None:
         super().__init__(str(error))
@@ -73,7 +73,7 @@ class UnreachableError(Exception):
 
 
 class RestorePlanning:
-    """For the event loop. What is asked of a destination is bounded in time.
+    """For the event loop. Requests to a destination have a time limit.
 
     `kind_of` gives the engine kind of a name; see `engine_kind`.
     """
@@ -85,25 +85,27 @@ class RestorePlanning:
         self._desk = DestinationQuestions()
 
     async def wanted(self, statement: RestoreTenant, session: Session, kept: RestoreSession) -> Wanted:
-        """What a statement asks for, with the session's sources. Raises SqlError 1235, 1525, 1210, 9026."""
+        """The request of a statement, with the session's sources. Raises SqlError 1235, 1525, 1210, 9026."""
         if statement.at is not None and kept.sources:
             raise restore_sources_twice()
         until = await _microseconds(statement.until, session)
         option = parse_restore_option(statement.options)
         if option.kms_encrypt is not None:
-            raise not_supported("restore with kms_encrypt", "backups are not encrypted here; leave it out")
+            raise not_supported("restore with kms_encrypt", "Redoubt does not encrypt backups; leave kms_encrypt out")
         uri = statement.at if statement.at is not None else kept.destination()
         cluster, cluster_id = option.cluster_name, option.cluster_id
         if uri is None:
             uri = self._parameters.backup_dest
             if not uri:
-                raise backup_dest_not_valid("it is empty; say where the backup is: RESTORE … FROM … AT 'file:///…'")
+                raise backup_dest_not_valid(
+                    "backup_dest is empty; name the destination: RESTORE … FROM … AT 'file:///…'"
+                )
             if cluster is None and cluster_id is None:
                 cluster, cluster_id = self._cluster.name, self._cluster.cluster_id
         return Wanted(statement.source, until * 1000 + _REST, uri, cluster, cluster_id, option)
 
     async def plan(self, wanted: Wanted, session: Session) -> tuple[Plan, int]:
-        """The plan, and the SCN that it is for: where the archive ends within the microsecond, its end.
+        """The plan and its SCN: `until_scn`, or the end of the archive if that is in the same microsecond.
 
         Raises SqlError 9001, 9011, 9025, 9026, 9048, 9064.
         """
@@ -112,7 +114,7 @@ class RestorePlanning:
         except UriError as error:
             raise uri_error(str(error)) from error
         except UnknownTenantError as error:
-            hint = f"{error}; behind WITH, backup_cluster_name=…&backup_cluster_id=… names the cluster"
+            hint = f"{error}; name the cluster: WITH 'backup_cluster_name=…&backup_cluster_id=…'"
             raise backup_file_not_exist(hint) from error
         except (DestinationError, ArchiveError, UnknownEngineKindError) as error:
             raise backup_file_not_exist(str(error)) from error
@@ -121,7 +123,7 @@ class RestorePlanning:
 
 
 def preview_of(plan: Plan, uri: str) -> Rows:
-    """What a plan reads, as OceanBase shows it: the data backup, then the pieces."""
+    """The backups that a plan reads, in OceanBase's form: the data backup, then the pieces."""
     return Rows(
         _PREVIEW,
         [
@@ -135,12 +137,12 @@ def preview_of(plan: Plan, uri: str) -> Rows:
 
 
 def set_path_of(plan: Plan, uri: str) -> str:
-    """Where the plan's data backup lies."""
+    """The path of the plan's data backup."""
     return f"{uri.rstrip('/')}/{plan.base_store.path.folder}"
 
 
 def piece_paths_of(plan: Plan, uri: str) -> list[str]:
-    """Where the plan's pieces lie."""
+    """The paths of the plan's pieces."""
     return [f"{uri.rstrip('/')}/{part.store.path.folder}" for part in plan.parts]
 
 
@@ -165,8 +167,8 @@ def _plan(wanted: Wanted, kind_of: Callable[[str], EngineKind]) -> tuple[Plan, i
 def error_for(scn: int, bases: Sequence[Base], runs: Sequence[LogRun]) -> Callable[[str], SqlError]:
     """OceanBase's error for a moment that cannot be restored from these data backups and this log. Pure.
 
-    9011 where there is no data backup for it, 9064 where none has the log that follows it, 9048 where the moment's log
-    is there, but not all between it and the data backup, 9025 where no log is there.
+    9011: no data backup before the moment. 9064: no data backup has the log that follows it. 9048: the moment's log
+    exists, but log between the data backup and the moment is missing. 9025: the moment's log is missing.
     """
     found = windows(bases, runs)
     if not bases:
@@ -179,7 +181,7 @@ def error_for(scn: int, bases: Sequence[Base], runs: Sequence[LogRun]) -> Callab
 
 
 async def _microseconds(until: str, session: Session) -> int:
-    """The moment that a text names in the session's time zone, since the epoch. Raises SqlError 1525."""
+    """Parse a time in the session's time zone to microseconds since the epoch. Raises SqlError 1525."""
     if not until.strip() or _OFFSET.search(until):
         raise wrong_restore_timestamp(until)
     text = f"CONVERT(0x{until.encode('utf-8', 'surrogateescape').hex()} USING utf8mb4)"
@@ -198,12 +200,12 @@ async def _microseconds(until: str, session: Session) -> int:
 
 
 async def _hint(error: UnreachableError, session: Session) -> str:
-    """Why, and the nearest moments that can be restored, in the session's time zone."""
+    """The cause, and the nearest restorable moments in the session's time zone."""
     nearest = []
     if error.before is not None:
-        nearest.append(f"the last moment before it that can be restored is {await _text(error.before, session)}")
+        nearest.append(f"the latest restorable moment before it is {await _text(error.before, session)}")
     if error.after is not None:
-        nearest.append(f"the first after it is {await _text(error.after, session)}")
+        nearest.append(f"the earliest after it is {await _text(error.after, session)}")
     return "; ".join([str(error), *nearest])
 
 

@@ -1,4 +1,4 @@
-"""What a session keeps for its next restore: the sources that it named, and what its last preview found."""
+"""The restore state of a session: its named sources, and the result of its last preview."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _INSIDE = re.compile(r"(?P<destination>[^/]*://.*?)/[^/]+/[0-9]+/incarnation_1(/
 
 @dataclass
 class RestoreSession:
-    """One session's; goes with it."""
+    """The restore state of one session."""
 
     sources: list[str] = field(default_factory=list)
     preview: Rows | None = None
@@ -32,17 +32,17 @@ class RestoreSession:
             raise uri_error(str(error)) from error
         if len(self.sources) >= _MOST_SOURCES:
             raise not_supported_text(
-                f"more than {_MOST_SOURCES} restore sources", "run ALTER SYSTEM CLEAR RESTORE SOURCE"
+                f"more than {_MOST_SOURCES} restore sources", "run ALTER SYSTEM CLEAR RESTORE SOURCE first"
             )
         self.sources.append(uri)
 
     def destination(self) -> str | None:
-        """The destination in which all sources lie, None without any. Raises SqlError if they lie in several."""
+        """The destination of all sources, None without sources. Raises SqlError if the sources have several."""
         found = {match["destination"] if (match := _INSIDE.fullmatch(uri)) else uri.rstrip("/") for uri in self.sources}
         if len(found) > 1:
             raise not_supported_text(
                 f"restore sources in several destinations ({', '.join(sorted(found))})",
-                "copy them into one, and name that",
+                "copy the backups into one destination and name that one",
             )
         return found.pop() if found else None
 
@@ -54,14 +54,14 @@ class RestoreSession:
 
 
 def restore_session(session: Session) -> RestoreSession:
-    """What a session keeps."""
+    """The restore state of a session."""
     kept = session.kept.setdefault(_KEY, RestoreSession())
     assert isinstance(kept, RestoreSession)
     return kept
 
 
 def no_preview() -> SqlError:
-    """What SHOW RESTORE PREVIEW gives before any preview, as in a user tenant, which cannot have one."""
+    """The error of SHOW RESTORE PREVIEW without a preview; in a user tenant always."""
     return not_supported_text(
         "show restore preview do not specify backup dest", "run ALTER SYSTEM RESTORE … PREVIEW in this session first"
     )

@@ -1,7 +1,7 @@
-"""Restoring tenants: the statements, and the job behind them, one at a time.
+"""Restores tenants: the statements and their jobs, one job at a time.
 
-What a restore needs to go on after a crash is on record before it begins, and in its directory. A tenant is RESTORING
-until its engine is within reach; what fails before leaves nothing but its row in CDB_OB_RESTORE_HISTORY.
+The catalog and the directory record everything that a restore needs to resume after a crash. A tenant is RESTORING
+until its engine is reachable. A restore that fails before leaves only its row in CDB_OB_RESTORE_HISTORY.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from redoubt.sql.restore_errors import restore_in_progress, restore_preview_note
 from redoubt.sql.statements import RestoreTenant
 
 _NEWEST = 10 * 10**9
-"""A moment is restored when it is so long ago, in ns: what was committed then is archived as a rule."""
+"""The least age of a moment to restore, in ns: commits of that age are normally archived."""
 _RETRY_PAUSE = 1.0
 _PROGRESS_PAUSE = 1.0
 _DROPPED = "cancelled by DROP TENANT"
@@ -41,7 +41,7 @@ _log = structlog.get_logger("redoubt.control.restores.restores")
 
 
 class Restores:
-    """For the event loop. `load` goes on with what was under way when the last service ended."""
+    """For the event loop. `load` resumes the restores that the last service did not finish."""
 
     def __init__(self, planning: RestorePlanning, tenants: Tenants, engines: Engines, jobs: RestoreJobs) -> None:
         self._planning = planning
@@ -54,7 +54,7 @@ class Restores:
         tenants.end_restore = self._end
 
     async def restore(self, statement: RestoreTenant, session: Session) -> Ok:
-        """`RESTORE`: returns when the job is on record, or with PREVIEW has been looked at. SqlError, CatalogError."""
+        """`RESTORE`: returns when the job is recorded, or with PREVIEW planned. Raises SqlError, CatalogError."""
         kept = restore_session(session)
         try:
             wanted = await self._planning.wanted(statement, session, kept)
@@ -66,19 +66,19 @@ class Restores:
             kept.preview = preview_of(plan, wanted.uri)
             return Ok.noted(restore_preview_note(_told(plan)))
         if wanted.until_scn + _NEWEST >= time.time_ns():
-            raise restore_timestamp_too_new("wait until it is more than 10 s ago, or name an earlier moment")
+            raise restore_timestamp_too_new("wait until the moment is more than 10 s ago, or name an earlier moment")
         plan, scn = await self._planning.plan(wanted, session)
         async with self._statement:
             await self._begin(statement.name, replace(wanted, until_scn=scn), plan)
         return Ok()
 
     async def load(self) -> None:
-        """Go on with the restores that the last service did not end; those that never began go. Raises CatalogError."""
+        """Resume unfinished restores, and discard those that never began. Raises CatalogError."""
         jobs = await asyncio.to_thread(self._jobs.unfinished)
         for job in jobs:
             entries = self._tenants.restoring(job.tenant_id)
             if entries:
-                _log.warning("a restore was not done to its end, going on", tenant=job.tenant_name, job=job.job_id)
+                _log.warning("resuming an unfinished restore", tenant=job.tenant_name, job=job.job_id)
                 self._launch(job, entries[0].tenant)
             elif self._tenants.is_normal(job.tenant_id) and job.status is not RestoreStatus.FAIL:
                 await self._close(job, RestoreStatus.SUCCESS, "")
@@ -90,26 +90,28 @@ class Restores:
                 await self._tenants.discard(entry.record.tenant_id)
 
     async def close(self) -> None:
-        """End what runs in the background; it goes on with the next start."""
+        """Stop the running job; the next start of the service resumes the job."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _begin(self, name: str, wanted: Wanted, plan: Plan) -> None:
-        """Put tenant and job on record. Raises SqlError, CatalogError: then there is neither."""
+        """Record tenant and job. After SqlError or CatalogError neither is recorded."""
         name = self._tenants.check_restore(name)
         if self._job is not None:
-            raise restore_in_progress(f"tenant {self._job.tenant_name}; wait for it in CDB_OB_RESTORE_PROGRESS")
+            raise restore_in_progress(
+                f"tenant {self._job.tenant_name} is being restored; wait until it leaves CDB_OB_RESTORE_PROGRESS"
+            )
         entry = await self._tenants.begin_restore(name, _options(wanted), plan.tenant.engine_kind)
         try:
             job = await asyncio.to_thread(self._jobs.begin, _job(entry.tenant, wanted, plan))
         except CatalogError:
             await self._tenants.discard(entry.record.tenant_id)
             raise
-        if not self._tenants.restoring(job.tenant_id):  # it has been dropped meanwhile
+        if not self._tenants.restoring(job.tenant_id):  # the tenant was dropped meanwhile
             await self._close(job, RestoreStatus.FAIL, _DROPPED)
             return
-        _log.info("restore begins", tenant=name, tenant_id=job.tenant_id, source=str(plan.tenant), end_scn=job.end_scn)
+        _log.info("restore started", tenant=name, tenant_id=job.tenant_id, source=str(plan.tenant), end_scn=job.end_scn)
         self._launch(job, entry.tenant)
 
     def _launch(self, job: RestoreJob, tenant: Tenant) -> None:
@@ -123,7 +125,7 @@ class Restores:
         self._job = self._task = None
 
     async def _run(self, job: RestoreJob, tenant: Tenant) -> None:
-        """Restore a tenant, or go on with it, to whatever end."""
+        """Restore a tenant, or resume its restore, and record success or failure."""
         trouble = job.info if job.status is RestoreStatus.FAIL else await self._lay(job, tenant)
         if not trouble:
             await self._save(replace(self._now(), status=RestoreStatus.POST_CHECK, done_bytes=job.total_bytes))
@@ -142,14 +144,14 @@ class Restores:
             _log.info("tenant restored", tenant=tenant.name, tenant_id=tenant.tenant_id, advice=advice)
 
     async def _lay(self, job: RestoreJob, tenant: Tenant) -> str:
-        """Have files and log written for a tenant; why that could not be done, empty if it was."""
+        """Write a tenant's files and log; returns the cause of a failure, empty on success."""
         if await self._engines.is_restored(tenant):
             return ""
         await self._save(replace(job, status=RestoreStatus.RESTORE_USER_REPLICA))
         was_begun = await asyncio.to_thread(self._engines.restoring(tenant).exists)
         trouble = await self._run_job(job, tenant)
-        if trouble and was_begun:  # what lies there may be of another plan: a data backup may have come, or gone
-            _log.warning("a restore does not go on, beginning anew", tenant=tenant.name, cause=trouble)
+        if trouble and was_begun:  # the directory may belong to another plan: data backups may have changed
+            _log.warning("cannot resume a restore, starting over", tenant=tenant.name, cause=trouble)
             try:
                 await self._engines.remove_restoring(tenant)
             except OSError as error:
@@ -158,7 +160,7 @@ class Restores:
         return trouble
 
     async def _run_job(self, job: RestoreJob, tenant: Tenant) -> str:
-        """Lay in a process of its own; what went wrong, empty if nothing did."""
+        """Run the job's process; returns the cause of a failure, empty on success."""
         request = messages.RestoreTenant(
             destination=job.backup_dest,
             tenant=str(job.backup_tenant_id),
@@ -179,10 +181,10 @@ class Restores:
         self._job = replace(self._now(), done_bytes=done)
 
     async def _note_progress(self) -> None:
-        """Put on record from time to time how far the job is; runs until cancelled."""
+        """Record the job's progress from time to time; runs until cancelled."""
         while True:
             await asyncio.sleep(_PROGRESS_PAUSE)
-            with suppress(CatalogError):  # it is said again in a moment
+            with suppress(CatalogError):  # written again in a moment
                 await asyncio.to_thread(self._jobs.save, self._now())
 
     async def _end(self, tenant_id: int) -> None:
@@ -196,40 +198,40 @@ class Restores:
         _log.info("restore cancelled", tenant=job.tenant_name, job=job.job_id)
 
     def _now(self) -> RestoreJob:
-        assert self._job is not None, "it is under way"
+        assert self._job is not None, "a restore is running"
         return self._job
 
     async def _save(self, job: RestoreJob) -> None:
-        """Put on record how far the job that is under way is, as soon as the catalog takes it."""
+        """Record the running job's state; retries until the catalog answers."""
         self._job = job
         await self._insist(asyncio.to_thread, self._jobs.save, job)
 
     async def _close(self, job: RestoreJob, status: RestoreStatus, info: str) -> None:
-        """Put on record that a job has ended, and how."""
+        """Record the end of a job."""
         ended = replace(job, status=status, info=info, end_time=time.time_ns())
         await self._insist(asyncio.to_thread, self._jobs.save, ended)
 
     async def _insist(self, work: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Do what needs the catalog, as often as it takes."""
+        """Repeat work on the catalog until it succeeds."""
         while True:
             try:
                 return await work(*args, **kwargs)
             except CatalogError as error:
-                _log.warning("a restore's step is not on record yet, trying again", cause=str(error))
+                _log.warning("cannot write a restore's state to the catalog, retrying", cause=str(error))
                 await asyncio.sleep(_RETRY_PAUSE)
 
 
 def _told(plan: Plan) -> str:
-    """A plan in a sentence."""
+    """A sentence that describes a plan."""
     moment = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=plan.end.scn // 1000)
     return (
         f"tenant {plan.tenant} would be restored to SCN {plan.end.scn} ({moment:%Y-%m-%d %H:%M:%S.%f} UTC) from "
-        f"{plan.base_bytes} bytes of data and {plan.log_bytes} bytes of log; SHOW RESTORE PREVIEW shows where they lie"
+        f"{plan.base_bytes} bytes of data and {plan.log_bytes} bytes of log; run SHOW RESTORE PREVIEW for their paths"
     )
 
 
 def _options(wanted: Wanted) -> dict[str, str]:
-    """What DBA_OB_TENANTS shows of the tenant to be."""
+    """The options that DBA_OB_TENANTS shows of the new tenant."""
     option = wanted.option
     given = {"RESOURCE_POOL_LIST": option.pool_list, "LOCALITY": option.locality, "PRIMARY_ZONE": option.primary_zone}
     return {name: value for name, value in given.items() if value is not None}

@@ -1,1 +1,1 @@
-"""Rounds of log archiving: begun and ended by statements, moved on by what the archive worker tells."""
+"""Rounds of log archiving: statements start and stop a round; events of the archive worker advance it."""

@@ -1,6 +1,6 @@
-"""Rounds as the cluster runs them: started and stopped by statements, driven by what the archive worker tells.
+"""Runs the cluster's rounds: statements start and stop a round; events of the archive worker advance the round.
 
-The round is moved by the pure functions of `model.rounds`, and kept by the `RoundBook`.
+The pure functions of `model.rounds` change the round; the `RoundBook` keeps the round.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ from redoubt.sql.errors import (
 from redoubt.sql.log_archive_option import Compression
 
 STOP_PATIENCE = 20.0
-"""Seconds that a stop may take to archive the log's end, if nothing else is said; then it ends with what is durable."""
+"""Default seconds for a stop to archive the end of the log; after that the round ends with the durable log."""
 _WORKER_PATIENCE = 10.0
 _HOLDING_NOTHING = frozenset({RoundStatus.STOP, RoundStatus.INTERRUPTED})
-"""Statuses in which log is not held: a round that cannot go on must not fill the engine's disk."""
+"""Statuses without held log: a round that cannot continue must not fill the engine's disk."""
 _SILENT = "the destination did not answer in time"
 _log = structlog.get_logger("redoubt.control.rounds.archiving")
 
 
 class Archiving:
-    """The cluster's log archiving. All methods run on the event loop; what blocks is done in threads."""
+    """The cluster's log archiving. All methods run on the event loop; blocking calls run in threads."""
 
     def __init__(
         self,
@@ -72,21 +72,21 @@ class Archiving:
 
     @property
     def round(self) -> Round:
-        """The present round, or the last one."""
+        """The current round, or the last one."""
         return self._book.round
 
     @property
     def archives(self) -> list[TenantArchive]:
-        """What is known of each tenant's archive."""
+        """The archive of each tenant."""
         return list(self._archives.values())
 
     @property
     def statement(self) -> asyncio.Lock:
-        """Held by a statement that must not run beside ARCHIVELOG, NOARCHIVELOG, or another such one."""
+        """The lock of statements that must not run at the same time as ARCHIVELOG or NOARCHIVELOG."""
         return self._statement
 
     async def load(self) -> None:
-        """Take over the round that the catalog has; the worker is told of it when it starts."""
+        """Load the round from the catalog. The worker is told of the round when the worker starts."""
         loaded = await self._book.load()
         await self._chronicle.load()
         if loaded.status is RoundStatus.INTERRUPTED:
@@ -96,14 +96,16 @@ class Archiving:
             self._orders.begin(self._force_stop(loaded.round_id))
         for tenant_id in loaded.tenants if loaded.is_archiving else ():
             if (hole := self._chronicle.hole(tenant_id, loaded.round_id)) is not None:
-                self.interrupt(tenant_id, hole.cause)  # it was, and only the hole has been written
+                self.interrupt(tenant_id, hole.cause)  # interrupted before, but only the hole was written
 
     async def start(self) -> None:
         """`ALTER SYSTEM ARCHIVELOG`: begin a round. Raises SqlError."""
         async with self._statement:
             uri = self._parameters.backup_dest
             if not uri:
-                raise backup_dest_not_valid("it is empty; set it first: ALTER SYSTEM SET backup_dest = 'file:///…'")
+                raise backup_dest_not_valid(
+                    "backup_dest is empty; run ALTER SYSTEM SET backup_dest = 'file:///…' first"
+                )
             if self.round.status is not RoundStatus.STOP:
                 raise not_supported("start log archive backup when not STOP")
             if self._parameters.is_deferred:
@@ -122,7 +124,7 @@ class Archiving:
             key = begun.pieces[0].key(begun.round_id)
             await self._desk.ask(uri, claim, self._cluster, uri, list(begun.tenants), key)
             await self._book.begin(begun)
-            _log.info("round begins", round=begun.round_id, destination=uri)
+            _log.info("round started", round=begun.round_id, destination=uri)
             for archive in self.archives:
                 archive.begin_round()
                 self._orders.launch(archive)
@@ -134,14 +136,14 @@ class Archiving:
             if self.round.status in {RoundStatus.STOP, RoundStatus.STOPPING}:
                 raise log_archive_already_disabled()
             await self._change(rounds.stopping)
-            _log.info("round stops", round=self.round.round_id)
+            _log.info("round is stopping", round=self.round.round_id)
             self._heard_at = time.monotonic()
             for archive in self.archives:
                 self._orders.stop(archive)
             self._orders.begin(self._force_stop(self.round.round_id))
 
     async def cancel(self) -> None:
-        """`ALTER SYSTEM CANCEL ALL BACKUP FORCE`: end the round at once, and ask the destination nothing."""
+        """`ALTER SYSTEM CANCEL ALL BACKUP FORCE`: end the round at once, without the destination."""
         async with self._statement:
             if self.round.status is RoundStatus.STOP:
                 return
@@ -150,7 +152,7 @@ class Archiving:
             _log.warning("round cancelled", round=self.round.round_id)
 
     async def switch_piece(self) -> None:
-        """Let the round go on in a new piece, from now on; the caller has seen that it may. Raises CatalogError."""
+        """Switch the round to a new piece, if `may_switch` allows. Raises CatalogError."""
         async with self._statement:
             if not rounds.may_switch(self.round):
                 return
@@ -161,18 +163,18 @@ class Archiving:
                 self._orders.switch(archive)
 
     async def add_tenant(self, tenant: Tenant) -> None:
-        """A tenant has been created: a round that is under way archives it as well. Raises CatalogError."""
+        """Add a new tenant; a running round archives the tenant too. Raises CatalogError."""
         async with self._statement:
             self._archives[tenant.tenant_id] = archive = self._archive_of(tenant)
             if self.round.is_archiving:
                 scn = time.time_ns()
                 await self._change(lambda now: rounds.joined(now, tenant.tenant_id, scn))
-                if not self.round.is_archiving:  # it broke in this moment
+                if not self.round.is_archiving:  # the round broke meanwhile
                     self._open_holes()
                 self._orders.launch(archive)
 
     async def drop_tenant(self, tenant_id: int, *, force: bool) -> None:
-        """A tenant is dropped: archive its log to the end, unless forced to end at once. Raises CatalogError."""
+        """Remove a tenant: archive its log to the end, or with `force` end at once. Raises CatalogError."""
         archive = self._archives[tenant_id]
         patience = 0.0 if force else self._stop_patience
         if self.round.open_pieces(tenant_id):
@@ -182,7 +184,9 @@ class Archiving:
                 async with asyncio.timeout(patience + _WORKER_PATIENCE):
                     await archive.gone
             except TimeoutError:
-                _log.error("the worker does not let go of a dropped tenant, ending it", tenant=archive.tenant.name)
+                _log.error(
+                    "the worker does not release a dropped tenant, killing the worker", tenant=archive.tenant.name
+                )
                 self._worker.kill()
         async with self._statement:
             gone = self.round.tenants.get(tenant_id)
@@ -193,7 +197,7 @@ class Archiving:
             await asyncio.to_thread(archive.tenant.engine.release_all_log)
 
     def interrupt(self, tenant_id: int, cause: str) -> None:
-        """A tenant's log cannot be archived on, or not all of it: the round is broken, and the hole is on record."""
+        """Break the round: part of the tenant's log cannot be archived. Records the hole."""
         was_archiving = self.round.is_archiving
         self._book.round = rounds.interrupted(self.round, tenant_id, cause)
         self._book.note()
@@ -203,29 +207,29 @@ class Archiving:
         self._open_holes()
         for archive in self.archives:
             archive.told.clear()
-            archive.commits.turn_off(commit_interrupted(cause))  # before anybody stops the round, which lets them go
+            archive.commits.turn_off(commit_interrupted(cause))  # before a stop of the round releases the commits
             self._orders.launch(archive)
         self._kick()
 
     async def release_all_log(self, archive: TenantArchive) -> None:
-        """Hold nothing of a tenant's log, unless a round has begun meanwhile."""
+        """Release all held log of a tenant, unless a round has begun meanwhile."""
         async with self._statement:
             if self.round.status in _HOLDING_NOTHING:
                 await asyncio.to_thread(archive.tenant.engine.release_all_log)
 
     async def destination_works(self) -> bool:
-        """Whether objects can be stored in the present round's destination just now. Raises SqlError."""
+        """Whether the current round's destination stores objects now. Raises SqlError."""
         return await self._desk.ask(self.round.destination, works, self.round.destination)
 
     async def check_new_destination(self, uri: str) -> None:
-        """Whether `backup_dest` may become `uri` now. Raises SqlError."""
+        """Check that `backup_dest` may become `uri`. Raises SqlError."""
         await self._desk.ask(uri, check_new, self._cluster, uri)
 
     def worker_started(self) -> None:
-        """See `Listener`: tell the new worker everything."""
+        """See `Listener`: send everything to the new worker."""
         self._configure()
         for archive in self.archives:
-            archive.troubles.clear()  # a new worker tells its own
+            archive.troubles.clear()  # a new worker reports its own
             archive.told.clear()
             if self.round.is_archiving and archive.tenant.tenant_id in self.round.tenants:
                 self._book.round = rounds.troubled(self.round, archive.tenant.tenant_id, "")
@@ -239,7 +243,7 @@ class Archiving:
         archive = self._archives.get(event.tenant_id)
         is_over = event.round != self.round.round_id or self.round.status is RoundStatus.STOP
         if archive is None or is_over or event.tenant_id not in self.round.tenants:
-            return  # an answer that comes too late
+            return  # a late event
         self._heard_at = time.monotonic()
         before = self.round.status
         self._book.round, then = apply_event(event, self.round, archive, self._chronicle)
@@ -255,21 +259,21 @@ class Archiving:
         self._book.note()
 
     async def save_changes(self) -> None:
-        """Write to the catalog what the worker changed; runs until cancelled."""
+        """Write the worker's changes to the catalog; runs until cancelled."""
         await self._book.write()
 
     def tick(self) -> None:
-        """A moment has passed: in a round without tenants, nothing is missing up to now."""
+        """Advance the checkpoint of a round without tenants to now."""
         self._book.round = rounds.ticked(self.round, time.time_ns())
         self._book.note()
 
     def parameters_changed(self) -> None:
-        """Put into effect what was set: the codec from the next segment on, mode and limits at once."""
+        """Apply changed parameters: the codec from the next segment on, mode and limits at once."""
         self._configure()
         self._kick()
 
     async def close(self) -> None:
-        """End what runs in the background."""
+        """End the background tasks."""
         await self._orders.close()
 
     async def _change(self, change: Callable[[Round], Round]) -> None:
@@ -277,7 +281,7 @@ class Archiving:
         self._kick()
 
     def _end_worker(self) -> None:
-        """End a worker that does not answer; what it complained of is over with it."""
+        """Kill a worker that does not answer, and forget its troubles."""
         self._worker.kill()
         for archive in self.archives:
             archive.troubles.clear()
@@ -286,7 +290,7 @@ class Archiving:
         return TenantArchive(tenant, lambda: self.round.round_id, self._worker.send, self._chronicle)
 
     def _open_holes(self) -> None:
-        """Put on record that log goes missing, of every tenant of the broken round."""
+        """Open a hole for every tenant of the broken round."""
         now, round_id = time.time_ns(), self.round.round_id
         for key, tenant in self.round.tenants.items():
             archive = self._archives.get(key)
@@ -304,14 +308,14 @@ class Archiving:
         self._worker.send(Configure(codec, self._parameters.checkpoint_interval, self._parameters.concurrency))
 
     async def _force_stop(self, round_id: int) -> None:
-        """End a stopping round whose worker does not: the medium may hang so that nothing comes back from it."""
+        """End a stopping round if the worker does not end it: the worker may be stuck in uninterruptible I/O."""
         quiet = 0.0
         while quiet < (patience := self._stop_patience + _WORKER_PATIENCE):
             await asyncio.sleep(patience - quiet)
             quiet = time.monotonic() - self._heard_at
         if self.round.round_id != round_id or self.round.status is not RoundStatus.STOPPING:
             return
-        _log.error("the worker does not stop the round, ending it without", round=round_id)
+        _log.error("the worker does not stop the round, ending the round without the worker", round=round_id)
         self._book.round = rounds.all_stopped(self.round, _SILENT)
         self._end_worker()
         self._book.note()

@@ -1,4 +1,4 @@
-"""Begins a new round by itself after one was interrupted, where that is wished (`log_archive_auto_restart`)."""
+"""Starts a new round automatically after an interruption, if `log_archive_auto_restart` is on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log = structlog.get_logger("redoubt.control.rounds.auto_restart")
 
 
 class AutoRestart:
-    """For the event loop; does what a person would: NOARCHIVELOG, wait for STOP, ARCHIVELOG."""
+    """For the event loop. Runs the steps of a user: NOARCHIVELOG, wait for STOP, ARCHIVELOG."""
 
     def __init__(self, archiving: Archiving, parameters: Parameters) -> None:
         self._archiving = archiving
@@ -29,7 +29,7 @@ class AutoRestart:
         self._not_before = float("-inf")
 
     async def run(self) -> None:
-        """Look again and again, less often while it does not help; runs until cancelled."""
+        """Check repeatedly, less often after failures; runs until cancelled."""
         pause = _PAUSE
         while True:
             await asyncio.sleep(pause)
@@ -37,14 +37,14 @@ class AutoRestart:
                 try:
                     pause = _PAUSE if await self._restart() else min(pause * 2, _LONGEST_PAUSE)
                 except (SqlError, CatalogError) as error:
-                    _log.warning("no new round yet, trying again", cause=str(error))
+                    _log.warning("cannot start a new round, retrying", cause=str(error))
                     pause = min(pause * 2, _LONGEST_PAUSE)
             else:
                 pause = _PAUSE
                 self._forget()
 
     def _forget(self) -> None:
-        """What was stopped while this was wished is not begun again when it is wished again."""
+        """Forget the stopped round when the parameter is off, so that turning it on later does not restart it."""
         if not self._parameters.is_on(AUTO_RESTART):
             self._stopped_round = 0
 
@@ -55,18 +55,18 @@ class AutoRestart:
         return self._parameters.is_on(AUTO_RESTART) and (is_broken or is_ours)
 
     async def _restart(self) -> bool:
-        """One step on the way to a new round; False if the destination does not allow it now.
+        """Take one step towards a new round; False if the destination does not work or the pause is not over.
 
-        What breaks every round must not fill the destination with rounds: one a minute.
+        At most one round a minute: a cause that breaks every round must not fill the destination with rounds.
         """
         now = self._archiving.round
         if now.status is RoundStatus.INTERRUPTED:
             if time.monotonic() < self._not_before or not await self._archiving.destination_works():
                 return False
             await self._archiving.stop()
-            self._stopped_round = now.round_id  # only now is it ours: somebody else may have stopped it meanwhile
+            self._stopped_round = now.round_id  # only now: somebody else may have stopped the round meanwhile
         elif now.status is RoundStatus.STOP:
             await self._archiving.start()
             self._not_before = time.monotonic() + _LONGEST_PAUSE
-            _log.info("a new round begins by itself", round=self._archiving.round.round_id)
+            _log.info("new round started automatically", round=self._archiving.round.round_id)
         return True

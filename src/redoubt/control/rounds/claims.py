@@ -1,4 +1,4 @@
-"""Whether a destination works and whose it is: looked at when it is set, and made ours when a round begins."""
+"""Checks a destination when it is set, and claims it for the cluster when a round begins."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from redoubt.sql.errors import backup_dest_not_valid
 
 
 def check_new(cluster: Cluster, uri: str) -> None:
-    """See that `backup_dest` may become `uri`: it works, and this cluster never archived there. Raises SqlError."""
+    """Check that `uri` works and that this cluster never archived there. Raises SqlError."""
     destination = _open(uri)
     path = ClusterPath(cluster.name, cluster.cluster_id)
     try:
@@ -22,11 +22,11 @@ def check_new(cluster: Cluster, uri: str) -> None:
         return
     except DestinationError as error:
         raise backup_dest_not_valid(str(error)) from error
-    raise backup_dest_not_valid(f"{uri} holds a log archive already ({path.info}); choose an empty directory")
+    raise backup_dest_not_valid(f"{uri} already holds a log archive ({path.info}); choose an empty directory")
 
 
 def claim(cluster: Cluster, uri: str, tenant_ids: list[int], key: PieceKey) -> None:
-    """See that the destination works and is ours, or make it so, and has room for a round's first piece: SqlError."""
+    """Claim a working destination for the cluster, with empty folders for a round's first piece. Raises SqlError."""
     destination = _open(uri)
     path = ClusterPath(cluster.name, cluster.cluster_id)
     ours = ClusterInfo(cluster.name, cluster.cluster_id, cluster.identity)
@@ -37,19 +37,19 @@ def claim(cluster: Cluster, uri: str, tenant_ids: list[int], key: PieceKey) -> N
         except ObjectExistsError:
             if load_record(ClusterInfo, destination.get(path.info)) != ours:
                 raise backup_dest_not_valid(
-                    f"{uri} holds the archive of another cluster of the same name and number ({path}); "
+                    f"{uri} holds the archive of another cluster with the same name and id ({path}); "
                     "choose an empty directory"
                 ) from None
         for tenant_id in tenant_ids:
             folder = path.piece(tenant_id, key).folder
             if any(True for _ in destination.list(folder)):
-                raise backup_dest_not_valid(f"{uri} holds something in {folder} already; choose an empty directory")
+                raise backup_dest_not_valid(f"{folder} in {uri} is not empty; choose an empty directory")
     except (DestinationError, RecordError) as error:
         raise backup_dest_not_valid(str(error)) from error
 
 
 def works(uri: str) -> bool:
-    """Whether objects can be stored in a destination just now."""
+    """Whether a destination stores objects now."""
     try:
         open_destination(uri).probe()
     except (UriError, DestinationError):

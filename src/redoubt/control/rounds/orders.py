@@ -1,6 +1,6 @@
-"""Sees to it that the archive worker knows what it has to: which pieces to archive, when to stop, when to switch.
+"""Sends commands to the archive worker: which pieces to archive, when to stop, when to switch.
 
-What it is to archive is held before it is told. A worker that starts anew is told everything again.
+The log is held before the worker is told to archive it. A restarted worker gets all commands again.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _log = structlog.get_logger("redoubt.control.rounds.orders")
 
 
 class Orders:
-    """For the event loop. `present()` is the round as it is now; `statement` keeps statements from changing it.
+    """For the event loop. `present()` is the current round; the lock `statement` keeps statements from changing it.
 
-    `stop_patience` are the seconds that a stop may take to archive the log's end.
+    `stop_patience` is the time limit in seconds for a stop to archive the end of the log.
     """
 
     def __init__(
@@ -50,17 +50,17 @@ class Orders:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def launch(self, archive: TenantArchive) -> None:
-        """Have the worker look after a tenant's open pieces, as soon as the engine can say where to begin."""
+        """Make the worker archive a tenant's open pieces, as soon as the engine tells the start."""
         self.begin(self._tell(archive, self._present().round_id))
 
     def stop(self, archive: TenantArchive, patience: float | None = None) -> None:
-        """Have a tenant's round stopped; who has not been told of it yet is told both, one after the other."""
+        """Stop a tenant's round. A worker that does not know the round yet gets both commands later."""
         if archive.told:
             seconds = self._stop_patience if patience is None else patience
             self._worker.send(StopRound(archive.tenant.tenant_id, self._present().round_id, seconds))
 
     def switch(self, archive: TenantArchive) -> None:
-        """Have a tenant's log go on in the round's last piece."""
+        """Switch a tenant's log to the round's last piece."""
         now, tenant_id = self._present(), archive.tenant.tenant_id
         old, new = now.pieces[-2:]
         if old.piece_id in archive.told:
@@ -69,35 +69,37 @@ class Orders:
             )
 
     def begin(self, work: Coroutine[Any, Any, None]) -> None:
-        """Have something done in the background."""
+        """Run a coroutine in the background."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
     async def close(self) -> None:
-        """End what runs in the background."""
+        """End the background tasks."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _tell(self, archive: TenantArchive, round_id: int) -> None:
-        """Hold the tenant's log and send its tasks; tried again while engine or catalog do not answer."""
+        """Hold the tenant's log and send its tasks; retries while engine or catalog do not answer."""
         while True:
             of = self._present()
             if of.round_id != round_id or archive.tenant.tenant_id not in of.tenants:
-                return  # what was to be told is over
+                return  # the round is over, or the tenant has left
             try:
                 tasks = await self._prepare(archive, of)
                 if _open(self._present(), archive) == _open(of, archive):
                     break
             except (OSError, CatalogError) as error:
-                _log.warning("round not begun, trying again", tenant=archive.tenant.name, cause=str(error))
+                _log.warning(
+                    "cannot start archiving the tenant, retrying", tenant=archive.tenant.name, cause=str(error)
+                )
                 await asyncio.sleep(_RETRY_PAUSE)
         now = self._present()
         if now.round_id != round_id or now.status is RoundStatus.STOP:
             return  # the round was stopped meanwhile
         if now.status is RoundStatus.INTERRUPTED and not any(task.broken_by for task in tasks):
-            return  # interrupted meanwhile, and told so
+            return  # interrupted meanwhile; another task sends the interruption
         for task in tasks:
             if task.piece not in archive.told:
                 self._worker.send(task)
@@ -107,8 +109,8 @@ class Orders:
             self.stop(archive)
 
     async def _prepare(self, archive: TenantArchive, of: Round) -> list[ArchivePiece]:
-        """Hold the log, if the round archives still, and make the tasks. Raises OSError and CatalogError."""
-        async with self._statement:  # so that nobody releases meanwhile what is held here
+        """Hold the log if the round still archives, and make the tasks. Raises OSError and CatalogError."""
+        async with self._statement:  # so that nobody releases the held log meanwhile
             now = self._present()
             if now.is_archiving and now.round_id == of.round_id:
                 await asyncio.to_thread(archive.tenant.engine.hold_log)

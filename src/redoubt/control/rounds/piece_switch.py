@@ -1,4 +1,4 @@
-"""Switches pieces when their time is over, and lets time pass in a round without tenants."""
+"""Switches pieces when their interval is over, and advances a round without tenants."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class PieceSwitch:
         self._parameters = parameters
 
     async def run(self) -> None:
-        """Look again and again whether a piece is due."""
+        """Check repeatedly whether a switch is due."""
         while True:
             await asyncio.sleep(_PAUSE)
             if not self._archiving.round.tenants:
@@ -34,7 +34,7 @@ class PieceSwitch:
             try:
                 await self._archiving.switch_piece()
             except CatalogError as error:
-                _log.warning("piece not switched, trying again", cause=str(error))
+                _log.warning("cannot switch the piece, retrying", cause=str(error))
 
     def _is_due(self) -> bool:
         """Whether the last piece is older than the interval, and a new one may begin."""

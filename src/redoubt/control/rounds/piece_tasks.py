@@ -1,4 +1,4 @@
-"""What the archive worker is told of a tenant's part of a round, piece by piece."""
+"""The archive worker's tasks for a tenant's part of a round, piece by piece."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from redoubt.model.rounds import Round
 
 
 class WorkerLink(Protocol):
-    """What is asked of the worker; `WorkerProcess` does it."""
+    """The connection to the worker; `WorkerProcess` implements it."""
 
     def send(self, command: Command) -> None:
-        """Tell the worker."""
+        """Send a command to the worker."""
 
     def kill(self) -> None:
-        """End a worker that does not answer."""
+        """Kill a worker that does not answer."""
 
 
 def piece_tasks(cluster: Cluster, tenant: Tenant, of: Round, hole: Hole | None, catalog: Catalog) -> list[ArchivePiece]:
-    """The worker's tasks for a tenant's open pieces of a round, in order; `hole` is what broke the round, if anything.
+    """The worker's tasks for a tenant's open pieces of a round, in order; `hole` is the hole after a broken round.
 
-    A piece that turns out to be cut is whole, and the next one bears the record of the interruption. The log is held.
-    Blocks. Raises OSError while the engine does not answer, CatalogError while the catalog does not.
+    A cut piece counts as complete; the interruption is recorded in the next piece. Hold the log before. Blocks. Raises
+    OSError while the engine does not answer, CatalogError while the catalog does not answer.
     """
     return [_task(cluster, tenant, of, piece, hole, catalog) for piece in of.open_pieces(tenant.tenant_id)]
 
@@ -65,7 +65,7 @@ def _task(
 
 
 def _previous(of: Round, piece: Piece, tenant_id: int) -> Piece | None:
-    """The piece that a tenant's log goes on from."""
+    """The previous piece of a tenant's log, None without one."""
     before = of.piece(piece.piece_id - 1)
     is_there = before is not None and tenant_id in before.tenants and before.tenants[tenant_id].has_begun
     return before if is_there else None

@@ -1,4 +1,4 @@
-"""What follows from what the archive worker tells of a tenant's round."""
+"""Applies events of the archive worker to a tenant's round."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from redoubt.model.rounds import Round, RoundStatus
 
 @dataclass(frozen=True)
 class Consequence:
-    """What is to be done then: `broken_by` interrupts the round, a new piece is to be told to the worker.
+    """The actions after an event: `broken_by` interrupts the round; `has_new_piece`: send the new piece to the worker.
 
-    `is_quiet`: the round is as it was.
+    `is_quiet`: the round has not changed.
     """
 
     broken_by: str = ""
@@ -37,7 +37,7 @@ class Consequence:
 
 
 def apply_event(event: Event, now: Round, archive: TenantArchive, chronicle: Chronicle) -> tuple[Round, Consequence]:
-    """The round after an event of its own, whose tenant is in it."""
+    """The round after an event of this round and of one of its tenants."""
     match event:
         case Flushed():
             archive.commits.flushed(event.number)
@@ -51,7 +51,7 @@ def apply_event(event: Event, now: Round, archive: TenantArchive, chronicle: Chr
             return _broken(event, now, archive)
         case PieceStopped():
             if now.status is not RoundStatus.STOPPING and not archive.is_leaving:
-                return now, Consequence(is_quiet=True)  # nobody asked for it
+                return now, Consequence(is_quiet=True)  # no statement asked for the stop
             now = _stopped(now, archive, event.piece, event.text)
         case PieceCut():
             return rounds.piece_cut(now, event.tenant_id, event.piece, event.scn), Consequence(has_new_piece=True)
@@ -63,7 +63,7 @@ def apply_event(event: Event, now: Round, archive: TenantArchive, chronicle: Chr
 
 
 def _advanced(event: PieceProgress | PieceTrouble | PieceFreezing, now: Round, archive: TenantArchive) -> Round:
-    """Take over how far a tenant's round is, and what holds it up."""
+    """Apply the progress or trouble of a tenant's round."""
     piece = now.piece(event.piece)
     if piece is None or event.tenant_id not in piece.tenants:
         return now
@@ -89,16 +89,16 @@ def _broken(event: PieceBroken, now: Round, archive: TenantArchive) -> tuple[Rou
 
 
 def _stopped(now: Round, archive: TenantArchive, piece_id: int, text: str) -> Round:
-    """A tenant's piece has ended; the tenant's round with it, if it was to stop and this was its last open piece."""
+    """End a tenant's piece, and a stopping tenant's round with its last open piece."""
     tenant_id = archive.tenant.tenant_id
-    ended = archive.told if piece_id == ALL_PIECES else {piece_id}  # what it was not told of yet, it will be
+    ended = archive.told if piece_id == ALL_PIECES else {piece_id}  # pieces not told yet are told later
     ended = ended & {piece.piece_id for piece in now.open_pieces(tenant_id)}
     for each in sorted(ended):
         archive.troubles.pop(each, None)
         archive.told.discard(each)
         now = rounds.piece_frozen(now, tenant_id, each)
     if ended and text and now.status is RoundStatus.STOPPING:
-        now = rounds.interrupted(now, tenant_id, text)  # on record, also if a piece that ends later has no complaint
+        now = rounds.interrupted(now, tenant_id, text)  # kept, even if a later piece ends without a problem
     if now.open_pieces(tenant_id):
         return now
     if archive.gone is not None and not archive.gone.done():

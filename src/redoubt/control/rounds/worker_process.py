@@ -1,4 +1,4 @@
-"""The archive worker's process, kept running: commands go down its standard input, events come up its output."""
+"""Keeps the archive worker's process running; commands on its standard input, events on its standard output."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _log = structlog.get_logger("redoubt.control.rounds.worker_process")
 
 
 class Listener(Protocol):
-    """Who is told what happens in the worker."""
+    """The receiver of the worker's events."""
 
     def worker_started(self) -> None:
-        """A new worker runs and knows nothing yet."""
+        """A new worker has started and has no commands yet."""
 
     def worker_says(self, event: Event) -> None:
-        """The worker tells of a round."""
+        """The worker has sent an event."""
 
 
 class WorkerProcess:
-    """Starts the worker, and starts it again whenever it ends."""
+    """Starts the worker, and restarts it whenever it ends."""
 
     def __init__(self, home: Path, segment_size: int, segment_age: float) -> None:
         self._arguments = (str(home), str(segment_size), str(segment_age))
@@ -43,7 +43,7 @@ class WorkerProcess:
     async def run(self, listener: Listener) -> None:
         """Keep a worker running until `stop`.
 
-        One that was killed may be held by the system for as long as a medium gives no answer: another takes its place.
+        A killed worker may be stuck in uninterruptible I/O; another worker takes its place.
         """
         while not self._ending:
             self._killed.clear()
@@ -64,20 +64,20 @@ class WorkerProcess:
             if attending.done():
                 await attending
             else:
-                _log.error("the system holds a worker that was killed, going on without it", pid=self._process.pid)
+                _log.error("a killed worker is stuck in uninterruptible I/O, starting another", pid=self._process.pid)
                 self._held.add(attending)
                 attending.add_done_callback(self._held.discard)
             if not self._ending:
                 await asyncio.sleep(_RESTART_PAUSE)
 
     def send(self, command: Command) -> None:
-        """Tell the worker; nothing happens without one, since a new one is told everything."""
+        """Send a command. Without a worker nothing happens: a new worker gets all commands."""
         if self._process is not None and self._process.stdin is not None:
-            with suppress(ConnectionError):  # it has just ended
+            with suppress(ConnectionError):  # the worker has just ended
                 self._process.stdin.write(to_line(command))
 
     def kill(self) -> None:
-        """End a worker that does not answer; another takes its place."""
+        """Kill a worker that does not answer; another takes its place."""
         if self._process is not None:
             with suppress(ProcessLookupError):
                 self._process.kill()
@@ -98,7 +98,7 @@ class WorkerProcess:
             self.kill()
 
     async def _attend(self, process: Process, tell: Callable[[Event], None]) -> None:
-        """Listen to a worker until it has ended; what one says that has a successor is passed over."""
+        """Listen to a worker until it ends; ignore events of a worker that has a successor."""
         assert process.stdout is not None
         async for line in process.stdout:
             event = from_line(line)

@@ -1,7 +1,7 @@
-"""What `ALTER SYSTEM SET` does: everything is verified before anything is applied, the engine's own parameters as well.
+"""Runs `ALTER SYSTEM SET` and SHOW PARAMETERS. All parameters, the engine's too, are checked before any is applied.
 
-OceanBase 4.x's `LOG_ARCHIVE_DEST` is another spelling of `backup_dest`, of the mode in `backup_log_archive_option`, and
-of the piece interval in `backup_dest_option`: it is taken apart into these, and checked as they are.
+OceanBase 4.x's `LOG_ARCHIVE_DEST` combines `backup_dest`, the mode of `backup_log_archive_option`, and the piece
+interval of `backup_dest_option`. The value is split into these parameters, which are checked as usual.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from redoubt.sql.statements import Assignment, SetParameters, ShowParameters
 from redoubt.sql.tokens import fold
 
 OURS = frozenset({*PARAMETERS, LOG_ARCHIVE_DEST, LOG_ARCHIVE_DEST_STATE})
-"""The names that a SET of ours takes."""
+"""The names of Redoubt's parameters in a SET."""
 
 _LONGEST_URI = 2048
 _LONGEST_PATH = 1024
@@ -48,9 +48,9 @@ _LONGEST_PATH = 1024
 
 @dataclass
 class _Change:
-    """What a SET comes to: values by name, and the destinations that must be looked at.
+    """The changes of a SET: values by name, and the destinations to check.
 
-    `is_idle`: neither a round runs nor a data backup.
+    `is_idle`: neither a round nor a data backup runs.
     """
 
     is_idle: bool
@@ -67,7 +67,7 @@ class Settings:
         self._parameters = parameters
 
     async def show(self, statement: ShowParameters, session: Session) -> Rows:
-        """The engine's own parameters, and ours that meet the same condition, which the engine judges; by name."""
+        """The engine's parameters and ours, ordered by name. The engine evaluates the condition for both."""
         own = await session.query(statement.sql)
         assert isinstance(own, Rows)
         columns = [column.name for column in own.columns]
@@ -86,10 +86,10 @@ class Settings:
     async def set(
         self, statement: SetParameters, session: Session, *, is_cleaning: bool, is_backing_up: bool = False
     ) -> Ok | None:
-        """Check ours, let the engine check and set its own, then set ours. None if all are the engine's.
+        """Check our parameters, let the engine set its own, then set ours. None if all parameters are the engine's.
 
-        `is_cleaning` says whether backups are being deleted, `is_backing_up` whether a data backup is under way. Raises
-        SqlError; CatalogError if ours cannot be kept.
+        `is_cleaning`: backups are being deleted; `is_backing_up`: a data backup is running. Raises SqlError, and
+        CatalogError if our parameters cannot be stored.
         """
         ours = [item for item in statement.assignments if item.name in OURS]
         if not ours:
@@ -111,7 +111,7 @@ class Settings:
         return Ok()
 
     async def clear_destination(self) -> None:
-        """No destination any more, whatever the round is doing. Raises CatalogError."""
+        """Clear `backup_dest`, even while a round runs. Raises CatalogError."""
         async with self._archiving.statement:
             await asyncio.to_thread(self._parameters.change, {BACKUP_DEST: ""})
 
@@ -120,11 +120,11 @@ class Settings:
         return self._archiving.round.status is RoundStatus.STOP
 
     def _take(self, item: Assignment, change: _Change, *, is_cleaning: bool) -> None:
-        """Take an item into the change, if it may be set as things are. Raises SqlError."""
+        """Add an item to the change, if the current state allows. Raises SqlError."""
         if item.name in {LOG_ARCHIVE_DEST, LOG_ARCHIVE_DEST_STATE}:
             check_whole_cluster(item.tenants, self._tenants)
         elif "tenant" in item.clauses:
-            raise unknown_config()  # as OceanBase: no such parameter among a tenant's
+            raise unknown_config()  # as OceanBase: a tenant has no such parameter
         match item.name:
             case "log_archive_dest":
                 self._take_log_archive_dest(item.value, change)
@@ -137,7 +137,7 @@ class Settings:
             case _:
                 if item.name == AUTO_DELETE and is_cleaning and parse_bool(item.value):
                     raise not_supported("set auto_delete_expired_backup true while backups are being deleted")
-                self._parameters.check_one(item.name, item.value)  # also if the same name comes once more
+                self._parameters.check_one(item.name, item.value)  # even if the name is repeated later
                 change.values[item.name] = item.value
 
     def _take_destination(self, uri: str, change: _Change) -> None:
@@ -145,7 +145,7 @@ class Settings:
             raise backup_in_progress(
                 "run ALTER SYSTEM NOARCHIVELOG first and wait for STATUS = 'STOP'"
                 if not self._is_stopped
-                else "a data backup is under way; ALTER SYSTEM CANCEL BACKUP ends it"
+                else "a data backup is running; wait until it ends, or run ALTER SYSTEM CANCEL BACKUP"
             )
         if uri:
             _check_form(uri)
@@ -153,7 +153,7 @@ class Settings:
         change.values[BACKUP_DEST] = uri
 
     def _take_log_archive_dest(self, text: str, change: _Change) -> None:
-        """The 4.x spelling. A LOCATION that stays is not looked at: mode and interval may change while a round runs."""
+        """The 4.x spelling. An unchanged LOCATION is not checked: mode and interval may change while a round runs."""
         wished = parse_log_archive_dest(text, short_intervals=self._parameters.allows_short_intervals)
         if wished is None:
             self._take_destination("", change)
@@ -168,13 +168,11 @@ class Settings:
     def _state(self, text: str) -> DestState:
         state = parse_dest_state(text)
         if state is DestState.DEFER and not self._is_stopped:
-            raise not_supported(
-                "suspend log archive", "a round cannot be suspended and go on; ALTER SYSTEM NOARCHIVELOG ends it"
-            )
+            raise not_supported("suspend log archive", "to stop the round, run ALTER SYSTEM NOARCHIVELOG")
         return state
 
     def _check_enable(self, text: str) -> None:
-        """`enable_log_archive` follows the round; to set what it is already is no change."""
+        """`enable_log_archive` follows the round; only its current value can be set."""
         if fold(text.strip()) not in {"false", "0"}:
             raise not_supported("set enable log archive true without archivelog", "run ALTER SYSTEM ARCHIVELOG")
         if not self._is_stopped:
@@ -189,18 +187,18 @@ class Settings:
 
 
 def _check_form(uri: str) -> None:
-    """What OceanBase refuses of a destination's text before it looks at the destination. Raises SqlError."""
+    """Check the text of a destination as OceanBase does, before any I/O. Raises SqlError."""
     path, mark, storage_info = uri.partition("?")
     if storage_info:
         raise not_supported_text("backup device is nfs, additional parameters are")
     if mark:
         raise not_supported("backup device is nfs, setting '?'")
     for what, text, longest in (
-        ("a destination", uri, _LONGEST_URI),
-        ("the path of a destination", path, _LONGEST_PATH),
+        ("the destination", uri, _LONGEST_URI),
+        ("the path of the destination", path, _LONGEST_PATH),
     ):
         if len(text.encode(errors="replace")) >= longest:
-            raise backup_dest_not_valid(f"{what} is shorter than {longest} bytes")
+            raise backup_dest_not_valid(f"{what} must be shorter than {longest:,} bytes")
 
 
 def _quoted(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What a tenant may be called, and which names a LIKE pattern means."""
+"""Checks tenant names, and matches names with LIKE patterns."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _RESERVED = frozenset({"all", "all_user", "all_meta"})
 
 
 def checked_name(name: str) -> str:
-    """The name of a new tenant as it is kept, in lower case. Raises SqlError."""
+    """The name of a new tenant in lower case, as it is stored. Raises SqlError."""
     if len(name.encode(errors="surrogateescape")) > _LONGEST:
         raise identifier_too_long(name)
     if not _NAME.fullmatch(name):
-        raise invalid_tenant_name(f"{name!r} may consist of letters, digits and underscores only")
+        raise invalid_tenant_name(f"{name!r} may contain only letters, digits and underscores")
     if name.lower() in _RESERVED:
-        raise invalid_tenant_name(f"{name!r} is a word of SQL's TENANT clause; choose another")
+        raise invalid_tenant_name(f"{name!r} is a reserved word; choose another name")
     return name.lower()
 
 
 def is_like(text: str, pattern: str) -> bool:
-    r"""Whether a text is like a pattern of SQL: % is any text, _ any character, \ takes away their meaning."""
+    r"""Whether a text matches a LIKE pattern of SQL: % is any text, _ any character, \ escapes them."""
     parts = re.findall(r"\\.|.", pattern, re.DOTALL)
     wanted = "".join(
         {"%": ".*", "_": "."}.get(part, re.escape(part[1:] if part[0] == "\\" and part[1:] else part)) for part in parts

@@ -1,4 +1,4 @@
-"""The register of tenants: which there are, in memory and in the catalog. User tenants only: sys is none of them."""
+"""The register of tenants, in memory and in the catalog. User tenants only, not sys."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log = structlog.get_logger("redoubt.control.tenants.register")
 
 @dataclass(frozen=True)
 class Entry:
-    """A tenant and what the catalog says of it."""
+    """A tenant and its catalog record."""
 
     record: TenantRecord
     tenant: Tenant
@@ -40,28 +40,28 @@ class Register:
 
     @property
     def entries(self) -> list[Entry]:
-        """Every tenant that is not gone, in the order of their ids."""
+        """Every tenant that is not DROPPED, in the order of their ids."""
         return list(self._entries.values())
 
     @property
     def all(self) -> list[Tenant]:
-        """The tenants that may be used, in the order of their ids."""
+        """The NORMAL tenants, in the order of their ids."""
         return [entry.tenant for entry in self._entries.values() if entry.record.status is TenantStatus.NORMAL]
 
     def entry(self, name: str) -> Entry | None:
-        """The tenant of a name, in any case, wherever it is in its life; None if there is none."""
+        """The tenant of a name in any case and of any status; None without one."""
         wanted = name.lower()
         return next((entry for entry in self._entries.values() if entry.tenant.name == wanted), None)
 
     def named(self, name: str) -> Tenant | None:
-        """The tenant of a name that may be used, in any case; None if there is none."""
+        """The NORMAL tenant of a name in any case; None without one."""
         entry = self.entry(name)
         return entry.tenant if entry and entry.record.status is TenantStatus.NORMAL else None
 
     async def load(self) -> None:
-        """Take over what the catalog has; the first time there are sys and main.
+        """Load the tenants from the catalog; the first time, record sys and main.
 
-        What is half made, since the service was killed, is removed. Raises CatalogError, UnknownEngineKindError.
+        Removes tenants whose creation a kill of the service interrupted. Raises CatalogError, UnknownEngineKindError.
         """
         records = await asyncio.to_thread(self._table.load)
         is_first = not records
@@ -75,12 +75,12 @@ class Register:
                 self.take(record, is_new=is_first)
         for entry in self.entries:
             if entry.record.status is TenantStatus.CREATING:
-                _log.warning("a tenant was not made to its end and is removed", tenant=entry.tenant.name)
+                _log.warning("removing a tenant that was not fully created", tenant=entry.tenant.name)
                 await self._engines.remove(entry.tenant, force=True)
                 await self.mark_gone(entry)
 
     def take(self, record: TenantRecord, *, is_new: bool = False) -> Entry | None:
-        """Know a tenant from now on; None if it is gone already."""
+        """Add a tenant to the register; None if the tenant is DROPPED."""
         self._last_id = max(self._last_id, record.tenant_id)
         if record.status is TenantStatus.DROPPED:
             return None
@@ -92,16 +92,16 @@ class Register:
     async def begin(
         self, name: str, source: EngineSource, options: dict[str, str], status: TenantStatus = TenantStatus.CREATING
     ) -> Entry:
-        """Put a new tenant on record, as one that is being made. Raises CatalogError: then it is not."""
+        """Record a new tenant with a status of creation. After CatalogError the tenant is not recorded."""
         record = new_record(self._last_id + 1, name, source, options, status)
         self._last_id = record.tenant_id
         await self._put(record, lambda: self._table.remove(record.tenant_id))
         entry = self.take(record, is_new=status is TenantStatus.CREATING)
-        assert entry is not None, "it is being made"
+        assert entry is not None, "the tenant is not DROPPED"
         return entry
 
     async def mark(self, entry: Entry, status: TenantStatus) -> Entry:
-        """Put on record how far a tenant is in its life. Raises CatalogError: then nothing has changed."""
+        """Record a tenant's status. After CatalogError nothing has changed."""
         record = replace(entry.record, status=status, modified_at=time.time_ns())
         await self._put(record, lambda: self._table.put(entry.record))
         self._troubles.pop(record.tenant_id, None)
@@ -109,7 +109,7 @@ class Register:
         return marked
 
     async def mark_gone(self, entry: Entry) -> None:
-        """A tenant is gone; if the catalog does not take that now, it does later."""
+        """Remove a tenant from the register; the write to the catalog is retried until it succeeds."""
         tenant_id = entry.record.tenant_id
         self._entries.pop(tenant_id, None)
         if entry.record.status is TenantStatus.CREATING:
@@ -120,20 +120,20 @@ class Register:
         try:
             await self._pay()
         except CatalogError as error:
-            _log.warning("tenants not written, trying again", cause=str(error))
+            _log.warning("cannot write the tenants to the catalog, retrying", cause=str(error))
 
     async def write(self) -> None:
-        """Bring the catalog up to date: what it did not take, and how the engines are; runs until cancelled."""
+        """Repeat failed writes and write the engines' troubles to the catalog; runs until cancelled."""
         while True:
             try:
                 await self._pay()
                 await self._write_troubles()
             except CatalogError as error:
-                _log.warning("tenants not written, trying again", cause=str(error))
+                _log.warning("cannot write the tenants to the catalog, retrying", cause=str(error))
             await asyncio.sleep(_WRITE_PAUSE)
 
     async def _put(self, record: TenantRecord, undo: Callable[[], None]) -> None:
-        """Write a row. Raises CatalogError; it may be written all the same, so `undo` is done as soon as can be."""
+        """Write a row. After CatalogError the row may still be written, so `undo` runs as soon as possible."""
         async with self._writing:
             self._debts.pop(record.tenant_id, None)
             try:
@@ -143,7 +143,7 @@ class Register:
                 raise
 
     async def _pay(self) -> None:
-        """Write what the catalog did not take. Raises CatalogError."""
+        """Repeat failed writes to the catalog. Raises CatalogError."""
         async with self._writing:
             for tenant_id, work in list(self._debts.items()):
                 await asyncio.to_thread(work)
@@ -152,7 +152,7 @@ class Register:
     async def _write_troubles(self) -> None:
         async with self._writing:
             for entry in self.entries:
-                is_restoring = entry.record.status is TenantStatus.RESTORING  # it has no engine yet
+                is_restoring = entry.record.status is TenantStatus.RESTORING  # the tenant has no engine yet
                 tenant_id, trouble = entry.record.tenant_id, "" if is_restoring else self._engines.trouble(entry.tenant)
                 if self._troubles.get(tenant_id, "") != trouble:
                     since = time.time_ns() if trouble else 0
@@ -163,7 +163,7 @@ class Register:
 def new_record(
     tenant_id: int, name: str, source: EngineSource, options: dict[str, str], status: TenantStatus
 ) -> TenantRecord:
-    """A tenant that has just come to be."""
+    """The record of a new tenant."""
     now = time.time_ns()
     kind = TenantKind.EXTERNAL if source.directory else TenantKind.EMBEDDED
     return TenantRecord(tenant_id, name, kind, source.directory, status, now, now, options, source.engine_kind)

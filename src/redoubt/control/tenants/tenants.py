@@ -1,7 +1,7 @@
-"""The cluster's tenants: which there are, and the statements that make and drop them.
+"""The cluster's tenants, and the statements that create and drop them.
 
-A crash anywhere leaves nothing half: what is CREATING in the catalog is removed at the next start of the service, what
-is DROPPING is dropped to its end.
+A crash leaves no partial tenant: the next start of the service removes a tenant that is CREATING in the catalog, and
+finishes the drop of a tenant that is DROPPING.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _log = structlog.get_logger("redoubt.control.tenants.tenants")
 
 
 class Tenants:
-    """For the event loop. User tenants only: sys is none of them."""
+    """For the event loop. User tenants only, not sys."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Tenants:
         self._chronicle = chronicle
         self._background = background
         self.end_restore: Callable[[int], Awaitable[None]] = _nothing_to_end
-        """Ends the restore of a tenant that is RESTORING, by its id: it is being dropped."""
+        """Ends the restore of a RESTORING tenant, by its id, because the tenant is being dropped."""
         self._watches: dict[int, asyncio.Task[None]] = {}
         self._statement = asyncio.Lock()
 
@@ -67,20 +67,20 @@ class Tenants:
         return self._register.all
 
     def named(self, name: str) -> Tenant | None:
-        """The tenant of a name, in any case; None if there is none."""
+        """The NORMAL tenant of a name in any case; None without one."""
         return self._register.named(name)
 
     async def start(self) -> None:
-        """Look after the tenants that the register has, and go on with what the last service did not end."""
+        """Watch the registered tenants, and resume the unfinished work of the last service."""
         for entry in self._register.entries:
             now = self._archiving.round
             if entry.record.status is TenantStatus.RESTORING:
-                continue  # `Restores` goes on with it
+                continue  # `Restores` resumes it
             if entry.record.status is TenantStatus.DROPPING:
                 self._watch(entry.tenant)
                 self._background.start(self._drop_to_the_end(entry))
             elif now.is_archiving and entry.tenant.tenant_id not in now.tenants:
-                await self._join(entry.tenant)  # it was made just before the last service died
+                await self._join(entry.tenant)  # created just before the last service died
             else:
                 self._watch(entry.tenant)
 
@@ -112,7 +112,7 @@ class Tenants:
         name = statement.name.lower()
         async with self._statement:
             if name == SYS_TENANT:
-                raise not_allowed("drop tenant sys", "it holds the cluster's catalog")
+                raise not_allowed("drop tenant sys", "tenant sys holds the cluster's catalog")
             entry = self._register.entry(name)
             if entry is None:
                 if statement.if_exists:
@@ -126,42 +126,42 @@ class Tenants:
             try:
                 await self._end(entry, force=statement.force)
             except EngineRefusedError as error:
-                raise not_allowed(f"drop tenant {name}", f"{error}; do so and repeat it, or add FORCE") from error
+                raise not_allowed(f"drop tenant {name}", f"{error}; then repeat DROP TENANT, or add FORCE") from error
         return Ok()
 
     def check_restore(self, name: str) -> str:
-        """See that a tenant can be restored under a name; the name as it will be. Raises SqlError."""
+        """Check that a tenant can be restored under a name; returns the name as stored. Raises SqlError."""
         wanted = checked_name(name)
         entry = self._register.entry(wanted)
         if entry is not None and entry.record.status is TenantStatus.RESTORING:
-            raise restore_in_progress(f"tenant {wanted} is being restored; DROP TENANT {wanted} ends that")
+            raise restore_in_progress(f"tenant {wanted} is being restored; to cancel, run DROP TENANT {wanted}")
         if wanted == SYS_TENANT or entry is not None:
             raise restore_tenant_exists()
         return wanted
 
     async def begin_restore(self, name: str, options: dict[str, str], engine_kind: str) -> Entry:
-        """Put a tenant on record as one that is being restored. Raises SqlError, CatalogError."""
+        """Record a tenant as RESTORING. Raises SqlError, CatalogError."""
         async with self._statement:
             source = EngineSource(engine_kind=engine_kind)
             return await self._register.begin(self.check_restore(name), source, options, TenantStatus.RESTORING)
 
     def restoring(self, tenant_id: int | None = None) -> list[Entry]:
-        """The tenants that are being restored, or the one of that id, if it is."""
+        """The RESTORING tenants, or only the one of that id."""
         entries = [entry for entry in self._register.entries if entry.record.status is TenantStatus.RESTORING]
         return [entry for entry in entries if tenant_id in {None, entry.record.tenant_id}]
 
     def is_normal(self, tenant_id: int) -> bool:
-        """Whether there is a tenant of that id that may be used."""
+        """Whether a NORMAL tenant has that id."""
         return any(tenant.tenant_id == tenant_id for tenant in self.all)
 
     async def admit(self, tenant_id: int) -> None:
-        """A restored tenant can be used from now on, and is archived if the others are. Raises CatalogError."""
+        """Make a restored tenant NORMAL, and archive it if a round runs. Raises CatalogError."""
         async with self._statement:
             for entry in self.restoring(tenant_id):
                 await self._join((await self._register.mark(entry, TenantStatus.NORMAL)).tenant)
 
     async def discard(self, tenant_id: int) -> None:
-        """A tenant could not be restored: nothing of it stays. Raises CatalogError."""
+        """Remove a tenant whose restore failed. Raises CatalogError."""
         async with self._statement:
             for entry in self.restoring(tenant_id):
                 await self._engines.remove(entry.tenant, force=True)
@@ -179,14 +179,14 @@ class Tenants:
         return Rows(_COLUMNS, [row for row in shown if statement.like is None or is_like(str(row[1]), statement.like)])
 
     async def _checked(self, name: str, source: str | None) -> EngineSource:
-        """What a new tenant's source stands for. Raises SqlError."""
+        """The source of a new tenant, taken apart. Raises SqlError."""
         try:
             found = await self._engines.check_new(source)
         except EngineRefusedError as error:
             raise not_allowed(f"create tenant {name}", str(error)) from error
         for entry in self._register.entries:
             if found.directory and entry.record.base_dir == found.directory:
-                why = f"{found.directory} is archived already, as tenant {entry.record.name}"
+                why = f"{found.directory} is already archived, as tenant {entry.record.name}"
                 raise not_allowed(f"create tenant {name}", why)
         return found
 
@@ -195,7 +195,7 @@ class Tenants:
         tenant = entry.tenant
         await self._engines.end_sessions(tenant)
         if any(archive.tenant.tenant_id == tenant.tenant_id for archive in self._archiving.archives):
-            with suppress(OSError):  # of held log, which goes with the directory
+            with suppress(OSError):  # releasing held log failed; it goes with the directory
                 await self._archiving.drop_tenant(tenant.tenant_id, force=force)
         if (watch := self._watches.pop(tenant.tenant_id, None)) is not None:
             watch.cancel()
@@ -206,8 +206,8 @@ class Tenants:
         _log.info("tenant dropped", tenant=tenant.name, tenant_id=tenant.tenant_id)
 
     async def _drop_to_the_end(self, entry: Entry) -> None:
-        """Go on dropping a tenant, as often as it takes."""
-        _log.warning("a tenant was not dropped to its end, going on", tenant=entry.tenant.name)
+        """Repeat dropping a tenant until it succeeds."""
+        _log.warning("resuming an unfinished DROP TENANT", tenant=entry.tenant.name)
         while True:
             async with self._statement:
                 if entry not in self._register.entries:
@@ -215,17 +215,17 @@ class Tenants:
                 try:
                     return await self._end(entry, force=False)
                 except (EngineRefusedError, SqlError, CatalogError) as error:
-                    _log.warning("tenant not dropped, trying again", tenant=entry.tenant.name, cause=str(error))
+                    _log.warning("cannot drop the tenant, retrying", tenant=entry.tenant.name, cause=str(error))
             await asyncio.sleep(_RETRY_PAUSE)
 
     async def _join(self, tenant: Tenant) -> None:
-        """Have a tenant that can be used archived, if the others are."""
+        """Archive a NORMAL tenant if a round runs, and watch it."""
         while True:
             try:
                 await self._archiving.add_tenant(tenant)
                 break
             except CatalogError as error:
-                _log.warning("tenant not archived yet, trying again", tenant=tenant.name, cause=str(error))
+                _log.warning("cannot start archiving the tenant, retrying", tenant=tenant.name, cause=str(error))
                 await asyncio.sleep(_RETRY_PAUSE)
         self._watch(tenant)
 
@@ -235,12 +235,12 @@ class Tenants:
 
 
 async def _nothing_to_end(tenant_id: int) -> None:
-    """Where nothing is ever restored."""
+    """The default of `end_restore`: no restores exist."""
     raise AssertionError(f"tenant {tenant_id} is being restored by nobody")
 
 
 def check_whole_cluster(named: tuple[str, ...], tenants: Tenants) -> None:
-    """See that a clause names no tenant, ALL, or every user tenant: that is the same. Raises SqlError 1235 and 5157."""
+    """Check that a clause names no tenant, ALL, or every user tenant. Raises SqlError 1235 and 5157."""
     if not named or named == ALL_TENANTS:
         return
     names = {name.lower() for name in named}
@@ -250,6 +250,5 @@ def check_whole_cluster(named: tuple[str, ...], tenants: Tenants) -> None:
     if names != {tenant.name for tenant in tenants.all}:
         raise not_supported(
             "log archive of some of the tenants",
-            "a round is the cluster's and archives all user tenants (and not sys); leave the TENANT clause out, or "
-            "write TENANT = ALL",
+            "a round archives all user tenants of the cluster; leave the TENANT clause out, or write TENANT = ALL",
         )
