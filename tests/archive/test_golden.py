@@ -1,6 +1,6 @@
 """Segments that earlier versions wrote: they decode for good, and today's headers have the newest ones' text.
 
-Those in `golden/before_engine_kinds` name no kind of engine: they are seekdb's. `python -m tests.archive.test_golden`
+Those in `golden_before_engine_kinds` name no kind of engine: they are seekdb's. `python -m tests.archive.test_golden`
 writes the newest anew, which only another field, or a new format version, justifies.
 """
 
@@ -18,7 +18,7 @@ from redoubt.archive.segment import SegmentHeader, SegmentName, decode_segment, 
 from .fakes import OF, chained, random_log
 
 GOLDEN = Path(__file__).parent / "golden"
-EARLIER = GOLDEN / "before_engine_kinds"
+EARLIER = Path(__file__).parent / "golden_before_engine_kinds"
 LOG = random_log(300, seed=42)
 START = 67104768
 

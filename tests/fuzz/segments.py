@@ -181,7 +181,7 @@ def seeds_of_changes() -> Iterator[tuple[str, bytes]]:
             yield f"{which}-kind-{kind}", bytes((which, kind, 0, 0x01, 60, 0, 40, 1, 7))
 
 
-_DEFAULTS = {"start_chain": None, "log_crc": 0, "stored_crc": 0}
+_DEFAULTS = {"start_chain": None, "log_crc": 0, "stored_crc": 0, "engine_kind": "seekdb"}
 """What a field is that is not there."""
 
 
