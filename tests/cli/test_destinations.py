@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from redoubt.catalog.session import CatalogError
+from redoubt.cli import repair_catalog
 from redoubt.cli.main import app
 from redoubt.cli.verify import state_file
 from tests.verify.small import CLUSTER, FIRST, SECOND, TENANT, SmallArchive, real_groups
@@ -190,3 +192,20 @@ def test_repair_catalog_refuses_what_is_not_its_own(archive: Path, tmp_path: Pat
     assert "run redoubt verify" in damaged.stderr
     assert "of which nothing says which cluster it is" in unsaid.stderr
     assert {each.exit_code for each in (no_home, foreign, nothing, damaged, unsaid, odd)} == {1}
+
+
+def test_repair_catalog_waits_for_an_engine_that_does_not_write_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that has just started refuses transactions for some seconds; after a minute that is an error."""
+    refusals = [CatalogError("4383: transaction id is not ready")] * 3
+
+    def work() -> str:
+        if refusals:
+            raise refusals.pop()
+        return "done"
+
+    monkeypatch.setattr(repair_catalog, "_PAUSE", 0)
+    assert repair_catalog._as_soon_as_possible(work) == "done"
+    monkeypatch.setattr(repair_catalog, "_PATIENCE", -1)
+    refusals.append(CatalogError("4383: transaction id is not ready"))
+    with pytest.raises(CatalogError, match="4383"):
+        repair_catalog._as_soon_as_possible(work)

@@ -17,6 +17,7 @@ from redoubt.archive.segment import SegmentName
 from redoubt.cli import connecting, demo, status
 from redoubt.cli.demo_cluster import DemoFailedError
 from redoubt.cli.printing import print_rows
+from redoubt.engines.seekdb import account
 from redoubt.home import Home, HomeError, Running
 
 
@@ -127,7 +128,7 @@ def test_an_account_file_that_is_not_ours_to_read(tmp_path: Path, monkeypatch: p
     def refuse(_: object) -> str:
         raise PermissionError(13, "Permission denied", "account")
 
-    monkeypatch.setattr(connecting, "password_of", refuse)
+    monkeypatch.setattr(account, "password_of", refuse)
     with pytest.raises(connecting.NoServiceError, match="run this as the service's user"):
         connecting.connect_as_service(tmp_path)
 

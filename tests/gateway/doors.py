@@ -102,7 +102,9 @@ class Door:
 
     def connect(self, user: str = "root", **options: Any) -> Any:
         """Log in with PyMySQL."""
-        return pymysql.connect(**{"host": self.host, "port": self.port, "user": user, "autocommit": True, **options})
+        plain = {"ssl_disabled": True} if self.gateway.tls is None else {}
+        defaults = {"host": self.host, "port": self.port, "user": user, "autocommit": True}
+        return pymysql.connect(**{**defaults, **plain, **options})
 
     def _run(self) -> None:
         asyncio.run(self._main(), debug=self._debug)

@@ -61,7 +61,9 @@ class Engine:
 
     def connect(self, **options: Any) -> Any:
         """Connect directly, past the gateway."""
-        return pymysql.connect(**{"unix_socket": str(self.socket), "user": "root", "autocommit": True, **options})
+        return pymysql.connect(
+            **{"unix_socket": str(self.socket), "user": "root", "autocommit": True, "ssl_disabled": True, **options}
+        )
 
     def execute(self, *statements: str) -> None:
         """Run statements as root."""

@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import pymysql
 
 from redoubt.control.parameters.parameter_list import ALLOW_SHORT_INTERVALS, ENABLE_LOG_ARCHIVE, PARAMETERS
 
-from .cluster import WRITTEN, ServiceUnderTest
+from .cluster import ServiceUnderTest
 
 _KEPT_SCHEMAS = frozenset({"information_schema", "mysql", "oceanbase", "sys", "sys_external_tbs", "test"})
 _KEPT_USERS = frozenset({"root", "redoubt_service"})
-_ROUND = "SELECT LOG_ARCHIVE_ROUND, STATUS FROM CDB_OB_BACKUP_ARCHIVELOG WHERE TENANT_ID = 1"
 
 
 @contextmanager
@@ -26,38 +28,48 @@ def lent(service: ServiceUnderTest, folder: Path) -> Iterator[ServiceUnderTest]:
     yield service
     if _round(service)[1] != "STOP":
         service.stop_archiving()
-    _reset_parameters(service)
-    for row in service.run("SHOW TENANTS"):
-        if row["TENANT_NAME"] not in {"sys", "main"}:
-            service.run(f"DROP TENANT {row['TENANT_NAME']} FORCE")
-    for user in ("root@sys", "root@main"):
-        _empty(service, user)
+    with service.connect() as connection, connection.cursor(pymysql.cursors.DictCursor) as cursor:
+        _reset_parameters(cursor)
+        _drop_tenants(cursor)
+        _drop_objects(cursor)
+    with service.connect("root@main") as connection, connection.cursor(pymysql.cursors.DictCursor) as cursor:
+        _drop_objects(cursor)
     assert _round(service)[1] == "STOP"
 
 
 def _round(service: ServiceUnderTest) -> tuple[int, str]:
-    rows = service.run(_ROUND)
+    rows = service.run("SELECT LOG_ARCHIVE_ROUND, STATUS FROM CDB_OB_BACKUP_ARCHIVELOG WHERE TENANT_ID = 1")
     return (rows[0]["LOG_ARCHIVE_ROUND"], rows[0]["STATUS"]) if rows else (0, "STOP")
 
 
-def _reset_parameters(service: ServiceUnderTest) -> None:
+def _reset_parameters(cursor: Any) -> None:
     """Set our parameters to what they are in a new cluster."""
     names = ", ".join(f"'{name}'" for name in PARAMETERS if name != ENABLE_LOG_ARCHIVE)
-    for row in service.run(f"SHOW PARAMETERS WHERE name IN ({names}) AND value <> default_value"):
-        service.run(f"ALTER SYSTEM SET {row['name']} = '{PARAMETERS[row['name']].default}'")
-    service.run(f"ALTER SYSTEM SET {ALLOW_SHORT_INTERVALS} = 'False'")
+    cursor.execute(f"SHOW PARAMETERS WHERE name IN ({names}) AND value <> default_value")
+    for row in cursor.fetchall():
+        cursor.execute(f"ALTER SYSTEM SET {row['name']} = '{PARAMETERS[row['name']].default}'")
+    cursor.execute(f"ALTER SYSTEM SET {ALLOW_SHORT_INTERVALS} = 'False'")
 
 
-def _empty(service: ServiceUnderTest, user: str) -> None:
+def _drop_tenants(cursor: Any) -> None:
+    cursor.execute("SHOW TENANTS")
+    for row in cursor.fetchall():
+        if row["TENANT_NAME"] not in {"sys", "main"}:
+            cursor.execute(f"DROP TENANT {row['TENANT_NAME']} FORCE")
+
+
+def _drop_objects(cursor: Any) -> None:
     """Drop the users, tables and schemas that a test has made."""
-    for row in service.run("SELECT DISTINCT user AS name FROM mysql.user", user):
+    cursor.execute("SELECT DISTINCT user AS name FROM mysql.user")
+    for row in cursor.fetchall():
         if row["name"] not in _KEPT_USERS:
-            service.run(f"DROP USER `{row['name']}`", user)
-    for row in service.run("SHOW DATABASES", user):
+            cursor.execute(f"DROP USER `{row['name']}`")
+    cursor.execute("SHOW DATABASES")
+    for row in cursor.fetchall():
         (name,) = row.values()
         if name not in _KEPT_SCHEMAS:
-            service.run(f"DROP DATABASE `{name}`", user)
-    for row in service.run("SHOW FULL TABLES FROM test", user):
+            cursor.execute(f"DROP DATABASE `{name}`")
+    cursor.execute("SHOW FULL TABLES FROM test")
+    for row in cursor.fetchall():
         name, kind = row.values()
-        if name != WRITTEN:
-            service.run(f"DROP {'VIEW' if kind == 'VIEW' else 'TABLE'} test.`{name}`", user)
+        cursor.execute(f"DROP {'VIEW' if kind == 'VIEW' else 'TABLE'} test.`{name}`")

@@ -66,7 +66,9 @@ class DemoCluster:
 
     def connect(self, user: str) -> Connection[Any]:
         """A session through the gateway, as any MySQL client opens one."""
-        return pymysql.connect(host="127.0.0.1", port=self.port, user=user, password="", autocommit=True)
+        return pymysql.connect(
+            host="127.0.0.1", port=self.port, user=user, password="", autocommit=True, ssl_disabled=True
+        )
 
     def stop(self) -> None:
         """Stop the service and wait until it is gone. Raises DemoFailedError if it does not end cleanly."""

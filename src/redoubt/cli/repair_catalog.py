@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 
@@ -29,7 +31,9 @@ from redoubt.model.history import History
 from redoubt.model.keeping import AccountError, EngineSizes, EngineStartError
 
 _HELD_UP = 2
-_TRIES = 20
+_PATIENCE = 60.0
+_PAUSE = 0.1
+_Done = TypeVar("_Done")
 
 
 def repair_catalog(uri: str, home_path: Path, config_path: Path | None, *, is_dry_run: bool) -> int:
@@ -43,9 +47,9 @@ def repair_catalog(uri: str, home_path: Path, config_path: Path | None, *, is_dr
         with _locked(home):
             found = _history(home, uri)
             with _catalog(home, sizes) as session:
-                repair = plan(session, found, uri)
+                repair = _as_soon_as_possible(lambda: plan(session, found, uri))
                 if not is_dry_run:
-                    carry_out(session, repair)
+                    _as_soon_as_possible(lambda: carry_out(session, repair))
     except (EngineStartError, AccountError, CatalogError) as error:
         complain(f"the catalog of {home.path} cannot be reached: {error}")
         return 1
@@ -92,22 +96,26 @@ def _catalog(home: Home, sizes: EngineSizes) -> Iterator[CatalogSession]:
     session = CatalogSession(lambda: kind.connect(sys))
     try:
         asyncio.run(keeper.start())
-        _prepare(Catalog(session))
+        _as_soon_as_possible(Catalog(session).prepare)
         yield session
     finally:
         session.close()
         asyncio.run(keeper.stop())
 
 
-def _prepare(catalog: Catalog) -> None:
-    """Have the tables; an engine that has just started may refuse at first."""
-    for _ in range(_TRIES):
+def _as_soon_as_possible(work: Callable[[], _Done]) -> _Done:
+    """Do work that may be repeated. An engine that has just started refuses transactions for some seconds (4383).
+
+    Raises CatalogError if the engine still refuses after a minute.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while True:
         try:
-            catalog.prepare()
+            return work()
         except CatalogError:
-            continue
-        return
-    catalog.prepare()
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(_PAUSE)
 
 
 def _print(out: Console, found: History, repair: Repair, *, is_dry_run: bool) -> None:
