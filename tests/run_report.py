@@ -1,7 +1,7 @@
 """A pytest plugin: says at the end where the time went and how many engines were started, and holds a limit to it.
 
-Engines are what a run's time goes into: one costs a second or two of a processor, and a service has two. A run in which
-more are started than `MOST_ENGINE_STARTS` fails, so that the suite does not grow slow by and by.
+Engines are what a run's time goes into: one costs a second of a processor, and a service has two. A run of the small dose
+in which more are started than `MOST_ENGINE_STARTS` fails, so that the suite does not grow slow by and by.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from pathlib import Path
 
 import pytest
 
-MOST_ENGINE_STARTS = 10_000
+from tests.dose import IS_SOAK
+
+MOST_ENGINE_STARTS = 265
+"""What the small dose needs, 247, and some: an engine that is killed at its start may be started once more."""
 
 _TESTS = Path(__file__).parent
 _COUNTING = _TESTS / "engine_starts"
@@ -42,7 +45,7 @@ class RunReport:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Fail a run that has started too many engines."""
-        if self.engine_starts.total() > MOST_ENGINE_STARTS:
+        if self._is_too_dear():
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -55,9 +58,12 @@ class RunReport:
             phases = "".join(f"{self._seconds[folder][phase]:9.1f}" for phase in _PHASES)
             write(f"{folder:<16}{self._tests[folder]:>7}{phases}{starts[folder]:>15}")
         write(f"{time.monotonic() - self._began:.0f} s in all, {starts.total()} engine starts")
-        if starts.total() > MOST_ENGINE_STARTS:
+        if self._is_too_dear():
             message = f"more than {MOST_ENGINE_STARTS} engines were started: share a running one (tests/run_report.py)"
             write(message, red=True)
+
+    def _is_too_dear(self) -> bool:
+        return not IS_SOAK and self.engine_starts.total() > MOST_ENGINE_STARTS
 
     @property
     def engine_starts(self) -> Counter[str]:

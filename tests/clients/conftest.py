@@ -38,6 +38,7 @@ def matrix(
         configuration.write_text(
             f"[gateway]\nrequire_tls = true\ntls_certificate = '{ca}'\ntls_key = '{certificate.key}'\n"
         )
+    service.encrypts = ca is not None
     service.start("--config", str(configuration))
     service.run("CREATE USER operator IDENTIFIED BY 'o'")
     service.run("GRANT ALTER SYSTEM ON *.* TO operator")

@@ -102,7 +102,7 @@ class Door:
 
     def connect(self, user: str = "root", **options: Any) -> Any:
         """Log in with PyMySQL."""
-        plain = {"ssl_disabled": True} if self.gateway.tls is None else {}
+        plain = {"ssl_disabled": True} if self.gateway.tls is None and "ssl" not in options else {}
         defaults = {"host": self.host, "port": self.port, "user": user, "autocommit": True}
         return pymysql.connect(**{**defaults, **plain, **options})
 

@@ -34,7 +34,7 @@ PLACES: dict[str, Callable[[Archive], LogPosition]] = {
     "a piece's end": lambda archive: archive.piece_end,
     "the newest archived byte": lambda archive: archive.engine.at,
 }
-SOAKED = {"the base itself", "a block's end", "a piece's end"}
+SOAKED = {"a block's end", "a piece's end", "the newest archived byte"}
 """Places of the large dose only."""
 
 

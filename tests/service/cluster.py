@@ -58,6 +58,7 @@ class ServiceUnderTest:
         self._stop_keeping = threading.Event()
         self.process: subprocess.Popen[str] | None = None
         self.port = 0
+        self.encrypts = False
         self.rounds_before = 0
         """How many rounds the service had before the present test."""
 
@@ -131,7 +132,7 @@ class ServiceUnderTest:
             user=user,
             password=password,
             autocommit=True,
-            ssl_disabled=True,  # PyMySQL would read the system's certificates each time
+            ssl_disabled=not self.encrypts,  # PyMySQL would read the system's certificates for each connection
             **options,
         )
 

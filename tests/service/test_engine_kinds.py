@@ -128,7 +128,7 @@ def test_what_is_stored_says_its_kind(doubled: Doubled) -> None:
 def test_a_tenant_is_restored_as_one_of_its_kind(doubled: Doubled) -> None:
     """By the job, from the data backup and the log; a service that is started again knows the kind."""
     service = doubled.service
-    wait_until("it is ten seconds ago", lambda: time.time_ns() - doubled.end.scn > 11 * 10**9)
+    wait_until("RESTORE takes the moment, which must be ten seconds ago", lambda: _is_past(doubled.end.scn))
     service.run(f"ALTER SYSTEM RESTORE again FROM app UNTIL '{doubled.moment}' WITH 'pool_list=p'")
     history = "SELECT * FROM CDB_OB_RESTORE_HISTORY WHERE TENANT_NAME = 'again'"
     ended = wait_until("it is restored", lambda: service.run(history))[0]
@@ -145,6 +145,10 @@ def test_a_tenant_is_restored_as_one_of_its_kind(doubled: Doubled) -> None:
     assert doubled.kinds()["again"] == "double"
     wait_until("it is within reach", lambda: service.run("SHOW TENANTS LIKE 'again'")[0]["STATUS"] == "NORMAL")
     service.run("DROP TENANT again FORCE")
+
+
+def _is_past(scn: int) -> bool:
+    return time.time_ns() - scn > 11 * 10**9
 
 
 def test_a_kind_that_is_not_installed_is_named(
