@@ -1,7 +1,7 @@
 """A pytest plugin: says at the end where the time went and how many engines were started, and holds a limit to it.
 
-Engines are what a run's time goes into: one costs a second of a processor, and a service has two. A run of the small dose
-in which more are started than `MOST_ENGINE_STARTS` fails, so that the suite does not grow slow by and by.
+Engines are what a run's time goes into: one costs a second of a processor, and a service has two. A run of the small
+dose in which more are started than `MOST_ENGINE_STARTS` fails, so that the suite does not grow slow by and by.
 """
 
 from __future__ import annotations
