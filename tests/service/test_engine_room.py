@@ -128,7 +128,7 @@ def test_an_account_that_cannot_be_kept_is_logged(room: Room, capsys: pytest.Cap
     keeper = room.room._keepers[1002]
     keeper.reached(keeper.engine)
 
-    assert "the account is not kept for restores" in capsys.readouterr().out
+    assert "cannot keep the password for restores" in capsys.readouterr().out
     (room.home.path / "accounts").unlink()
     keeper.reached(keeper.engine)
     assert len(list((room.home.path / "accounts").iterdir())) == 1

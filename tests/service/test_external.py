@@ -107,7 +107,7 @@ def test_what_cannot_be_a_source_is_refused(
     refused = {
         "/srv/data": "SOURCE='seekdb:///absolute/path'",
         "mysql:///x": "the engine kind 'mysql' is not installed (there are: seekdb)",
-        "seekdb://relative": "has no absolute path",
+        "seekdb://relative": "needs an absolute path",
         "seekdb:///nowhere/at/all": "No such file or directory",
         f"seekdb://{directory.parent}": "is no seekdb directory",
         f"seekdb://{service.home}": "the service's own",
