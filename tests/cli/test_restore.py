@@ -180,7 +180,7 @@ def test_refusals_for_programs(uri: str, target: Path) -> None:
     _, out, _ = run("file:///nowhere", "--tenant", "main", "--latest", "--to", target, "--json")
     assert json.loads(out)["error"].startswith("there is no backup in file:///nowhere: name the backup_dest")
     _, out, _ = run("s3://bucket", "--tenant", "main", "--latest", "--to", target, "--json")
-    assert "write it as file:///absolute/path" in json.loads(out)["error"]
+    assert "write the destination as file:///absolute/path" in json.loads(out)["error"]
 
 
 def test_a_directory_that_is_not_empty_and_damage_are_refused(archive: SmallArchive, tmp_path: Path) -> None:
