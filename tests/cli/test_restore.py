@@ -208,7 +208,8 @@ def test_what_should_be_known_is_said(archive: SmallArchive, tmp_path: Path) -> 
     deep = tmp_path / ("x" * 100)
     _, out, _ = run(uri, "--tenant", "main", "--latest", "--to", deep, "--dry-run")
 
-    assert f"warning: an engine cannot be opened there: {deep}/run/sql.sock is longer than the 107 bytes" in out
+    socket = f"{deep}/run/sql.sock"
+    assert f"warning: an engine cannot start there: the path of the unix socket {socket} is longer than 107" in out
     assert "warning: done without what could not be read: " in out
 
 
