@@ -15,7 +15,7 @@ _SIZE = r"^[0-9]+[KMGT]$"
 
 
 class ConfigError(RedoubtError):
-    """The configuration file is not to be read or not valid; the text names the file, the place and the cause."""
+    """The configuration file cannot be read or is not valid; the text names the file, the place and the cause."""
 
 
 class _Section(BaseModel):
@@ -23,14 +23,14 @@ class _Section(BaseModel):
 
 
 class ClusterSection(_Section):
-    """`[cluster]`: what the cluster is called, also in the folder names of its archive."""
+    """`[cluster]`: the name and id of the cluster, which are also in the folder names of its archive."""
 
     name: str = Field(default="redoubt", pattern=r"^[A-Za-z0-9_\-]{1,64}$")
     id: int = Field(default=1, ge=1, le=2**32 - 1)
 
 
 class GatewaySection(_Section):
-    """`[gateway]`: where clients connect, and with `tls_certificate` and `tls_key` (PEM files) how they may encrypt."""
+    """`[gateway]`: where clients connect. With `tls_certificate` and `tls_key` (PEM files) clients can use TLS."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=2881, ge=0, le=65535)
@@ -42,14 +42,14 @@ class GatewaySection(_Section):
     @model_validator(mode="after")
     def _has_all_of_tls_or_none(self) -> Self:
         if (self.tls_certificate is None) is not (self.tls_key is None):
-            raise ValueError("tls_certificate and tls_key belong together: give both or none")
+            raise ValueError("tls_certificate and tls_key belong together: set both or neither")
         if self.require_tls and self.tls_certificate is None:
             raise ValueError("require_tls needs tls_certificate and tls_key")
         return self
 
 
 class EngineSection(_Section):
-    """`[engine]`: what each embedded engine may use, in the engine's spelling of sizes."""
+    """`[engine]`: the limits of each embedded engine, in the engine's notation for sizes."""
 
     memory_budget: str = Field(default="1G", pattern=_SIZE)
     log_disk_size: str = Field(default="2G", pattern=_SIZE)
@@ -67,7 +67,7 @@ class ArchiveSection(_Section):
 
 
 class MetricsSection(_Section):
-    """`[metrics]`: where Prometheus finds the metrics; without a port there are none, and 0 takes a free one."""
+    """`[metrics]`: where Prometheus finds the metrics. No port: no metrics are served; port 0: any free port."""
 
     host: str = "127.0.0.1"
     port: int | None = Field(default=None, ge=0, le=65535)
@@ -84,7 +84,7 @@ class Config(_Section):
 
 
 def load_config(path: Path | None) -> Config:
-    """The configuration in a file, the defaults without one. Raises ConfigError."""
+    """The configuration in a file; without a file, the defaults. Raises ConfigError."""
     if path is None:
         return Config()
     try:
@@ -93,6 +93,6 @@ def load_config(path: Path | None) -> Config:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise ConfigError(f"{path}: {problems}") from error
     except RecursionError as error:
-        raise ConfigError(f"{path}: nested too deeply") from error
+        raise ConfigError(f"{path}: the values are nested too deeply") from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from error

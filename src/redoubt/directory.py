@@ -13,7 +13,7 @@ from redoubt.model.engine_kind import EngineKind
 
 
 class Directory:
-    """`is_open_door` says whether anybody could log in to a tenant as root: then nobody can come in by the gateway.
+    """`is_open_door` says whether anybody could log in to a tenant as root: then the gateway lets nobody in.
 
     `kind_of` gives the engine kind of a name; see `engine_kind`.
     """

@@ -9,11 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 
 NEW = ".new"
-"""What the name of a file ends with that is to replace another."""
+"""Suffix of a file that will replace another file."""
 
 
 def sync(path: Path) -> None:
-    """Have a file's content, or a folder's names, on the disk when this returns. Raises OSError."""
+    """Flush a file's content, or a folder's names, to the disk. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -22,7 +22,7 @@ def sync(path: Path) -> None:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Have data in a file, for the owner's eyes only. Its name is not durable by that. Raises OSError."""
+    """Write data durably to a file that only its owner can read. The name is not durable yet. Raises OSError."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(data)
         file.flush()
@@ -30,7 +30,7 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """The same, but that a crash leaves the old content or the new one, never half; the name is durable too."""
+    """Like `write_file`, but a crash leaves the old content or the new content, and the name is durable too."""
     temporary = path.with_suffix(NEW)
     write_file(temporary, data)
     temporary.rename(path)
@@ -38,9 +38,9 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def kept_line(path: Path, make: Callable[[], str]) -> str:
-    """The line in a file of ours; if there is no such file, a new one's, durably and for the owner's eyes only.
+    """The line in one of our files. If the file is missing, write the line of `make` to it durably, for its owner only.
 
-    Neither a crash nor another process at the same time leaves half a line or a second one.
+    Neither a crash nor a concurrent process leaves half a line or a second line.
     """
     with suppress(FileNotFoundError):
         return path.read_text().strip()

@@ -1,4 +1,4 @@
-"""The engine room: the engines of all tenants, started, kept within reach, their log held, ended and removed."""
+"""The engine room: starts, keeps, stops and removes the engines of all tenants, and holds their log."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _log = structlog.get_logger("redoubt.engine_room")
 
 
 class EngineRoom:
-    """For the event loop; see `Engines`. `is_exposed`: clients come from other machines, and need passwords.
+    """For the event loop; see `Engines`. `is_exposed`: clients may connect from other machines, and need passwords.
 
     `kind_of` gives the engine kind of a name; see `engine_kind`.
     """
@@ -51,23 +51,23 @@ class EngineRoom:
         self._kind_of = kind_of
         self._is_exposed = is_exposed
         self.gateway_ids: Callable[[str], set[int]] = lambda _: set()
-        """The engine's ids of the sessions that came through the gateway, by the tenant's name."""
+        """The engine's ids of the sessions that clients opened through the gateway, by the tenant's name."""
         self._sys = kind_of(SEEKDB).embedded(home.sys.path, sizes, may_be_new=True, is_exposed=is_exposed)
         self._keepers: dict[int, Keeper] = {}
         self._applications: dict[int, ApplicationKeeper] = {}
-        """Those of the keepers whose engine an application runs."""
+        """The keepers whose engine an application runs."""
         self._keeping: dict[int, asyncio.Task[None]] = {}
         self._stopping = threading.Event()
 
     async def start_sys(self) -> None:
-        """Start the sys engine, and those that lie in the home meanwhile. Raises EngineStartError, AccountError."""
+        """Start the sys engine, and meanwhile the engines in the home. Raises EngineStartError, AccountError."""
         is_new = not self._kind_of(SEEKDB).has_engine(self._home.sys.path)
         for tenant_id in [MAIN_TENANT_ID] if is_new else self._home.tenant_ids():
             try:
                 kind = kind_restored_in(self._home.tenant(tenant_id).path)
                 self._keepers[tenant_id] = self._embedded(tenant_id, kind, is_new=is_new)
-            except (RestoreError, UnknownEngineKindError) as error:  # it is placed when the catalog says its kind
-                _log.warning("an engine is not started yet", tenant_id=tenant_id, cause=str(error))
+            except (RestoreError, UnknownEngineKindError) as error:  # `place` adds it: the catalog has its kind
+                _log.warning("the engine is not started yet", tenant_id=tenant_id, cause=str(error))
             else:
                 self._begin_keeping(tenant_id)
         threading.Thread(target=self._keep_holding, name="hold-log", daemon=True).start()
@@ -75,13 +75,13 @@ class EngineRoom:
         self._background.start(self._sys.keep())
 
     async def settle(self, tenants: list[Tenant], unready: list[Tenant]) -> None:
-        """Keep these engines and no others; returns when each has been tried to reach once.
+        """Keep the engines of `tenants` and no others; returns after one attempt to reach each engine.
 
-        Those of `unready` are there, and not to be started yet.
+        The engines of `unready` tenants stay known, but are not started yet.
         """
         wanted = {tenant.tenant_id for tenant in tenants}
         for tenant_id in set(self._keepers) - wanted - {tenant.tenant_id for tenant in unready}:
-            _log.warning("a directory is no tenant's", directory=str(self._keepers[tenant_id].directory))
+            _log.warning("the directory belongs to no tenant", directory=str(self._keepers[tenant_id].directory))
             await self._let_go(tenant_id)
             del self._keepers[tenant_id]
         for tenant_id in wanted - set(self._keeping):
@@ -93,7 +93,7 @@ class EngineRoom:
                 task.cancel()
 
     def is_open_door(self, tenant: Tenant) -> bool:
-        """Whether its engine is out of reach because anybody could log in as root."""
+        """Whether the tenant's engine is refused because anybody could log in as root."""
         return self._keepers[tenant.tenant_id].is_open_door
 
     async def check_new(self, source: str | None) -> EngineSource:
@@ -102,7 +102,7 @@ class EngineRoom:
             if self._is_exposed:
                 raise EngineRefusedError(
                     "root of a new tenant has no password, and the gateway can be reached from other machines: set "
-                    "allow_empty_password, or make it while the service listens on 127.0.0.1 and give root one"
+                    "allow_empty_password, or start on 127.0.0.1, create the tenant and give its root a password"
                 )
             return EngineSource()
         try:
@@ -151,12 +151,12 @@ class EngineRoom:
         keeper = self._keepers[tenant.tenant_id]
         try:
             await asyncio.to_thread(self._home.move_in, tenant.tenant_id, source)
-            if tenant.tenant_id not in self._keeping:  # or else it is kept since the service started
+            if tenant.tenant_id not in self._keeping:  # otherwise the service has kept the engine since its start
                 await keeper.start()
         except (OSError, EngineStartError) as error:
             raise EngineRefusedError(str(error)) from error
         except AccountError as error:
-            _log.error("a restored engine is not within reach", directory=str(keeper.directory), cause=str(error))
+            _log.error("cannot reach the restored engine, retrying", directory=str(keeper.directory), cause=str(error))
         if tenant.tenant_id not in self._keeping:
             self._begin_keeping(tenant.tenant_id)
         await keeper.was_tried.wait()
@@ -173,7 +173,7 @@ class EngineRoom:
         try:
             await asyncio.to_thread(keeper.engine.end_sessions, only)
         except OSError as error:
-            _log.warning("sessions not ended", tenant=tenant.name, cause=str(error))
+            _log.warning("cannot end the tenant's sessions", tenant=tenant.name, cause=str(error))
 
     async def remove(self, tenant: Tenant, *, force: bool) -> None:
         """See `Engines`."""
@@ -187,12 +187,12 @@ class EngineRoom:
         except OSError as error:
             if not force:
                 raise EngineRefusedError(str(error)) from error
-            _log.error("not removed, remove it by hand", directory=str(tenant.base_dir), cause=str(error))
+            _log.error("remove Redoubt's files by hand", directory=str(tenant.base_dir), cause=str(error))
         del self._keepers[tenant.tenant_id]
         self._applications.pop(tenant.tenant_id, None)
 
     async def stop(self) -> None:
-        """End all engines; what keeps them has ended."""
+        """Stop all engines; the tasks that keep the engines have ended."""
         self._stopping.set()
         await asyncio.gather(*(keeper.stop() for keeper in (self._sys, *self._keepers.values())))
 
@@ -203,13 +203,13 @@ class EngineRoom:
         return keeper
 
     def _account_keeping(self, directory: Path) -> Callable[[KeptEngine], None]:
-        """What keeps the service's password on the engine of a directory: a restored one has its source's account."""
+        """The callback that keeps the service's password on an engine: a restored engine has its source's account."""
 
         def keep(engine: KeptEngine) -> None:
             try:
                 self._home.keep_account(engine.source_id(), OwnFiles(directory).account.read_text().strip())
             except OSError as error:
-                _log.error("the account is not kept for restores", directory=str(directory), cause=str(error))
+                _log.error("cannot keep the password for restores", directory=str(directory), cause=str(error))
 
         return keep
 
@@ -217,17 +217,17 @@ class EngineRoom:
         self._keeping[tenant_id] = self._background.start(self._keepers[tenant_id].keep())
 
     async def _let_go(self, tenant_id: int) -> None:
-        """Keep an engine no longer, and let it go."""
+        """Stop keeping an engine, and release the engine."""
         if (task := self._keeping.pop(tenant_id, None)) is not None:
             task.cancel()
             await asyncio.wait([task])
         await self._keepers[tenant_id].kill()
 
     def _keep_holding(self) -> None:
-        """Keep linking new redo blocks while log is held; in a thread of its own, so that nothing delays it."""
+        """Link new redo blocks while log is held; in a thread of its own, so that nothing delays the links."""
         while not self._stopping.wait(_HOLD_PAUSE):
             for keeper in list(self._keepers.values()):
                 try:
                     keeper.engine.keep_up()
                 except OSError as error:
-                    _log.error("log cannot be held", directory=str(keeper.directory), cause=str(error))
+                    _log.error("cannot hold the log, retrying", directory=str(keeper.directory), cause=str(error))

@@ -1,4 +1,4 @@
-"""The home directory: everything that a service keeps, and the lock that makes it the only one there."""
+"""The home directory: the files of a service, and the lock that keeps other services out."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class HomeError(RedoubtError):
 
 @dataclass(frozen=True)
 class Running:
-    """What a running service says of itself in `run/service.json`."""
+    """The process id and the address of a running service, as in `run/service.json`."""
 
     pid: int
     host: str
@@ -41,7 +41,7 @@ class Running:
 
 @dataclass(frozen=True)
 class Home:
-    """A home directory's parts."""
+    """The files and folders of a home directory."""
 
     path: Path
 
@@ -55,35 +55,41 @@ class Home:
         return OwnFiles(self.path / "tenants" / str(tenant_id))
 
     def tenant_ids(self) -> list[int]:
-        """The ids of the user tenants that have a directory here, in order; what was left of dropped ones goes."""
+        """The ids of the user tenants that have a directory here, in order. Removes leftovers of dropped tenants."""
         folder = self.path / "tenants"
         for leftover in folder.glob(f"*{_DROPPED}"):
-            shutil.rmtree(leftover, ignore_errors=True)  # it is tried again at the next start
+            shutil.rmtree(leftover, ignore_errors=True)  # the next start tries again
         return sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdecimal())
 
     def remove_tenant(self, tenant_id: int) -> None:
-        """Remove a tenant's directory, all of it or as good as that; blocks. Its engine has ended. Raises OSError."""
+        """Remove the directory of a tenant whose engine has ended; blocks. Raises OSError.
+
+        The directory is renamed first, so that no engine starts there again, even if some files cannot be removed.
+        """
         self.remove_restoring(tenant_id)
         _remove(self.tenant(tenant_id).path)
 
     def restoring(self, tenant_id: int) -> OwnFiles:
-        """Where a tenant is restored: not in its own directory, where an engine would be started as it is."""
+        """The directory into which a tenant is restored.
+
+        It is not the tenant's own directory: the service would start an engine there before the restore is complete.
+        """
         return OwnFiles(self.path / "tenants" / f"{tenant_id}{_RESTORING}")
 
     def remove_restoring(self, tenant_id: int) -> None:
-        """Remove what has been restored of a tenant; blocks. Raises OSError."""
+        """Remove the directory into which a tenant is restored; blocks. Raises OSError."""
         _remove(self.restoring(tenant_id).path)
 
     def is_restored(self, tenant_id: int) -> bool:
-        """Whether all of a tenant has been restored; blocks."""
+        """Whether the restore of a tenant is complete; blocks."""
         beside = self.restoring(tenant_id)
         is_complete = beside.restored_from.exists() and not beside.restoring.exists()
         return is_complete or self.tenant(tenant_id).path.exists()
 
     def move_in(self, tenant_id: int, source: str) -> None:
-        """Make what was restored the tenant's directory, with the password that `source` had; blocks. Raises OSError.
+        """Make the restored directory the tenant's own, with the account's password of `source`; blocks.
 
-        Done again, it does nothing.
+        A second call has no effect. Raises OSError.
         """
         beside, path = self.restoring(tenant_id), self.tenant(tenant_id).path
         if path.exists():
@@ -94,9 +100,9 @@ class Home:
         sync(path.parent)
 
     def keep_account(self, source: str, password: str) -> None:
-        """Keep the password of the service's account on an engine: its bases need it after it is gone. Raises OSError.
+        """Keep the password of the service's account on an engine, in a file that only its owner can read.
 
-        It is for the owner's eyes only.
+        A restore from the engine's bases needs this password, also after the engine is gone. Raises OSError.
         """
         self._accounts.mkdir(mode=0o700, exist_ok=True)
         kept_line(self._accounts / source, lambda: password)
@@ -104,7 +110,7 @@ class Home:
     def account_of(self, source: str) -> str | None:
         """The password of the service's account on an engine, None if it is not known here."""
         if not _SOURCE.fullmatch(source):
-            return None  # it comes from a destination, and is no file's name
+            return None  # `source` comes from a destination: any other text must not become a file name
         try:
             return (self._accounts / source).read_text().strip()
         except FileNotFoundError:
@@ -120,7 +126,7 @@ class Home:
         return self.path / "log" / "redoubt.log"
 
     def prepare(self) -> None:
-        """Make the directory and its parts. Raises HomeError."""
+        """Create the directory and its folders. Raises HomeError."""
         try:
             for folder in (self.path, self.path / "run", self.path / "log", self.path / "tenants", self.path / "sys"):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -128,11 +134,14 @@ class Home:
             raise HomeError(f"cannot use {self.path} as home: {error.strerror}; choose another with --home") from error
 
     def lock(self) -> int:
-        """Be the only service here: the descriptor that holds the lock. Raises HomeError if there is another."""
+        """Take the service's lock and return its descriptor. Raises HomeError if another service holds the lock."""
         try:
             descriptor = os.open(self.path / "run" / "service.lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise HomeError(f"cannot write in {self.path}: {error.strerror}; is it another user's?") from error
+            raise HomeError(
+                f"cannot write in {self.path}: {error.strerror}; start redoubt as the owner of that directory, or "
+                "choose another home with --home"
+            ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -145,10 +154,10 @@ class Home:
         return descriptor
 
     def worker_lock(self) -> int:
-        """Be the only archive worker here: the descriptor that holds the lock. Waits for one that is ending.
+        """Take the archive worker's lock and return its descriptor. Waits for a worker that is ending.
 
-        Not for one that was killed and that the system holds in a call to a medium which gives no answer: that one does
-        nothing any more but end, and what it has under way in the destination is locked there.
+        Does not wait for a worker that was killed and is stuck in uninterruptible I/O. Such a worker only ends, and its
+        locks in the destination protect its unfinished writes.
         """
         path = self.path / "run" / "archive_worker.lock"
         while True:
@@ -165,25 +174,25 @@ class Home:
             time.sleep(_POLL)
 
     def identity(self) -> str:
-        """The cluster's identity, made up at the first call."""
+        """The cluster's identity, generated at the first call."""
         path = self.path / "identity"
         if not path.exists():
             replace_file(path, f"{uuid.uuid4().hex}\n".encode())
         return path.read_text().strip()
 
     def announce(self, running: Running) -> None:
-        """Say where the service listens."""
+        """Write the address on which the service listens to `run/service.json`."""
         path = self._announcement
         temporary = path.with_suffix(".new")
         temporary.write_text(json.dumps(asdict(running)) + "\n")
         temporary.rename(path)
 
     def withdraw(self) -> None:
-        """The service does not listen any more."""
+        """Remove `run/service.json`: the service no longer listens."""
         self._announcement.unlink(missing_ok=True)
 
     def running(self) -> Running | None:
-        """Where the service that uses this home listens, None if there is none that says so."""
+        """The address of the service that uses this home, None if no service has announced its address."""
         try:
             return Running(**json.loads(self._announcement.read_text()))
         except (OSError, ValueError, TypeError):
@@ -212,7 +221,7 @@ def _is_same(descriptor: int, path: Path) -> bool:
 
 
 def _is_doomed(pid: bytes) -> bool:
-    """Whether the process of that number has been killed, and only a call that does not return keeps it."""
+    """Whether the process with this id was killed but is stuck in uninterruptible I/O (SIGKILL is pending)."""
     try:
         lines = Path(f"/proc/{int(pid)}/status").read_text().splitlines()
     except (OSError, ValueError):

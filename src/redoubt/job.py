@@ -1,7 +1,7 @@
-"""A job's process: reads one request on standard input, carries it out, and tells how it goes on standard output.
+"""A job's process: reads one request on standard input, carries it out, and writes reports to standard output.
 
-Composition root of the jobs, as `service.py` is of the service. It ends when its standard input does: then whoever
-asked is gone, or does not want it any more.
+Composition root of the jobs, as `service.py` is of the service. The process ends when its standard input ends: the
+requester is gone, or no longer wants the job.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Job:
         self._told_at = 0.0
 
     def run(self, request: Message) -> Outcome:
-        """Do it, whatever comes of it."""
+        """Carry out a request. A RedoubtError or OSError becomes the outcome `Failed`."""
         try:
             match request:
                 case TakeBase():
@@ -58,12 +58,12 @@ class Job:
                 case RestoreTenant():
                     return self._restore(request)
                 case _:
-                    return Failed(f"{type(request).__name__} is no request")
+                    return Failed(f"{type(request).__name__} is not a request")
         except (RedoubtError, OSError) as error:
             return Failed(str(error))
 
     def tell(self, message: Message) -> None:
-        """Report."""
+        """Write a report."""
         self._reports.write(to_line(message))
 
     def _take_base(self, request: TakeBase) -> BaseTaken:
@@ -117,7 +117,7 @@ def main() -> None:
     """`python -m redoubt.job`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the service
     reports = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what is logged or printed here is no report
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # log lines and printed text must not mix with the reports
     job = Job(reports)
     request = from_line(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_input, daemon=True).start()
@@ -126,7 +126,7 @@ def main() -> None:
 
 
 def _end_with_input() -> None:
-    """End at once when nobody wants the job any more: an engine that stands still is let go by its guard."""
+    """End the process when standard input ends. The guard then resumes an engine that this job has paused."""
     while sys.stdin.buffer.readline():
         pass
     os._exit(1)

@@ -1,4 +1,4 @@
-"""Structured logs: one event a line, as JSON, with UTC time. No secrets go in: no passwords, packets or row data."""
+"""Structured logs: one event a line, as JSON, with UTC time. Logs hold no passwords, packets or row data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FILES = 4
 
 
 def log_to(path: Path) -> None:
-    """Send this process's log to a file, which is rotated at 16 MiB; four old ones are kept."""
+    """Send this process's log to a file. The file is rotated at 16 MiB; four old files are kept."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.handlers.RotatingFileHandler(path, maxBytes=_FILE_SIZE, backupCount=_FILES)
     handler.setFormatter(

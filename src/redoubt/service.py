@@ -1,4 +1,4 @@
-"""The service: builds the parts, hands them to each other, starts and stops them in order. The composition root."""
+"""The service: builds the parts, connects them, starts and stops them in order. The composition root."""
 
 from __future__ import annotations
 
@@ -87,12 +87,12 @@ class Service:
             for task in waiting:
                 task.cancel()
             for task in done:
-                await task  # what runs in the background never ends by itself: if it failed, so has the service
+                await task  # background work ends only if it fails; then the service fails too
             _log.info("stopping")
         _log.info("stopped")
 
     async def _start(self, ends: AsyncExitStack) -> tuple[str, int]:
-        """Start everything, what others need first; `ends` gets what ends it, in the other order. The address."""
+        """Start all parts in the order of their needs; `ends` stops them in reverse order. Returns the address."""
         ends.push_async_callback(self._room.stop)
         ends.push_async_callback(asyncio.to_thread, self._session.close)
         ends.push_async_callback(self._background.stop)
@@ -173,7 +173,7 @@ class Service:
         await self._register.load()
 
     async def _ask_catalog(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do what needs the catalog; an engine that recovers from a crash may take its time to answer."""
+        """Run `work`, which needs the catalog, and retry: an engine that recovers from a crash answers late."""
         deadline = asyncio.get_running_loop().time() + _READY_TIMEOUT
         while True:
             try:
@@ -181,7 +181,7 @@ class Service:
             except CatalogError as error:
                 if asyncio.get_running_loop().time() > deadline:
                     raise EngineStartError(f"{error} (directory {self._home.sys.path})") from error
-                _log.warning("the catalog does not answer, trying again", cause=str(error))
+                _log.warning("the catalog does not answer, retrying", cause=str(error))
                 await asyncio.sleep(_POLL)
             else:
                 return
@@ -194,7 +194,7 @@ class Service:
             port = metrics.start(host, port)
         except OSError as error:
             raise HomeError(f"cannot serve metrics on {host}:{port}: {error}; choose another [metrics] port") from error
-        _log.info("metrics", url=f"http://{host}:{port}/metrics")
+        _log.info("serving metrics", url=f"http://{host}:{port}/metrics")
 
     def _refuse_open_doors(self, tenants: list[Tenant]) -> None:
         """Raise HomeError if anybody on the network could log in as root."""
@@ -219,14 +219,14 @@ async def _listen(gateway: Gateway, host: str, port: int) -> tuple[str, int]:
 
 
 def _tls(section: GatewaySection) -> Tls | None:
-    """What the gateway offers; without a certificate nothing, which the log has if others than this machine are meant.
+    """The gateway's TLS, None without a certificate. Warns if the gateway then listens for other machines.
 
     Raises TlsError.
     """
     if section.tls_certificate and section.tls_key:
         return load_tls(Path(section.tls_certificate), Path(section.tls_key), required=section.require_tls)
     if not _is_loopback(section.host):
-        _log.warning("clients on other machines cannot encrypt: set tls_certificate and tls_key", host=section.host)
+        _log.warning("clients on other machines cannot use TLS: set tls_certificate and tls_key", host=section.host)
     return None
 
 

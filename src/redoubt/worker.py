@@ -1,7 +1,7 @@
-"""The archive worker's process: reads commands on standard input, archives, tells events on standard output.
+"""The archive worker's process: reads commands on standard input, archives, writes events to standard output.
 
-Composition root of the worker, as `service.py` is of the service. It ends when its standard input does, which is when
-the service is gone. Only one worker can be at work for a home: it holds a lock, and a later one waits for it.
+Composition root of the worker, as `service.py` is of the service. The process ends when its standard input ends: the
+service is gone. Only one worker works for a home: a worker holds a lock, and a later worker waits for the lock.
 """
 
 from __future__ import annotations
@@ -43,24 +43,24 @@ from redoubt.messages.archiving import (
 )
 
 _POLL = 0.1
-"""Seconds between looks at a log that had nothing new."""
+"""Seconds between two reads of a log that has no new groups."""
 _ENCODERS = 2
 _SWITCH = 0.0001
-"""Seconds that a thread may keep the interpreter while another wants it: merging must not hold up a flush."""
+"""Seconds after which a thread must give up the interpreter to a waiting thread: merging must not delay a flush."""
 P = ParamSpec("P")
 T = TypeVar("T")
-UNKNOWN_ROUND = "the worker knew nothing of the round; the end of its log may not be archived"
+UNKNOWN_ROUND = "the worker did not know the round; the tail of its log may be missing from the archive"
 _log = structlog.get_logger("redoubt.worker")
 
 
 class Encoders(Executor):
-    """Threads for compressing, of which there can be more or fewer from one moment to the next."""
+    """Threads that compress. The number of threads can change at any time."""
 
     def __init__(self, size: int) -> None:
         self._size, self._threads = size, _encoding_threads(size)
 
     def resize(self, size: int) -> None:
-        """Go on with so many threads; what was submitted is done by those that there were."""
+        """Use `size` threads from now on. The old threads finish the work submitted before."""
         if size != self._size:
             self._threads.shutdown(wait=False)
             self._size, self._threads = size, _encoding_threads(size)
@@ -75,7 +75,7 @@ def _encoding_threads(size: int) -> ThreadPoolExecutor:
 
 
 class Worker:
-    """The pieces that are being archived. `holder` is what the writers' locks say."""
+    """The pieces that are being archived. `holder` is the text in the writers' locks."""
 
     def __init__(self, events: BinaryIO, seal: SealRule, holder: str) -> None:
         self._events = events
@@ -94,7 +94,7 @@ class Worker:
         self._wake.set()
 
     def run(self) -> None:
-        """Work until told to end."""
+        """Work until `tell(None)` is called."""
         while self._obey():
             more = [self._step(job) for job in list(self._jobs.values())]
             if not any(more):
@@ -104,7 +104,7 @@ class Worker:
             job.abandon()
 
     def _obey(self) -> bool:
-        """Carry out the commands that have come; False if one says that this is the end."""
+        """Carry out the waiting commands; False if one of them is None, the end."""
         while not self._commands.empty():
             command = self._commands.get()
             if command is None:
@@ -123,9 +123,9 @@ class Worker:
         return True
 
     def _archive(self, command: ArchivePiece) -> None:
-        """Begin a job, unless there is one for it: a worker is told twice. An interruption ends its piece's job.
+        """Begin a job, unless the piece has one: the service repeats commands. An interruption ends its piece's job.
 
-        What there is of an earlier round of the tenant's ends here.
+        The jobs of the tenant's other rounds end here.
         """
         key = (command.tenant_id, command.piece)
         for other in [k for k, j in self._jobs.items() if k[0] == command.tenant_id and j.task.round != command.round]:
@@ -134,20 +134,20 @@ class Worker:
         if job is not None:
             if bool(job.task.broken_by) >= bool(command.broken_by):
                 return
-            job.abandon()  # the next one waits for the lock until nothing of this one is under way
+            job.abandon()  # the next job waits for the lock until this job has nothing under way
         self._jobs[key] = self._job(command)
 
     def _of(self, tenant_id: int, round_id: int) -> list[PieceJob]:
-        """The jobs for a tenant's round, that for the oldest piece first."""
+        """The jobs for a tenant's round, the oldest piece first."""
         return [job for key, job in sorted(self._jobs.items()) if key[0] == tenant_id and job.task.round == round_id]
 
     def _flush(self, command: Flush) -> None:
-        """Pass it on; what comes for a round that has ended needs no answer, since its end was told."""
+        """Pass a flush on to the latest piece. A round that has ended needs no answer: its end was reported."""
         for job in self._of(command.tenant_id, command.round)[-1:]:
             job.flush(command.number)
 
     def _switch(self, command: SwitchPiece) -> None:
-        """Pass it on; a job that has ended meanwhile has told so, and is begun again with all that is to be known."""
+        """Pass a switch on to the piece's job. If the job has ended, the service restarts it."""
         for job in self._of(command.tenant_id, command.round):
             if job.task.piece == command.piece:
                 job.switch(command.switch_scn)
@@ -183,9 +183,9 @@ class Worker:
         more, events = job.step()
         for event in events:
             if isinstance(event, PieceBroken):
-                _log.error("round broken", tenant_id=event.tenant_id, round=event.round, cause=event.text)
+                _log.error("round interrupted", tenant_id=event.tenant_id, round=event.round, cause=event.text)
             elif isinstance(event, PieceTrouble):
-                _log.warning("archiving is held up", tenant_id=event.tenant_id, round=event.round, cause=event.text)
+                _log.warning("archiving is delayed", tenant_id=event.tenant_id, round=event.round, cause=event.text)
             self._events.write(to_line(event))
         if job.ended:
             del self._jobs[job.task.tenant_id, job.task.piece]
@@ -213,11 +213,11 @@ def main() -> None:
         worker.run()
     except BrokenPipeError:  # pragma: no cover - the service died between two of our writes
         _log.warning("the service is gone")
-    except Exception:  # noqa: BLE001 - a bug goes on record, and the service starts another worker
+    except Exception:  # noqa: BLE001 - a bug is logged, and the service starts another worker
         _log.exception("worker failed", pid=os.getpid())
         os._exit(1)
     _log.info("worker ended", pid=os.getpid())
-    os._exit(0)  # a destination that hangs must not keep the process: what was reported is durable already
+    os._exit(0)  # a hanging destination must not keep the process alive; all reported progress is durable
 
 
 def _read_commands(worker: Worker) -> None:

@@ -180,7 +180,7 @@ def test_refusals_for_programs(uri: str, target: Path) -> None:
     _, out, _ = run("file:///nowhere", "--tenant", "main", "--latest", "--to", target, "--json")
     assert json.loads(out)["error"].startswith("there is no backup in file:///nowhere: name the backup_dest")
     _, out, _ = run("s3://bucket", "--tenant", "main", "--latest", "--to", target, "--json")
-    assert "write it as file:///absolute/path" in json.loads(out)["error"]
+    assert "write the destination as file:///absolute/path" in json.loads(out)["error"]
 
 
 def test_a_directory_that_is_not_empty_and_damage_are_refused(archive: SmallArchive, tmp_path: Path) -> None:
@@ -208,7 +208,8 @@ def test_what_should_be_known_is_said(archive: SmallArchive, tmp_path: Path) -> 
     deep = tmp_path / ("x" * 100)
     _, out, _ = run(uri, "--tenant", "main", "--latest", "--to", deep, "--dry-run")
 
-    assert f"warning: an engine cannot be opened there: {deep}/run/sql.sock is longer than the 107 bytes" in out
+    socket = f"{deep}/run/sql.sock"
+    assert f"warning: an engine cannot start there: the path of the unix socket {socket} is longer than 107" in out
     assert "warning: done without what could not be read: " in out
 
 

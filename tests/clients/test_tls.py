@@ -60,8 +60,8 @@ def test_a_service_does_not_start_without_what_it_is_to_use(stopped_service: Ser
     ("text", "cause"),
     [
         ("require_tls = true", "require_tls needs tls_certificate and tls_key"),
-        ("tls_key = '/k.pem'", "tls_certificate and tls_key belong together: give both or none"),
-        ("tls_certificate = '/c.pem'", "tls_certificate and tls_key belong together: give both or none"),
+        ("tls_key = '/k.pem'", "tls_certificate and tls_key belong together: set both or neither"),
+        ("tls_certificate = '/c.pem'", "tls_certificate and tls_key belong together: set both or neither"),
         ("tls_certificate = 'c.pem'\ntls_key = '/k.pem'", "gateway.tls_certificate: String should match pattern"),
     ],
 )

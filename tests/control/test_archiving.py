@@ -195,7 +195,7 @@ def test_a_bad_destination_in_the_catalog_is_refused(stage: Stage) -> None:
     """Also when it got there by other ways than SET."""
     stage.parameters.change({"backup_dest": "nonsense"})
 
-    with pytest.raises(SqlError, match="write it as file:///absolute/path"):
+    with pytest.raises(SqlError, match="write the destination as file:///absolute/path"):
         asyncio.run(stage.archiving.start())
 
 

@@ -341,7 +341,9 @@ def test_a_destination_that_fails_is_asked_again_and_the_row_says_why(
 
     async def scene() -> None:
         await stage.deletion.delete(PIECE_1)
-        await stage.until(lambda: "is the backup disk still mounted?" in stage.clean.jobs[0].error and len(asked) > 3)
+        await stage.until(
+            lambda: "check that the backup disk is mounted" in stage.clean.jobs[0].error and len(asked) > 3
+        )
         assert stage.clean.kept[0].file_status is FileStatus.DELETING
         (old / "away").rename(old / PATH.info)
         stage.clean.failures = 3

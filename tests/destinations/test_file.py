@@ -191,12 +191,12 @@ def test_what_cannot_be_cleared_away_does_not_show(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("number", "hint"),
     [
-        (errno.ENOENT, "is the backup disk still mounted?"),
+        (errno.ENOENT, "check that the backup disk is mounted"),
         (errno.ENOSPC, "free some space there, or choose another destination"),
         (errno.EDQUOT, "raise the quota, or choose another destination"),
-        (errno.EROFS, "the file system is mounted read-only"),
-        (errno.EACCES, "give the user that runs redoubt the right to write there"),
-        (errno.EPERM, "the file system may lack hard links, which are needed"),
+        (errno.EROFS, "mount the file system read-write"),
+        (errno.EACCES, "give the user that runs redoubt the right to read and write there"),
+        (errno.EPERM, "use a file system with hard links"),
     ],
 )
 def test_an_error_says_what_to_do(tmp_path: Path, number: int, hint: str) -> None:
@@ -227,7 +227,7 @@ def test_a_vanished_folder_is_an_error_and_is_not_made_again(tmp_path: Path, gon
     for name in ("a/b/second", "a/c/third"):
         if gone == "root/a/b" and name == "a/c/third":
             continue  # the folder of this one is still there
-        with pytest.raises(DestinationError, match="is the backup disk still mounted"):
+        with pytest.raises(DestinationError, match="check that the backup disk is mounted"):
             destination.put_if_absent(name, b"")
     assert before == names_under(tmp_path)
 
@@ -235,7 +235,7 @@ def test_a_vanished_folder_is_an_error_and_is_not_made_again(tmp_path: Path, gon
 def test_a_root_that_was_never_there_is_not_made(tmp_path: Path) -> None:
     """The root is the user's to make, or a mount point."""
     destination = FileDestination(tmp_path / "root")
-    with pytest.raises(DestinationError, match="is the backup disk still mounted"):
+    with pytest.raises(DestinationError, match="check that the backup disk is mounted"):
         destination.put_if_absent("a/object", b"")
 
     assert names_under(tmp_path) == []
@@ -406,7 +406,7 @@ def test_probing_finds_what_cannot_be_written(tmp_path: Path, call: str) -> None
 
 @pytest.mark.parametrize(
     ("method", "result", "text"),
-    [("get", b"other", "gives back other bytes"), ("list", iter(()), "does not list what was written")],
+    [("get", b"other", "returned other bytes"), ("list", iter(()), "does not list a file that was written")],
 )
 def test_probing_finds_what_does_not_read_back(tmp_path: Path, method: str, result: object, text: str) -> None:
     """Bytes that differ, and an object that is not listed."""

@@ -91,7 +91,9 @@ def test_a_file_system_without_locks_is_refused_with_what_to_do(tmp_path: Path, 
     before = len(names(Path("/proc/self/fd")))
     with (
         mock.patch.object(fcntl, "flock", side_effect=error),
-        pytest.raises(DestinationError, match=f"writer: {os.strerror(number)} .*on NFS mount it with locks") as failed,
+        pytest.raises(
+            DestinationError, match=f"writer: {os.strerror(number)} .*on NFS, mount it without nolock"
+        ) as failed,
     ):
         FileDestination(tmp_path).lock("a/writer", "the holder")
 

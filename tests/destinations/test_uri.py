@@ -33,15 +33,15 @@ def test_a_file_uri_names_a_directory(uri: str, root: str) -> None:
 @pytest.mark.parametrize(
     ("uri", "text"),
     [
-        ("", "write it as file:///absolute/path"),
-        ("/backup", "write it as file:///absolute/path"),
-        ("file:/backup", "write it as file:///absolute/path"),
+        ("", "write the destination as file:///absolute/path"),
+        ("/backup", "write the destination as file:///absolute/path"),
+        ("file:/backup", "write the destination as file:///absolute/path"),
         ("oss://bucket/path", "other kinds of destination are not supported"),
         ("file://backup", "three slashes"),
         ("file://", "three slashes"),
         ("file:///backup?host=x", "no parameters"),
         ("file:///back\0up", "zero byte"),
-        ("file:///" + "x" * MAX_URI_LENGTH, "at most 2048 characters"),
+        ("file:///" + "x" * MAX_URI_LENGTH, "at most 2,048 characters"),
     ],
 )
 def test_other_texts_are_refused_with_the_way_to_write_it(uri: str, text: str) -> None:

@@ -32,7 +32,7 @@ class DoubleKeeper:
     def __init__(self, directory: Path, is_there: Callable[[], object]) -> None:
         self.directory = directory
         self.engine = DoubleEngine(directory)
-        self.trouble = "it has not been started yet"
+        self.trouble = "the engine has not been started yet"
         self.was_tried = asyncio.Event()
         self.is_open_door = False
         self.may_be_new = False

@@ -39,7 +39,7 @@ def test_a_plug_in_brings_a_kind(plugin: None) -> None:
 def test_a_kind_that_is_not_there_is_named(plugin: None) -> None:
     """With those that are, and what to do."""
     with pytest.raises(
-        UnknownEngineKindError, match=r"'tripled' is not installed \(there are: broken, double, seekdb\)"
+        UnknownEngineKindError, match=r"'tripled' is not installed \(installed: broken, double, seekdb\)"
     ):
         engine_kind("tripled")
 
@@ -47,7 +47,7 @@ def test_a_kind_that_is_not_there_is_named(plugin: None) -> None:
 def test_a_kind_that_cannot_be_imported_is_named(plugin: None) -> None:
     """With the cause."""
     with pytest.raises(
-        UnknownEngineKindError, match=r"'broken' cannot be imported from tests\.double\.nothing:NOTHING: No"
+        UnknownEngineKindError, match=r"cannot import the engine kind 'broken' from tests\.double\.nothing:NOTHING: No"
     ):
         engine_kind("broken")
 

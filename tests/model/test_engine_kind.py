@@ -21,19 +21,19 @@ def test_a_directory_is_one_without_links(tmp_path: Path) -> None:
     (tmp_path / "circle").symlink_to(tmp_path / "circle")
 
     assert real_directory(tmp_path / "link" / ".") == tmp_path
-    with pytest.raises(SourceError, match="cannot be used"):
+    with pytest.raises(SourceError, match="cannot use the directory"):
         real_directory(tmp_path / "circle")
 
 
 @pytest.mark.parametrize("text", ["", "/srv/data", "seekdb:/srv/data", "://srv", "9db:///srv"])
 def test_what_names_no_kind_is_refused(text: str) -> None:
     """With the right spelling."""
-    with pytest.raises(SourceError, match="is no source; write SOURCE='seekdb:///absolute/path'"):
+    with pytest.raises(SourceError, match="is not valid; write SOURCE='seekdb:///absolute/path'"):
         parse_source(text)
 
 
 @pytest.mark.parametrize("text", ["seekdb://", "seekdb://srv/data", "seekdb:///srv\0/data"])
 def test_what_names_no_absolute_path_is_refused(text: str) -> None:
     """A relative path would be another directory to the service than to the application."""
-    with pytest.raises(SourceError, match="has no absolute path"):
+    with pytest.raises(SourceError, match="needs an absolute path"):
         parse_source(text)

@@ -139,7 +139,7 @@ def test_whether_root_has_a_password_is_known(seekdb: Seekdb) -> None:
 def test_an_engine_that_is_down_is_no_verdict(base: BaseDir) -> None:
     """Neither on the account nor on root's password; no socket is left open."""
     for ask in (ensure_account, accepts_empty_root):
-        with pytest.raises(ConnectionError, match="nobody answers on"):
+        with pytest.raises(ConnectionError, match="no engine answers on"):
             ask(base)
     with pytest.raises(pymysql.err.OperationalError):
         connect(base)

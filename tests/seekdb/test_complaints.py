@@ -45,4 +45,4 @@ def test_the_first_errors_with_the_code_of_the_end_are_told(tmp_path: Path) -> N
     assert complaint(log, 0) == "two (error -4002)"
     log.write_text(line("ERROR", -4000, "x" * 5000))
     assert complaint(log, 0) == f"{'x' * 200} (error -4000)"
-    assert "cannot be read: Is a directory" in complaint(tmp_path, 0)
+    assert f"cannot read {tmp_path}: Is a directory" in complaint(tmp_path, 0)

@@ -50,7 +50,7 @@ def test_log_that_cannot_be_linked_is_told(base: BaseDir) -> None:
 
 def test_a_path_too_long_for_a_socket_is_refused(tmp_path: Path) -> None:
     """Before anything is looked at."""
-    with pytest.raises(SourceError, match="longer than the 107 bytes"):
+    with pytest.raises(SourceError, match="longer than 107 bytes"):
         external.check(BaseDir(tmp_path / ("x" * 100)), HOME)
 
 
@@ -59,7 +59,7 @@ def test_writes_are_not_left_closed_unless_by_force(base: BaseDir) -> None:
     engine = SeekdbEngine(base)
     base.ours.mkdir()
     base.read_only_before.write_text("0\n")
-    with pytest.raises(ConnectionError, match="start the application, so that it can be taken back"):
+    with pytest.raises(ConnectionError, match="start the application, so that Redoubt can reset read_only"):
         external.leave(engine, force=False)
     kept = base.read_only_before.exists()
     external.leave(engine, force=True)

@@ -113,8 +113,8 @@ def test_an_engine_that_ends_is_started_again(
     asyncio.run(scene())
     said = capsys.readouterr().out
 
-    assert said.count("engine ended, starting it again") == 1
-    assert said.count("engine cannot be reached, trying again") == 1
+    assert said.count("engine ended, restarting") == 1
+    assert said.count("cannot reach the engine, retrying") == 1
 
 
 def test_an_application_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +140,7 @@ def test_an_application_is_waited_for(tmp_path: Path, monkeypatch: pytest.Monkey
         answers[0] = True
         await _until(lambda: not keeper.trouble)
         answers[0] = False
-        await _until(lambda: "archiving waits for it" in keeper.trouble or keeper.trouble == "no answer")
+        await _until(lambda: "archiving waits" in keeper.trouble or keeper.trouble == "no answer")
         keeping_on.cancel()
         await keeper.kill()
 

@@ -327,7 +327,7 @@ def test_every_flipped_bit_of_a_blocks_info_is_found(bit: int) -> None:
         (bytes(47), "a block file of 47 bytes is too short"),
         (b"\x49\x43" + block_info(0)[2:], "block magic is 0x4943"),
         (block_info(0)[:-1] + b"\x00", "block info checksum does not match"),
-        (block_info(2, min_lsn=LOG), f"block 2 says that it begins at LSN {LOG}"),
+        (block_info(2, min_lsn=LOG), f"the header of block 2 has the wrong start, LSN {LOG}"),
     ],
 )
 def test_what_is_wrong_with_a_blocks_info_is_said(data: bytes, text: str) -> None:

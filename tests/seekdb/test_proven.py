@@ -23,7 +23,7 @@ from redoubt.model.scratch_engine import Login, NotRolledError
 from .written import WrittenLog
 
 OTHER = "1.4.1.0 (2-cafe)"
-TOLD = re.escape(f"this was not proven with seekdb {OTHER}, and nothing was done; run: pip install pylibseekdb==")
+TOLD = re.escape(f"was not proven with seekdb {OTHER}, and nothing was done; run: pip install pylibseekdb==")
 END = LogPosition(0, 0, 0)
 
 
@@ -84,7 +84,7 @@ def test_a_first_start_is_not_made_with_another(log: WrittenLog) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "text"), [("echo seekdb 9", "does not say its version, but: 'seekdb 9"), ("exit 1", "does not say")]
+    ("said", "text"), [("echo seekdb 9", "printed no version, but: 'seekdb 9"), ("exit 1", "printed no version")]
 )
 def test_a_program_that_does_not_say_its_version_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, text: str
@@ -112,5 +112,5 @@ def test_a_program_that_cannot_be_asked_is_refused(
 ) -> None:
     """With the cause."""
     monkeypatch.setattr(proven, "engine_package", package)
-    with pytest.raises(UnprovenEngineError, match="cannot be asked for its version: "):
+    with pytest.raises(UnprovenEngineError, match="cannot ask the engine's program for its version: "):
         installed_version.__wrapped__()

@@ -221,7 +221,7 @@ def test_damage_below_the_engines_end_is_damage(log: WrittenLog, reader: SeekdbL
 
     assert [first] == [batch.data for batch in batches if batch]
     assert (
-        f"the log at LSN {len(first)} (redo block 0 of {log.base.path}) is damaged, though the engine's goes on to "
+        f"the log at LSN {len(first)} (redo block 0 of {log.base.path}) is damaged, and the log goes on to LSN "
         f"{log.end.lsn}: log entry header checksum does not match"
     ) == str(damaged.value)
 
@@ -246,7 +246,7 @@ def test_an_engine_that_was_set_back_is_refused(log: WrittenLog, reader: SeekdbL
         assert reader.read(beyond, LIMIT) is None
     assert log.asked == 1
     clock.now += 1.5
-    with pytest.raises(LogDamagedError, match=f"ends at LSN {log.end.lsn}, but it was read up to {beyond.lsn}"):
+    with pytest.raises(LogDamagedError, match=f"ends at LSN {log.end.lsn}, but it was read up to LSN {beyond.lsn}"):
         reader.read(beyond, LIMIT)
 
 
@@ -316,7 +316,7 @@ def test_damage_in_a_block_behind_which_the_log_goes_on_is_damage(log: WrittenLo
     log.append(b"last")
     log.put(0, b"XX")
     log.is_down = True
-    with pytest.raises(LogDamagedError, match=f"goes on to {LOG}: group magic is 0x5858"):
+    with pytest.raises(LogDamagedError, match=f"goes on to LSN {LOG}: group magic is 0x5858"):
         reader.read(START, LIMIT)
 
     assert log.asked == 0
@@ -338,7 +338,7 @@ def test_a_zeroed_block_behind_which_the_log_goes_on_is_damage(log: WrittenLog, 
     log.fill_block()
     log.append(b"last")
     log.block(0).write_bytes(bytes(BLOCK))
-    with pytest.raises(LogDamagedError, match="nothing has been written to this block"):
+    with pytest.raises(LogDamagedError, match="the block header is blank"):
         reader.read(START, LIMIT)
 
 
@@ -348,7 +348,7 @@ def test_a_block_of_another_number_is_damage(log: WrittenLog, reader: SeekdbLogR
     log.fill_block()
     log.append(b"last")
     log.block(0).write_bytes(log.block(1).read_bytes())
-    with pytest.raises(LogDamagedError, match="the file says that it is block 1"):
+    with pytest.raises(LogDamagedError, match="the block header has the wrong number, 1"):
         reader.read(START, LIMIT)
 
 

@@ -67,7 +67,7 @@ def test_sizes_are_read_as_the_engine_spells_them(text: str, size: int) -> None:
 
 def test_what_is_no_size_is_refused() -> None:
     """With the right spelling."""
-    with pytest.raises(ValueError, match="write it as 512M or 4G"):
+    with pytest.raises(ValueError, match="write a size such as 512M or 4G"):
         size_of("much")
 
 
@@ -115,7 +115,7 @@ def test_who_may_not_put_a_parameter_back_is_told_of_it(base: BaseDir) -> None:
     connection = engine._connection = mock.MagicMock()
     connection.cursor.side_effect = pymysql.err.OperationalError(1227, "Access denied")
     engine.stop()
-    assert "somebody who may runs ALTER SYSTEM SET enable_async_syslog = True there" in engine.remark
+    assert "the ALTER SYSTEM privilege and run ALTER SYSTEM SET enable_async_syslog = True" in engine.remark
     assert "Access denied" in engine.remark
     connection.close.assert_called_once_with()
 
@@ -164,7 +164,7 @@ def test_what_cannot_be_replayed_is_refused(tmp_path: Path, base: BaseDir, capsy
     base.restoring.unlink()
     said = capsys.readouterr().err
 
-    assert "is no seekdb directory" in said
+    assert "is not a seekdb directory" in said
     assert "holds an unfinished restore" in said
 
 
@@ -190,7 +190,7 @@ def test_an_engine_that_does_not_flush_is_given_up(tmp_path: Path) -> None:
         asked.append(sql)
         return ((2 if "END_SCN" in sql else 1,),)
 
-    with pytest.raises(TimeoutError, match="does not flush"):
+    with pytest.raises(TimeoutError, match="did not flush the replayed data"):
         flush_replayed(BaseDir(tmp_path), run, lambda: float(next(now)))
     assert asked.count("ALTER SYSTEM MINOR FREEZE") > 1
 

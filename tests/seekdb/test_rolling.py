@@ -141,9 +141,9 @@ def test_an_engine_that_touches_the_log_is_found_out(
     ("name", "rows", "text"),
     [
         ("LOG_STAT", ((10**9,),), "the engine's log ends at LSN 1000000000"),
-        ("ls_info", ((0, 10**18),), "its checkpoint is 1000000000000000000; not at"),
-        ("table_mgr", ((2,),), "2 tables of the engine say that they hold log from behind"),
-        ("replay_stat", (), "no answer to: SELECT unsubmitted_lsn"),
+        ("ls_info", ((0, 10**18),), "its checkpoint is SCN 1000000000000000000, but"),
+        ("table_mgr", ((2,),), "2 tables of the engine claim to hold log from behind"),
+        ("replay_stat", (), "the engine returned no row for: SELECT unsubmitted_lsn"),
     ],
 )
 def test_an_engine_that_is_elsewhere_is_found_out(rolled: Rolling, name: str, rows: Any, text: str) -> None:
@@ -157,16 +157,16 @@ def test_an_engine_that_does_not_get_there_is_given_up(rolled: Rolling) -> None:
     """It says how far it was."""
     rolled.answers["ls_info"] = ((0, 1),)
     now = iter(range(0, 10_000, 100))
-    with pytest.raises(NotRolledError, match="has not come further than LSN"):
+    with pytest.raises(NotRolledError, match="made no progress for 600 s"):
         rolled.roll(lambda: float(next(now)))
-    assert rolled.said == [f"replayed up to LSN {rolled.log.end.lsn} of {rolled.log.end.lsn}, in the files up to 0"]
+    assert rolled.said == [f"replayed up to LSN {rolled.log.end.lsn} of {rolled.log.end.lsn}, flushed up to LSN 0"]
 
 
 def test_an_engine_that_lets_in_nobody_cannot_be_asked(rolled: Rolling) -> None:
     """The text says whom to name."""
     rolled.lets_in = iter([None] * 3)
     now = iter([0.0, 0.0, 0.5, 1.0, 1.5])
-    with pytest.raises(NotRolledError, match=r"let in nobody of root, .* give --user"):
+    with pytest.raises(NotRolledError, match=r"no login succeeded \(root\), .* give --user"):
         rolled.roll(lambda: next(now))
 
 

@@ -65,7 +65,7 @@ def test_any_other_role_is_left_alone(tmp_path: Path, role: str) -> None:
     """Nothing is changed, nothing is kept."""
     base = directory_with_role(tmp_path, role)
     before = _rows(tmp_path)
-    with pytest.raises(RoleError, match="stays as it is"):
+    with pytest.raises(RoleError, match="nothing was changed"):
         become_standby(base)
     assert (_rows(tmp_path), base.parameters_before.exists()) == (before, False)
 

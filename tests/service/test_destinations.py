@@ -32,8 +32,8 @@ def test_a_destination_is_tried_when_it_is_set(
     assert f"{tmp_path}/file is not a directory" in _refusal(shared_service, f"file://{tmp_path}/file")
     assert "No space left on device (free some space there" in _refusal(shared_service, f"file://{small_disk}")
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    assert "the file system is mounted read-only" in _refusal(shared_service, f"file://{small_disk}")
-    assert "write it as file:///absolute/path" in _refusal(shared_service, "s3://bucket")
+    assert "mount the file system read-write" in _refusal(shared_service, f"file://{small_disk}")
+    assert "write the destination as file:///absolute/path" in _refusal(shared_service, "s3://bucket")
     assert "with three slashes" in _refusal(shared_service, "file://relative")
     assert "must be shorter than 2,048 bytes" in _refusal(shared_service, "file:///" + "x" * 2048)
     assert "must be shorter than 1,024 bytes" in _refusal(shared_service, "file:///" + "x" * 1024)
@@ -134,7 +134,7 @@ def test_a_vanished_destination_is_not_written_beside(shared_service: ServiceUnd
     shutil.move(shared_service.backup, aside)
     shared_service.backup.mkdir()
     with WriteLoad(shared_service).running():
-        wait_until("the trouble is told", lambda: "is the backup disk still mounted?" in _comment(shared_service))
+        wait_until("the trouble is told", lambda: "check that the backup disk is mounted" in _comment(shared_service))
     assert list(shared_service.backup.iterdir()) == []
 
     shared_service.backup.rmdir()

@@ -158,7 +158,7 @@ def test_a_kind_that_is_not_installed_is_named(
 
     With it installed, the same is done.
     """
-    text = "the engine kind 'double' is not installed (there are: seekdb); install the package that brings it"
+    text = "the engine kind 'double' is not installed (installed: seekdb); install the package that provides it"
     wish = Wish(uri=f"file://{doubled.service.backup}", tenant="app", to=tmp_path / "to", latest=True, no_start=True)
     said = []
     assert restore(wish) == 1
@@ -178,9 +178,9 @@ def test_a_kind_that_is_not_installed_is_named(
 
     assert all(text in " ".join(each.split()) for each in said), said
     refused = doubled.service.error("CREATE TENANT other SOURCE='tripled:///srv'")[1]
-    assert "the engine kind 'tripled' is not installed (there are: broken, double, seekdb)" in refused
+    assert "the engine kind 'tripled' is not installed (installed: broken, double, seekdb)" in refused
     refused = doubled.service.error("CREATE TENANT other SOURCE='broken:///srv'")[1]
-    assert "the engine kind 'broken' cannot be imported from tests.double.nothing:NOTHING" in refused
+    assert "cannot import the engine kind 'broken' from tests.double.nothing:NOTHING" in refused
 
 
 def test_its_archive_is_its_log(doubled: Doubled) -> None:

@@ -117,7 +117,7 @@ def test_an_engine_that_is_being_restored_is_not_started_yet(room: Room) -> None
         await room.room.settle([], [room.tenant])
         return room.room.trouble(room.tenant)
 
-    assert room.play(scene()) == "it has not been started yet"
+    assert room.play(scene()) == "the engine has not been started yet"
 
 
 def test_an_account_that_cannot_be_kept_is_logged(room: Room, capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,7 +128,7 @@ def test_an_account_that_cannot_be_kept_is_logged(room: Room, capsys: pytest.Cap
     keeper = room.room._keepers[1002]
     keeper.reached(keeper.engine)
 
-    assert "the account is not kept for restores" in capsys.readouterr().out
+    assert "cannot keep the password for restores" in capsys.readouterr().out
     (room.home.path / "accounts").unlink()
     keeper.reached(keeper.engine)
     assert len(list((room.home.path / "accounts").iterdir())) == 1

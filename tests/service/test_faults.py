@@ -93,7 +93,7 @@ def test_log_that_cannot_be_held_is_logged(
     monkeypatch.setattr(type(tenant.engine), "keep_up", fail)
     room._keep_holding()
 
-    assert "log cannot be held" in capsys.readouterr().out
+    assert "cannot hold the log, retrying" in capsys.readouterr().out
 
 
 def test_a_directory_that_cannot_be_removed_is_told(
@@ -113,8 +113,8 @@ def test_a_directory_that_cannot_be_removed_is_told(
     asyncio.run(scene())
     said = capsys.readouterr().out
 
-    assert "sessions not ended" in said
-    assert "remove it by hand" in said
+    assert "cannot end the tenant's sessions" in said
+    assert "remove Redoubt's files by hand" in said
 
 
 def test_an_engine_that_does_not_start_is_refused(parts: Service, monkeypatch: pytest.MonkeyPatch) -> None:

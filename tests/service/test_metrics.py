@@ -25,7 +25,7 @@ def _metrics(url: str) -> dict[tuple[str, str], float]:
 
 def _url(service: ServiceUnderTest) -> str:
     events = [json.loads(line) for line in (service.home / "log" / "redoubt.log").read_text().splitlines()]
-    return str(next(event["url"] for event in events if event["event"] == "metrics"))
+    return str(next(event["url"] for event in events if event["event"] == "serving metrics"))
 
 
 def test_metrics_follow_a_round(stopped_service: ServiceUnderTest, tmp_path: Path) -> None:

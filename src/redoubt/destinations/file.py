@@ -1,12 +1,12 @@
 """A directory as backup destination: a local disk or a mounted network file system (`file:///…`).
 
-An object is written to a temporary name in its folder, fsynced, hard-linked to its own name (which fails if that
-exists: the put-if-absent), and the folder is fsynced. A folder is made the first time that this process writes into it
-and never again: when a mount vanishes, the write fails instead of landing on the disk below the mount point.
+An object is written to a temporary name in its folder, fsynced, hard-linked to its own name (which fails if the name
+exists: put-if-absent), and the folder is fsynced. A process creates each folder once, when it first writes into the
+folder: when a mount vanishes, the write fails instead of landing on the disk below the mount point.
 
-Everything goes through the module's `os`, so that the simulator can put an operating system of its own in its place.
+All I/O goes through the module's `os`, so that the simulator can replace `os` with an operating system of its own.
 """
-# ruff: noqa: PTH102, PTH108, PTH116 - pathlib would pass that place by
+# ruff: noqa: PTH102, PTH108, PTH116 - pathlib would bypass the simulator
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _OBJECT_MODE = 0o640
 
 
 class FileDestination:
-    """Objects as files under `root`, which must exist: it is the mount point or directory that the user named."""
+    """Objects as files under `root`, the mount point or directory that the user named; `root` must exist."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._folders: set[Path] = set()
         self._unsynced: set[Path] = set()
-        """Objects that may be seen already and not be durable yet, also because the folder's fsync failed."""
+        """Objects that may be visible but not durable yet, also because the folder's fsync failed."""
 
     def put_if_absent(self, name: str, data: bytes) -> None:
         """See `Destination`."""
@@ -47,17 +47,17 @@ class FileDestination:
                 self._unsynced.add(path)
                 os.link(temporary, path)
             except FileExistsError:
-                self._sync(path)  # whoever is told that it exists may rely on it, also after a power cut
+                self._sync(path)  # the caller may rely on the existing object, also after a power cut
                 raise ObjectExistsError(f"{path} exists already") from None
             finally:
-                with contextlib.suppress(OSError):  # what is left over is invisible
+                with contextlib.suppress(OSError):  # a leftover temporary file is invisible
                     os.unlink(temporary)
             self._sync(path)
 
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """See `Destination`.
 
-        What was got survives a loss of power: it may be a put of this process whose last step failed.
+        The returned object is durable, even if this process stored it and the last step of that failed.
         """
         path = self.root / name
         with _named(path):
@@ -69,8 +69,8 @@ class FileDestination:
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """See `Destination`.
 
-        What is listed survives a loss of power. A process that was killed before the folder's fsync may have left an
-        object that is seen and not yet durable, and whoever goes on from a listing reports what it says.
+        The listed objects are durable. A process that was killed before the folder's fsync may have left an object that
+        is visible but not durable yet, and callers report the objects of a listing as archived.
         """
         folder = self.root / prefix
         with _named(folder):
@@ -84,7 +84,7 @@ class FileDestination:
         return iter(sorted(found, key=lambda info: info.name))
 
     def folders(self, prefix: str) -> Iterator[str]:
-        """See `Destination`. What is listed survives a loss of power."""
+        """See `Destination`. The listed folders are durable."""
         folder = self.root / prefix
         with _named(folder):
             try:
@@ -104,14 +104,14 @@ class FileDestination:
     def lock(self, name: str, holder: str) -> Lock:
         """See `Destination`.
 
-        Whoever stores objects in a folder that has a lock holds it. So what lies there under a temporary name is a dead
-        writer's, and is removed here.
+        A writer holds the lock of the folder in which it stores objects. So a temporary file in that folder is the
+        leftover of a dead writer, and is removed here.
         """
         path = self.root / name
         with _named(path):
             self._make_folder(path.parent)
             lock = FileLock.take(path.parent / f"{LOCK_PREFIX}{path.name}", holder)
-        with contextlib.suppress(OSError):  # what is left over is invisible, and the next holder tries again
+        with contextlib.suppress(OSError):  # leftovers are invisible, and the next holder tries again
             _sweep(path.parent)
         return lock
 
@@ -127,13 +127,17 @@ class FileDestination:
             listed = any(info.name == name for info in self.list(""))
             self.delete(name)
         except DestinationError:
-            with contextlib.suppress(DestinationError):  # the failure that led here says more
+            with contextlib.suppress(DestinationError):  # the first failure says more
                 self.delete(name)
             raise
         if returned != content:
-            raise DestinationError(f"{self.root} gives back other bytes than were written to it")
+            raise DestinationError(
+                f"{self.root} returned other bytes than were written: check the disk, or choose another destination"
+            )
         if not listed:
-            raise DestinationError(f"{self.root} does not list what was written to it")
+            raise DestinationError(
+                f"{self.root} does not list a file that was written: check the disk, or choose another destination"
+            )
 
     def _sync(self, path: Path) -> None:
         _fsync_folder(path.parent)
@@ -143,7 +147,7 @@ class FileDestination:
         if folder in self._folders or folder == self.root:
             return
         self._make_folder(folder.parent)
-        with contextlib.suppress(FileExistsError):  # made by an earlier process, which may have died before its fsync
+        with contextlib.suppress(FileExistsError):  # an earlier process created it, and may have died before the fsync
             os.mkdir(folder, _FOLDER_MODE)
         _fsync_folder(folder.parent)
         self._folders.add(folder)
@@ -151,7 +155,7 @@ class FileDestination:
 
 @contextlib.contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Turn the operating system's error into one that names the path and the cause."""
+    """Turn an error of the operating system into an error that names the path and the cause."""
     try:
         yield
     except FileNotFoundError as error:
@@ -161,23 +165,23 @@ def _named(path: Path) -> Iterator[None]:
 
 
 def _cause(error: OSError) -> str:
-    """The operating system's word for it, and what it means for a backup where that is not plain."""
+    """The operating system's text, and a hint what to do about the error."""
     text = error.strerror or str(error)
     hints = {
-        errno.ENOENT: "is the backup disk still mounted?",
+        errno.ENOENT: "check that the backup disk is mounted",
         errno.ENOSPC: "free some space there, or choose another destination",
         errno.EDQUOT: "raise the quota, or choose another destination",
-        errno.EROFS: "the file system is mounted read-only",
-        errno.EACCES: "give the user that runs redoubt the right to write there",
-        errno.EPERM: "the file system may lack hard links, which are needed",
-        errno.ESTALE: "the server of the network file system does not know it any more; mount it again",
+        errno.EROFS: "mount the file system read-write",
+        errno.EACCES: "give the user that runs redoubt the right to read and write there",
+        errno.EPERM: "use a file system with hard links",
+        errno.ESTALE: "the NFS server no longer knows this file; mount the file system again",
     }
     hint = hints.get(error.errno or 0)
     return f"{text} ({hint})" if hint else text
 
 
 def _object(prefix: str, entry: os.DirEntry[str]) -> ObjectInfo | None:
-    """The object that a folder's entry is, None if it is none, or was deleted in this instant."""
+    """The object of a folder's entry, None if the entry is not an object or has just been deleted."""
     if entry.name.startswith(_HIDDEN):
         return None
     name = f"{prefix}/{entry.name}" if prefix else entry.name
@@ -195,7 +199,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what writers left that did not come to the end."""
+    """Remove the temporary files of writers that did not finish."""
     with os.scandir(folder) as scanned:
         left = [entry.name for entry in scanned if entry.name.startswith(_TEMPORARY)]
     for name in left:

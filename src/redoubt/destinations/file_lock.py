@@ -1,7 +1,7 @@
-"""A lock in a directory: `flock` on a hidden file, which the kernel lets go when its holder ends, however that happens.
+"""A lock in a directory: `flock` on a hidden file. The kernel releases the lock when its holder ends for any reason.
 
-The file stays where it is: removing it would let two processes hold locks of one name, on two files. On NFS the lock is
-the server's, so that it holds between machines.
+The file is never removed: otherwise two processes could hold locks of one name, on two files. On NFS the server keeps
+the lock, so the lock works between machines.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from pathlib import Path
 from redoubt.model.seams import DestinationError, LockedError
 
 LOCK_PREFIX = ".lock-"
-"""What the name of a lock's file begins with; such a file is no object."""
+"""Prefix of the name of a lock's file; such a file is not an object."""
 _LOCK_MODE = 0o640
 _LONGEST_HOLDER = 1000
 _WITHOUT_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
 class FileLock:
-    """A lock that is held from `take` to `release`. The open file is the lock: whoever forks it away shares it."""
+    """A lock that is held from `take` to `release`. The open file is the lock: a forked process shares the lock."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor: int | None = descriptor
 
     @classmethod
     def take(cls, path: Path, holder: str) -> FileLock:
-        """Lock the file `path`, made if need be, and write `holder` into it. Raises LockedError, and OSError."""
+        """Lock the file `path`, create it if needed, and write `holder` into it. Raises LockedError, OSError."""
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, _LOCK_MODE)
         try:
             _lock(descriptor, path)
-            with contextlib.suppress(OSError):  # a full disk: the lock holds without a name in it
+            with contextlib.suppress(OSError):  # a full disk: the lock works without a name in the file
                 os.ftruncate(descriptor, 0)
                 os.write(descriptor, holder.encode()[:_LONGEST_HOLDER])
         except BaseException:
@@ -45,9 +45,9 @@ class FileLock:
         """See `Lock`."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
-            with contextlib.suppress(OSError):  # closing lets go of the lock also where the disk is in trouble
+            with contextlib.suppress(OSError):  # closing releases the lock, even if the disk fails
                 os.ftruncate(descriptor, 0)
-            with contextlib.suppress(OSError):  # Linux closes also where close() reports an error of an earlier write
+            with contextlib.suppress(OSError):  # Linux closes even if close() reports an error of an earlier write
                 os.close(descriptor)
 
 
@@ -61,6 +61,6 @@ def _lock(descriptor: int, path: Path) -> None:
         if error.errno not in _WITHOUT_LOCKS:
             raise
         raise DestinationError(
-            f"{path}: {error.strerror} (the file system gives no locks, which keep two writers apart; on NFS mount it "
-            "with locks: without nolock, or with vers=4)"
+            f"{path}: {error.strerror} (the file system has no locks, which keep two writers apart; on NFS, mount it "
+            "without nolock, or with vers=4)"
         ) from error

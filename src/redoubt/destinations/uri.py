@@ -1,4 +1,4 @@
-"""From the text of `backup_dest` to a destination: the kinds that there are, by the scheme of their URI."""
+"""From the text of `backup_dest` to a destination: the kinds of destination, by the scheme of the URI."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _MOST_KEPT = 16
 
 
 class UriError(RedoubtError):
-    """The text names no destination; the message says how it should look."""
+    """The text does not name a destination; the message gives the right form."""
 
 
 @dataclass(frozen=True)
 class DestinationKind:
-    """A kind of destination. `open` is given what follows `://`, touches nothing, and raises UriError.
+    """A kind of destination. `open` takes the text after `://`, does no I/O, and raises UriError.
 
-    With `is_kept`, all tasks and threads of the process share the destination of a URI, and with it its client.
+    With `is_kept`, all tasks and threads of the process share one destination per URI, and thus its client.
     """
 
     open: Callable[[str], Destination]
@@ -31,13 +31,13 @@ class DestinationKind:
 
 
 def open_destination(uri: str) -> Destination:
-    """The destination that `uri` names; nothing is touched yet. Raises UriError."""
+    """The destination that `uri` names; does no I/O. Raises UriError."""
     if len(uri) > MAX_URI_LENGTH:
-        raise UriError(f"a destination has at most {MAX_URI_LENGTH} characters")
+        raise UriError(f"the destination is too long: write at most {MAX_URI_LENGTH:,} characters")
     scheme, separator, place = uri.partition("://")
     kind = KINDS.get(scheme.lower()) if separator else None
     if kind is None:
-        raise UriError("write it as file:///absolute/path; other kinds of destination are not supported")
+        raise UriError("write the destination as file:///absolute/path; other kinds of destination are not supported")
     return _kept(kind, place) if kind.is_kept else kind.open(place)
 
 
@@ -48,16 +48,16 @@ def _kept(kind: DestinationKind, place: str) -> Destination:
 
 def _open_directory(path: str) -> FileDestination:
     if not path.startswith("/"):
-        raise UriError("the path must be absolute: file:///absolute/path, with three slashes")
+        raise UriError("the path must be absolute: write file:///absolute/path, with three slashes")
     if "?" in path:
-        raise UriError("a directory takes no parameters after '?'")
+        raise UriError("a file:// destination has no parameters: remove '?' and the text after it")
     if "\0" in path:
-        raise UriError("the path has a zero byte in it")
+        raise UriError("the path contains a zero byte: remove it")
     return FileDestination(Path(path))
 
 
 KINDS = {
-    # not kept: one makes each folder once; where a person has emptied the directory, the next task makes them anew
+    # not kept: a destination creates each folder once; an emptied directory needs a new destination
     "file": DestinationKind(_open_directory, is_kept=False),
 }
 """By scheme, in lower case."""

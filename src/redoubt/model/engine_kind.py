@@ -1,7 +1,7 @@
-"""The seam to a kind of engine: everything that the rest of Redoubt needs to know of one.
+"""The seam to a kind of engine: everything that the rest of Redoubt needs to know about the kind.
 
-`EngineKind` is for whoever archives, takes bases and lays log: the service, its worker and its jobs. What only a
-command line asks of a directory that was restored is `RestoredDirectory`.
+The service, its worker, its jobs and the command line use `EngineKind`. Only the command line uses
+`RestoredDirectory`, for a directory that was restored.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from pymysql.connections import Connection
 
 SEEKDB = "seekdb"
-"""The kind of sys and main, and of everything that was stored before objects named their kind."""
+"""The kind of sys and main, and of all objects that were stored before objects named their kind."""
 _SOURCE = re.compile(r"(?P<kind>[a-z][a-z0-9_]*)://(?P<path>.*)\Z", re.IGNORECASE | re.DOTALL)
 _EXAMPLE = "write SOURCE='seekdb:///absolute/path'"
 
 
 class UnknownEngineKindError(RedoubtError):
-    """No engine kind of that name is installed; the text names those that are, and says what to do."""
+    """No engine kind of that name is installed; the text names the installed kinds and says what to do."""
 
 
 class SourceError(RedoubtError):
@@ -38,11 +38,11 @@ class SourceError(RedoubtError):
 
 @dataclass(frozen=True)
 class FirstStart:
-    """What came of the first start of an engine after a restore.
+    """The result of the first start of an engine after a restore.
 
-    `is_open`: the engine opened the directory. `rolled_back`: how many transactions were rolled back that were open
-    where the log ends, None if that is not known. `trouble`: what is left to do and how, empty if nothing. `remark`:
-    what is worth knowing, and is no failure.
+    `is_open`: the engine opened the directory. `rolled_back`: the number of transactions that were open at the end of
+    the log and were rolled back, None if unknown. `trouble`: what the user still has to do, and how; empty if nothing.
+    `remark`: a note for the user that is not a failure.
     """
 
     is_open: bool
@@ -52,30 +52,30 @@ class FirstStart:
 
 
 class RestoredDirectory(Protocol):
-    """A directory into which a base was written and log laid, as the command line handles it. Methods block."""
+    """A directory with a base and the log laid over the base, as the command line uses it. Methods block."""
 
     def warnings(self, log_bytes: int) -> list[str]:
-        """What an engine will need, or cannot do, in this directory, where it finds `log_bytes` bytes of log."""
+        """Warnings about an engine in this directory that has to replay `log_bytes` bytes of log."""
         ...
 
     def how_to_open(self) -> str:
-        """The call by which an application opens the directory, for people."""
+        """The call with which an application opens the directory, as text for the user."""
         ...
 
     def first_start(self, login: Login, say: Callable[[str], None], *, flush: bool) -> FirstStart:
-        """Have an engine replay the log, roll back what was open where it ends, and end.
+        """Start an engine, replay the log, roll back the transactions that are open at its end, and stop the engine.
 
-        With `flush`, or where the next start needs it, what was replayed is brought into the files. `say` is told what
-        is being done.
+        With `flush`, or if the next start needs a flush, the engine writes the replayed data into its files. `say`
+        receives a line of text for each step.
         """
         ...
 
     def scratch_engine(self, log_bytes: int) -> ScratchEngine:
-        """An engine to look at what it finds here, with room for `log_bytes` bytes of log to replay."""
+        """An engine that inspects this directory, with room to replay `log_bytes` bytes of log."""
         ...
 
     def roller(self, say: Callable[[str], None]) -> Roller:
-        """What rolls the directory forward; `say` is told how far that is."""
+        """The roller that rolls the directory forward; `say` receives the progress as text."""
         ...
 
     def refuse_opened(self) -> None:
@@ -83,27 +83,30 @@ class RestoredDirectory(Protocol):
         ...
 
     def kept_closed(self) -> AbstractContextManager[None]:
-        """Keep engines out meanwhile. Entering it raises OpenedError if one is in there, or ever was."""
+        """Keep engines out while the context is open.
+
+        Entering raises OpenedError if an engine runs in the directory, or was ever started there.
+        """
         ...
 
 
 class LogCopy(Protocol):
-    """A copy of an engine's log as its files have it, read by no `LogReader`: to compare an archive with."""
+    """A copy of an engine's log files, made without a `LogReader`: an archive is compared with the copy."""
 
     def keep_up(self) -> None:
-        """Keep the log that has come since; to be called before the engine recycles it."""
+        """Keep the log written since the last call. Call this before the engine recycles that log."""
         ...
 
     def read(self, start: int, end: int) -> Iterator[bytes]:
-        """The log from LSN `start` to LSN `end`, in parts. Raises OSError where it was not kept."""
+        """The log from LSN `start` to LSN `end`, in parts. Raises OSError if that log was not kept."""
         ...
 
 
 class EngineKind(Protocol):
-    """A kind of engine. It has no state: any thread may call its methods, of which those that do I/O block.
+    """A kind of engine. A kind has no state: any thread may call its methods. Methods that do I/O block.
 
-    `directory` is always an engine's directory. Where a keeper has come to an engine, the files `source_id` and
-    `account` of `OwnFiles` are there: the engine's id, and the password of the service's account on it.
+    `directory` is always an engine's directory. Once a keeper has reached the engine, the directory contains the files
+    `source_id` and `account` of `OwnFiles`: the engine's id, and the password of the service's account on the engine.
     """
 
     @property
@@ -118,11 +121,11 @@ class EngineKind(Protocol):
 
     @property
     def cutter(self) -> LogCutter:
-        """What finds places in the log of such engines."""
+        """The cutter for the log of such engines."""
         ...
 
     def engine(self, directory: Path) -> Engine:
-        """The engine there, as the owner of a log; whether its process runs is another's concern."""
+        """The engine there, as the owner of a log. The engine's process need not run."""
         ...
 
     def base_source(self, directory: Path) -> BaseSource:
@@ -134,40 +137,40 @@ class EngineKind(Protocol):
         ...
 
     def layer(self, directory: Path, start_lsn: int) -> LogLayer:
-        """Lays log into a directory, from `start_lsn` on: nothing before that stays."""
+        """Lays log into a directory, from `start_lsn` on; older blocks of log are removed."""
         ...
 
     def log_copy(self, directory: Path, folder: Path) -> LogCopy:
-        """Keeps a copy of the log of the engine there in a folder, which is on the same disk."""
+        """Keeps a copy of the engine's log in a folder on the same file system."""
         ...
 
     def restored(self, directory: Path) -> RestoredDirectory:
-        """A directory into which log of such an engine was laid, or will be."""
+        """A directory into which log of such an engine was laid, or will be laid."""
         ...
 
     def embedded(
         self, directory: Path, sizes: EngineSizes, *, may_be_new: bool = False, is_exposed: bool = False
     ) -> Keeper:
-        """Keeps an engine of the service's own, with these sizes. `is_exposed`: see `application`."""
+        """Keeps one of the service's own engines, with these sizes. `is_exposed`: see `application`."""
         ...
 
     def application(self, directory: Path, *, is_exposed: bool = False) -> ApplicationKeeper:
         """Waits for an engine that an application runs.
 
-        `is_exposed`: the gateway is reached from other machines, so that an engine whose root has no password must be
-        out of reach.
+        `is_exposed`: the gateway can be reached from other machines, so the keeper refuses an engine whose root has no
+        password.
         """
         ...
 
     def check_source(self, directory: Path, home: Path) -> None:
-        """Whether log of an application's engine can be read and held there, beside the service's own directory.
+        """Check that the log of an application's engine in `directory` can be read and held there.
 
-        Leaves nothing behind. Raises SourceError.
+        `directory` must not overlap with `home`, the service's own. Leaves nothing behind. Raises SourceError.
         """
         ...
 
     def has_engine(self, directory: Path) -> bool:
-        """Whether such an engine has made itself in a directory."""
+        """Whether such an engine has initialized the directory."""
         ...
 
     def socket(self, directory: Path) -> Path:
@@ -186,16 +189,16 @@ def parse_source(text: str) -> tuple[str, Path]:
     """The kind's name and the directory of `kind:///absolute/path`. Raises SourceError."""
     match = _SOURCE.match(text)
     if match is None:
-        raise SourceError(f"{text!r} is no source; {_EXAMPLE}")
+        raise SourceError(f"SOURCE {text!r} is not valid; {_EXAMPLE}")
     path = Path(match["path"])
     if not path.is_absolute() or "\0" in text:
-        raise SourceError(f"{text!r} has no absolute path; {_EXAMPLE}")
+        raise SourceError(f"SOURCE {text!r} needs an absolute path without zero bytes; {_EXAMPLE}")
     return match["kind"].lower(), path
 
 
 def real_directory(path: Path) -> Path:
-    """An absolute path without links and dots: nobody registers a directory twice. Raises SourceError."""
+    """The absolute path without symbolic links and dots: no directory is registered twice. Raises SourceError."""
     try:
         return path.resolve(strict=True)
     except (OSError, RuntimeError) as error:
-        raise SourceError(f"{path} cannot be used: {error}") from error
+        raise SourceError(f"cannot use the directory {path}: {error}") from error

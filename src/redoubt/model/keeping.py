@@ -1,4 +1,4 @@
-"""The seam to an engine that the service keeps within reach: started again where it is the service's, or waited for."""
+"""The seam to a keeper of an engine: it restarts the service's own engine, or waits for an application's engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class EngineStartError(RedoubtError):
 
 
 class AccountError(RedoubtError):
-    """The service cannot log in to its engine."""
+    """The service cannot log in to an engine."""
 
 
 class OpenDoorError(AccountError):
@@ -26,7 +26,7 @@ class OpenDoorError(AccountError):
 
 @dataclass(frozen=True)
 class EngineSizes:
-    """How much an engine may use, in its own spelling of sizes (`1G`); `others`: more parameters, as `name=value`."""
+    """The limits of an engine, in the engine's notation (`1G`); `others`: more parameters, as `name=value`."""
 
     memory_budget: str = "1G"
     log_disk_size: str = "2G"
@@ -34,32 +34,35 @@ class EngineSizes:
 
 
 class KeptEngine(Engine, Protocol):
-    """An engine, as the service has it that keeps it. Methods block and may be called from any thread."""
+    """An engine, as its keeper gives it out. Methods block and may be called from any thread."""
 
     def keep_up(self) -> None:
-        """Hold the log that has come since, if log is being held; cheap when there is nothing new. Raises OSError."""
+        """Hold the log written since the last call, if log is held; cheap if there is no new log. Raises OSError."""
         ...
 
     def end_sessions(self, only: set[int] | None = None) -> None:
-        """End every session but the service's own, or only those of these ids. Raises OSError if no answer comes."""
+        """End every session except the service's own, or only the sessions with these ids.
+
+        Raises OSError if the engine does not answer.
+        """
         ...
 
 
 class Keeper(Protocol):
-    """Keeps one engine within reach. For the event loop.
+    """Keeps one engine reachable. For the event loop.
 
-    `trouble` says at any time why the engine cannot be used; it is empty while it can.
+    `trouble` says why the engine cannot be used now; empty if the engine can be used.
     """
 
     trouble: str
     was_tried: asyncio.Event
-    """Set when it has been tried once to reach the engine, with whatever result."""
+    """Set after the first attempt to reach the engine, whether or not the attempt succeeded."""
     is_open_door: bool
-    """Whether the engine is out of reach because anybody could log in to it as root."""
+    """Whether the keeper refuses the engine because anybody could log in to the engine as root."""
     may_be_new: bool
-    """Whether the directory may be empty: an engine makes itself there then. Otherwise it counts as damaged."""
+    """Whether the directory may be empty: then the engine initializes it. Otherwise an empty directory is damaged."""
     reached: Callable[[KeptEngine], None]
-    """Called in a thread whenever the engine has come within reach. May raise OSError."""
+    """Called in a thread whenever the engine becomes reachable. May raise OSError."""
 
     @property
     def directory(self) -> Path:
@@ -68,23 +71,23 @@ class Keeper(Protocol):
 
     @property
     def engine(self) -> KeptEngine:
-        """The engine, whether or not it is within reach."""
+        """The engine, whether or not the engine is reachable."""
         ...
 
     async def start(self) -> None:
-        """Have the engine within reach, now. Raises EngineStartError, AccountError."""
+        """Make the engine reachable now. Raises EngineStartError, AccountError."""
         ...
 
     async def keep(self) -> None:
-        """Have the engine within reach from now on; runs until cancelled."""
+        """Keep the engine reachable from now on; runs until cancelled."""
         ...
 
     async def stop(self) -> None:
-        """Let the engine go: one that is the service's own ends in order."""
+        """Release the engine; the service's own engine shuts down in order."""
         ...
 
     async def kill(self) -> None:
-        """Let the engine go at once, for good."""
+        """Release the engine at once, for good."""
         ...
 
 
@@ -92,5 +95,8 @@ class ApplicationKeeper(Keeper, Protocol):
     """Waits for an engine that an application runs, and never starts or stops it."""
 
     async def leave(self, *, force: bool) -> None:
-        """Leave nothing of Redoubt's in the application's directory. Raises OSError, but not with `force`."""
+        """Remove everything of Redoubt's from the application's directory.
+
+        Raises OSError if that fails; with `force`, an engine that still refuses writes is no error.
+        """
         ...

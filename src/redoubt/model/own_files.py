@@ -1,4 +1,4 @@
-"""What Redoubt keeps in an engine's directory, of whatever kind the engine is: files in the folder `redoubt`."""
+"""Redoubt's own files in an engine's directory: the folder `redoubt`, the same for all kinds of engine."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class OwnFiles:
-    """The paths of those files in an engine's directory, which is `path`."""
+    """The paths of these files; `path` is the engine's directory."""
 
     path: Path
 
     @property
     def ours(self) -> Path:
-        """The folder of what Redoubt keeps in this directory."""
+        """The folder of Redoubt's files."""
         return self.path / "redoubt"
 
     @property
@@ -24,15 +24,15 @@ class OwnFiles:
 
     @property
     def source_id(self) -> Path:
-        """The file with the id that tells this engine's log from every other's."""
+        """The file with the id that distinguishes this engine's log from every other log."""
         return self.ours / "source_id"
 
     @property
     def restoring(self) -> Path:
-        """How far a restore into this directory is; there while it is under way."""
+        """The file with the progress of a restore into this directory; exists while the restore is incomplete."""
         return self.ours / "restoring"
 
     @property
     def restored_from(self) -> Path:
-        """What this directory was restored from, once it is complete."""
+        """The file that says what this directory was restored from; exists once the restore is complete."""
         return self.ours / "restored_from"

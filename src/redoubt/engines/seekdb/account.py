@@ -1,7 +1,8 @@
 """The service's own account on its engines, and connections with it.
 
-Users may change or drop `root`; the service logs in as itself. The password is random, kept in a file that only the
-service's user can read, and written there before the account is made, so that a crash in between locks nobody out.
+Users may change or drop `root`, so the service logs in with its own account. The password is random, and is kept in a
+file that only the service's user can read. The file is written before the account is created, so that a crash in
+between does not lock the service out.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ NAME = "redoubt_service"
 _ACCESS_DENIED = 1045
 _NOBODY_ANSWERS = 2003
 _FIRST_CLIENT_ERROR, _LAST_CLIENT_ERROR = 2000, 2999
-"""Errors that the client library raises by itself: no answer came."""
+"""The client library's own errors: the engine did not answer."""
 
 
 def password_of(base: BaseDir) -> str:
-    """The password of the service's account; made up at the first call for a directory."""
+    """The password of the service's account; generated at the first call for a directory."""
     return kept_line(base.account, lambda: secrets.token_urlsafe(24))
 
 
@@ -38,9 +39,10 @@ def connect(base: BaseDir, *, timeout: float = 10.0) -> Connection[Cursor]:
 
 
 def ensure_account(base: BaseDir) -> None:
-    """Have the account on a running engine. OSError while the engine does not answer, AccountError if it refuses.
+    """Make sure that the account exists on a running engine.
 
-    A fresh engine has a `root` without a password, which is enough to make the account.
+    A new engine has a `root` without a password, with which the account is created. Raises OSError while the engine
+    does not answer, AccountError if the engine refuses the login.
     """
     password = password_of(base)
     try:
@@ -52,7 +54,7 @@ def ensure_account(base: BaseDir) -> None:
 
 
 def accepts_empty_root(base: BaseDir) -> bool:
-    """Whether anybody can log in to the engine as root, without a password. OSError while it does not answer."""
+    """Whether root can log in to the engine without a password. Raises OSError while the engine does not answer."""
     try:
         connect_as(base, "root", "").close()
     except pymysql.err.OperationalError as error:
@@ -69,7 +71,7 @@ def _create(base: BaseDir, password: str) -> None:
         if _number(error) != _ACCESS_DENIED:
             raise ConnectionError(str(error)) from error
         raise AccountError(
-            f"the service cannot log in to the engine in {base.path}: its account {NAME!r} is gone or was changed, and "
+            f"the service cannot log in to the engine in {base.path}: its account {NAME!r} was dropped or changed, and "
             "root has a password. Log in to that engine's socket as root and run: "
             f"CREATE USER {NAME} IDENTIFIED BY '<the text in {base.account}>'; GRANT ALL ON *.* TO {NAME}"
         ) from error
@@ -78,17 +80,17 @@ def _create(base: BaseDir, password: str) -> None:
             cursor.execute(f"CREATE USER IF NOT EXISTS {NAME} IDENTIFIED BY %s", (password,))
             cursor.execute(f"ALTER USER {NAME} IDENTIFIED BY %s", (password,))
             cursor.execute(f"GRANT ALL ON *.* TO {NAME} WITH GRANT OPTION")
-    except pymysql.err.Error as error:  # it has just started, or is going down
+    except pymysql.err.Error as error:  # the engine has just started, or is shutting down
         raise ConnectionError(str(error)) from error
 
 
 def _number(error: pymysql.err.Error) -> int:
-    """The error's number, 0 if it has none."""
+    """The number of an error, 0 without a number."""
     return error.args[0] if error.args and isinstance(error.args[0], int) else 0
 
 
 def connect_as(base: BaseDir, user: str, password: str, timeout: float = 10.0, client_flag: int = 0) -> Connection[Any]:
-    """A connection to the engine as one of its users, autocommit on, in UTC. Raises pymysql.err.Error or OSError."""
+    """A connection to the engine as the given user, autocommit on, in UTC. Raises pymysql.err.Error or OSError."""
     connection = pymysql.connect(
         user=user,
         password=password,
@@ -101,12 +103,12 @@ def connect_as(base: BaseDir, user: str, password: str, timeout: float = 10.0, c
         ssl_disabled=True,  # PyMySQL would read the system's certificates for each connection: 40 ms of a core
         defer_connect=True,
     )
-    dialed = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)  # PyMySQL leaves its own open when nobody answers
+    dialed = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)  # PyMySQL leaves its own open if no engine answers
     try:
         dialed.settimeout(timeout)
         dialed.connect(str(base.socket))
     except OSError as error:
         dialed.close()
-        raise pymysql.err.OperationalError(_NOBODY_ANSWERS, f"nobody answers on {base.socket}: {error}") from error
+        raise pymysql.err.OperationalError(_NOBODY_ANSWERS, f"no engine answers on {base.socket}: {error}") from error
     connection.connect(dialed)
     return connection

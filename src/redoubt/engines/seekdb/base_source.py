@@ -1,9 +1,9 @@
-"""A seekdb directory as the source of a base: which files make one, and how the engine stands still for it.
+"""A seekdb directory as the source of a base: the files of a base, and the pause of the engine.
 
 Measured: `store/sstable/block_file` is written asynchronously with O_DIRECT when memory is flushed, once in minutes;
-`store/slog` and the log's `meta` are small and written synchronously; `meta.db` is SQLite's, with its own log beside
-it; no file is mapped into memory. The redo log itself is left out, but for the first 4096 bytes of its blocks, which
-say what the block holds. The engine's own log, `run/`, and what is ours are no data.
+`store/slog` and the log's `meta` are small and written synchronously; `meta.db` is a SQLite file with its own log
+beside it; no file is mapped into memory. A base leaves the redo log out, except the block headers, the first 4096 bytes
+of each block. A base also leaves out the engine's diagnostic log, `run/`, and Redoubt's own files.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class SeekdbBaseSource:
     """See `BaseSource`."""
 
     settling = _SETTLING
-    """The engine writes asynchronously: a file's time is set when a write begins, and its content a moment later."""
+    """The engine writes asynchronously: a file's time changes when a write begins, its content a moment later."""
 
     def __init__(self, engine: SeekdbEngine) -> None:
         self._engine = engine
@@ -54,11 +54,11 @@ class SeekdbBaseSource:
     def checkpoint(self) -> LogPosition:
         """See `BaseSource`."""
         (lsn,) = self._engine.ask("SELECT checkpoint_lsn FROM oceanbase.__all_virtual_ls_info")
-        block = block_of(int(lsn))  # the engine looks at whole blocks
+        block = block_of(int(lsn))  # the engine reads whole blocks
         return block_start(self._base, block)
 
     def end_of_log(self) -> LogPosition:
-        """See `BaseSource`. The engine's own END_SCN may be that of a place a little before its END_LSN (measured)."""
+        """See `BaseSource`. The engine's END_SCN may belong to a place a little before its END_LSN (measured)."""
         (lsn,) = self._engine.ask("SELECT END_LSN FROM oceanbase.V$OB_LOG_STAT")
         block = block_of(int(lsn) - 1)
         with (self._base.log / str(block)).open("rb", buffering=0) as file:
@@ -76,13 +76,13 @@ class SeekdbBaseSource:
     def open(self, file: BaseFile) -> int:
         """See `BaseSource`.
 
-        What is read comes from the disk: when the engine writes with O_DIRECT while a page is being read, the system's
-        own copy of that page may stay as it was.
+        Reads come from the disk: if the engine writes a page with O_DIRECT during a read, the page cache may keep the
+        old page.
         """
         descriptor = os.open(self._base.path / file.path, os.O_RDONLY)
         if os.fstat(descriptor).st_ino != file.node:
             os.close(descriptor)
-            raise FileNotFoundError(f"{file.path} is another file by now")
+            raise FileNotFoundError(f"{file.path} was replaced by another file")
         os.posix_fadvise(descriptor, 0, file.content, os.POSIX_FADV_DONTNEED)
         return descriptor
 
@@ -92,7 +92,7 @@ class SeekdbBaseSource:
 
     @contextlib.contextmanager
     def clone(self) -> Iterator[Path | None]:
-        """See `BaseSource`. What an earlier process left of its clones is removed."""
+        """See `BaseSource`. Removes clones that an earlier process left behind."""
         _sweep(self._base)
         copy = self._base.ours / f"{_CLONE}{uuid.uuid4().hex}"
         copy.mkdir(mode=0o700)
@@ -106,18 +106,18 @@ class SeekdbBaseSource:
 
 
 def block_start(base: BaseDir, block: int) -> LogPosition:
-    """The place at which a block of the log begins, by what its first bytes say. Raises OSError."""
+    """The position at which a block of the log begins, from the block header. Raises OSError."""
     with (base.log / str(block)).open("rb") as file:
         info = parse_block_info(file.read(INFO_SIZE))
     if info is None:
-        raise OSError(f"{base.log / str(block)}: its first bytes say nothing of the log in it")
+        raise OSError(f"{base.log / str(block)}: its block header is blank")
     return LogPosition(block * BLOCK_LOG_SIZE, info.min_scn - 1)
 
 
 def _sweep(base: BaseDir) -> None:
-    """Remove the clones that nobody holds: whoever made them was killed."""
+    """Remove the clones that no process holds: the processes that made them were killed."""
     for leftover in base.ours.glob(f"{_CLONE}*"):
-        with contextlib.suppress(FileNotFoundError, BlockingIOError):  # another has removed it, or is using it
+        with contextlib.suppress(FileNotFoundError, BlockingIOError):  # another process has removed it, or uses it
             lock = os.open(leftover, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -127,7 +127,7 @@ def _sweep(base: BaseDir) -> None:
 
 
 def files_of(base: BaseDir) -> list[BaseFile]:
-    """The files that make a base, see `BaseSource.files`."""
+    """The files of a base, see `BaseSource.files`."""
     found = []
     for folder in _FOLDERS:
         for path, folders, names in os.walk(base.path / folder, onerror=_unless_gone):
@@ -138,7 +138,7 @@ def files_of(base: BaseDir) -> list[BaseFile]:
 
 
 def _unless_gone(error: OSError) -> None:
-    """A folder may have been removed just now; one that cannot be read is no reason to leave it out."""
+    """Accept a folder that was just removed; a folder that cannot be read must not be left out silently."""
     if not isinstance(error, FileNotFoundError):
         raise error
 
@@ -153,24 +153,24 @@ def _file(base: BaseDir, path: Path) -> BaseFile | None:
         return None
     content = min(INFO_SIZE, is_now.st_size) if path.parent == base.log else is_now.st_size
     name = str(path.relative_to(base.path))
-    # ctime moves whenever mtime does, and with renames too; nobody can set it
+    # ctime changes with mtime and with renames, and cannot be set
     return BaseFile(name, is_now.st_size, content, is_now.st_mode & 0o777, is_now.st_ctime_ns, is_now.st_ino)
 
 
 def _refuse_link(path: Path) -> None:
     if path.is_symlink():
-        raise OSError(errno.ENOTSUP, "a data backup does not follow links; put what it leads to there", str(path))
+        raise OSError(errno.ENOTSUP, "a data backup follows no links; replace the link by its target", str(path))
 
 
 def _clone(base: BaseDir, files: list[BaseFile], into: Path) -> bool:
-    """Copy the files by sharing their blocks; whether the file system can, and has the room for it."""
+    """Copy the files by sharing their blocks; whether the file system supports that and has enough room."""
     for file in files:
         target = into / file.path
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             with (base.path / file.path).open("rb") as source, target.open("wb") as copy:
                 fcntl.ioctl(copy.fileno(), _FICLONE, source.fileno())
-        except FileNotFoundError:  # gone while the engine runs; in a pause nothing goes
+        except FileNotFoundError:  # removed while the engine runs; in a pause no file is removed
             target.unlink(missing_ok=True)
             continue
         except OSError:

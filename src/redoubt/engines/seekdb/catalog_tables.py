@@ -1,7 +1,7 @@
 """The engine's own tables that describe databases, tables, columns, indexes, users and grants.
 
-Measured: `AS OF SNAPSHOT` reads them as they were at an SCN, in the engine itself and in one that was restored from its
-files and log; it knows the last half hour (`undo_retention`), and what was not compacted since.
+Measured: `AS OF SNAPSHOT` reads these tables as of an SCN, in the engine itself and in an engine that was restored from
+its files and log. It reaches back half an hour (`undo_retention`), and further for rows that were not compacted since.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Rows = tuple[tuple[Any, ...], ...]
 
 
 def read_catalog(run: Callable[[str], Rows], scn: int | None) -> Iterator[tuple[str, Rows]]:
-    """Name and rows of each, as of an SCN (ns since the epoch), or now. `run` runs a statement, in UTC."""
+    """Name and rows of each table, as of an SCN (ns since the epoch), or now. `run` runs a statement, in UTC."""
     moment = "" if scn is None else f" AS OF SNAPSHOT {scn}"
     for table in _TABLES:
         yield table, run(f"SELECT * FROM oceanbase.{table}{moment}")

@@ -1,7 +1,7 @@
-"""What an engine that has ended complains of in its own log, for our messages: that log may be thrown away.
+"""The cause of an engine's end, from its diagnostic log, for our messages: the log may be thrown away later.
 
-The engine goes on logging while it gives up, and beside it its threads do. The last line of level ERROR has the code
-with which it ended; the first lines that have that code say why.
+The engine and its threads continue to log while the engine gives up. The last line of level ERROR has the code with
+which the engine ended; the first lines with that code name the cause.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 _LINE = re.compile(rb"\[[^]]*\] (ERROR|EDIAG) .*?\[errcode=(-\d+)\] (.*)")
 _STATE = re.compile(rb"(?:\(\w+=| BACKTRACE:).*")
-"""What follows the words: the state of a few of the engine's objects, and addresses in its program."""
+"""The text after the words: the state of a few of the engine's objects, and addresses in its program."""
 _NAME = re.compile(rb'ret="(OB_\w+)"')
 _AGAIN = -4023
-"""The code of what the engine only has to try again."""
+"""The code of an operation that the engine only has to retry."""
 _SHOWN = 2
 _LONGEST = 200
 
@@ -29,18 +29,18 @@ class _Error(NamedTuple):
 
 
 def size_of(log: Path) -> int:
-    """Bytes in the log now, 0 if there is none: where the next run's part begins."""
+    """The size of the log in bytes, 0 without a log: the next run's part of the log begins there."""
     return log.stat().st_size if log.exists() else 0
 
 
 def complaint(log: Path, since: int) -> str:
-    """Why the run ended whose part of the log begins at byte `since`; empty if it does not say."""
+    """The cause of a run's end; the run's part of the log begins at byte `since`. Empty if the log names no cause."""
     try:
         errors = [each for each in _errors(log, since) if each.code != _AGAIN]
     except FileNotFoundError:
         return ""
     except OSError as error:
-        return f"{log} cannot be read: {error.strerror}"
+        return f"cannot read {log}: {error.strerror}"
     if not errors:
         return ""
     code = next((each.code for each in reversed(errors) if each.is_for_people), errors[-1].code)
@@ -51,7 +51,7 @@ def complaint(log: Path, since: int) -> str:
 
 
 def _errors(log: Path, since: int) -> Iterator[_Error]:
-    """Each error, in order; a log that has become smaller was begun anew."""
+    """Each error, in order. A log that has become smaller was started anew."""
     with log.open("rb") as file:
         file.seek(since if since <= size_of(log) else 0)
         for line in file:

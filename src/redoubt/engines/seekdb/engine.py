@@ -18,7 +18,7 @@ from redoubt.model.log import LogPosition
 
 
 class SeekdbEngine:
-    """The engine whose files are in `base`; whether its process runs is another's concern."""
+    """The engine whose files are in `base`. The engine's process need not run."""
 
     def __init__(self, base: BaseDir) -> None:
         self.base = base
@@ -26,7 +26,7 @@ class SeekdbEngine:
         self._session = Session(base)
 
     def source_id(self) -> str:
-        """See `Engine`. Made up at the first call for a directory, and kept in it."""
+        """See `Engine`. Generated at the first call for a directory, and kept in a file there."""
         return kept_line(self.base.source_id, lambda: uuid.uuid4().hex)
 
     def start_point(self) -> LogPosition:
@@ -47,7 +47,7 @@ class SeekdbEngine:
         self._holder.hold()
 
     def keep_up(self) -> None:
-        """Link the blocks that have come since, if log is being held."""
+        """Link the new blocks, if log is held."""
         self._holder.keep_up()
 
     def release_log(self, lsn: int) -> None:
@@ -72,7 +72,7 @@ class SeekdbEngine:
         self._session.run("ALTER SYSTEM MINOR FREEZE")
 
     def close_writes(self) -> None:
-        """See `Engine`. What `read_only` was is kept in a file first, so that it can be put right after a crash."""
+        """See `Engine`. A file keeps the old value of `read_only` first, so that it can be restored after a crash."""
         kept_line(self.base.read_only_before, lambda: str(self.ask("SELECT @@global.read_only")[0]))
         self._session.run("SET GLOBAL read_only = 1")
 
@@ -88,22 +88,22 @@ class SeekdbEngine:
         return self.base.read_only_before.exists()
 
     def run(self, sql: str) -> tuple[tuple[Any, ...], ...]:
-        """The rows of a statement, run as the service. Raises ConnectionError if no answer comes, or a refusal."""
+        """The rows of a statement, run as the service. Raises ConnectionError if the engine is silent or refuses."""
         return self._session.run(sql)
 
     def end_sessions(self, only: set[int] | None = None) -> None:
-        """End every session but the service's own, or only those of these ids. Raises OSError if no answer comes."""
+        """See `KeptEngine`."""
         for number, user, *_ in self._session.run("SHOW PROCESSLIST"):
             if user != NAME and (only is None or number in only):
-                with suppress(ConnectionError):  # it has just ended by itself
+                with suppress(ConnectionError):  # the session has just ended by itself
                     self._session.run(f"KILL {int(number)}")
 
     def close(self) -> None:
-        """Let the connection to the engine go."""
+        """Close the connection to the engine."""
         self._session.close()
 
     def ask(self, sql: str) -> tuple[Any, ...]:
-        """The first row of a query. Raises ConnectionError while the engine does not answer, or has none yet."""
+        """The first row of a query. Raises ConnectionError while the engine does not answer, or has no row yet."""
         rows = self._session.run(sql)
         if not rows:
             raise ConnectionError(f"the engine in {self.base.path} is not ready yet")

@@ -1,7 +1,7 @@
-"""Directories of engines that applications run with pylibseekdb: what may be one, what we leave in it and take away.
+"""Directories of engines that applications run with pylibseekdb: checking, entering and leaving such a directory.
 
-Such an engine lives as long as the application holds its lock. We never take that lock, so we neither start the engine
-nor keep it running; what is ours lies in `redoubt/` beside the engine's own folders.
+Such an engine lives as long as the application holds its lock. Redoubt never takes that lock, so Redoubt neither starts
+the engine nor keeps it running. Redoubt's own files are in `redoubt/` beside the engine's folders.
 """
 
 from __future__ import annotations
@@ -23,31 +23,34 @@ _log = structlog.get_logger("redoubt.engines.external")
 
 
 def check(base: BaseDir, home: Path) -> None:
-    """Whether log can be read and held there; blocks. Leaves nothing behind. Raises SourceError."""
+    """See `EngineKind.check_source`; blocks."""
     home = home.resolve()
     if base.path.is_relative_to(home) or home.is_relative_to(base.path):
-        raise SourceError(f"{base.path} is or holds the service's own; name the directory of an application's engine")
+        raise SourceError(
+            f"{base.path} overlaps with the service's home {home}; name the directory of an application's engine"
+        )
     if len(os.fsencode(base.socket)) > MAX_SOCKET_PATH:
         raise SourceError(
-            f"{base.socket} is longer than the {MAX_SOCKET_PATH} bytes that a unix socket's path may have"
+            f"the path of the unix socket {base.socket} is longer than {MAX_SOCKET_PATH} bytes; move the application's "
+            "directory to a shorter path"
         )
     try:
         blocks = block_ids(base.log)
         if not blocks:
             raise SourceError(
-                f"{base.path} is no seekdb directory: there is no redo log in {base.log}; name the directory that the "
-                "application gives to pylibseekdb.open, after it has done so"
+                f"{base.path} is not a seekdb directory: {base.log} has no redo log; name the directory that the "
+                "application passes to pylibseekdb.open, after the application has opened it"
             )
         _try_to_hold(base, base.log / str(blocks[-1]))
     except OSError as error:
         raise SourceError(
-            f"log cannot be archived from {base.path}: {error}; the service's user must be able to read the redo log "
-            "and to write in that directory, on one file system"
+            f"cannot archive log from {base.path}: {error}; the service's user must be able to read the redo log and "
+            "to write in that directory, and both must be on one file system"
         ) from error
 
 
 def enter(base: BaseDir) -> None:
-    """Have the service's account on the engine. Raises OSError while it does not answer, AccountError."""
+    """Make sure that the service's account exists. Raises OSError if the engine does not answer, AccountError."""
     base.ours.mkdir(mode=0o700, exist_ok=True)
     resume_stopped(base)
     try:
@@ -57,34 +60,34 @@ def enter(base: BaseDir) -> None:
 
 
 def absence(path: Path, error: OSError) -> str:
-    """What is said while an application's engine does not answer."""
-    return f"the application that runs the engine in {path} is not there, archiving waits for it ({error})"
+    """The cause that is shown while an application's engine does not answer."""
+    return f"the application's engine in {path} does not answer ({error}); start the application, archiving waits"
 
 
 def leave(engine: SeekdbEngine, *, force: bool) -> None:
-    """Take away what is ours: held log, account, folder; blocks. The account stays where the engine does not answer.
+    """Remove the held log, the account and the folder; blocks. The account stays if the engine does not answer.
 
-    Raises OSError if the engine would go on refusing writes for our sake, but not with `force`.
+    Raises OSError if files cannot be removed, and without `force` also if the engine would continue to refuse writes.
     """
     try:
         engine.open_writes()
     except OSError as error:
         if not force:
             raise ConnectionError(
-                f"read_only is set in {engine.base.path} for the write gate's sake: start the application, so that it "
-                f"can be taken back ({error})"
+                f"the write gate has set read_only in {engine.base.path}: start the application, so that Redoubt can "
+                f"reset read_only ({error})"
             ) from error
-        _log.error("read_only stays set", directory=str(engine.base.path), cause=str(error))
+        _log.error("cannot reset read_only, writes stay refused", directory=str(engine.base.path), cause=str(error))
     with suppress(OSError):
         engine.run(f"DROP USER IF EXISTS {NAME}")
     engine.close()
     if engine.base.ours.exists():
         shutil.rmtree(engine.base.ours)
-    _log.info("left an application's directory", directory=str(engine.base.path))
+    _log.info("removed Redoubt's files from an application's directory", directory=str(engine.base.path))
 
 
 def _try_to_hold(base: BaseDir, block: Path) -> None:
-    """Read a block and link it, as holding log does. Raises OSError."""
+    """Read a block and hard-link the block, as holding log does. Raises OSError."""
     was_there = base.ours.is_dir()
     base.ours.mkdir(mode=0o700, exist_ok=True)
     probe = base.ours / "probe"

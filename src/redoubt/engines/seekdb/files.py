@@ -1,4 +1,4 @@
-"""Where things are in a seekdb base directory, the engine's own and ours beside them."""
+"""The paths in a seekdb base directory: the engine's files, and Redoubt's own files beside them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE
 from redoubt.model.own_files import OwnFiles
 
 MAX_SOCKET_PATH = 107
-"""Bytes that the path of a unix socket may have on Linux."""
+"""Limit of the length of a unix socket's path on Linux, in bytes."""
 
 
 class BaseDir(OwnFiles):
-    """A seekdb base directory. Nothing of ours may lie in the engine's `log` folder: it refuses to start then."""
+    """A seekdb base directory. With a foreign file in its `log` folder, an engine refuses to start."""
 
     @property
     def socket(self) -> Path:
@@ -36,42 +36,42 @@ class BaseDir(OwnFiles):
 
     @property
     def own_log(self) -> Path:
-        """What the engine logs of its work, for people."""
+        """The engine's diagnostic log, for people."""
         return self.path / "log" / "seekdb.log"
 
     @property
     def held(self) -> Path:
-        """The folder of hard links to held blocks; that it exists means that log is being held."""
+        """The folder of hard links to held blocks; log is held while this folder exists."""
         return self.ours / "held"
 
     @property
     def read_only_before(self) -> Path:
-        """The file that says that writes are closed by us, with the engine's `read_only` as it was before."""
+        """The mark that Redoubt has closed writes; the file holds the engine's old value of `read_only`."""
         return self.ours / "read_only_before"
 
     @property
     def pausing(self) -> Path:
-        """The mark that the engine's process is, or was left, stopped by us."""
+        """The mark that Redoubt has paused the engine's process, or has left it paused."""
         return self.ours / "pausing"
 
     @property
     def replayed(self) -> Path:
-        """The mark that the engine's files hold all log that a restore has laid."""
+        """The mark that the engine has flushed all log that a restore has laid into its files."""
         return self.ours / "replayed"
 
     @property
     def settled(self) -> Path:
-        """The mark that no transaction is open any more that was open where a restore ended."""
+        """The mark that all transactions which were open at the end of a restore were rolled back."""
         return self.ours / "settled"
 
     @property
     def parameters_before(self) -> Path:
-        """The engine's parameters as they were before we changed its role; there until they are put back."""
+        """The engine's parameters before a change of its role; exists until the parameters are put back."""
         return self.ours / "parameters_before"
 
     @property
     def output(self) -> Path:
-        """What the engine's process prints."""
+        """The output of the engine's process."""
         return self.ours / "engine.out"
 
 
@@ -81,7 +81,7 @@ def block_of(lsn: int) -> int:
 
 
 def block_ids(folder: Path) -> list[int]:
-    """The numbers of the block files in a folder, in order; none if there is no such folder."""
+    """The numbers of the block files in a folder, in order; empty if the folder does not exist."""
     try:
         names = [entry.name for entry in folder.iterdir()]
     except FileNotFoundError:

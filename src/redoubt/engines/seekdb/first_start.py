@@ -1,7 +1,7 @@
-"""The first start of a directory over whose base log was laid.
+"""The first start of an engine in a directory with a base and the log laid over the base.
 
-The engine replays, with as much memory as the log needs; what was open where the log ends is rolled back; and where
-there is much log, what was replayed is flushed, so that the next start needs no more memory than any other.
+The engine replays the log, with as much memory as the log needs. The transactions that are open at the end of the log
+are rolled back. After much log the engine flushes, so that the next start needs no more memory than usual.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _STATEMENT_PATIENCE = 60.0
 def start_once(base: BaseDir, login: Login, say: Callable[[str], None], *, flush: bool) -> FirstStart:
     """See `RestoredDirectory.first_start`."""
     if not base.log.is_dir():
-        return FirstStart(is_open=False, trouble=f"{base.path} is no seekdb directory: there is no log in {base.log}")
+        return FirstStart(is_open=False, trouble=f"{base.path} is not a seekdb directory: {base.log} does not exist")
     engine = _Engine(base, sizes_for(laid_bytes(base)), login)
     try:
         started = _started(base, engine, say, flush=flush or first_sizes(base, EngineSizes()) is not None)
@@ -46,7 +46,7 @@ def _started(base: BaseDir, engine: _Engine, say: Callable[[str], None], *, flus
         say(f"an engine replays up to {laid_bytes(base) >> 20} MiB of log, with memory_budget={budget}")
         rolled_back = len(end_orphans(base, engine))
         if flush:
-            say("the engine flushes what it has replayed")
+            say("the engine flushes the replayed data")
             flush_replayed(base, engine.run)
         await_own_work(engine.run)
     except (ScratchError, UnprovenEngineError) as error:
@@ -55,10 +55,10 @@ def _started(base: BaseDir, engine: _Engine, say: Callable[[str], None], *, flus
         return FirstStart(is_open=True, trouble=str(error))
     except OSError as error:
         or_open = f", or open it first with memory_budget={budget}" if flush else ""
-        missed = "flushed" if rolled_back is not None else "looked through for transactions that were open"
+        missed = "did not flush" if rolled_back is not None else "did not roll back open transactions"
         text = (
-            f"replayed, but not {missed}, since {engine.login.user} could not log in or was refused ({error}): run "
-            f"redoubt replay {base.path} with --user and --password{or_open}"
+            f"the engine replayed the log, but {missed}: a login or a statement of {engine.login.user} failed "
+            f"({error}); run redoubt replay {base.path} with --user and --password{or_open}"
         )
         return FirstStart(is_open=True, rolled_back=rolled_back, trouble=text)
     return FirstStart(is_open=True, rolled_back=rolled_back)
@@ -93,8 +93,8 @@ class _Engine:
             self.run(LOG_AT_LEISURE)
         except OSError as error:
             self.remark = (
-                f"the engine in {self._base.path} goes on writing its own log at once, which costs some speed, until "
-                f"somebody who may runs {LOG_AT_LEISURE} there: {error}"
+                f"the engine in {self._base.path} writes its diagnostic log synchronously, which costs some speed; to "
+                f"change that, log in there with the ALTER SYSTEM privilege and run {LOG_AT_LEISURE} ({error})"
             )
 
     def run(self, sql: str) -> tuple[tuple[Any, ...], ...]:

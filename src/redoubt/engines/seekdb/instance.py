@@ -1,7 +1,7 @@
-"""The process of an embedded seekdb: started as a child, on a unix socket only, alive as long as we hold its lock.
+"""The process of an embedded seekdb: a child on a unix socket only, which runs as long as we hold its lock.
 
-The engine lives while somebody holds a shared lock on `run/seekdb.clients`. We take it before we start the process, and
-let it go to stop it; when we are killed, the kernel lets it go for us and the engine ends by itself.
+The engine runs while any process holds a shared lock on `run/seekdb.clients`. We take the lock before we start the
+engine, and release the lock to stop the engine. If we are killed, the kernel releases the lock, and the engine ends.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _OUTPUT_SHOWN = 2000
 
 
 def engine_package() -> Path:
-    """The folder of the installed `pylibseekdb`, which holds the engine's binary and the libraries that it needs."""
+    """The folder of the installed `pylibseekdb`: the engine's binary and its libraries. Raises EngineStartError."""
     spec = importlib.util.find_spec("pylibseekdb")
     if spec is None or spec.origin is None:
         raise EngineStartError("the package pylibseekdb is not installed; run: pip install pylibseekdb")
@@ -33,9 +33,9 @@ def engine_package() -> Path:
 
 
 class Instance:
-    """One embedded engine process. Any thread may start and stop it: one waits for the other.
+    """One embedded engine process. Any thread may start and stop the process: the threads wait for each other.
 
-    `sizes` count at its next start.
+    `sizes` take effect at the next start.
     """
 
     def __init__(self, base: BaseDir, sizes: EngineSizes) -> None:
@@ -48,15 +48,15 @@ class Instance:
 
     @property
     def pid(self) -> int | None:
-        """The process id, None if it is not running."""
+        """The process id, None if the process does not run."""
         return self._process.pid if self.is_running() and self._process else None
 
     def is_running(self) -> bool:
-        """Whether the process is there."""
+        """Whether the process runs."""
         return self._process is not None and self._process.poll() is None
 
     def start(self, timeout: float = 30.0) -> None:
-        """Start the process, after an engine that an earlier service left behind has ended. Raises EngineStartError."""
+        """Start the process, once an engine of an earlier service has ended. Raises EngineStartError."""
         with self._turn:
             self._start(timeout)
 
@@ -66,12 +66,12 @@ class Instance:
             return
         raise EngineStartError(
             f"the engine in {self._base.path} ended with status {self._process.returncode}: "
-            f"{complaint(self._base.own_log, self._logged) or self._printed() or 'it said nothing'} "
+            f"{complaint(self._base.own_log, self._logged) or self._printed() or 'no cause given'} "
             f"(its log is in {self._base.own_log.parent})"
         )
 
     def stop(self, timeout: float = 30.0) -> None:
-        """Let the engine end by itself; kill it if it has not after `timeout` seconds: its redo makes that safe."""
+        """Let the engine end; after `timeout` seconds kill the engine, which is safe thanks to its redo log."""
         with self._turn:
             self._drop_lock()
             resume_stopped(self._base)
@@ -92,8 +92,8 @@ class Instance:
     def _start(self, timeout: float) -> None:
         if len(os.fsencode(self._base.socket)) > MAX_SOCKET_PATH:
             raise EngineStartError(
-                f"{self._base.socket} is longer than the {MAX_SOCKET_PATH} bytes that a unix socket's path may have; "
-                "choose a shorter home directory"
+                f"the path of the unix socket {self._base.socket} is longer than {MAX_SOCKET_PATH} bytes; choose a "
+                "shorter home directory"
             )
         package = engine_package()
         self._base.clients.parent.mkdir(parents=True, exist_ok=True)
@@ -121,14 +121,14 @@ class Instance:
                 )
         except OSError as error:
             self._drop_lock()
-            raise EngineStartError(f"the engine's program cannot be run: {error}; reinstall pylibseekdb") from error
+            raise EngineStartError(f"cannot run the engine's program: {error}; reinstall pylibseekdb") from error
 
     def _printed(self) -> str:
-        """The end of what the process has printed: of a good engine only that it starts."""
+        """The end of the process's output: a healthy engine prints only that it starts."""
         return self._base.output.read_bytes()[-_OUTPUT_SHOWN:].decode(errors="replace").strip()
 
     def _take_lock(self, deadline: float) -> None:
-        """Hold the lock with no engine running under it: one that is ending would neither serve nor make room."""
+        """Take the lock once no engine runs: an engine that is ending serves no clients and blocks a new engine."""
         resume_stopped(self._base)
         while True:
             self._lock = os.open(self._base.clients, os.O_RDWR | os.O_CREAT, 0o600)
@@ -138,7 +138,9 @@ class Instance:
                     return
             self._drop_lock()
             if time.monotonic() > deadline:
-                raise EngineStartError(f"another process keeps the engine in {self._base.path} running; end it first")
+                raise EngineStartError(
+                    f"another process keeps the engine in {self._base.path} running; end that process first"
+                )
             time.sleep(_POLL)
 
     def _drop_lock(self) -> None:

@@ -1,6 +1,6 @@
-"""Keeping an engine within reach: started and started again where it is ours, waited for where an application runs it.
+"""Keeping an engine reachable: restart the service's own engine, or wait for an application's engine.
 
-A keeper's `trouble` says at any time why its engine cannot be used; it is empty while it can.
+A keeper's `trouble` says why its engine cannot be used now; empty if the engine can be used.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from redoubt.model.log import LogDamagedError
 
 _READY_TIMEOUT = 120.0
 _RESTORED_TIMEOUT = 6 * 3600.0
-"""Of an engine that was restored: it replays all the log that was laid before it answers."""
+"""Seconds for a restored engine, which replays all laid log before it answers."""
 _POLL = 0.05
 _WATCH_PAUSE = 0.2
 _LONGEST_PAUSE = 10.0
@@ -37,20 +37,20 @@ _log = structlog.get_logger("redoubt.engines.keeping")
 
 
 class Keeper(ABC):
-    """For the event loop; what both kinds have in common. `is_exposed`: the gateway is reached from other machines."""
+    """The common part of both keepers. For the event loop. `is_exposed`: other machines can reach the gateway."""
 
     def __init__(self, base: BaseDir, *, is_exposed: bool = False) -> None:
         self.base = base
         self.engine = SeekdbEngine(base)
-        self.trouble = "it has not been started yet"
+        self.trouble = "the engine has not been started yet"
         self.was_tried = asyncio.Event()
-        """Set when it has been tried once to reach the engine, with whatever result."""
+        """Set after the first attempt to reach the engine, whether or not the attempt succeeded."""
         self.is_open_door = False
-        """Whether it is out of reach because anybody could log in to it as root."""
+        """Whether the keeper refuses the engine because anybody could log in to the engine as root."""
         self.may_be_new = False
-        """Whether the directory may be empty: an engine makes itself there then."""
+        """Whether the directory may be empty: then the engine initializes it."""
         self.reached: Callable[[KeptEngine], None] = lambda _: None
-        """Called in a thread whenever the engine has come within reach. May raise OSError."""
+        """Called in a thread whenever the engine becomes reachable. May raise OSError."""
         self._is_exposed = is_exposed
 
     @property
@@ -59,7 +59,7 @@ class Keeper(ABC):
         return self.base.path
 
     async def start(self) -> None:
-        """Have the engine within reach, now. Raises EngineStartError, AccountError."""
+        """Make the engine reachable now. Raises EngineStartError, AccountError."""
         try:
             await self._reach()
             await asyncio.to_thread(self.reached, self.engine)
@@ -80,7 +80,7 @@ class Keeper(ABC):
         self.trouble = ""
 
     async def keep(self) -> None:
-        """Have the engine within reach from now on; runs until cancelled."""
+        """Keep the engine reachable from now on; runs until cancelled."""
         pause = 0.0
         while True:
             await asyncio.sleep(pause)
@@ -95,11 +95,11 @@ class Keeper(ABC):
                 pause = min(max(pause, self._pause) * 2, self._longest_pause)
 
     async def stop(self) -> None:
-        """Let the engine go."""
+        """Release the engine."""
         await asyncio.to_thread(self.engine.close)
 
     async def kill(self) -> None:
-        """Let the engine go at once, for good."""
+        """Release the engine at once, for good."""
         await self.stop()
 
     _pause = _WATCH_PAUSE
@@ -107,20 +107,20 @@ class Keeper(ABC):
 
     @abstractmethod
     async def _reach(self) -> None:
-        """Raises OSError, EngineStartError, AccountError."""
+        """Reach the engine. Raises OSError, EngineStartError, AccountError."""
 
     @abstractmethod
     async def _is_there(self) -> bool:
-        """Whether the engine that was reached is there still."""
+        """Whether the reached engine still runs and answers."""
 
     def _complain(self, trouble: str) -> None:
-        if trouble != self.trouble:  # once: it may last for days
-            _log.error("engine cannot be reached, trying again", directory=str(self.base.path), cause=trouble)
+        if trouble != self.trouble:  # once: the trouble may last for days
+            _log.error("cannot reach the engine, retrying", directory=str(self.base.path), cause=trouble)
         self.trouble = trouble
 
 
 class EmbeddedKeeper(Keeper):
-    """Runs the engine itself. Unless it `may_be_new`, a directory in which nothing is counts as damaged."""
+    """Runs the engine. Without `may_be_new`, an empty directory counts as damaged."""
 
     def __init__(self, base: BaseDir, sizes: EngineSizes, *, may_be_new: bool, is_exposed: bool = False) -> None:
         super().__init__(base, is_exposed=is_exposed)
@@ -130,12 +130,12 @@ class EmbeddedKeeper(Keeper):
         self.may_be_new = may_be_new
 
     async def stop(self) -> None:
-        """End the engine."""
+        """Stop the engine."""
         await super().stop()
         await asyncio.to_thread(self._instance.stop)
 
     async def kill(self) -> None:
-        """End the engine at once."""
+        """Kill the engine."""
         await super().stop()
         await asyncio.to_thread(self._instance.kill)
 
@@ -147,7 +147,7 @@ class EmbeddedKeeper(Keeper):
             await self._end_orphans()
             await self.wait_until_ready()
         if self._instance.sizes is not self._sizes:
-            _log.info("engine has replayed, and flushes", directory=str(self.base.path))
+            _log.info("engine has replayed the log, flushing", directory=str(self.base.path))
             await asyncio.to_thread(flush_replayed, self.base, self.engine.run)
             await asyncio.to_thread(self.start_process)
             await self.wait_until_ready()
@@ -157,29 +157,29 @@ class EmbeddedKeeper(Keeper):
     async def _is_there(self) -> bool:
         if self._instance.is_running():
             return True
-        _log.error("engine ended, starting it again", directory=str(self.base.path))
-        self.trouble = "it ended, and is being started again"
+        _log.error("engine ended, restarting", directory=str(self.base.path))
+        self.trouble = "the engine ended, and is being restarted"
         return False
 
     def _is_to_be_settled(self) -> bool:
-        """Whether what was open where a restore ended is still to be rolled back; it is tried once."""
+        """Whether transactions that a restore left open still have to be rolled back; this is tried once."""
         return may_have_orphans(self.base) and not self._was_in_vain
 
     async def _end_orphans(self) -> None:
-        """Start the engine of a directory that was restored; what was open where that ended is rolled back."""
+        """Start the engine of a restored directory, and roll back the transactions that the restore left open."""
         restored = _Restored(self, asyncio.get_running_loop())
         try:
             ended = await asyncio.to_thread(end_orphans, self.base, restored)
-        except _NOT_ROLLED_BACK as error:  # it can be used, but for what they have locked
-            _log.error("what was open is not rolled back", directory=str(self.base.path), cause=str(error))
+        except _NOT_ROLLED_BACK as error:  # the engine can be used, except the rows that they have locked
+            _log.error("cannot roll back open transactions", directory=str(self.base.path), cause=str(error))
             self._was_in_vain = True
             if not self._instance.is_running():
                 await asyncio.to_thread(self.start_process)
         else:
-            _log.info("what was open is rolled back", directory=str(self.base.path), transactions=len(ended))
+            _log.info("open transactions rolled back", directory=str(self.base.path), transactions=len(ended))
 
     def start_process(self) -> None:
-        """Start the process anew, with what memory it needs. Raises EngineStartError."""
+        """Start a new process with the memory that the process needs. Raises EngineStartError."""
         if not self.may_be_new and not self.base.log.is_dir():
             raise EngineStartError(
                 f"the engine's data in {self.base.path} is gone: put the directory back, or drop the tenant"
@@ -189,11 +189,11 @@ class EmbeddedKeeper(Keeper):
         self._instance.start()
 
     def stop_process(self) -> None:
-        """Have the process ended."""
+        """Stop the process."""
         self._instance.stop()
 
     async def wait_until_ready(self) -> None:
-        """Until the service can log in to it; an engine that never lets it is ended."""
+        """Wait until the service can log in to the engine; kill an engine that does not answer in time."""
         is_restored = self.base.restored_from.exists()
         deadline = asyncio.get_running_loop().time() + (_RESTORED_TIMEOUT if is_restored else _READY_TIMEOUT)
         while True:
@@ -238,7 +238,7 @@ class ExternalKeeper(Keeper):
     _longest_pause = _EXTERNAL_PAUSE
 
     async def leave(self, *, force: bool) -> None:
-        """Leave nothing of ours in the application's directory. Raises OSError, but not with `force`."""
+        """See `ApplicationKeeper`."""
         await asyncio.to_thread(external.leave, self.engine, force=force)
 
     async def _reach(self) -> None:

@@ -1,4 +1,4 @@
-"""OceanBase seekdb as an engine kind: hands out what the other modules of this package have."""
+"""OceanBase seekdb as an engine kind: hands out the objects of the other modules of this package."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class RestoredSeekdb:
         warnings, needed, socket = [], sizes_for(log_bytes), self._base.socket
         if size_of(needed.memory_budget) > size_of(EngineSizes().memory_budget):
             warnings.append(
-                f"an engine needs memory_budget={needed.memory_budget} to replay so much log, once; back up more often "
-                "to need less"
+                f"the first start needs memory_budget={needed.memory_budget} to replay this much log; take data "
+                "backups more often to need less"
             )
         if len(os.fsencode(socket)) > MAX_SOCKET_PATH:
             warnings.append(
-                f"an engine cannot be opened there: {socket} is longer than the {MAX_SOCKET_PATH} bytes that the path "
-                "of a unix socket may have; name a shorter directory, or move it afterwards"
+                f"an engine cannot start there: the path of the unix socket {socket} is longer than {MAX_SOCKET_PATH} "
+                "bytes; name a shorter directory, or move the directory afterwards"
             )
         return warnings
 

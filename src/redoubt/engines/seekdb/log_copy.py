@@ -1,4 +1,4 @@
-"""A copy of a seekdb directory's log: hard links to its blocks, which stay when the engine recycles them."""
+"""A copy of a seekdb directory's log: hard links to the blocks, which remain when the engine recycles the blocks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SeekdbLogCopy:
                 os.link(self._base.log / str(block), self._folder / str(block))
 
     def read(self, start: int, end: int) -> Iterator[bytes]:
-        """See `LogCopy`. A block at a time."""
+        """See `LogCopy`. Each part is the log of one block."""
         for block in range(block_of(start), block_of(end - 1) + 1):
             first, last = max(start, block * BLOCK_LOG_SIZE), min(end, (block + 1) * BLOCK_LOG_SIZE)
             with (self._folder / str(block)).open("rb") as file:

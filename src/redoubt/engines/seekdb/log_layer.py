@@ -1,8 +1,8 @@
-"""Lays log into a seekdb directory, block by block, so that the engine replays it when it starts; and cuts log.
+"""Lays log into a seekdb directory, block by block, so that the engine replays the log at its start; and cuts log.
 
-A block's info says which SCN its log begins after. Where the base has the block, its info stays; where it has not, it
-is made as the engine makes it: the SCN of the last group before the block, plus one (measured: so in every block but
-the first of all, and an engine opens blocks with either).
+A block's header has the SCN after which the block's log begins. If the base has the block, its header stays. Otherwise
+the header is made as the engine makes it: the SCN of the last group before the block, plus one (measured in every block
+except the very first; an engine opens blocks with either).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _FILE_MODE = 0o640
 
 
 class SeekdbLogLayer:
-    """See `LogLayer`. `start_lsn` is where the log begins that will be laid: blocks before it go."""
+    """See `LogLayer`. The laid log will begin at `start_lsn`: older blocks are removed."""
 
     def __init__(self, base: BaseDir, start_lsn: int) -> None:
         self._base = base
@@ -77,7 +77,7 @@ class SeekdbLogLayer:
                 (self._base.log / str(block)).unlink()
                 continue
             with self._opened(block) as descriptor:
-                if block == block_of(end.lsn):  # what is cut off and grown again is zero
+                if block == block_of(end.lsn):  # truncating and growing the file fills the rest with zeros
                     os.ftruncate(descriptor, INFO_SIZE + end.lsn - block * BLOCK_LOG_SIZE)
                 os.ftruncate(descriptor, BLOCK_SIZE)
                 os.fsync(descriptor)
@@ -94,14 +94,14 @@ class SeekdbLogLayer:
 
 @dataclass(frozen=True)
 class _Piece:
-    """Log that lies in one block; `offset` counts from where the block's log begins."""
+    """Log within one block; `offset` counts from the start of the block's log."""
 
     block: int
     offset: int
     log: memoryview
 
     def write(self, descriptor: int) -> tuple[int, int]:
-        """Have it in the block's file; its offset, and that behind it."""
+        """Write the log to the block's file; returns the offsets of its start and its end."""
         left, at = self.log, INFO_SIZE + self.offset
         while left:
             written = os.pwrite(descriptor, left, at)
@@ -110,7 +110,7 @@ class _Piece:
 
 
 def _pieces(lsn: int, log: Iterator[bytes]) -> Iterator[_Piece]:
-    """The log, cut where a block ends."""
+    """The log, cut at the ends of blocks."""
     for part in log:
         left = memoryview(part)
         while left:
@@ -123,7 +123,7 @@ def _pieces(lsn: int, log: Iterator[bytes]) -> Iterator[_Piece]:
 
 @contextmanager
 def _mapped(descriptor: int, offset: int, end: int) -> Iterator[memoryview]:
-    """The log in a block's file between two offsets, to read."""
+    """The log in a block's file between two offsets, read-only."""
     with (
         mmap(descriptor, BLOCK_SIZE, access=ACCESS_READ) as file,
         memoryview(file) as view,
@@ -133,7 +133,7 @@ def _mapped(descriptor: int, offset: int, end: int) -> Iterator[memoryview]:
 
 
 def _give_info(descriptor: int, block: int, scn_before: int, log: memoryview) -> None:
-    """Have an info in a block's file if there is none; `log` is the first that lies in it."""
+    """Write the header of a block's file if the header is blank; `log` is the first log in the block."""
     if parse_block_info(os.pread(descriptor, INFO_SIZE, 0)) is None:
         first = _SIZE_AND_SCN.unpack_from(log)[1]
         os.pwrite(descriptor, block_info(block, scn_before + 1 if scn_before else first), 0)
@@ -166,7 +166,7 @@ class SeekdbLogCutter:
 
 
 def last_scn(log: bytes | memoryview) -> int:
-    """The SCN of the last of the whole groups that `log` consists of."""
+    """The SCN of the last group in `log`, which consists of whole groups."""
     at = scn = 0
     while at + GROUP_HEADER_SIZE <= len(log):
         size, scn = _SIZE_AND_SCN.unpack_from(log, at)
@@ -175,7 +175,7 @@ def last_scn(log: bytes | memoryview) -> int:
 
 
 def _groups(log: bytes) -> Iterator[tuple[int, int, int]]:
-    """Where each of the whole groups in `log` begins, its size with its header, and its SCN."""
+    """The offset, the size with header, and the SCN of each group in `log`, which consists of whole groups."""
     at = 0
     while at < len(log):
         size, scn = _SIZE_AND_SCN.unpack_from(log, at)
@@ -184,7 +184,7 @@ def _groups(log: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _size_until(log: bytes, scn: int) -> int:
-    """The bytes of the groups at the start of `log` whose SCN is at most `scn`."""
+    """The size in bytes of the groups at the start of `log` whose SCN is at most `scn`."""
     at = 0
     while at + GROUP_HEADER_SIZE <= len(log):
         size, group_scn = _SIZE_AND_SCN.unpack_from(log, at)

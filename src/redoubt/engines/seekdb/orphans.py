@@ -1,9 +1,9 @@
-"""Ends the transactions that nobody will ever end: those whose redo is in the log, but neither commit nor abort.
+"""Rolls back orphaned transactions: the log has redo of them, but neither a commit nor an abort.
 
-An engine that opens such a log (after a restore to a moment, or after `kill -9`) takes them over with all their locks,
-and never ends them (measured). So their abort is appended to its log while it does not run, as it would have written
-it itself; at the next start it replays that, and they are over. Log is written at the very end only, behind everything
-that the engine has written; nothing that is there is changed.
+An engine that opens such a log (after a restore to a moment, or after `kill -9`) takes these transactions over with all
+their locks, and never ends them (measured). So Redoubt appends their abort records to the log while the engine does not
+run, as the engine itself would write them. At its next start the engine replays the abort records, and the transactions
+end. Redoubt writes only behind the end of the log, and changes no existing log.
 """
 
 from __future__ import annotations
@@ -41,49 +41,48 @@ _NO_SCN = 2**64 - 1
 """The `start_scn` of a transaction without redo in the log."""
 _END = "SELECT END_LSN, END_SCN FROM oceanbase.V$OB_LOG_STAT"
 _TAIL_ROOM = 4096
-"""Bytes that are left free at a block's end: the engine never ends a group in them, it fills them."""
+"""Bytes left free at a block's end: the engine never ends a group there, it fills these bytes with padding."""
 _ROUNDS = 5
 _PATIENCE = 600.0
-"""Seconds for an engine to fill what is left of a block: idle, it wrote 10 KB in 55 s."""
+"""Seconds for an engine to fill the rest of a block: an idle engine wrote 10 KB in 55 s."""
 _PATIENCE_WITH_LIVING = 10.0
 _POLL = 0.1
 
 
 class OrphansLeftError(Exception):
-    """Transactions that nobody ends are still there; the text says why."""
+    """Orphaned transactions are still open; the text says why."""
 
 
 class NoRoomError(Exception):
-    """The last block is nearly full; there is room again when the engine has written on."""
+    """The last block is nearly full; there is room again after the engine has begun the next block."""
 
 
 class Restartable(Protocol):
-    """An engine that is started and stopped by us alone."""
+    """An engine that only Redoubt starts and stops."""
 
     def start(self) -> None:
-        """Start it; returns when it takes statements, and so has replayed its log."""
+        """Start the engine; returns when it accepts statements, and thus has replayed its log."""
 
     def stop(self) -> None:
-        """Have it ended when this returns."""
+        """Stop the engine; it has ended when this returns."""
 
     def run(self, sql: str) -> tuple[tuple[Any, ...], ...]:
         """The rows of a statement. Raises OSError."""
 
 
 def may_have_orphans(base: BaseDir) -> bool:
-    """Whether a directory was restored, and nobody has looked since for what was open where that ended."""
+    """Whether a directory was restored, and its open transactions have not been rolled back yet."""
     return base.restored_from.exists() and not base.settled.exists()
 
 
 def end_orphans(base: BaseDir, engine: Restartable) -> list[Orphan]:
-    """Start the engine, which must not run, and end what nobody else will; it runs when this returns.
+    """Start the engine, which must not run, and roll back orphaned transactions; the engine runs at the return.
 
-    Returns what was ended. Restarts the engine if there was anything, else not at all; again where it left work of its
-    own open when it was stopped. May be repeated after whatever cut it off. Raises OrphansLeftError, LogDamagedError,
-    OSError, and what `engine` raises; then the engine runs or not, as it happens. Raises UnprovenEngineError before
-    anything is done.
+    Returns the transactions that were rolled back. Restarts the engine only if there were any, and again if the stop
+    left work of the engine's own open. May be repeated after an interruption. Raises OrphansLeftError, LogDamagedError,
+    OSError, and the errors of `engine`; then the engine may run or not. Raises UnprovenEngineError before any change.
     """
-    refuse_unproven(f"rolling back what is open in {base.path}", installed_version())
+    refuse_unproven(f"rolling back open transactions in {base.path}", installed_version())
     ended: list[Orphan] = []
     for _ in range(_ROUNDS):
         end = end_of_log(base)
@@ -99,33 +98,33 @@ def end_orphans(base: BaseDir, engine: Restartable) -> list[Orphan]:
         _append_when_there_is_room(base, engine, found)
         ended += found
     raise OrphansLeftError(
-        f"the engine in {base.path} still has transactions open that nobody ends, though their abort is in its log: "
+        f"transactions are still open in the engine in {base.path}, although its log has their abort records: "
         f"{', '.join(str(orphan.tx_id) for orphan in found)}"
     )
 
 
 def orphans(run: Run, started_at: int) -> list[Orphan]:
-    """The transactions on a running engine that nobody will end, in the order in which they began.
+    """The orphaned transactions on a running engine, in the order in which they began.
 
-    `started_at` is the SCN at which its log ended before it was started: what has redo from before that and is open has
-    outlived its session, and is none of a living one or of the engine's own work.
+    `started_at` is the SCN at which the log ended before the engine was started. An open transaction with redo from
+    before `started_at` cannot belong to a live session or to the engine's own work.
     """
     first, second = ({Orphan(tx_id, scn) for tx_id, scn in run(_OPEN) if 0 < scn <= started_at} for _ in range(2))
     return sorted(first & second, key=lambda orphan: orphan.start_scn)
 
 
 def append_aborts(base: BaseDir, found: list[Orphan], known_end: int) -> LogPosition:
-    """Have the abort of each transaction in the log, durably; where the log then ends. The engine must not run.
+    """Append the abort record of each transaction durably; returns the new end of the log. The engine must not run.
 
-    `known_end` is an LSN up to which the engine is known to have written. A crash leaves some of the aborts and never
-    half of one: what is not whole is no log to the engine. Raises NoRoomError, LogDamagedError, UnprovenEngineError,
-    and OSError, also if an engine runs.
+    The engine is known to have written the log up to the LSN `known_end`. A crash may leave some of the abort records,
+    but never half of one: the engine ignores an incomplete group. Raises NoRoomError, LogDamagedError,
+    UnprovenEngineError, and OSError, also if an engine runs.
     """
     with _kept_closed(base):
         end = end_of_log(base)
         if end is None or end.at.lsn < known_end:
             raise LogDamagedError(
-                f"the log in {base.path} cannot be read to its end at LSN {known_end}; nothing was written"
+                f"cannot read the log in {base.path} up to its end at LSN {known_end}; nothing was written"
             )
         numbers = _next_numbers(base, found)
         groups = abort_groups({orphan: numbers[orphan.tx_id] for orphan in found}, end, installed_version())
@@ -133,7 +132,7 @@ def append_aborts(base: BaseDir, found: list[Orphan], known_end: int) -> LogPosi
 
 
 def end_of_log(base: BaseDir) -> LogEnd | None:
-    """Where the log ends that an engine would find there, None if there is none. The engine must not run."""
+    """The end of the log that an engine would find there, None without log. The engine must not run."""
     for block, log, verified in _verified_blocks(base, reversed(block_ids(base.log))):
         if verified.size:
             lsn = block * BLOCK_LOG_SIZE + verified.size
@@ -142,9 +141,9 @@ def end_of_log(base: BaseDir) -> LogEnd | None:
 
 
 def await_own_work(run: Run, started_at: int = 0) -> None:
-    """Give the engine's own work time to end, which would be the next orphan if the engine were stopped.
+    """Give the engine's own transactions time to end: a stop of the engine would make them orphans.
 
-    It is what has redo from after `started_at`. Raises OSError.
+    These transactions have redo from after `started_at`. Raises OSError.
     """
     deadline = time.monotonic() + _PATIENCE_WITH_LIVING
     while time.monotonic() < deadline and any(started_at < scn < _NO_SCN for (scn,) in run(_UNDECIDED)):
@@ -152,7 +151,7 @@ def await_own_work(run: Run, started_at: int = 0) -> None:
 
 
 def _append_when_there_is_room(base: BaseDir, engine: Restartable, found: list[Orphan]) -> None:
-    """Append, with the engine stopped; it writes on meanwhile where the last block is nearly full."""
+    """Stop the engine and append; if the last block is nearly full, first let the engine fill the block."""
     deadline = time.monotonic() + _PATIENCE
     while True:
         ((known_end, _),) = engine.run(_END)
@@ -169,7 +168,7 @@ def _append_when_there_is_room(base: BaseDir, engine: Restartable, found: list[O
 
 
 def _await_room(run: Run) -> None:
-    """Wait until an engine has written into the next block: it writes by itself, and does so most after its start."""
+    """Wait until an engine has begun the next block: an engine writes by itself, and writes most after its start."""
     deadline = time.monotonic() + _PATIENCE
     while not _has_room(run(_END)[0][0] % BLOCK_LOG_SIZE, _TAIL_ROOM) and time.monotonic() < deadline:
         run("ALTER SYSTEM MINOR FREEZE")
@@ -177,9 +176,9 @@ def _await_room(run: Run) -> None:
 
 
 def _next_numbers(base: BaseDir, found: list[Orphan]) -> dict[int, int]:
-    """The number of the entry that each transaction would write next; 0 where its log is recycled.
+    """The number of each transaction's next entry; 0 if the log of the transaction is recycled.
 
-    The engine then knows the transaction from its tables, and does not look at the number.
+    In that case the engine knows the transaction from its tables, and ignores the number.
     """
     wanted = frozenset(orphan.tx_id for orphan in found)
     next_numbers = dict.fromkeys(wanted, 0)
@@ -190,7 +189,7 @@ def _next_numbers(base: BaseDir, found: list[Orphan]) -> dict[int, int]:
 
 
 def _verified_blocks(base: BaseDir, blocks: Iterator[int]) -> Iterator[tuple[int, bytes, VerifiedGroups]]:
-    """Each of these blocks that the engine has begun to write: its number, its log, and how much of that is sound."""
+    """Each of these blocks with a block header: the number, the log, and the verified groups of the log."""
     for block in blocks:
         data = (base.log / str(block)).read_bytes()
         if parse_block_info(data[:INFO_SIZE]) is not None:
@@ -199,10 +198,10 @@ def _verified_blocks(base: BaseDir, blocks: Iterator[int]) -> Iterator[tuple[int
 
 
 def _write(base: BaseDir, end: LogPosition, groups: bytes) -> LogPosition:
-    """Have groups in the log where it ends, and nothing behind them; read back."""
+    """Write groups at the end of the log, with zeros behind them; read them back."""
     block, offset = divmod(end.lsn, BLOCK_LOG_SIZE)
     if not _has_room(offset, len(groups)):
-        raise NoRoomError(f"the last block of the log in {base.path} is full")
+        raise NoRoomError(f"the last block of the log in {base.path} has no room for abort records")
     descriptor = os.open(base.log / str(block), os.O_RDWR)
     try:
         _blank(descriptor, INFO_SIZE + offset)
@@ -214,19 +213,19 @@ def _write(base: BaseDir, end: LogPosition, groups: bytes) -> LogPosition:
     verified = verify_groups(written, end.chain, end.scn)
     if verified.size != len(groups):
         raise LogDamagedError(
-            f"what was written at LSN {end.lsn} of the log in {base.path} is not there: "
+            f"abort records were written at LSN {end.lsn} of the log in {base.path}, but cannot be read back: "
             f"{verified.why or verified.tail.value}"
         )
     return LogPosition(end.lsn + len(groups), verified.max_scn, verified.chain)
 
 
 def _has_room(offset: int, size: int) -> bool:
-    """Whether so many bytes fit behind an offset in a block. A block that has no group yet may have no file."""
+    """Whether `size` bytes fit behind an offset in a block. A block without a group may have no file."""
     return 0 < offset <= BLOCK_LOG_SIZE - size - _TAIL_ROOM
 
 
 def _blank(descriptor: int, at: int) -> None:
-    """Have a block's file zero from there on: a group that a crash left half written may be there."""
+    """Fill a block's file with zeros from `at` on: a crash may have left a half-written group there."""
     rest = os.pread(descriptor, BLOCK_SIZE - at, at)
     if rest.count(0) != len(rest):
         os.ftruncate(descriptor, at)
@@ -236,8 +235,8 @@ def _blank(descriptor: int, at: int) -> None:
 
 @contextmanager
 def _kept_closed(base: BaseDir) -> Iterator[None]:
-    """Keep engines out while the block runs. Raises OSError if one is in there."""
-    closed = f"an engine runs in {base.path}; its log can be added to only when it is stopped"
+    """Keep engines out while the block runs. Raises OSError if an engine runs there."""
+    closed = f"an engine runs in {base.path}; stop the engine before log is appended"
     descriptor = os.open(base.clients, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

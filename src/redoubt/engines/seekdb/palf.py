@@ -1,10 +1,10 @@
 """The engine's log format (PALF): block info, group entries, log entries, and every checksum in them. Pure.
 
 A group is the unit in which the engine appends: one 48-byte header, then one or more log entries. `verify_groups` is
-the only reader of it, and lets nothing through that it has not checked: magic, sizes, header checksums, data checksums,
-the group checksum, and the accumulated checksum that ties every group to its predecessor. Measured facts, not the
-engine's code: `docs/FORMAT.md` has the byte tables. Integers are big-endian on disk; the header checksums are taken
-over the little-endian form that the engine has in memory.
+the only reader of groups, and checks everything: magic, sizes, header checksums, data checksums, the group checksum,
+and the accumulated checksum that connects each group with its predecessor. The format was measured, not taken from the
+engine's code: `docs/FORMAT.md` has the byte tables. Integers are big-endian on disk; the header checksums are computed
+from the little-endian form that the engine has in memory.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ def crc(data: bytes, previous: int = 0) -> int:
 
 
 class Tail(Enum):
-    """Why `verify_groups` went no further."""
+    """Why `verify_groups` stopped."""
 
-    SHORT = "the next group reaches past the bytes given"
+    SHORT = "the next group extends past the end of the data"
     BLANK = "no log has been written here yet"
     BAD = "a checksum or a field is wrong"
 
@@ -63,7 +63,7 @@ class Tail(Enum):
 class VerifiedGroups:
     """The run of whole, sound groups at the start of some log bytes.
 
-    `size` is in bytes; `chain` is the accumulated checksum after the last group (of the predecessor if there is none);
+    `size` is in bytes; `chain` is the accumulated checksum after the last group (without a group, the predecessor's);
     `min_scn` and `max_scn` are the first and the last group's SCN (0 without a group). `needed` is the size of the
     first group that did not fit (0 if not known). `why` says what is wrong when `tail` is BAD.
     """
@@ -78,7 +78,7 @@ class VerifiedGroups:
 
 
 class BadLogError(ValueError):
-    """Bytes that the engine would not have written; the text says what is wrong with them."""
+    """Bytes that the engine would not have written; the text says what is wrong."""
 
 
 def verify_groups(data: bytes, chain: int | None, after_scn: int = 0) -> VerifiedGroups:
@@ -158,7 +158,7 @@ def _check_entry(data: bytes, at: int, end: int) -> tuple[int, int]:
 
 
 def make_group(data: bytes, lsn: int, scn: int, chain: int, log_id: int) -> bytes:
-    """A group of one log entry with this data, as the engine writes it at `lsn`; `chain` is that before it."""
+    """A group of one log entry with this data, as the engine writes it at `lsn`; `chain` is the checksum before it."""
     checksum = crc(data)
     entry = _signed(_ENTRY_LE, _ENTRY, (_ENTRY_MAGIC, _ENTRY_VERSION, len(data), scn, checksum)) + data
     accumulated = crc(_I64_LE.pack(crc(_I64_LE.pack(checksum))), chain)
@@ -167,20 +167,20 @@ def make_group(data: bytes, lsn: int, scn: int, chain: int, log_id: int) -> byte
 
 
 def _signed(in_memory: struct.Struct, on_disk: struct.Struct, fields: tuple[int, ...]) -> bytes:
-    """A header without flags but its own checksum."""
+    """A header with its own checksum and no other flags."""
     return on_disk.pack(*fields, xxhash.xxh64_intdigest(in_memory.pack(*fields, 0)) & _CHECKSUM_BITS)
 
 
 @dataclass(frozen=True)
 class BlockInfo:
-    """What a block file says of itself: its number and the SCN that its log begins after (ns since the epoch)."""
+    """A block header: the block's number, and the SCN after which the block's log begins (ns since the epoch)."""
 
     block_id: int
     min_scn: int
 
 
 def parse_block_info(data: bytes) -> BlockInfo | None:
-    """The info at the start of a block file; None if the engine has not written it yet (all zero)."""
+    """The header at the start of a block file; None if it is blank (all zero)."""
     if len(data) < _INFO.size:
         raise BadLogError(f"a block file of {len(data)} bytes is too short")
     magic, version, flag, min_lsn, min_scn, max_scn, block_id, checksum = _INFO.unpack_from(data)
@@ -191,11 +191,11 @@ def parse_block_info(data: bytes) -> BlockInfo | None:
     if crc(_INFO_LE.pack(magic, version, flag, min_lsn, min_scn, max_scn, block_id)) != checksum:
         raise BadLogError("block info checksum does not match")
     if min_lsn != block_id * BLOCK_LOG_SIZE:
-        raise BadLogError(f"block {block_id} says that it begins at LSN {min_lsn}")
+        raise BadLogError(f"the header of block {block_id} has the wrong start, LSN {min_lsn}")
     return BlockInfo(block_id, min_scn)
 
 
 def block_info(block_id: int, min_scn: int) -> bytes:
-    """The info of a block that the engine writes to; what `parse_block_info` reads."""
+    """The header of a block that the engine writes to, for `parse_block_info`."""
     fields = (_INFO_MAGIC, 1, 0, block_id * BLOCK_LOG_SIZE, min_scn, _NO_MAX_SCN, block_id)
     return _INFO.pack(*fields, crc(_INFO_LE.pack(*fields)))

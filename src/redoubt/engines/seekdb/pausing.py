@@ -1,9 +1,9 @@
-"""Has an engine's process stand still for a moment, and sees to it that it goes on.
+"""Pauses an engine's process for a moment, and makes sure that the engine resumes.
 
-SIGSTOP and SIGCONT are sent by a process of its own, the guard: it lets the engine go on when it is told to, when the
-time is over, and when whoever started it is gone, for then its standard input ends. Should the guard be killed, the
-other side lets the engine go on. Should both be, nobody holds the lock on the mark in the directory any more, and
-whoever sees that lets the engine go on: `resume_stopped`, when it is started or reached, and as long as it is watched.
+A separate process, the guard, sends SIGSTOP and SIGCONT. The guard resumes the engine on request, when the time is
+over, and when its starter is gone (then the guard's standard input ends). If the guard is killed, the starter resumes
+the engine. If both are killed, the lock on the mark in the directory is free; then `resume_stopped` resumes the engine,
+whenever the engine is started or reached, and as long as a keeper watches the engine.
 
 `python -m redoubt.engines.seekdb.pausing PIDFD PID LIMIT`
 """
@@ -35,7 +35,7 @@ _FLOCK = struct.Struct("hhqqi")
 
 
 class EnginePause:
-    """A process that stands still; see `Pause`."""
+    """A paused process; see `Pause`."""
 
     def __init__(self, pid: int, limit: float, guard: subprocess.Popen[str], began: float) -> None:
         self._pid = pid
@@ -52,21 +52,19 @@ class EnginePause:
     def check(self) -> None:
         """See `Pause`."""
         if self.seconds >= self._limit:
-            raise PauseOverError(f"the engine stood still for {self.seconds:.2f} s, and may for {self._limit:.2f} s")
+            raise PauseOverError(f"the pause took {self.seconds:.2f} s, longer than the limit of {self._limit:.2f} s")
         if self._guard.poll() is not None:
-            raise PauseOverError("the process that guards the pause was ended")
-        if _state(Path(f"/proc/{self._pid}")) not in _STOPPED:  # it may be starting again already
-            raise PauseOverError(
-                "the engine did not stand still for as long as its files were read: it went on or ended"
-            )
+            raise PauseOverError("the guard process of the pause has ended")
+        if _state(Path(f"/proc/{self._pid}")) not in _STOPPED:  # the engine may be restarting already
+            raise PauseOverError("the engine resumed or ended while its files were read")
 
     def end(self) -> None:
-        """It goes on now."""
+        """Record the end of the pause."""
         self._ended = time.monotonic()
 
 
 def pid_of(base: BaseDir) -> int | None:
-    """The id of the engine's process, None if none runs in that directory."""
+    """The id of the engine's process, None if no engine runs in the directory."""
     try:
         pid = int(base.pid.read_text())
         return pid if Path(f"/proc/{pid}/cwd").samefile(base.path) else None
@@ -75,9 +73,9 @@ def pid_of(base: BaseDir) -> int | None:
 
 
 def resume_stopped(base: BaseDir) -> None:
-    """Let an engine go on that a pause has left standing: whoever made it, and its guard, were killed.
+    """Resume an engine that was left paused because the pausing process and its guard were killed.
 
-    Nothing happens while one of them is alive. Cheap where there is no mark.
+    Does nothing while one of the two is alive. Cheap without a mark.
     """
     try:
         mark = os.open(base.pausing, os.O_RDWR)
@@ -87,10 +85,10 @@ def resume_stopped(base: BaseDir) -> None:
         fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
         pid = pid_of(base)
         if pid is not None:
-            with suppress(ProcessLookupError):  # it has ended
+            with suppress(ProcessLookupError):  # the engine has ended
                 os.kill(pid, signal.SIGCONT)
         base.pausing.unlink(missing_ok=True)
-    except BlockingIOError:  # they are alive, and will see to it
+    except BlockingIOError:  # one of the two is alive, and will resume the engine
         return
     finally:
         os.close(mark)
@@ -120,9 +118,9 @@ def _mark(base: BaseDir) -> Iterator[int]:
         try:
             fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise PauseOverError(f"another process has the engine in {base.path} stand still just now") from None
-        if not _is_at(mark, base.pausing):  # another's, whose pause has ended in this instant
-            raise PauseOverError(f"another process had the engine in {base.path} stand still until now")
+            raise PauseOverError(f"another process pauses the engine in {base.path}") from None
+        if not _is_at(mark, base.pausing):  # the mark of another process, whose pause has just ended
+            raise PauseOverError(f"another process has just paused the engine in {base.path}")
         try:
             yield mark
         finally:
@@ -133,9 +131,9 @@ def _mark(base: BaseDir) -> Iterator[int]:
 
 @contextlib.contextmanager
 def _process(base: BaseDir) -> Iterator[tuple[int, int]]:
-    """The engine's process: its id, and a descriptor that is this process whatever becomes of the id. Raises OSError.
+    """The engine's process: its id, and a descriptor that stays valid if the id is reused. Raises OSError.
 
-    The engine holds a lock on its pid file, so what the file says cannot be another process's by now.
+    The engine holds a lock on its pid file, so the id in the file cannot belong to another process.
     """
     pid = pid_of(base)
     if pid is None:
@@ -143,8 +141,8 @@ def _process(base: BaseDir) -> Iterator[tuple[int, int]]:
     process = os.pidfd_open(pid)
     try:
         if _holder(base.pid) != pid:
-            raise ConnectionError(f"process {pid} is not the engine in {base.path}, though {base.pid} says so")
-        signal.pidfd_send_signal(process, 0)  # PermissionError, before anything has been done
+            raise ConnectionError(f"process {pid}, named in {base.pid}, is not the engine in {base.path}")
+        signal.pidfd_send_signal(process, 0)  # PermissionError before any change
         yield pid, process
     finally:
         os.close(process)
@@ -152,14 +150,14 @@ def _process(base: BaseDir) -> Iterator[tuple[int, int]]:
 
 @contextlib.contextmanager
 def _guard(process: int, pid: int, limit: float, mark: int) -> Iterator[subprocess.Popen[str]]:
-    """The guard's process. On leaving it has ended, and the engine goes on."""
+    """The guard's process. At the end of the context the guard has ended, and the engine runs again."""
     guard = subprocess.Popen(
         [sys.executable, "-m", "redoubt.engines.seekdb.pausing", str(process), str(pid), str(limit)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         pass_fds=(process, mark),
-        start_new_session=True,  # whoever kills our whole group leaves the guard
+        start_new_session=True,  # a kill of our process group must spare the guard
     )
     try:
         yield guard
@@ -168,14 +166,14 @@ def _guard(process: int, pid: int, limit: float, mark: int) -> Iterator[subproce
         with suppress(BrokenPipeError):
             try:
                 guard.communicate(timeout=_ANSWER_PATIENCE)
-            except subprocess.TimeoutExpired:  # it was stopped itself
+            except subprocess.TimeoutExpired:  # the guard itself was stopped
                 guard.kill()
                 guard.communicate()
-        _go_on(process)  # the guard may have stopped it between
+        _go_on(process)  # the guard may have stopped the engine in between
 
 
 def _go_on(process: int) -> None:
-    with suppress(ProcessLookupError):  # it has ended
+    with suppress(ProcessLookupError):  # the process has ended
         signal.pidfd_send_signal(process, signal.SIGCONT)
 
 
@@ -187,7 +185,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 
 def _holder(path: Path) -> int:
-    """The id of the process that holds a lock on a file, 0 if none does."""
+    """The id of the process that holds a lock on a file, 0 without a lock."""
     with path.open("rb") as file:
         asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
         kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(file.fileno(), fcntl.F_GETLK, asked))
@@ -196,7 +194,7 @@ def _holder(path: Path) -> int:
 
 def _tell(guard: subprocess.Popen[str]) -> None:
     assert guard.stdin is not None
-    with suppress(BrokenPipeError):  # its answer, or that there is none, says more
+    with suppress(BrokenPipeError):  # the guard's answer, or its absence, says more
         guard.stdin.write("stop\n")
         guard.stdin.flush()
 
@@ -204,13 +202,13 @@ def _tell(guard: subprocess.Popen[str]) -> None:
 def _expect(guard: subprocess.Popen[str], word: str) -> None:
     assert guard.stdout is not None
     readable, _, _ = select.select([guard.stdout], [], [], _ANSWER_PATIENCE)
-    said = guard.stdout.readline().strip() if readable else "its guard does not answer"
+    said = guard.stdout.readline().strip() if readable else "the guard process does not answer"
     if said != word:
-        raise PauseOverError(f"the engine could not be stopped for a moment: {said or 'its guard was ended'}")
+        raise PauseOverError(f"cannot pause the engine: {said or 'the guard process has ended'}")
 
 
 def guard_process(process: int, pid: int, limit: float) -> None:
-    """What the guard does: on a line, stop the process; on another, the end of input, or in time: let it go on."""
+    """The guard's work: a line stops the process; the next line, the end of input or the limit resumes the process."""
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     _say("ready")
@@ -221,7 +219,7 @@ def guard_process(process: int, pid: int, limit: float) -> None:
         signal.pidfd_send_signal(process, signal.SIGSTOP)
         while not _stands(pid):
             if time.monotonic() > deadline:
-                _say("it did not stop in time")
+                _say("the engine did not stop in time")
                 return
             time.sleep(_POLL)
         _say("standing")
@@ -233,12 +231,12 @@ def guard_process(process: int, pid: int, limit: float) -> None:
 
 
 def _stands(pid: int) -> bool:
-    """Whether every thread of the process stands still. One that waits for a disk does not. Raises OSError."""
+    """Whether every thread of the process is stopped. A thread that waits for a disk is not. Raises OSError."""
     return all(_state(task) in _STANDING for task in Path(f"/proc/{pid}/task").iterdir())
 
 
 def _state(task: Path) -> str:
-    """The letter for what a process or thread does, X if there is none."""
+    """The letter for the state of a process or thread, X if it does not exist."""
     try:
         return (task / "stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
@@ -247,7 +245,7 @@ def _state(task: Path) -> str:
 
 def _say(word: str) -> None:
     with suppress(BrokenPipeError):
-        print(word, flush=True)  # noqa: T201 - to whoever started it
+        print(word, flush=True)  # noqa: T201 - to the guard's starter
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Reads the redo log of a seekdb directory while the engine writes it.
 
 Blocks are read from the held links first, then from the engine's folder. At the live end a group may be half written: a
-checksum that does not match there means "not yet". It is damage only when the engine says, or a later block shows, that
-the log goes on past it and a second look finds it unchanged.
+checksum that does not match there means "not yet". It is damage only if the engine's end of log, or a later block, lies
+beyond it, and a second look finds it unchanged.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from redoubt.engines.seekdb.palf import (
 from redoubt.model.log import LogBatch, LogDamagedError, LogGoneError, LogPosition
 
 _QUIET_LIMIT = 15.0
-"""Seconds without log after which the engine is asked for its end: an idle one writes every five."""
+"""Seconds without log after which the engine is asked for its end of log: an idle engine writes every 5 s."""
 _SECOND_LOOK = 1.0
-"""Seconds until an engine is asked where nothing was read yet, and asked again whose log ends too early."""
+"""Seconds until a new reader asks the engine, and until it asks again about a log that ends too early."""
 _SMALLEST_READ = 64 * 1024
-_NO_BLOCK = "there is no such block"
-_BLANK_BLOCK = "nothing has been written to this block"
-_TOO_LARGE = "a group reaches past the end of its block"
+_NO_BLOCK = "the block does not exist"
+_BLANK_BLOCK = "the block header is blank"
+_TOO_LARGE = "a group extends past the end of its block"
 
 
 class SeekdbLogReader:
@@ -44,7 +44,7 @@ class SeekdbLogReader:
         self._base = base
         self._end_of_log = end_of_log
         self._clock = clock
-        self._quiet_since = clock() + _SECOND_LOOK - _QUIET_LIMIT  # a reader that finds nothing at first asks soon
+        self._quiet_since = clock() + _SECOND_LOOK - _QUIET_LIMIT  # a new reader that finds nothing asks soon
         self._behind_since: float | None = None
         self._block = -1
         self._descriptor = -1
@@ -67,7 +67,7 @@ class SeekdbLogReader:
         self._block = self._descriptor = -1
 
     def _look(self, position: LogPosition, limit: int) -> tuple[bytes, VerifiedGroups]:
-        """What stands at a position, and how much of it verifies."""
+        """The data at a position, and the verified groups in the data."""
         block = block_of(position.lsn)
         try:
             if why := self._open(block):
@@ -89,7 +89,7 @@ class SeekdbLogReader:
         return data, found
 
     def _open(self, block: int) -> str:
-        """Have the block's file open and its info checked; says what is missing if that is not possible yet."""
+        """Open the block's file and check its header; returns what is missing, empty if nothing."""
         if block == self._block:
             return ""
         self.close()
@@ -115,13 +115,13 @@ class SeekdbLogReader:
         return None
 
     def _is_suspect(self, position: LogPosition, found: VerifiedGroups) -> bool:
-        """Whether finding nothing at a position needs an explanation."""
+        """Whether an empty result at a position may be damage or a gap."""
         if found.tail is Tail.BAD or self._log_goes_on_after(block_of(position.lsn)):
             return True
         return self._clock() - self._quiet_since > _QUIET_LIMIT
 
     def _judge(self, position: LogPosition, limit: int) -> tuple[bytes, VerifiedGroups]:
-        """Ask how far the log goes, look once more, and raise if log that must be there is not sound."""
+        """Ask for the end of the log, read once more, and raise if existing log is missing or not sound."""
         block = block_of(position.lsn)
         if self._log_goes_on_after(block):
             known_end = (block + 1) * BLOCK_LOG_SIZE
@@ -129,7 +129,7 @@ class SeekdbLogReader:
             self._quiet_since = self._clock()
             try:
                 known_end = self._end_of_log()
-            except OSError:  # the engine is down: its tail may be torn, and it will mend it when it starts
+            except OSError:  # the engine is down: the tail of its log may be torn, and its next start repairs the tail
                 known_end = 0
             else:
                 self._refuse_earlier_end(position, known_end)
@@ -141,10 +141,10 @@ class SeekdbLogReader:
         if found.why == _NO_BLOCK:
             raise LogGoneError(f"the engine recycled the log at {where} before it was archived")
         why = found.why or found.tail.value
-        raise LogDamagedError(f"the log at {where} is damaged, though the engine's goes on to {known_end}: {why}")
+        raise LogDamagedError(f"the log at {where} is damaged, and the log goes on to LSN {known_end}: {why}")
 
     def _refuse_earlier_end(self, position: LogPosition, known_end: int) -> None:
-        """Raise if the log ends, also at a second look, before a place up to which it was read."""
+        """Raise if the log ends, also at a second look, before a position up to which it was read."""
         now = self._clock()
         if known_end >= position.lsn:
             self._behind_since = None
@@ -153,12 +153,12 @@ class SeekdbLogReader:
             self._quiet_since = now + _SECOND_LOOK - _QUIET_LIMIT
         elif now - self._behind_since >= _SECOND_LOOK:
             raise LogDamagedError(
-                f"the engine's log ends at LSN {known_end}, but it was read up to {position.lsn}: the engine in "
+                f"the engine's log ends at LSN {known_end}, but it was read up to LSN {position.lsn}: the engine in "
                 f"{self._base.path} was set back to an earlier state"
             )
 
     def _log_goes_on_after(self, block: int) -> bool:
-        """Whether a later block with log in it exists."""
+        """Whether a later block with log exists."""
         for later in reversed(block_ids(self._base.log)):
             if later <= block:
                 return False
@@ -170,4 +170,4 @@ class SeekdbLogReader:
 
 def _check_number(info: BlockInfo | None, block: int) -> None:
     if info is not None and info.block_id != block:
-        raise BadLogError(f"the file says that it is block {info.block_id}")
+        raise BadLogError(f"the block header has the wrong number, {info.block_id}")

@@ -1,8 +1,9 @@
-"""The first start of a directory over whose base much log was laid.
+"""The first start of an engine in a directory with a base and much log laid over the base.
 
-Measured: what an engine replays stays in memory until all of it is replayed; nothing is flushed meanwhile. Half of its
-`memory_budget` is for that, and where it does not suffice the engine waits for ever, without a word to its clients. So
-it is started with as much as the log needs, once; when it has replayed, it flushes, and needs no more than usual.
+Measured: an engine keeps all replayed data in memory until it has replayed all log; it flushes nothing meanwhile. Half
+of its `memory_budget` is for this data. If that is not enough, the engine waits forever and does not tell its clients.
+So the first start gets as much memory as the log needs. After the replay the engine flushes, and then needs no more
+memory than usual.
 """
 
 from __future__ import annotations
@@ -32,19 +33,19 @@ Run = Callable[[str], tuple[tuple[Any, ...], ...]]
 
 
 def sizes_for(log_bytes: int) -> EngineSizes:
-    """How much an engine needs that finds so much log to replay. The budget is a limit, and not taken at once."""
+    """The sizes for an engine that has to replay `log_bytes` of log. The memory budget is a limit, not reserved."""
     memory = max(_LEAST_MEMORY, _MEMORY_FOR_LOG * log_bytes)
     log_disk = max(_LEAST_LOG_DISK, 2 * log_bytes)
     return EngineSizes(f"{memory // _MIB}M", f"{log_disk // _MIB}M")
 
 
 def laid_bytes(base: BaseDir) -> int:
-    """Bytes of log in a directory, whole blocks counted."""
+    """Bytes of log in a directory, in whole blocks."""
     return len(block_ids(base.log)) * BLOCK_LOG_SIZE
 
 
 def first_sizes(base: BaseDir, usual: EngineSizes) -> EngineSizes | None:
-    """What a restored directory's engine needs at its first start; None where the usual suffices, or it has been."""
+    """The sizes for the first start after a restore; None if the usual sizes suffice, or that start is over."""
     if not base.restored_from.exists() or base.replayed.exists():
         return None
     needed = sizes_for(laid_bytes(base))
@@ -52,23 +53,23 @@ def first_sizes(base: BaseDir, usual: EngineSizes) -> EngineSizes | None:
 
 
 def size_of(text: str) -> int:
-    """Bytes of a size as the engine spells it: 1G, 512M; a number alone is megabytes. 0 is the engine's own choice."""
+    """Bytes of a size in the engine's notation: 1G, 512M; a number alone is megabytes. 0: the engine chooses."""
     match = _SIZE.match(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is no size; write it as 512M or 4G")
+        raise ValueError(f"{text!r} is not a size; write a size such as 512M or 4G")
     return int(match[1]) * _UNITS[match[2].upper() or "M"]
 
 
 def flush_replayed(base: BaseDir, run: Run, clock: Callable[[], float] = time.monotonic) -> None:
-    """Have all that the engine has replayed brought into its files; returns when they hold it, which is on record.
+    """Make the engine flush all replayed data into its files; returns after the flush, and leaves the mark `replayed`.
 
-    Raises OSError, also if the engine does not get there.
+    Raises OSError, also if the engine does not finish in time.
     """
     ((end,),) = run("SELECT END_SCN FROM oceanbase.V$OB_LOG_STAT")
     deadline, freeze_at = clock() + _PATIENCE, clock()
     while run("SELECT checkpoint_scn FROM oceanbase.__all_virtual_ls_info")[0][0] < end:
         if clock() > deadline:
-            raise TimeoutError(f"the engine in {base.path} does not flush what it has replayed")
+            raise TimeoutError(f"the engine in {base.path} did not flush the replayed data within {_PATIENCE:g} s")
         if clock() >= freeze_at:
             run("ALTER SYSTEM MINOR FREEZE")
             freeze_at = clock() + _FREEZE_AGAIN

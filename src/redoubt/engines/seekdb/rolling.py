@@ -1,7 +1,7 @@
-"""Has an engine in the STANDBY role bring all log that was laid into a directory into its files, and nothing else.
+"""Makes an engine in the STANDBY role flush all log that was laid into a directory into its files, and nothing else.
 
-Measured: in that role it flushes while it replays, its checkpoint comes to the end of the log exactly, and it writes no
-log. Its first flush comes about a minute after its start. All of that is checked here, each time.
+Measured: in that role an engine flushes while it replays, its checkpoint reaches the end of the log exactly, and it
+writes no log. The first flush comes about a minute after the start. Every roll checks the checkpoint and the log.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from redoubt.model.scratch_engine import Login, NotRolledError, ScratchEngine, S
 _MEMORY = "2G"
 _OFTEN = "_advance_checkpoint_interval=1s"
 _NO_SCN = 4611686018427387903
-"""What the engine shows where it has no SCN, the largest that there is."""
+"""The engine shows this, the largest SCN, in place of a missing SCN."""
 _STARTS = 12
 _LOGIN_PATIENCE = 15.0
-"""Seconds in which an account may turn up that is not in the base, but in the log that is being replayed."""
+"""Seconds to wait for an account that is not in the base, but in the log that is being replayed."""
 _STALLED = 600.0
-"""Seconds without any progress after which it is given up."""
+"""Seconds without progress after which the roll fails."""
 _POLL = 0.5
 _REPLAY = "SELECT unsubmitted_lsn, pending_cnt FROM oceanbase.__all_virtual_replay_stat"
 _CHECKPOINT = "SELECT checkpoint_lsn, checkpoint_scn FROM oceanbase.__all_virtual_ls_info"
@@ -42,7 +42,7 @@ _ZEROES = bytes(_PIECE)
 
 
 class SeekdbRoller:
-    """See `Roller`. `say` is told how far the engine is."""
+    """See `Roller`. `say` receives the engine's progress as text."""
 
     def __init__(self, base: BaseDir, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._base = base
@@ -87,9 +87,9 @@ class SeekdbRoller:
     def _started(self, sizes: EngineSizes) -> ScratchSeekdb:
         """An engine that has started. Raises ScratchError.
 
-        In this role it does not wait for its replay: it reads system tables that are half replayed, and may end over
-        it, most often where the base is from the source's first minute, so that all of them are in the log. Which of
-        the two is first is chance (16 of 25 starts ended so beside other work); nothing is flushed by then.
+        In this role the engine does not wait for its replay. It reads system tables that are half replayed, and may
+        fail on them, most often if the base is from the source's first minute and the log has all of these tables.
+        Whether a start fails is chance (16 of 25 starts failed beside other work); nothing is flushed by then.
         """
         tries, deadline = 0, self._clock() + _STALLED
         while True:
@@ -100,7 +100,7 @@ class SeekdbRoller:
                 engine.stop()
                 if tries == _STARTS or self._clock() > deadline:
                     raise
-                self._say(f"the engine ended at its start, trying again ({tries} of {_STARTS - 1})")
+                self._say(f"the engine ended at its start, retrying ({tries} of {_STARTS - 1})")
             else:
                 return engine
 
@@ -110,7 +110,7 @@ class SeekdbRoller:
             if self._clock() > deadline:
                 names = ", ".join(dict.fromkeys(each.user for each in logins))
                 raise NotRolledError(
-                    f"the engine let in nobody of {names}, and so cannot be asked how far it is; "
+                    f"no login succeeded ({names}), so the progress of the engine is unknown; "
                     "give --user and REDOUBT_PASSWORD, or the service's home with --home"
                 )
             time.sleep(_POLL)
@@ -122,23 +122,26 @@ class SeekdbRoller:
             lsn, scn = _row(engine, _CHECKPOINT)
             (there,) = _row(engine, _END)
             if int(there) != end.lsn or int(scn) > end.scn:
-                raise NotRolledError(f"the engine's log ends at LSN {there}, its checkpoint is {scn}; not at {end}")
+                raise NotRolledError(
+                    f"the engine's log ends at LSN {there} and its checkpoint is SCN {scn}, "
+                    f"but the laid log ends at LSN {end.lsn} and SCN {end.scn}"
+                )
             if int(replayed) == end.lsn and not int(pending) and int(scn) == end.scn:
                 return int(lsn)
             if (now := (replayed, pending, lsn, scn)) != seen:
                 seen, since = now, self._clock()
-                self._say(f"replayed up to LSN {replayed} of {end.lsn}, in the files up to {lsn}")
+                self._say(f"replayed up to LSN {replayed} of {end.lsn}, flushed up to LSN {lsn}")
             if self._clock() - since > _STALLED:
-                raise NotRolledError(f"the engine has not come further than LSN {replayed} for {_STALLED:g} s")
+                raise NotRolledError(f"the engine stopped at LSN {replayed}: it made no progress for {_STALLED:g} s")
             time.sleep(_POLL)
 
     def _check_log(self, before: dict[int, bytes], checkpoint: int, end: LogPosition) -> None:
-        """The engine has recycled log before its checkpoint at most, and written none."""
+        """Check that the engine has recycled only log before its checkpoint, and has written no log."""
         now = block_ids(self._base.log)
         for block in now:
             if block not in before:
                 _refuse_log(self._base, block)
-                (self._base.log / str(block)).unlink()  # made for log to come
+                (self._base.log / str(block)).unlink()  # the engine made this block for future log
             elif _digest(self._base, block) != before[block]:
                 raise NotRolledError(f"the engine has changed the log in block {block}")
         if missing := set(range(block_of(checkpoint), block_of(end.lsn - 1) + 1)) - set(now):
@@ -146,24 +149,24 @@ class SeekdbRoller:
 
 
 def _check_tables(engine: ScratchSeekdb, end: LogPosition) -> None:
-    """Nothing in the files says that it holds log from behind the end: that log would be passed over later."""
+    """Check that no table claims to hold log from behind the end: later replays would skip that log."""
     beyond = (
         "SELECT COUNT(*) FROM oceanbase.__all_virtual_table_mgr "
         f"WHERE end_log_scn > {end.scn} AND end_log_scn < {_NO_SCN}"
     )
     if (count := int(_row(engine, beyond)[0])) > 0:
-        raise NotRolledError(f"{count} tables of the engine say that they hold log from behind SCN {end.scn}")
+        raise NotRolledError(f"{count} tables of the engine claim to hold log from behind SCN {end.scn}")
 
 
 def _row(engine: ScratchSeekdb, sql: str) -> tuple[Any, ...]:
     rows = next(engine.results(sql))
     if not rows:
-        raise StatementError(f"no answer to: {sql}")
+        raise StatementError(f"the engine returned no row for: {sql}")
     return rows[0]
 
 
 def _digest(base: BaseDir, block: int) -> bytes:
-    """Of a block's log, and of what lies behind the log's end in it."""
+    """The digest of a block file without its header, also of the bytes behind the end of the log."""
     digest = xxhash.xxh3_128()
     with (base.log / str(block)).open("rb") as file:
         file.seek(INFO_SIZE)

@@ -1,6 +1,6 @@
-"""A seekdb that is started on a restored directory of our own, to look at what it finds there.
+"""A seekdb that Redoubt starts on a restored directory of its own, to inspect the directory.
 
-Nobody else reaches it: it listens on a socket in that directory only, and ends when this process does.
+Nobody else reaches this engine: it listens only on a socket in that directory, and ends when this process ends.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ _READY_PATIENCE = 3600.0
 _LOG_PATIENCE = 30.0
 _STATEMENT_PATIENCE = 24 * 3600.0
 _NO_CONNECTION = 0
-"""PyMySQL's own, with no words, once it knows that the connection is lost."""
+"""PyMySQL's own number, without a text, for a connection that is known to be lost."""
 _HUNG_UP = frozenset({CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST})
 _END_PATIENCE = 10.0
-"""Seconds for an engine to have ended, once it has hung up: it writes its memory to the disk first."""
+"""Seconds for an engine to end after it has hung up: it writes its memory to the disk first."""
 _SOME_ROWS = 100
 _SOME_LOG = 64 * 1024
 _LOG_AT_ONCE = "enable_async_syslog=false"
-"""Otherwise an engine that gives up may end before its last lines are written: in 2 of 10 starts the cause was lost."""
+"""Without this, a failing engine may end before its last lines are written: 2 of 10 starts lost the cause."""
 LOG_AT_LEISURE = "ALTER SYSTEM SET enable_async_syslog = True"
-"""Puts it back where the directory is of use to somebody: the engine keeps its parameters, and it costs some speed."""
+"""Resets it in a directory that will be used: the engine keeps its parameters, and a synchronous log costs speed."""
 _OWN_SCHEMAS = "('oceanbase', 'mysql', 'information_schema')"
 _TABLES = f"""SELECT table_schema, table_name FROM information_schema.tables
   WHERE table_type = 'BASE TABLE' AND table_schema NOT IN {_OWN_SCHEMAS} ORDER BY 1, 2"""
@@ -47,7 +47,7 @@ _INDEXES = """SELECT DISTINCT index_name FROM information_schema.statistics
 
 
 class ScratchSeekdb:
-    """See `ScratchEngine`. The directory is ours alone; `patience` with its start is in seconds."""
+    """See `ScratchEngine`. The directory is ours alone; `patience` is the time limit of the start in seconds."""
 
     def __init__(self, base: BaseDir, sizes: EngineSizes, patience: float = _READY_PATIENCE) -> None:
         self._base = base
@@ -57,7 +57,7 @@ class ScratchSeekdb:
         self._connection: Connection[Any] | None = None
 
     def start(self) -> None:
-        """See `ScratchEngine`. It lets nobody in, and refuses nobody either, before it has replayed its log."""
+        """See `ScratchEngine`. An engine neither accepts nor refuses a login before it has replayed its log."""
         deadline = time.monotonic() + self._patience
         try:
             self._instance.start()
@@ -65,8 +65,8 @@ class ScratchSeekdb:
                 self._instance.check_alive()
                 if time.monotonic() > deadline:
                     raise ScratchError(
-                        f"the engine in {self._base.path} did not answer within {self._patience:g} s; where its "
-                        f"memory_budget ({self._sizes.memory_budget}) is too small for the log, it never does"
+                        f"the engine in {self._base.path} did not answer within {self._patience:g} s; its "
+                        f"memory_budget ({self._sizes.memory_budget}) may be too small for the log"
                     )
                 time.sleep(_POLL)
         except EngineStartError as error:
@@ -119,7 +119,7 @@ class ScratchSeekdb:
                 continue
             counted = int(self._rows(f"SELECT COUNT(*) FROM {forced}")[0][0])
             if counted != count:
-                raise StatementError(f"it has {count} rows, and its index {index} {counted}")
+                raise StatementError(f"the table has {count} rows, but its index {index} has {counted}")
         return count
 
     def results(self, sql: str) -> Iterator[Rows | None]:
@@ -135,12 +135,12 @@ class ScratchSeekdb:
                 raise self._refusal(error) from error
 
     def stop(self) -> None:
-        """See `ScratchEngine`. What it has not written yet is of no use to anybody: the directory is thrown away."""
+        """See `ScratchEngine`. Kills the engine: the directory is thrown away, so no data has to be written."""
         self._hang_up()
         self._instance.kill()
 
     def end_in_order(self) -> None:
-        """Have the engine end in its own way: the directory is of use to somebody. `stop` does no harm afterwards."""
+        """Stop the engine in order, because the directory will be used. `stop` does no harm afterwards."""
         self._hang_up()
         self._instance.stop()
 
@@ -151,7 +151,7 @@ class ScratchSeekdb:
 
     def _hang_up(self) -> None:
         if self._connection is not None:
-            with suppress(pymysql.err.Error, OSError):  # it may be broken already
+            with suppress(pymysql.err.Error, OSError):  # the connection may be broken already
                 self._connection.close()
             self._connection = None
 
@@ -163,7 +163,7 @@ class ScratchSeekdb:
         return True
 
     def _end_unknown(self) -> int:
-        raise ConnectionError("what is not there yet will come")
+        raise ConnectionError("the end of the log is not known yet")
 
     def _rows(self, sql: str, values: tuple[str, ...] | None = None) -> Rows:
         with self._logged_in.cursor() as cursor:
@@ -174,13 +174,13 @@ class ScratchSeekdb:
                 raise self._refusal(error) from error
 
     def _refusal(self, error: pymysql.err.MySQLError) -> StatementError:
-        """The engine's words, with the number that it gives them. Raises ScratchError if it has ended."""
+        """The engine's text and error number. Raises ScratchError if the engine has ended."""
         number, *words = error.args or (_NO_CONNECTION,)
         self._check_alive(_END_PATIENCE if number in _HUNG_UP else 0.0)
         return StatementError(f"{''.join(words) or 'the connection is lost'} (error {number})")
 
     def _check_alive(self, seconds: float) -> None:
-        """Raise ScratchError if it has ended, or does so meanwhile."""
+        """Raise ScratchError if the engine has ended, or ends within `seconds`."""
         deadline = time.monotonic() + seconds
         try:
             self._instance.check_alive()

@@ -1,4 +1,4 @@
-"""The service's standing connection to an engine: dialled when it is needed, again after the engine was restarted."""
+"""The service's standing connection to an engine: opened when needed, and again after a restart of the engine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Session:
         self._connection: Connection[Cursor] | None = None
 
     def run(self, sql: str) -> tuple[tuple[Any, ...], ...]:
-        """The rows of a statement. Raises ConnectionError while the engine does not answer, or refuses."""
+        """The rows of a statement. Raises ConnectionError if the engine does not answer, or refuses the statement."""
         with self._lock:
             try:
                 rows = self._on_old_connection(sql)
@@ -35,12 +35,12 @@ class Session:
                 raise ConnectionError(f"the engine in {self._base.path} does not answer: {error}") from error
 
     def close(self) -> None:
-        """Let the connection go."""
+        """Close the connection."""
         with self._lock:
             self._drop()
 
     def _on_old_connection(self, sql: str) -> tuple[tuple[Any, ...], ...] | None:
-        """The rows, None if there is no connection or it broke: the engine may have been restarted since."""
+        """The rows, None without a connection or if the connection broke: the engine may have been restarted."""
         if self._connection is None:
             return None
         try:
@@ -55,7 +55,7 @@ class Session:
 
     def _drop(self) -> None:
         if self._connection is not None:
-            with suppress(pymysql.err.Error, OSError):  # it may be broken already, which is why it goes
+            with suppress(pymysql.err.Error, OSError):  # the connection may be broken already
                 self._connection.close()
             self._connection = None
 

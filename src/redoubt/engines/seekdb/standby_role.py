@@ -1,8 +1,8 @@
-"""The role in which an engine opens its directory: PRIMARY writes log of its own, STANDBY only replays what is there.
+"""The role in which an engine opens its directory: PRIMARY writes log of its own, STANDBY only replays existing log.
 
-The role is a parameter in `store/sstable/meta.db` (SQLite), read at the start. All parameters are kept in a file of
-ours before it is changed, since an engine in the other role may store more of them; as long as that file is there, they
-are to be put back.
+The role is a parameter in `store/sstable/meta.db` (SQLite), which an engine reads at its start. Before a change of the
+role, Redoubt keeps all parameters in a file, because an engine in the other role may store more of them. While that
+file exists, the parameters have to be put back.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ _ROLE = "SELECT value FROM __all_sys_parameter WHERE name = 'server_role_info'"
 
 
 class RoleError(Exception):
-    """The directory's role is not one that we change; the text says what it is."""
+    """The engine's role cannot be changed; the text names the role."""
 
 
 def become_standby(base: BaseDir) -> None:
-    """Have the engine only replay when it starts. None may be running.
+    """Make the engine only replay at its next start. No engine may be running.
 
-    Raises UnprovenEngineError before anything is done, RoleError, OSError.
+    Raises UnprovenEngineError before any change, RoleError, OSError.
     """
     refuse_unproven(f"changing the role of the engine in {base.path}", installed_version())
     become_primary_again(base)
     with _opened(base) as database:
         roles = database.execute(_ROLE).fetchall()
         if roles != [(_PRIMARY,)]:
-            raise RoleError(f"{_path(base)} says {roles} of the engine's role, and not {_PRIMARY}: it stays as it is")
+            raise RoleError(f"the engine's role in {_path(base)} is {roles} instead of {_PRIMARY}; nothing was changed")
         rows = database.execute("SELECT * FROM __all_sys_parameter").fetchall()
         base.ours.mkdir(mode=0o700, exist_ok=True)
         replace_file(base.parameters_before, json.dumps(rows).encode())
@@ -45,7 +45,7 @@ def become_standby(base: BaseDir) -> None:
 
 
 def become_primary_again(base: BaseDir) -> None:
-    """Put back what `become_standby` has changed, if it has. No engine may be running. Raises RoleError, OSError."""
+    """Put back the parameters that `become_standby` has kept, if any. No engine may run. Raises RoleError, OSError."""
     try:
         rows = json.loads(base.parameters_before.read_bytes())
     except FileNotFoundError:
@@ -57,14 +57,14 @@ def become_primary_again(base: BaseDir) -> None:
             database.execute(f"INSERT INTO __all_sys_parameter VALUES ({places})", row)
         database.commit()
         if database.execute(_ROLE).fetchall() != [(_PRIMARY,)]:
-            raise RoleError(f"{_path(base)} does not say {_PRIMARY} of the engine's role again")
+            raise RoleError(f"the engine's role in {_path(base)} was not put back to {_PRIMARY}")
     base.parameters_before.unlink()
     sync(base.ours)
 
 
 @contextmanager
 def _opened(base: BaseDir) -> Iterator[sqlite3.Connection]:
-    """The engine's database of parameters, durably written; errors of SQLite are OSErrors."""
+    """The engine's database of parameters, with durable writes. Errors of SQLite become OSErrors."""
     try:
         with closing(sqlite3.connect(f"file:{quote(_path(base))}?mode=rw", uri=True)) as database:
             database.execute("PRAGMA synchronous = FULL")

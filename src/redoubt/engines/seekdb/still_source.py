@@ -1,4 +1,4 @@
-"""A directory in which no engine runs as the source of a base: nothing changes, so nothing is made to stand still."""
+"""A directory without a running engine as the source of a base: no file changes, so no pause is needed."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class _NoPause:
 
 
 class StillSource:
-    """See `BaseSource`. Whose log it goes with and up to where it holds that is known to whoever made it."""
+    """See `BaseSource`. The caller knows the log's source, and up to which position the files hold that log."""
 
     settling = 0.0
-    """Whoever wrote the files has ended."""
+    """The engine that wrote the files has ended."""
 
     def __init__(self, base: BaseDir, source: str, version: str, checkpoint_lsn: int, end: LogPosition) -> None:
         self._base = base

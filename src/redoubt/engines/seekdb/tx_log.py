@@ -1,7 +1,7 @@
-"""Tells redo of transactions that are not decided from everything else in the log. Pure.
+"""Distinguishes the redo of undecided transactions from everything else in the log. Pure.
 
-Only what is surely such redo is taken for it: a transaction entry that can be followed, frame by frame, to its end, and
-has nothing but records of known kinds in it. Everything else may be what decides a transaction, or the effect of one.
+An entry counts as such redo only if that is certain: a transaction entry that can be parsed frame by frame to its end,
+with only records of known kinds. Every other entry may decide a transaction, or be the effect of a decision.
 `docs/FORMAT.md` has the measured layout.
 """
 
@@ -18,9 +18,9 @@ _KIND = struct.Struct(">q")
 _VERSION = 1
 _TRANSACTION = 1
 _UPKEEP = frozenset({4, 6, 7, 8, 25})
-"""Sequences of tablets, signs of life, bounds of timestamps and of transaction ids, padding: nobody sees them."""
+"""Tablet sequences, heartbeats, limits of timestamps and of transaction ids, padding: invisible to users."""
 _BARRIERS = 0xC0000000
-"""The flags of an entry that say in which order it is replayed; any other flag is not known here."""
+"""The flags of an entry that set the order of replay; all other flags are unknown here."""
 _LENGTH_SIZE = 5
 _MORE = 0x80
 _REDO = frozenset({0x1, 0x2, 0x4, 0x20})
@@ -28,15 +28,15 @@ _REDO = frozenset({0x1, 0x2, 0x4, 0x20})
 
 
 class Matter(Enum):
-    """What a group is for the transactions."""
+    """The meaning of a group for transactions."""
 
-    UPKEEP = "it is of no transaction, and nothing is lost without it"
-    REDO = "all of it is redo of transactions that it does not decide, or upkeep"
-    OTHER = "it decides a transaction, or may do so"
+    UPKEEP = "belongs to no transaction; no data is lost without it"
+    REDO = "only redo of transactions that the group does not decide, and upkeep"
+    OTHER = "decides a transaction, or may decide one"
 
 
 def matter_of(group: bytes | memoryview) -> Matter:
-    """What a whole, verified group is, header included."""
+    """The meaning of a whole, verified group, which includes the header."""
     found, at = Matter.UPKEEP, GROUP_HEADER_SIZE
     while at < len(group):
         end = at + ENTRY_HEADER_SIZE + _SIZE.unpack_from(group, at)[0]
@@ -49,7 +49,7 @@ def matter_of(group: bytes | memoryview) -> Matter:
 
 
 def _matter_of_entry(data: bytes | memoryview) -> Matter:
-    """What the data of an entry is."""
+    """The meaning of an entry's data."""
     if len(data) < _BASE.size:
         return Matter.OTHER
     version, kind, flags = _BASE.unpack_from(data)
@@ -61,7 +61,7 @@ def _matter_of_entry(data: bytes | memoryview) -> Matter:
 
 
 def _is_redo(data: bytes | memoryview, at: int) -> bool:
-    """Whether a transaction entry's data, which has its own head at `at`, is redo to its end."""
+    """Whether a transaction entry's data, with the transaction header at `at`, consists of redo only."""
     end = _end_of_frame(data, at)
     if end is None or end == len(data):
         return False
@@ -75,10 +75,10 @@ def _is_redo(data: bytes | memoryview, at: int) -> bool:
 
 
 def _end_of_frame(data: bytes | memoryview, at: int) -> int | None:
-    """Where the frame that begins at `at` ends, None if none begins there, or it reaches past the data.
+    """The end of the frame that begins at `at`, None if no frame begins there or the frame extends past the data.
 
-    A frame is one byte of version, its length in seven bits a byte (always five bytes, the lowest bits first), and so
-    many bytes.
+    A frame is one byte of version, the length in seven bits a byte (always five bytes, the lowest bits first), and as
+    many bytes as the length says.
     """
     head = data[at : at + 1 + _LENGTH_SIZE]
     if len(head) < 1 + _LENGTH_SIZE or head[0] != _VERSION or head[-1] & _MORE:

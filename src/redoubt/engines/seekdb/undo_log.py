@@ -1,7 +1,7 @@
-"""The log by which a transaction is rolled back: the bytes that the engine writes when it aborts one. Pure.
+"""The log that rolls a transaction back: the bytes that the engine writes when it aborts a transaction. Pure.
 
-`docs/FORMAT.md` has the measured layout. What the engine makes of it when it replays it: it takes the changes back,
-lets the locks go, and has the transaction on record as aborted from `start_scn` to the SCN of the entry.
+`docs/FORMAT.md` has the measured layout. When the engine replays this log, it undoes the changes, releases the locks,
+and records the transaction as aborted from `start_scn` to the SCN of the entry.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from redoubt.engines.seekdb.proven import refuse_unproven
 from redoubt.model.log import LogPosition
 
 PRE_BARRIER = 1 << 30
-"""The flag of an entry that is replayed when everything before it has been: redo is replayed by several threads."""
+"""The flag of an entry that is replayed after all earlier log: several threads replay redo."""
 _BASE = struct.Struct(">hhIq")
 _I64 = struct.Struct(">q")
 _GROUP = struct.Struct(">4xi8xQqq")
@@ -32,7 +32,7 @@ _ID_AT = _NUMBER_AT + _I64.size + 1 + _LENGTH_SIZE
 
 @dataclass(frozen=True)
 class Orphan:
-    """A transaction of which there is redo, and which nobody will ever end; `start_scn` is that of its first redo."""
+    """A transaction that has redo in the log and that no session will end; `start_scn` is the SCN of its first redo."""
 
     tx_id: int
     start_scn: int
@@ -40,16 +40,16 @@ class Orphan:
 
 @dataclass(frozen=True)
 class LogEnd:
-    """Where a log ends, and the number of its last group."""
+    """The end of a log, and the number of the log's last group."""
 
     at: LogPosition
     log_id: int
 
 
 def abort_data(orphan: Orphan, number: int, flags: int = PRE_BARRIER) -> bytes:
-    """The data of the entry that aborts a transaction and is its `number`th, from 0.
+    """The data of the entry that aborts a transaction; the entry is the transaction's `number`th, from 0.
 
-    The engine gives it a barrier only where it has written the redo in parallel; it does no harm where it has not.
+    The engine sets a barrier only after redo that was written in parallel. In other cases a barrier does no harm.
     """
     head = _I64.pack(number) + _framed(_varint(orphan.tx_id)) + _NO_FLAGS
     record = _NO_SOURCES + _framed(_varint(orphan.start_scn))
@@ -58,11 +58,11 @@ def abort_data(orphan: Orphan, number: int, flags: int = PRE_BARRIER) -> bytes:
 
 
 def abort_groups(orphans: dict[Orphan, int], end: LogEnd, version: str) -> bytes:
-    """The groups that abort transactions, each with the number of its entry, to be written where a log ends.
+    """The groups that abort transactions, each with the number of its entry, for the end of a log.
 
-    An engine of that `version` will replay them. Raises UnprovenEngineError.
+    An engine of that `version` will replay the groups. Raises UnprovenEngineError.
     """
-    refuse_unproven("writing the log that rolls a transaction back", version)
+    refuse_unproven("writing abort records", version)
     lsn, scn, chain, log_id = end.at.lsn, end.at.scn, end.at.chain or 0, end.log_id
     written = b""
     for orphan, number in orphans.items():
@@ -74,7 +74,7 @@ def abort_groups(orphans: dict[Orphan, int], end: LogEnd, version: str) -> bytes
 
 
 def last_log_id(groups: bytes | memoryview) -> int:
-    """The number of the last of the whole groups that these bytes consist of; 0 if there is none."""
+    """The number of the last group in these bytes, which consist of whole groups; 0 without a group."""
     at = log_id = 0
     while at < len(groups):
         size, _, _, log_id = _GROUP.unpack_from(groups, at)
@@ -83,7 +83,7 @@ def last_log_id(groups: bytes | memoryview) -> int:
 
 
 def entry_numbers(groups: bytes | memoryview, tx_ids: frozenset[int]) -> dict[int, int]:
-    """The number of the last entry that each of these transactions has in whole, verified groups."""
+    """The number of each transaction's last entry in whole, verified groups."""
     found: dict[int, int] = {}
     at = 0
     while at < len(groups):
@@ -99,7 +99,7 @@ def entry_numbers(groups: bytes | memoryview, tx_ids: frozenset[int]) -> dict[in
 
 
 def _number_and_transaction(data: bytes | memoryview) -> tuple[int, int]:
-    """An entry's number in its transaction, and that one's id; zeros if it is of none, or cannot be read."""
+    """An entry's number in its transaction, and the transaction's id; zeros without a transaction or if unreadable."""
     if len(data) <= _ID_AT:
         return 0, 0
     _, kind, flags, _ = _BASE.unpack_from(data)
@@ -115,7 +115,7 @@ def _number_and_transaction(data: bytes | memoryview) -> tuple[int, int]:
 
 
 def _framed(content: bytes) -> bytes:
-    """Content behind a version and its length, which has always five bytes."""
+    """Content after a version and the length, which always has five bytes."""
     length = len(content)
     sizes = [length >> 7 * number & 0x7F | (0x80 if number < _LENGTH_SIZE - 1 else 0) for number in range(_LENGTH_SIZE)]
     return bytes([_VERSION, *sizes]) + content
