@@ -35,12 +35,12 @@ def cluster_of(destination: Destination, identity: str) -> ClusterPath:
         try:
             if load_record(ClusterInfo, destination.get(path.info)).identity == identity:
                 return path
-            others.append(f"{path.cluster}#{path.cluster_id}, which is another cluster")
+            others.append(f"{path.cluster}#{path.cluster_id} (another cluster)")
         except RecordError as error:
             raise DestinationError(f"{path.info} is damaged ({error}); run redoubt verify") from error
         except ObjectMissingError:
-            others.append(f"{path.cluster}#{path.cluster_id}, of which nothing says which cluster it is")
-    raise ForeignDestinationError(f"it holds {'; '.join(others) or 'no archive at all'}")
+            others.append(f"{path.cluster}#{path.cluster_id} (identity unknown: {path.info} is missing)")
+    raise ForeignDestinationError(f"the destination holds {'; '.join(others) or 'no archive'}")
 
 
 def history(destination: Destination, path: ClusterPath, uri: str) -> History:
