@@ -187,10 +187,10 @@ def test_repair_catalog_refuses_what_is_not_its_own(archive: Path, tmp_path: Pat
     odd = run("repair-catalog", "s3://b", "--home", home)
 
     assert "is not the home of a cluster" in no_home.stderr
-    assert "redoubt#1, which is another cluster" in foreign.stderr
+    assert "redoubt#1 (another cluster)" in foreign.stderr
     assert "the destination holds no archive" in nothing.stderr
     assert "run redoubt verify" in damaged.stderr
-    assert "of which nothing says which cluster it is" in unsaid.stderr
+    assert "redoubt#1 (identity unknown: redoubt/1/incarnation_1/cluster_clog_backup_info is missing)" in unsaid.stderr
     assert {each.exit_code for each in (no_home, foreign, nothing, damaged, unsaid, odd)} == {1}
 
 
