@@ -205,7 +205,7 @@ def _tell(error: Exception, *, as_json: bool) -> None:
     if as_json:
         _print_json({"error": str(error)} | {name: _moment_fields(scn) for name, scn in nearest.items()})
         return
-    complain(f"the moment cannot be restored: {error}" if isinstance(error, NotRecoverableError) else error)
+    complain(f"that moment cannot be restored: {error}" if isinstance(error, NotRecoverableError) else error)
     for name, scn in nearest.items():
         if scn is not None:
             complain(f"the nearest restorable moment {name} it: --scn {scn} ({instant(scn)})")
