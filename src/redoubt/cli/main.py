@@ -66,7 +66,9 @@ def start(
 def sql(
     statement: Annotated[str, typer.Argument(help="Statement, or - to read statements from standard input.")],
     home: HomeOption = DEFAULT_HOME,
-    user: Annotated[str, typer.Option("--user", "-u", help="Account: user[@tenant[#cluster]].")] = "root@sys",
+    user: Annotated[
+        str, typer.Option("--user", "-u", help="Account: user@tenant or user@tenant#cluster.")
+    ] = "root@sys",
     password: PasswordOption = "",
     host: Annotated[str | None, typer.Option(help="Address of the service (default: the one of --home).")] = None,
     port: Annotated[int | None, typer.Option(help="Port of the service (default: the one of --home).")] = None,
@@ -252,7 +254,7 @@ def window(
     tenant: OneTenantOption = None,
     wanted: Annotated[
         str | None,
-        typer.Option("--assert", help="Duration up to now, such as 7d; exit with status 2 unless it is one window."),
+        typer.Option("--assert", help="Duration, such as 7d; exit with status 2 unless the last 7d are one window."),
     ] = None,
     lag: Annotated[str, typer.Option(help="Greatest time from the window's end to now, for --assert.")] = "1m",
     json: JsonOption = False,

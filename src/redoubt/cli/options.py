@@ -28,5 +28,6 @@ UtcOption = Annotated[bool, typer.Option("--utc", help="Read a time without an o
 ScratchOption = Annotated[Path | None, typer.Option("--scratch", help="Folder for the scratch directory.")]
 EngineUserOption = Annotated[str | None, typer.Option("--user", "-u", help="Account on the restored engine.")]
 LenderOption = Annotated[
-    Path | None, typer.Option("--home", help="Home of the cluster: its account logs in, its catalog gets the result.")
+    Path | None,
+    typer.Option("--home", help="Home of the cluster: provides the account to log in, and gets the result."),
 ]
