@@ -95,7 +95,11 @@ def test_a_folder_that_is_not_there_is_deleted() -> None:
 
 @pytest.mark.parametrize(
     ("info", "why"),
-    [(dump_record(ClusterInfo("redoubt", 1, "other")), "another cluster's"), (b"{}", "damaged"), (None, "not there")],
+    [
+        (dump_record(ClusterInfo("redoubt", 1, "other")), "belongs to another cluster"),
+        (b"{}", "damaged"),
+        (None, "not there"),
+    ],
 )
 def test_nothing_is_deleted_where_the_destination_is_not_ours(info: bytes | None, why: str) -> None:
     """A disk that is not mounted, or another one in its place."""

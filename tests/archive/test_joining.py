@@ -74,7 +74,7 @@ def test_what_does_not_continue_is_not_joined(change: dict[str, Any]) -> None:
     header = changed(other[0], **change)
     joined = Joined()
     joined.add(*stored(*one))
-    with pytest.raises(SegmentError, match="it does not continue the log that ends at LSN 20"):
+    with pytest.raises(SegmentError, match="its log does not continue the log that ends at LSN 20"):
         joined.add(*stored(header, other[1][: header.end_lsn - header.start_lsn]))
 
 

@@ -209,7 +209,9 @@ def test_damage_on_the_way_is_named() -> None:
         read(store)
     other, _, _ = archive_of([4, 1, 7])
     destination.objects[name] = other.objects[name]
-    with pytest.raises(ArchiveError, match=r"0012.redo is damaged: it does not continue the log that ends at LSN 5"):
+    with pytest.raises(
+        ArchiveError, match=r"0012.redo is damaged: its log does not continue the log that ends at LSN 5"
+    ):
         read(store)
 
 

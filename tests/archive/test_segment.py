@@ -122,8 +122,8 @@ def test_other_bytes_are_no_segment(suffix: str, data: bytes, is_marked: bool) -
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"start_lsn": 1}, "its header says LSN 1 to 120"),
-        ({"end_lsn": 121}, "its header says LSN 0 to 121"),
+        ({"start_lsn": 1}, "its header names LSN 1 to 120"),
+        ({"end_lsn": 121}, "its header names LSN 0 to 121"),
         ({"codec": "brotli"}, "codec 'brotli' is not one of"),
         ({"format": 2}, "format 2; this version reads format 1"),
         ({"stored_crc": 0}, "the stored bytes' checksum does not match"),
@@ -147,7 +147,7 @@ def test_an_object_under_the_name_of_another_kind_is_refused(codec: str) -> None
     text = dump_record(header)
     for other in CODECS:
         if other != codec:
-            with pytest.raises(SegmentError, match=f"its header says that it is {codec}"):
+            with pytest.raises(SegmentError, match=f"its header names codec {codec}"):
                 decode_segment(
                     replace(name_of(header), suffix=codec_named(other).suffix), with_header_text(other, text)
                 )

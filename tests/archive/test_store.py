@@ -100,7 +100,7 @@ def test_an_empty_round_goes_on_at_its_start(store: PieceStore) -> None:
 
 
 def test_a_round_goes_on_after_its_last_segment(destination: MemoryDestination, store: PieceStore) -> None:
-    """With that segment's chain, and the figures of all; foreign names are passed over."""
+    """With that segment's chain, and the figures of all; foreign names are ignored."""
     store.claim(INFO)
     put_segment(store, 100, 150, "none")
     put_segment(store, 150, 155, "lz4_1.0")
@@ -153,7 +153,7 @@ def test_a_last_segment_of_another_round_or_engine_is_refused(store: PieceStore,
     log = random_log(50)
     data = encode_segment(header_of(log, "none", 100, **change), log)
     store.put(SegmentName(100, 150, ".redo"), data)
-    with pytest.raises(ArchiveError, match=r"00150.redo is of round \d of engine engine-[ab]"):
+    with pytest.raises(ArchiveError, match=r"00150.redo names round \d of engine engine-[ab]"):
         store.resume(INFO)
 
 
@@ -169,7 +169,7 @@ def test_storing_other_bytes_under_a_taken_name_is_refused(destination: MemoryDe
     """What was there stays."""
     put_segment(store, 100, 150)
     before = dict(destination.objects)
-    with pytest.raises(ArchiveError, match="exists with other content: is another redoubt archiving"):
+    with pytest.raises(ArchiveError, match="exists with other content; check that no other redoubt archives there"):
         store.put(SegmentName(100, 150, ".zst"), b"other")
 
     assert before == destination.objects

@@ -262,7 +262,7 @@ def test_the_destinations_trouble_ends_the_archiving_when_it_is_given_up(bench: 
 def test_a_batch_without_chain_is_a_readers_mistake(bench: Bench) -> None:
     """The next segment could not be tied to it."""
     bench.log.groups.append(LogBatch(b"log", LogPosition(0, 0, 0), LogPosition(3, 100), 100))
-    with pytest.raises(AssertionError, match="every group bears the chain"):
+    with pytest.raises(AssertionError, match="every group has the chain"):
         bench.step(draining=True)
 
 

@@ -125,7 +125,7 @@ def test_every_question_is_watched() -> None:
         "reading a/b)",
         "listing a)",
         "locking a/writer)",
-        "trying it out)",
+        "probing the destination)",
         "removing a/b)",
         "reading a/b)",
     ]
@@ -137,7 +137,7 @@ def test_a_closed_destination_is_asked_nothing() -> None:
     destination = MemoryDestination()
     watched = WatchedDestination(destination, Clock())
     watched.close()
-    with pytest.raises(DestinationError, match="given up before storing a/b"):
+    with pytest.raises(DestinationError, match="the job ended before storing a/b"):
         watched.put_if_absent("a/b", b"data")
 
     assert destination.objects == {}

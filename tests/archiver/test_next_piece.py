@@ -32,7 +32,7 @@ def test_a_piece_is_not_begun_before_all_of_the_one_before_is_seen() -> None:
         del destination.objects[name]
     store = PieceStore(destination, ClusterPath(OF.cluster, OF.cluster_id).piece(OF.tenant_id, SECOND.key))
     tenure = Tenure(store, "somebody")
-    with pytest.raises(DestinationError, match="ends at SCN 0, and is to reach 400"):
+    with pytest.raises(DestinationError, match="ends at SCN 0, but must reach SCN 400"):
         open_piece(store, SECOND, tenure)
     assert store.path.info not in destination.objects
 

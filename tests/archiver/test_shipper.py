@@ -211,7 +211,7 @@ def test_nothing_is_stored_after_a_segment_that_was_not(
     assert shipping.stored() == []
     with pytest.raises(error):
         shipping.shipper.collect()
-    with pytest.raises(DestinationError, match="a segment before it was not stored"):
+    with pytest.raises(DestinationError, match="the segment before was not stored"):
         shipping.shipper.collect()
 
 

@@ -307,7 +307,7 @@ def test_a_piece_that_reaches_beyond_its_cut_is_not_continued(destination: Memor
     (event,) = run(PieceJob(replace(TWO, start_scn=200), log, destination, small_means()))
 
     assert isinstance(event, PieceBroken)
-    assert "goes on beyond SCN 200" in event.text
+    assert "ends after SCN 200" in event.text
 
 
 def test_an_interruption_lies_in_the_piece_that_ends_with_it(destination: MemoryDestination, log: MemoryLog) -> None:

@@ -266,7 +266,7 @@ def test_a_set_is_never_written_twice(root: Path, destination: MemoryDestination
     """What is there stays as it is."""
     taking_of(FolderSource(root), destination).run()
     before = destination.objects.copy()
-    with pytest.raises(ArchiveError, match="is never written twice"):
+    with pytest.raises(ArchiveError, match="is never overwritten"):
         taking_of(FolderSource(root), destination).run()
 
     assert destination.objects == before

@@ -104,7 +104,7 @@ def test_sql_says_what_went_wrong(service: ServiceUnderTest, tmp_path: Path) -> 
     assert "ERROR 1235: start log archive backup when not STOP is not supported" in refused.stderr
     assert "ERROR 1045: Access denied for user 'root'" in wrong.stderr
     assert f"no redoubt service runs in {tmp_path}; start one with: redoubt start --home {tmp_path}" in nobody.stderr
-    assert "nothing answers on 127.0.0.1:1" in nothing.stderr
+    assert "cannot connect to 127.0.0.1:1" in nothing.stderr
     assert [run.returncode for run in (refused, wrong, nobody, nothing)] == [1, 1, 1, 1]
 
 

@@ -91,7 +91,7 @@ def test_the_last_data_backup_is_shown(capsys: pytest.CaptureFixture[str], monke
 
     assert capsys.readouterr().out.splitlines() == [
         "round 0: STOP",
-        "data backup 3: FAILED, files BROKEN, begun 1970-01-01T00:00:01.000000Z, 5 bytes, pause 0.018 s",
+        "data backup 3: FAILED, files BROKEN, started 1970-01-01T00:00:01.000000Z, 5 bytes, pause 0.018 s",
         "  no disk",
     ]
 
@@ -110,12 +110,12 @@ def test_health_and_holes_are_shown_in_words(
         "round 0: STOP",
         (
             "tenant main: GATED since 2026-01-02T03:04:05.000000Z (MANDATORY, commits are SYNC, "
-            "the write gate is CLOSED; 7 bytes wait)"
+            "the write gate is CLOSED; backlog 7 bytes)"
         ),
         "  disk full",
-        "tenant main: FINE since 2026-01-02T03:04:05.000000Z (OPTIONAL; 7 bytes wait)",
-        "in no round: tenant 1001, after round 1, LSN 10 (t1) to where it goes on: disk full",
-        "in no round: tenant 1001, after round 1, LSN 10 (t1) to LSN 20 (t2): disk full",
+        "tenant main: FINE since 2026-01-02T03:04:05.000000Z (OPTIONAL; backlog 7 bytes)",
+        "hole: tenant 1001, after round 1, LSN 10 (t1) to the next round: disk full",
+        "hole: tenant 1001, after round 1, LSN 10 (t1) to LSN 20 (t2): disk full",
     ]
 
 
@@ -129,7 +129,7 @@ def test_an_account_file_that_is_not_ours_to_read(tmp_path: Path, monkeypatch: p
         raise PermissionError(13, "Permission denied", "account")
 
     monkeypatch.setattr(account, "password_of", refuse)
-    with pytest.raises(connecting.NoServiceError, match="run this as the service's user"):
+    with pytest.raises(connecting.NoServiceError, match="cannot read account; run the command as the service's user"):
         connecting.connect_as_service(tmp_path)
 
 

@@ -113,7 +113,7 @@ def test_a_first_start_that_is_interrupted_says_what_is_left(
     result = CliRunner().invoke(app, ["restore", uri, "--tenant", "main", "--latest", "--to", str(target)])
 
     assert result.exit_code == 130
-    assert f"{target} is restored, and redoubt replay {target} does what is left" in result.stderr
+    assert f"to finish the first start, run redoubt replay {target}" in result.stderr
 
 
 def test_a_dry_run_ends_with_the_plan(uri: str, target: Path) -> None:
@@ -142,18 +142,18 @@ def test_a_time_names_a_moment(uri: str, target: Path) -> None:
     for said in (with_offset, in_utc):
         assert "asked   for SCN 450, 1970-01-01T00:00:00.000000Z" in said, "the offset was understood as it was meant"
         assert "stops   at SCN 400," in said
-    assert (status, "may be any of 24 hours: add its offset (+08:00, or Z for UTC), or give --utc" in err) == (1, True)
+    assert (status, "has no offset; add the offset (+08:00, or Z for UTC), or give --utc" in err) == (1, True)
 
 
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ([], "say which moment: one of --until TIME, --scn N and --latest"),
-        (["--latest", "--scn", "500"], "say which moment"),
-        (["--until", "yesterday"], "'yesterday' is no time; write it as"),
+        ([], "name the moment with one of --until TIME, --scn N and --latest"),
+        (["--latest", "--scn", "500"], "name the moment with one of"),
+        (["--until", "yesterday"], "'yesterday' is not a time; write it as"),
         (["--scn", "200"], "that moment cannot be restored: the moment is before the first data backup"),
-        (["--scn", "200"], "the nearest moment after it that can: --scn 300 (1970-01-01T00:00:00.000000Z)"),
-        (["--scn", "2000"], "the nearest moment before it that can: --scn 1200 (1970"),
+        (["--scn", "200"], "the nearest restorable moment after it: --scn 300 (1970-01-01T00:00:00.000000Z)"),
+        (["--scn", "2000"], "the nearest restorable moment before it: --scn 1200 (1970"),
         (["--latest", "--tenant", "shop"], "no backup of tenant 'shop' found; tenants with a backup: main (id 1001)"),
         (["--latest", "--cluster-id", "7"], "no backup of tenant 'main' found; tenants with a backup: none"),
     ],
@@ -178,7 +178,7 @@ def test_refusals_for_programs(uri: str, target: Path) -> None:
         },
     )
     _, out, _ = run("file:///nowhere", "--tenant", "main", "--latest", "--to", target, "--json")
-    assert json.loads(out)["error"].startswith("there is no backup in file:///nowhere: name the backup_dest")
+    assert json.loads(out)["error"].startswith("no backup found in file:///nowhere; name the backup_dest")
     _, out, _ = run("s3://bucket", "--tenant", "main", "--latest", "--to", target, "--json")
     assert "write the destination as file:///absolute/path" in json.loads(out)["error"]
 
@@ -210,7 +210,7 @@ def test_what_should_be_known_is_said(archive: SmallArchive, tmp_path: Path) -> 
 
     socket = f"{deep}/run/sql.sock"
     assert f"warning: an engine cannot start there: the path of the unix socket {socket} is longer than 107" in out
-    assert "warning: done without what could not be read: " in out
+    assert "warning: ignored unreadable backup data: " in out
 
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.6, 0.8, 0.95])
@@ -248,7 +248,7 @@ def test_an_interrupted_restore_says_how_to_go_on(uri: str, target: Path, monkey
         patched.setattr(SeekdbLogLayer, "lay", interrupt)
         status, _, err = run(uri, "--tenant", "main", "--latest", "--to", target)
 
-    assert (status, f"the same command goes on where it was in {target}" in err) == (130, True)
+    assert (status, f"run the same command again to continue the restore into {target}" in err) == (130, True)
     assert run(uri, "--tenant", "main", "--latest", "--to", target)[0] == 0
 
 
@@ -293,7 +293,7 @@ def test_iso_8601_is_read(text: str, scn: int) -> None:
 @pytest.mark.parametrize("text", ["", "now", "2026-13-01T00:00:00Z", "2026-11"])
 def test_no_time_is_refused(text: str) -> None:
     """The message says how to write one."""
-    with pytest.raises(MomentError, match="is no time; write it as 2026-11-23T14:26:47"):
+    with pytest.raises(MomentError, match="is not a time; write it as 2026-11-23T14:26:47"):
         moment(text, utc=True)
-    with pytest.raises(MomentError, match="finer than a nanosecond"):
+    with pytest.raises(MomentError, match="more precise than a nanosecond"):
         moment("2026-11-23T14:26:47.1234567890Z", utc=True)

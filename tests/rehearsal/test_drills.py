@@ -198,9 +198,9 @@ def test_mistakes_are_told(archive: Archive, tmp_path: Path) -> None:
     uri = archive.uri
     wrong = [
         (_drill(uri, tmp_path, "--tenant", "other"), "'other' found; tenants with a backup: main (id 1001)"),
-        (_drill(uri, tmp_path, "--until", "2026-11-23 12:00"), "add its offset"),
+        (_drill(uri, tmp_path, "--until", "2026-11-23 12:00"), "add the offset"),
         (_drill("nowhere", tmp_path), "write the destination as file:///absolute/path"),
-        (_drill(f"file://{tmp_path}", tmp_path), "say which tenant with --tenant; there are: none"),
+        (_drill(f"file://{tmp_path}", tmp_path), "name the tenant with --tenant; tenants with a backup: none"),
         (_drill(uri, Path("/dev/null/x")), "name another folder with --scratch"),
     ]
 

@@ -118,7 +118,7 @@ def test_a_standby_that_is_killed_and_goes_on_has_every_acknowledged_commit(serv
 
     assert (second.returncode, "another process uses" in second.stderr) == (1, True)
     assert (follower.returncode, complained) == (0, "")
-    assert said.startswith("laid up to 2")
+    assert said.startswith("log written up to 2")
     assert "can be opened now" in said
     assert total == ACCOUNTS * BALANCE
     assert {*load.acknowledged, "the last"} <= entries
@@ -235,7 +235,7 @@ def test_what_cannot_be_read_ahead_is_tried_again_and_then_ends_it(
         other_tenant = keep_following(uri, "1002", to, once=True, interval=0.01)
 
     assert "/9/round_info is damaged" in complained
-    assert "; trying again\n" in complained
+    assert "; retrying\n" in complained
     assert (other_tenant, "holds tenant main (id 1001) of redoubt#1" in capsys.readouterr().err) == (1, True)
     assert keep_following("nowhere", None, tmp_path / "x", once=True, interval=1) == 1
 

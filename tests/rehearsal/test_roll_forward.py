@@ -111,4 +111,4 @@ def test_a_cluster_that_cannot_be_told_of_the_new_set_is_no_failure(
     said = capsys.readouterr()
     assert json.loads(said.out)["set_id"] == made.summary.of.set_id
     assert "is not in the catalog of" in said.err
-    assert "redoubt repair-catalog adds it" in said.err
+    assert "stop the service and run redoubt repair-catalog" in said.err

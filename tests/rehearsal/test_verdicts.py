@@ -140,7 +140,7 @@ def test_what_cannot_be_recorded_is_said(copy: Path, tmp_path: Path, capsys: pyt
     opened = mock.patch("redoubt.cli.drill.engine_kind", return_value=FakeKind(FakeEngine(lets_in=None)))
     with opened:
         assert run_drill(_options(_damaged(copy, tmp_path))) == 2
-        assert "not recorded: no data backup can be told" in capsys.readouterr().err
+        assert "not recorded: the data backup that the restore would use is unknown" in capsys.readouterr().err
         destination = FileDestination(copy)
         folder = next(copy.rglob("single_backup_set_info")).parent.relative_to(copy)
         lock = destination.lock(f"{folder}/writer", "the test")
@@ -162,7 +162,7 @@ def test_a_home_without_its_service_has_no_view(
         assert run_drill(_options(copy, home=tmp_path, query="SELECT 1", scratch=tmp_path, keep=True)) == 0
     said = capsys.readouterr()
 
-    assert "the directory stays: " in said.out
+    assert "the directory is kept: " in said.out
     assert "not in CDB_REDOUBT_DRILLS: no redoubt service runs in" in said.err
 
 
@@ -188,7 +188,7 @@ def test_a_moment_is_a_time_with_an_offset() -> None:
     assert (utc_text(10**9), utc_text(0)) == ("1970-01-01T00:00:01.000000Z", None)
     for until, scn, text in [
         ("1970-01-01", None, "offset"),
-        ("soon", None, "is no time"),
+        ("soon", None, "is not a time"),
         ("1970-01-01", 5, "not both"),
     ]:
         with pytest.raises(MomentError, match=text):

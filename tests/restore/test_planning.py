@@ -150,9 +150,9 @@ def test_an_object_that_is_never_there_is_no_endless_search() -> None:
             raise ObjectMissingError(name)
 
     archive.destination.failing = lose
-    with pytest.raises(ArchiveError, match="changes while it is looked at"):
+    with pytest.raises(ArchiveError, match="could not be read in 10 attempts"):
         archive.plan(400)
-    with pytest.raises(NotRecoverableError, match="changes while it is looked at"):
+    with pytest.raises(NotRecoverableError, match="could not be read in 10 attempts"):
         archive.plan(1000)
 
 
@@ -273,7 +273,7 @@ def test_why_log_ends_is_said() -> None:
     archive.begin(5)
     deletion = Deletion(1001, 5, 0, 1, "ALTER SYSTEM DELETE BACKUPROUND 5", "host", 5)
     archive.destination.put_if_absent(archive.store.path.deletion, dump_record(deletion))
-    assert cause_of(archive)[-1] == "the log after it was deleted: ALTER SYSTEM DELETE BACKUPROUND 5"
+    assert cause_of(archive)[-1] == "the following log was deleted: ALTER SYSTEM DELETE BACKUPROUND 5"
     archive.destination.objects[archive.store.path.info] = b"{"
     assert "round_info is damaged" in cause_of(archive)[-1]
     archive.begin(6)

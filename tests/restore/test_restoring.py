@@ -321,7 +321,7 @@ def test_damage_ends_a_restore_and_is_named(target: Path) -> None:
     folder = SetPath(f"{CLUSTER}/1001/data/backup_set_1_full_{DATE}")
     for number, (name, text) in enumerate(
         (
-            (folder.part(2), "part_00000002.zst is damaged: it is not what was stored, by its SHA-256"),
+            (folder.part(2), "part_00000002.zst is damaged: its size or SHA-256 differs from the manifest"),
             (ordinary().store.path.segment(ordinary().store.segments()[0][0]), "is damaged"),
         )
     ):

@@ -221,7 +221,7 @@ def test_a_job_takes_a_base_once(seekdb: Seekdb, tmp_path: Path) -> None:
     known = stored_fields(manifest.summary) | {"kind": "BaseTaken"}
     assert taken == {name: known[name] for name in taken}
     assert again["kind"] == "Failed"
-    assert "never written twice" in again["text"]
+    assert "never overwritten" in again["text"]
 
 
 def outcome_of(request: TakeBase) -> dict[str, Any]:

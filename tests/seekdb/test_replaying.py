@@ -102,7 +102,7 @@ def test_a_directory_is_replayed_by_hand(base: BaseDir, capsys: pytest.CaptureFi
     assert replay(base.path, "root", "") == 0
     said = capsys.readouterr().err
     assert "replayed and flushed" in said
-    assert "transactions that were open and are rolled back: " in said
+    assert "; open transactions rolled back: " in said
     assert base.replayed.exists()
     kept = "SELECT value FROM __all_sys_parameter WHERE name = 'enable_async_syslog'"
     with closing(sqlite3.connect(base.path / "store" / "sstable" / "meta.db")) as database:

@@ -56,6 +56,7 @@ class ServiceUnderTest:
         self._kept = folder / "kept"
         self._kept.mkdir()
         self._stop_keeping = threading.Event()
+        self._keeping: threading.Thread | None = None
         self.process: subprocess.Popen[str] | None = None
         self.port = 0
         self.encrypts = False
@@ -64,8 +65,6 @@ class ServiceUnderTest:
 
     def move_to(self, folder: Path) -> None:
         """Have a new destination in a folder, and keep the engine's log there from now on, if it is to be kept."""
-        self._stop_keeping.set()
-        self._stop_keeping = threading.Event()
         self.backup, self._kept = folder / "backup", folder / "kept"
         self.backup.mkdir(parents=True)
         self._kept.mkdir()
@@ -110,7 +109,7 @@ class ServiceUnderTest:
 
     def close(self) -> None:
         """End whatever is left."""
-        self._stop_keeping.set()
+        self.stop_keeping_log()
         if self.process is not None and self.process.returncode is None:
             self.stop()
         wait_until("everything has ended", lambda: not any(is_alive(pid) for pid in self.children()))
@@ -242,10 +241,19 @@ class ServiceUnderTest:
 
     def keep_engine_log(self) -> None:
         """From now on, link every block of the main tenant, for comparison after the engine recycles it."""
-        threading.Thread(target=self._keep, args=(self._stop_keeping,), daemon=True).start()
+        self._stop_keeping.clear()
+        self._keeping = threading.Thread(target=self._keep, daemon=True)
+        self._keeping.start()
 
-    def _keep(self, stop: threading.Event) -> None:
-        while not stop.wait(0.05):
+    def stop_keeping_log(self) -> None:
+        """Link nothing any more: a thread that goes on would take part in other tests of this process."""
+        self._stop_keeping.set()
+        if self._keeping is not None:
+            self._keeping.join()
+            self._keeping = None
+
+    def _keep(self) -> None:
+        while not self._stop_keeping.wait(0.05):
             self._link_blocks()
 
     def _link_blocks(self) -> None:

@@ -26,6 +26,7 @@ def lent(service: ServiceUnderTest, folder: Path) -> Iterator[ServiceUnderTest]:
     service.move_to(folder)
     service.rounds_before = _round(service)[0]
     yield service
+    service.stop_keeping_log()
     if _round(service)[1] != "STOP":
         service.stop_archiving()
     with service.connect() as connection, connection.cursor(pymysql.cursors.DictCursor) as cursor:

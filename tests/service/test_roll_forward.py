@@ -60,7 +60,7 @@ def test_the_cluster_knows_the_new_set(service: ServiceUnderTest, scratch: Path)
 
     assert made["checked"].endswith("system tables read; the schema at the snapshot matches the fingerprint")
     assert "is not in the catalog" in of_copy
-    assert "the set is not there as redoubt/1/incarnation_1/1001/data/backup_set_2_full_" in of_copy
+    assert "does not hold the set as redoubt/1/incarnation_1/1001/data/backup_set_2_full_" in of_copy
     assert "catalog" not in said
     assert number == 2
     assert [tuple(row.values()) for row in service.run(sets.format(number))] == [

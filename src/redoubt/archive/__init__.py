@@ -1,1 +1,1 @@
-"""What lies in a destination: objects that hold verified log, how they are named, made and read back."""
+"""The objects in a destination: their names and formats, and how they are written and read."""

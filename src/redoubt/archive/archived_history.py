@@ -1,4 +1,4 @@
-"""Reads a cluster's history out of a destination: its rounds, pieces, data backups and holes."""
+"""Reads a cluster's history from a destination: its rounds, pieces, data backups and holes."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from redoubt.model.retention import FileStatus, SetStatus
 from redoubt.model.rounds import Round, RoundStatus, TenantRound
 from redoubt.model.seams import Destination, DestinationError, ObjectMissingError
 
-_UNFROZEN = "its end is as the destination has it: the catalog was made anew"
+_UNFROZEN = "the catalog was rebuilt; the end of this round was read from the destination"
 
 
 class ForeignDestinationError(RedoubtError):
-    """The destination holds no archive of this cluster; the text says whose it holds."""
+    """The destination holds no archive of this cluster; the text names the clusters that it holds."""
 
 
 def cluster_of(destination: Destination, identity: str) -> ClusterPath:
-    """The cluster of an identity in a destination. Raises ForeignDestinationError, DestinationError."""
+    """The cluster with that identity in a destination. Raises ForeignDestinationError, DestinationError."""
     others = []
     for path in clusters(destination):
         try:
             if load_record(ClusterInfo, destination.get(path.info)).identity == identity:
                 return path
-            others.append(f"{path.cluster}#{path.cluster_id}, which is another cluster")
+            others.append(f"{path.cluster}#{path.cluster_id} (another cluster)")
         except RecordError as error:
             raise DestinationError(f"{path.info} is damaged ({error}); run redoubt verify") from error
         except ObjectMissingError:
-            others.append(f"{path.cluster}#{path.cluster_id}, of which nothing says which cluster it is")
-    raise ForeignDestinationError(f"it holds {'; '.join(others) or 'no archive at all'}")
+            others.append(f"{path.cluster}#{path.cluster_id} (identity unknown: {path.info} is missing)")
+    raise ForeignDestinationError(f"the destination holds {'; '.join(others) or 'no archive'}")
 
 
 def history(destination: Destination, path: ClusterPath, uri: str) -> History:
-    """What the destination, which is called `uri`, has of a cluster. Raises DestinationError."""
+    """A cluster's history in a destination. `uri` is the destination's URI. Raises DestinationError."""
     parts: dict[PieceKey, dict[int, TenantPiece]] = defaultdict(dict)
     causes: dict[tuple[int, int], str] = {}
     deleted, sets, holes, left_out = set[PieceKey](), list[TenantSet](), list[Hole](), list[str]()
@@ -77,7 +77,7 @@ def history(destination: Destination, path: ClusterPath, uri: str) -> History:
 def set_of(destination: Destination, tenant: TenantPath, key: SetKey, inventory: Inventory) -> TenantSet:
     """A tenant's part of a data backup.
 
-    Raises ArchiveError, and DestinationError, as ObjectMissingError if it is not even claimed.
+    Raises ArchiveError and DestinationError; ObjectMissingError if the set has no claim.
     """
     store = SetStore(destination, SetPath(f"{data_folder(tenant.cluster, tenant.tenant_id)}/{key}"))
     info, manifest = store.info(), store.manifest()
@@ -113,7 +113,7 @@ def set_of(destination: Destination, tenant: TenantPath, key: SetKey, inventory:
 
 
 def _part(tenant: TenantPath, held: PieceHeld) -> TenantPiece:
-    """A tenant's part of a piece, of which its manifest may be all that is left. Raises ArchiveError."""
+    """A tenant's part of a piece; only its manifest may remain. Raises ArchiveError."""
     manifest = held.store.manifest()
     start_lsn, end_lsn, end_scn, output = held.info.start_lsn, held.info.start_lsn, held.info.start_scn, 0
     if manifest is not None:
@@ -128,7 +128,7 @@ def _part(tenant: TenantPath, held: PieceHeld) -> TenantPiece:
 
 
 def _cause(held: PieceHeld) -> str:
-    """Why a round ended with this piece, as far as that is on record. Raises ArchiveError."""
+    """The recorded cause why a round ended with this piece. Raises ArchiveError."""
     if broken := held.store.recorded(Interruption, held.store.path.interruption):
         return broken.cause
     return "" if held.store.manifest() is not None else _UNFROZEN

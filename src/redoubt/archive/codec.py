@@ -1,7 +1,7 @@
 """The compression algorithms of `backup_log_archive_option`, as frames that the standard tools decode.
 
-Each codec is named as OceanBase names it. The frames are ordinary: `zstd -dc` and `lz4 -dc` read them. Frames that
-follow each other decode to what they hold, one after another.
+Codecs have OceanBase's names. `zstd -dc` and `lz4 -dc` read the frames. Concatenated frames decode to their
+concatenated contents.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import zstandard
 
 _ZSTD_LEVEL = 1  # on row log level 3 gives the same ratio at half the speed
 _CHUNK = 256 * 1024
-"""Bytes that are decoded at a time, at most: they are still in the processor's cache when they are taken."""
+"""The most bytes decoded at a time: they are still in the processor's cache when the caller uses them."""
 _MOST_WINDOW = 8 * 1024 * 1024
-"""Bytes of what was decoded before that a zstd frame may refer to; level 1 takes 512 KiB."""
+"""The largest window of a zstd frame in bytes; level 1 uses 512 KiB."""
 _ZSTD_MAGIC = bytes.fromhex("28b52ffd")
 _ZSTD_HEADER = 18
-"""Bytes of a zstd frame's header, at most."""
+"""The most bytes of a zstd frame's header."""
 
 
 class CodecError(ValueError):
-    """Stored bytes that do not decode to what was stored."""
+    """Stored bytes do not decode, or their codec is unknown."""
 
 
 class Codec(Protocol):
@@ -37,9 +37,9 @@ class Codec(Protocol):
         ...
 
     def chunks(self, stored: bytes) -> Iterator[bytes]:
-        """The bytes that `stored` was made from, a part at a time. Raises CodecError.
+        """The decoded bytes of `stored`, chunk by chunk. Raises CodecError.
 
-        A part is at most 256 KiB, or `stored` itself: who stops taking them has not decoded more.
+        A chunk is at most 256 KiB, or `stored` itself. Nothing beyond the yielded chunks is decoded.
         """
         ...
 
@@ -88,7 +88,7 @@ def _lz4_chunks(stored: bytes) -> Iterator[bytes]:
         if chunk:
             yield chunk
     if not is_whole:
-        raise CodecError("not an lz4 frame: it is cut short")
+        raise CodecError("not an lz4 frame: the frame is truncated")
 
 
 def _zstd_chunks(stored: bytes) -> Iterator[bytes]:
@@ -103,16 +103,17 @@ def _zstd_chunks(stored: bytes) -> Iterator[bytes]:
 
 
 def _check_zstd_frames(stored: bytes) -> None:
-    """That the last frame ends where `stored` does: the decoder passes over a last frame that is cut short.
+    """Check that the last frame ends where `stored` ends, because the decoder ignores a truncated last frame.
 
-    Raises CodecError and ZstdError. A frame is a header, blocks that each begin with three bytes (one bit: whether it
-    is the last; two: its kind; the rest: its size), and perhaps a checksum. A block of kind 1 is one byte, repeated.
+    Raises CodecError and ZstdError. A frame is a header, blocks, and an optional checksum. A block begins with three
+    bytes: one bit (whether the block is the last), two bits (its kind), and its size. A block of kind 1 is one repeated
+    byte.
     """
     at = 0
     while at < len(stored):
         head = stored[at : at + _ZSTD_HEADER]
         if not head.startswith(_ZSTD_MAGIC):
-            raise CodecError(f"not a zstd frame: it begins with {head[:4].hex(' ')}")
+            raise CodecError(f"not a zstd frame: the first bytes are {head[:4].hex(' ')}")
         has_checksum = zstandard.get_frame_parameters(head).has_checksum
         at, is_last = at + zstandard.frame_header_size(head), False
         while not is_last and at < len(stored):
@@ -121,7 +122,7 @@ def _check_zstd_frames(stored: bytes) -> None:
             at += 3 + (1 if kind == 1 else block >> 3)
         at += 4 if has_checksum else 0
         if at > len(stored) or not is_last:
-            raise CodecError("not a zstd frame: it is cut short")
+            raise CodecError("not a zstd frame: the frame is truncated")
 
 
 CODECS: dict[str, Codec] = {codec.name: codec for codec in (_Plain(), _Lz4(), _Zstd())}
@@ -129,7 +130,7 @@ CODECS: dict[str, Codec] = {codec.name: codec for codec in (_Plain(), _Lz4(), _Z
 
 
 def codec_named(name: str) -> Codec:
-    """The codec that is recorded as `name`. Raises CodecError for one that this version does not know."""
+    """The codec with the recorded name `name`. Raises CodecError for an unknown name."""
     try:
         return CODECS[name]
     except KeyError:

@@ -1,9 +1,9 @@
-"""Deleting a piece's log or a data backup, so that whoever reads the destination sees that it is deleted and not lost.
+"""Deletes a piece's log or a data backup, and records in the destination that the data was deleted, not lost.
 
-The record of the deletion is stored before anything goes. Then the segments go, the oldest first: what is left does not
-begin where the claim says, so that a half-deleted piece is taken for damaged also by who does not know the record, and
-nobody goes on from it. Claim, manifest and what is on record of interruptions and holes stay, beside the record: the
-rounds after it are measured by them.
+The record of the deletion is stored before the first object is deleted. Then the segments are deleted, the oldest
+first. So a half-deleted piece does not begin where its claim says: a reader that does not know the record sees a
+damaged piece, and does not continue it. The claim, the manifest and the records of interruption and hole remain,
+because the holes before later rounds are measured with them.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from redoubt.model.seams import Destination, DestinationError, ObjectExistsError
 
 @dataclass(frozen=True)
 class Deletion:
-    """`deletion`: the log of this piece was deleted on purpose, from `began_at` (ns since the epoch) on.
+    """`deletion`: the log of this piece was deleted on purpose; the deletion began at `began_at` (ns since the epoch).
 
-    `statement` is what asked for it, `host` the machine that did it, `job` its number in the cluster's history.
+    `statement` requested the deletion, `host` is the machine that deleted, `job` the number of the deletion job.
     """
 
     tenant_id: int
@@ -36,7 +36,7 @@ class Deletion:
 
 @dataclass(frozen=True)
 class SetDeletion:
-    """`deletion` of a data backup, as `Deletion`; `job` is 0 where it failed, and what it left was removed."""
+    """`deletion` of a data backup, as `Deletion`; `job` is 0 if the files of a failed backup were removed."""
 
     tenant_id: int
     set_id: int
@@ -54,10 +54,10 @@ def delete_some(
     record: Deletion | SetDeletion,
     is_enough: Callable[[], bool],
 ) -> bool:
-    """Delete until `is_enough()` says so; True when there was nothing left to delete: to be called until then.
+    """Delete until `is_enough()` returns True. Returns whether nothing was left; call again until it does.
 
-    Raises DestinationError, LockedError among them while somebody writes into the folder. A destination that does not
-    say that it is `ours` is left alone: a disk that is not mounted must not pass for an empty one.
+    Raises DestinationError, and LockedError while another process writes into the folder. Deletes nothing unless the
+    destination's `cluster_clog_backup_info` is `ours`, because an unmounted disk must not count as empty.
     """
     _check_owner(destination, ours)
     names = [info.name for info in destination.list(folder.folder)]
@@ -76,7 +76,7 @@ def delete_some(
 
 
 def _doomed(folder: PiecePath | SetPath, names: list[str]) -> list[str]:
-    """What goes, in this order."""
+    """The objects to delete, in this order."""
     if isinstance(folder, SetPath):
         names = sorted(names, key=lambda name: (name != folder.manifest, name))
         kept = {folder.info, folder.deletion}
@@ -90,13 +90,13 @@ def _check_owner(destination: Destination, ours: ClusterInfo) -> None:
     try:
         theirs = load_record(ClusterInfo, destination.get(name))
     except RecordError as error:
-        raise DestinationError(f"{name} is damaged ({error}); nothing is deleted there") from error
+        raise DestinationError(f"{name} is damaged ({error}); the deletion is refused") from error
     if theirs != ours:
-        raise DestinationError(f"{name} is another cluster's; nothing is deleted there")
+        raise DestinationError(f"{name} belongs to another cluster; the deletion is refused")
 
 
 def _put(destination: Destination, folder: PiecePath | SetPath, record: Deletion | SetDeletion) -> None:
     try:
         destination.put_if_absent(folder.deletion, dump_record(record, indent=2))
     except ObjectExistsError:
-        return  # it was begun before
+        return  # an earlier call has stored the record

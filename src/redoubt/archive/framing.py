@@ -1,6 +1,6 @@
-"""A header text beside stored bytes: as a skippable frame before them, which zstd and lz4 pass over, or behind them.
+"""A header text beside stored bytes: before them in a skippable frame, which zstd and lz4 ignore, or after them.
 
-`docs/FORMAT.md` has the bytes. Pure.
+`docs/FORMAT.md` describes the bytes. Pure.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ _FRAME = struct.Struct("<II")  # magic and length of a skippable frame, as zstd 
 _HEAD = struct.Struct("<8sII")  # our magic, length and CRC-32C of the header text
 
 LONGEST_HEAD = 64 * 1024
-"""Bytes that a header frame has at most: what is enough to read one."""
+"""The most bytes of a header frame: reading so many is enough to parse the header."""
 
 
 class FrameError(ValueError):
-    """Bytes that have no sound header; the text says in what."""
+    """The bytes have no valid header; the text says why."""
 
 
 def head_first(text: bytes, stored: bytes) -> bytes:
@@ -35,7 +35,7 @@ def head_last(text: bytes, stored: bytes) -> bytes:
 
 
 def split_head_first(data: bytes) -> tuple[bytes, bytes]:
-    """Header text and stored bytes of `head_first`'s answer. Raises FrameError."""
+    """The header text and the stored bytes that `head_first` joined. Raises FrameError."""
     magic, frame_length = _unpack(_FRAME, data, 0)
     length = _head_length(data, _FRAME.size)
     if magic != _SKIPPABLE_MAGIC or frame_length != _HEAD.size + length:
@@ -45,7 +45,7 @@ def split_head_first(data: bytes) -> tuple[bytes, bytes]:
 
 
 def split_head_last(data: bytes) -> tuple[bytes, bytes]:
-    """Header text and stored bytes of `head_last`'s answer. Raises FrameError."""
+    """The header text and the stored bytes that `head_last` joined. Raises FrameError."""
     head_at = len(data) - _HEAD.size
     length = _head_length(data, head_at)
     text_at = max(head_at - length, 0)
@@ -53,7 +53,7 @@ def split_head_last(data: bytes) -> tuple[bytes, bytes]:
 
 
 def _checked(data: bytes, head_at: int, text_at: int, length: int) -> bytes:
-    """The header text, which must be as its checksum says."""
+    """The header text, after a check of its checksum. Raises FrameError."""
     _, _, crc = _unpack(_HEAD, data, head_at)
     text = data[text_at : min(text_at + length, len(data))]
     if len(text) != length or google_crc32c.value(text) != crc:
@@ -64,11 +64,11 @@ def _checked(data: bytes, head_at: int, text_at: int, length: int) -> bytes:
 def _head_length(data: bytes, at: int) -> int:
     magic, length, _ = _unpack(_HEAD, data, at)
     if magic != _MAGIC:
-        raise FrameError("it does not bear the mark of a segment")
+        raise FrameError("the header does not begin with REDOUBT")
     return int(length)
 
 
 def _unpack(layout: struct.Struct, data: bytes, at: int) -> tuple[Any, ...]:
     if not 0 <= at <= len(data) - layout.size:
-        raise FrameError(f"{len(data)} bytes are too few")
+        raise FrameError(f"too short: {len(data)} bytes")
     return layout.unpack_from(data, at)

@@ -1,6 +1,6 @@
-"""What a destination holds, found by looking: clusters, tenants, the log of their pieces, their data backups.
+"""The inventory of a destination: clusters, tenants, the log of their pieces, their data backups.
 
-A restore needs nothing but the destination: no catalog, no service.
+The inventory is read from the destination alone. So a restore needs no catalog and no service.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _STOPPED = "archiving was stopped (NOARCHIVELOG)"
 
 @dataclass(frozen=True)
 class TenantPath:
-    """One tenant of one cluster in a destination; `name` is what it was called when its last piece or set began.
+    """One tenant of one cluster in a destination; `name` is its name when its last piece or set began.
 
     `engine_kind` is the name of its engine's kind.
     """
@@ -37,17 +37,17 @@ class TenantPath:
     engine_kind: str = SEEKDB
 
     def is_called(self, wanted: str) -> bool:
-        """Whether that is its name, in any case, or its id."""
+        """Whether `wanted` is the tenant's name, in upper or lower case, or its id."""
         return wanted.lower() in {self.name.lower(), str(self.tenant_id)}
 
     def __str__(self) -> str:
-        """As a person names it."""
+        """The tenant's name, id and cluster, for messages."""
         return f"{self.name} (id {self.tenant_id}) of {self.cluster.cluster}#{self.cluster.cluster_id}"
 
 
 @dataclass(frozen=True)
 class PieceHeld:
-    """A piece in a destination: its store, its claim, and its log; None where it has none, or was deleted."""
+    """A piece in a destination: its store, its claim, and its log; `run` is None if it has no log, or was deleted."""
 
     key: PieceKey
     store: PieceStore
@@ -57,7 +57,7 @@ class PieceHeld:
 
 @dataclass(frozen=True)
 class SetHeld:
-    """A data backup in a destination: its store, and what it consists of; None where it is not complete."""
+    """A data backup in a destination: its store and its manifest; `manifest` is None if the backup is incomplete."""
 
     key: SetKey
     store: SetStore
@@ -66,9 +66,9 @@ class SetHeld:
 
 @dataclass(frozen=True)
 class Inventory:
-    """What there is of one tenant, in order. `damage` has what could not be read, and is left out.
+    """The pieces and data backups of one tenant, in order.
 
-    `lost` are the pieces among that.
+    `damage` describes unreadable pieces and sets, which are left out; `lost` are the keys of the unreadable pieces.
     """
 
     tenant: TenantPath
@@ -79,12 +79,12 @@ class Inventory:
 
     @property
     def runs(self) -> list[LogRun]:
-        """The log that there is."""
+        """The log of all pieces."""
         return [piece.run for piece in self.pieces if piece.run is not None]
 
 
 def clusters(destination: Destination) -> Iterator[ClusterPath]:
-    """The clusters that have archived here."""
+    """The clusters that have archived into the destination."""
     for name in destination.folders(""):
         for number in destination.folders(name):
             if number.isdecimal() and f"incarnation_{INCARNATION}" in destination.folders(f"{name}/{number}"):
@@ -92,7 +92,7 @@ def clusters(destination: Destination) -> Iterator[ClusterPath]:
 
 
 def tenants(destination: Destination, cluster: ClusterPath) -> Iterator[TenantPath]:
-    """The tenants of a cluster that have log or data backups here, in the order of their ids."""
+    """The tenants of a cluster that have log or data backups in the destination, by id."""
     numbers = (int(folder) for folder in destination.folders(str(cluster)) if folder.isdecimal())
     for tenant_id in sorted(numbers):
         claim = _last_claim(destination, cluster, tenant_id)
@@ -100,14 +100,14 @@ def tenants(destination: Destination, cluster: ClusterPath) -> Iterator[TenantPa
 
 
 def last_set_id(destination: Destination, cluster: ClusterPath) -> int:
-    """The highest number of a data backup in a cluster, 0 if there is none. Raises DestinationError."""
+    """The highest number of a data backup in a cluster, 0 without one. Raises DestinationError."""
     ids = [int(name) for name in destination.folders(str(cluster)) if name.isdecimal()]
     names = [name for each in ids for name in destination.folders(data_folder(cluster, each))]
     return max((key.set_id for name in names if (key := SetKey.parse(name)) is not None), default=0)
 
 
 def take_inventory(destination: Destination, tenant: TenantPath) -> Inventory:
-    """What there is of a tenant now. Raises DestinationError."""
+    """The current inventory of a tenant. Raises DestinationError."""
     lost: dict[PieceKey, str] = {}
     damage: list[str] = []
     pieces = list(pieces_of(destination, tenant, lost))
@@ -116,9 +116,9 @@ def take_inventory(destination: Destination, tenant: TenantPath) -> Inventory:
 
 
 def run_of(key: PieceKey, store: PieceStore, info: PieceInfo) -> LogRun | None:
-    """The log of a piece, None if there is none, or it was deleted. Raises ArchiveError.
+    """The log of a piece, None if it has none or was deleted. Raises ArchiveError.
 
-    The piece may be written, merged or deleted meanwhile: damage is believed when two looks in a row show the same.
+    The piece may be written, merged or deleted meanwhile. So damage counts only if two readings in a row show it.
     """
     return look_until_settled(lambda: _run_of(key, store, info), store.path.folder)
 
@@ -146,7 +146,7 @@ def _frozen_run(key: PieceKey, manifest: Manifest) -> LogRun | None:
 
 
 def _open_run(key: PieceKey, store: PieceStore, info: PieceInfo) -> LogRun | None:
-    ends = [store.resume(info) for _ in range(2)]  # a listing may miss what has just been merged
+    ends = [store.resume(info) for _ in range(2)]  # a listing may miss a new merged object
     end = max(ends, key=lambda end: end.position.lsn)
     if not end.segments:
         return None
@@ -163,9 +163,9 @@ def _open_run(key: PieceKey, store: PieceStore, info: PieceInfo) -> LogRun | Non
 
 
 def pieces_of(destination: Destination, tenant: TenantPath, lost: dict[PieceKey, str]) -> Iterator[PieceHeld]:
-    """The pieces in order, each with the reason why its log ends, as far as what comes after it tells.
+    """The pieces in order, each with the cause of the end of its log, if the piece or the next one records it.
 
-    What cannot be read is put into `lost`, with the reason. Raises DestinationError.
+    Puts unreadable pieces into `lost`, with the reason. Raises DestinationError.
     """
     held: PieceHeld | None = None
     names = destination.folders(tenant.cluster.clog(tenant.tenant_id))
@@ -176,7 +176,7 @@ def pieces_of(destination: Destination, tenant: TenantPath, lost: dict[PieceKey,
             info = store.record(PieceInfo, store.path.info)
             after = PieceHeld(key, store, info, run_of(key, store, info))
             cause = _cause_before(store)
-        except ObjectMissingError:  # begun, and not claimed yet
+        except ObjectMissingError:  # not claimed yet
             continue
         except ArchiveError as error:
             cause = lost[key] = str(error)
@@ -188,7 +188,7 @@ def pieces_of(destination: Destination, tenant: TenantPath, lost: dict[PieceKey,
 
 
 def _ending(held: PieceHeld, after: PieceKey, cause: str) -> PieceHeld:
-    """A piece, and why its log ends where the next one does not go on, unless that is on record already."""
+    """A piece with the cause of the end of its log, unless the piece itself records one."""
     if held.run is None or held.run.cause not in {"", _STOPPED}:
         return held
     stopped = held.run.cause if held.key.round != after.round else ""
@@ -196,11 +196,11 @@ def _ending(held: PieceHeld, after: PieceKey, cause: str) -> PieceHeld:
 
 
 def _cause_before(store: PieceStore) -> str:
-    """What a piece has on record of why no log leads to it; empty if it has nothing."""
+    """The cause that a piece records for missing log before it, or for its own deletion; empty without one."""
     if (hole := store.recorded(HoleInfo, store.path.hole)) is not None:
         return hole.cause
     deletion = store.recorded(Deletion, store.path.deletion)
-    return "" if deletion is None else f"the log after it was deleted: {deletion.statement}"
+    return "" if deletion is None else f"the following log was deleted: {deletion.statement}"
 
 
 def _sets(destination: Destination, tenant: TenantPath, damage: list[str]) -> Iterator[SetHeld]:
@@ -216,7 +216,7 @@ def _sets(destination: Destination, tenant: TenantPath, damage: list[str]) -> It
 
 
 def _last_claim(destination: Destination, cluster: ClusterPath, tenant_id: int) -> PieceInfo | SetIdentity | None:
-    """The tenant's last claim of a piece, or else of a set; None if there is none that can be read."""
+    """The tenant's last readable claim of a piece, or else of a set; None without one."""
     keys = [key for name in destination.folders(cluster.clog(tenant_id)) if (key := PieceKey.parse(name))]
     for key in sorted(keys, reverse=True):
         store = PieceStore(destination, PiecePath(f"{cluster.clog(tenant_id)}/{key}"))

@@ -1,6 +1,6 @@
-"""Several segments made into one: their frames one after another under a header of the whole. Pure.
+"""Joins several segments into one: their frames, one after another, under one header. Pure.
 
-Nothing is compressed again. Each part is decoded and checked on the way in, and that it continues the one before.
+Nothing is compressed again. Each part is decoded and checked, and must continue the part before.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from redoubt.archive.segment import (
 
 
 class Joined:
-    """A merged segment in the making. What it holds in memory are its parts as stored."""
+    """A merged segment under construction. Keeps its parts in memory as stored."""
 
     def __init__(self) -> None:
         self._header: SegmentHeader | None = None
         self._stored: list[bytes] = []
 
     def add(self, name: SegmentName, data: bytes) -> None:
-        """The next part. Raises SegmentError if it is damaged, or does not continue the one before."""
+        """Add the next part. Raises SegmentError if the part is damaged, or does not continue the part before."""
         header, stored = decode_stored(name, data)
         before = self._header
         crc = 0 if before is None else before.log_crc
@@ -41,7 +41,7 @@ class Joined:
         self._stored.append(stored)
 
     def finish(self) -> tuple[SegmentName, bytes]:
-        """The merged segment's name and bytes."""
+        """The name and the bytes of the merged segment."""
         header, parts = self._header, self._stored
         assert header is not None, "there are parts"
         self._header, self._stored = None, []
@@ -50,7 +50,7 @@ class Joined:
 
 
 def _continued(before: SegmentHeader, header: SegmentHeader) -> SegmentHeader:
-    """The header over both. Raises SegmentError unless the second continues the first."""
+    """The common header of both. Raises SegmentError unless the second continues the first."""
     both = replace(
         before,
         end_lsn=header.end_lsn,
@@ -62,5 +62,5 @@ def _continued(before: SegmentHeader, header: SegmentHeader) -> SegmentHeader:
     follows = (before.end_lsn, before.chain_after) == (header.start_lsn, header.chain_before)
     same = replace(header, start_lsn=before.start_lsn, min_scn=before.min_scn, chain_before=before.chain_before)
     if not follows or same != both:
-        raise SegmentError(f"it does not continue the log that ends at LSN {before.end_lsn}")
+        raise SegmentError(f"its log does not continue the log that ends at LSN {before.end_lsn}")
     return both

@@ -1,4 +1,4 @@
-"""Names in a destination, OceanBase's where it has one, and the two info objects that say whose archive it is."""
+"""Names in a destination (OceanBase's, if it has one), and the info objects of clusters and pieces."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from redoubt.model.log import LogPosition
 from redoubt.model.pieces import PieceKey
 
 INCARNATION = 1
-"""OceanBase counts incarnations of a database and never got past the first; neither did we."""
+"""OceanBase counts incarnations of a database, but has only ever used the first; so does Redoubt."""
 
 
 @dataclass(frozen=True)
 class ClusterPath:
-    """`<cluster_name>/<cluster_id>/incarnation_1` and what lies in it."""
+    """`<cluster_name>/<cluster_id>/incarnation_1` and its content."""
 
     cluster: str
     cluster_id: int
@@ -26,11 +26,11 @@ class ClusterPath:
 
     @property
     def info(self) -> str:
-        """Name of the object that says which cluster archives here."""
+        """Name of the object that identifies the cluster that archives here."""
         return f"{self}/cluster_clog_backup_info"
 
     def clog(self, tenant_id: int) -> str:
-        """The folder of one tenant's log, which has one for each piece."""
+        """The folder of one tenant's log; it has a folder for each piece."""
         return f"{self}/{tenant_id}/clog"
 
     def piece(self, tenant_id: int, key: PieceKey) -> PiecePath:
@@ -40,7 +40,7 @@ class ClusterPath:
 
 @dataclass(frozen=True)
 class PiecePath:
-    """`<tenant_id>/clog/<piece>`: the info objects and the segments of one piece, see `PieceKey`."""
+    """`<tenant_id>/clog/<piece>`: the info objects and the segments of one piece. See `PieceKey`."""
 
     folder: str
 
@@ -51,27 +51,27 @@ class PiecePath:
 
     @property
     def lock(self) -> str:
-        """Name of the lock that whoever writes into the folder holds."""
+        """Name of the lock that the folder's writer holds."""
         return f"{self.folder}/writer"
 
     @property
     def interruption(self) -> str:
-        """Name of the object that says where and why the round was interrupted."""
+        """Name of the object that records where and why the round was interrupted."""
         return f"{self.folder}/interruption"
 
     @property
     def hole(self) -> str:
-        """Name of the object that says which log is missing before this round."""
+        """Name of the object that records which log is missing before this round."""
         return f"{self.folder}/hole_info"
 
     @property
     def manifest(self) -> str:
-        """Name of the object that lists a round that has ended."""
+        """Name of the object that lists the segments of a frozen piece."""
         return f"{self.folder}/single_piece_info"
 
     @property
     def deletion(self) -> str:
-        """Name of the object that says who deleted the piece's log, and when."""
+        """Name of the object that records who deleted the piece's log, and when."""
         return f"{self.folder}/deletion"
 
     def segment(self, name: object) -> str:
@@ -81,7 +81,7 @@ class PiecePath:
 
 @dataclass(frozen=True)
 class ClusterInfo:
-    """`cluster_clog_backup_info`: who archives under this cluster's name. `identity` is the cluster's own, for life."""
+    """`cluster_clog_backup_info`: which cluster archives under this name. The cluster's `identity` never changes."""
 
     cluster: str
     cluster_id: int
@@ -91,11 +91,11 @@ class ClusterInfo:
 
 @dataclass(frozen=True)
 class PieceInfo:
-    """`round_info`: claims a piece of a tenant's round for one cluster and one source, and says where it begins.
+    """`round_info`: claims a piece of a tenant's round for one cluster and one engine, and records where it begins.
 
-    `start_lsn` in bytes; `source` is the engine's id. `start_scn`, in ns since the epoch, is MIN_FIRST_TIME; in a piece
-    that continues another it is that one's end, and `start_chain` the log's checksum there. `engine_kind` is the name
-    of the engine's kind.
+    `start_lsn` in bytes; `source` is the engine's id. `start_scn` (ns since the epoch) is MIN_FIRST_TIME. If the piece
+    continues another, `start_scn` is the end of that piece, and `start_chain` the log's checksum there. `engine_kind`
+    is the name of the engine's kind.
     """
 
     identity: str
@@ -112,7 +112,7 @@ class PieceInfo:
 
     @property
     def start(self) -> LogPosition:
-        """Where its log begins, as far as the log before it is known."""
+        """Where the piece's log begins; only the LSN is set if the log before is unknown."""
         if self.start_chain is None:
             return LogPosition(self.start_lsn)
         return LogPosition(self.start_lsn, self.start_scn, self.start_chain)
@@ -122,7 +122,7 @@ class PieceInfo:
 class Interruption:
     """`interruption`: the round ends at `end_lsn` and `end_scn` (ns since the epoch), because of `cause`.
 
-    `broken_at`: when that was noticed, ns since the epoch. The log from there on is in no round until another begins.
+    `broken_at`: when the service noticed it, ns since the epoch. Log after the end is in no round until another begins.
     """
 
     tenant_id: int
@@ -139,8 +139,8 @@ class Interruption:
 class HoleInfo:
     """`hole_info`: the log from `start_lsn` to `end_lsn` is missing between round `after` and this one.
 
-    `start_scn` and `end_scn` (ns since the epoch): the last group before the hole, and the first after it. `since` (ns
-    since the epoch, 0 if unknown): when archiving ceased, because of `cause`.
+    `start_scn` and `end_scn` (ns since the epoch): the last group before the hole, and the first group after it.
+    `since` (ns since the epoch, 0 if unknown): when archiving stopped, because of `cause`.
     """
 
     tenant_id: int

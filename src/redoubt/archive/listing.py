@@ -1,6 +1,6 @@
-"""What a listing of a round's folder says: which objects hold the round now, and which a merged one has replaced. Pure.
+"""Interprets a listing of a piece's folder: which objects hold the log, and which ones a merged object replaces. Pure.
 
-A merged object is stored before its parts are removed, so that both may be there: the parts are passed over then.
+A merged object is stored before its parts are removed. If both are present, the parts are ignored.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from redoubt.model.seams import ObjectInfo
 
 
 class HoleError(Exception):
-    """Two objects that do not follow each other; the text says which."""
+    """Two objects do not follow each other; the text names them."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,14 @@ class Listed:
 
 @dataclass(frozen=True)
 class Listing:
-    """`objects` hold the round, each continuing the one before; `covered` are in larger ones, and may go."""
+    """`objects` hold the log in order; the log of `covered` is also in merged objects, so they may be removed."""
 
     objects: tuple[Listed, ...]
     covered: tuple[Listed, ...]
 
 
 def segments_in_order(entries: Iterable[ObjectInfo]) -> Listing:
-    """The round in a folder's entries; foreign names are passed over. Raises HoleError at a hole or an overlap."""
+    """The segments in a folder's entries; ignores other names. Raises HoleError at a hole or an overlap."""
     names = ((SegmentName.parse(entry.name.rpartition("/")[2]), entry.size) for entry in entries)
     found = [Listed(name, size) for name, size in names if name is not None]
     objects: list[Listed] = []

@@ -1,4 +1,4 @@
-"""`single_piece_info`: what a round that has ended consists of, object by object. Nothing is written after it."""
+"""`single_piece_info`: the manifest of a frozen piece, which lists its segments. No segment is written after it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 @dataclass(frozen=True)
 class ManifestPiece:
-    """Whose log a round holds, and from where to where. LSNs in bytes, SCNs and times in ns since the epoch.
+    """The owner and the range of a piece's log. LSNs in bytes, SCNs and times in ns since the epoch.
 
-    `start_lsn` and `start_scn` are the claim's. `end_lsn` and `end_scn` are those of the last group, the chains those
-    at both ends (null where the log was never read). A piece without log ends as the one ends that it continues; if it
-    continues none, its `end_scn` is 0. `broken_by` is what interrupted the round, empty if it was stopped.
+    `start_lsn` and `start_scn` are the claim's. `end_lsn` and `end_scn` are those of the last group. The chains are the
+    log's checksums at both ends (null where the log was never read). A piece without log has the end of the piece that
+    it continues; if it continues none, its `end_scn` is 0. `broken_by` is the cause of an interruption, otherwise
+    empty.
     """
 
     identity: str
@@ -42,13 +43,13 @@ class ManifestPiece:
 
     @property
     def end(self) -> LogPosition:
-        """Where its log ends."""
+        """Where the piece's log ends."""
         return LogPosition(self.end_lsn, self.end_scn, self.chain_after)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A segment of the round: its name in the folder, its size in bytes, its SHA-256."""
+    """A segment: its name in the folder, its size in bytes, its SHA-256."""
 
     name: str
     size: int
@@ -57,14 +58,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The whole record."""
+    """The complete manifest."""
 
     piece: ManifestPiece
     segments: tuple[Entry, ...]
 
     @property
     def output_bytes(self) -> int:
-        """Bytes of the objects that hold the round."""
+        """The sum of the segments' sizes in bytes."""
         return sum(entry.size for entry in self.segments)
 
 
@@ -80,7 +81,7 @@ def load_manifest(text: bytes) -> Manifest:
     piece = record_of(ManifestPiece, values)
     segments: Any = values.get("segments")
     if not isinstance(segments, list):
-        raise RecordError(f"'segments' is {segments!r}")
+        raise RecordError(f"invalid value: 'segments' is {segments!r}")
     return Manifest(piece, tuple(_entry(each) for each in segments))
 
 
@@ -89,4 +90,4 @@ def _entry(values: Any) -> Entry:
         name, size, digest = values.get("name"), values.get("size"), values.get("sha256")
         if isinstance(name, str) and type(size) is int and isinstance(digest, str) and _DIGEST.match(digest):
             return Entry(name, size, digest)
-    raise RecordError(f"one of 'segments' is {values!r}")
+    raise RecordError(f"invalid entry: one of 'segments' is {values!r}")

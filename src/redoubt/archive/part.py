@@ -1,7 +1,7 @@
-"""A part of a data backup: one immutable object with pieces of files, one after another, and a header. Pure.
+"""A part of a data backup: one immutable object with a header and the bytes of several files. Pure.
 
-It is a skippable frame with the header, then a zstd frame with the content, so that `zstd -dc` gives the content alone.
-Which bytes of it are whose is said by the manifest.
+A part is a skippable frame with the header, then a zstd frame with the content. So `zstd -dc` outputs only the content.
+The manifest records which bytes belong to which file.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from redoubt.archive.record import FORMAT, RecordError, dump_record, load_record
 _LEVEL = 1
 _CODEC = "zstd_1.3.8"
 MAX_LENGTH = 64 * 1024 * 1024
-"""Bytes of content that a part has at most; one that says more is refused before room is made for it."""
+"""The most bytes of a part's content; a header with more is refused before memory is allocated."""
 MAX_SIZE = MAX_LENGTH + MAX_LENGTH // 128 + LONGEST_HEAD
-"""Bytes that a part's object has at most: what does not compress grows a little."""
+"""The most bytes of a part's object: incompressible content grows a little."""
 
 
 class PartError(ValueError):
-    """Bytes that are not a whole and sound part; the text says in what."""
+    """The bytes are not a complete and valid part; the text says why."""
 
 
 @dataclass(frozen=True)
 class PartHeader:
-    """What a part says of itself: whose it is, its number from 1, `length` of its content in bytes, CRC-32Cs."""
+    """A part's header: its owner, its number (from 1), the `length` of its content in bytes, CRC-32Cs."""
 
     cluster: str
     cluster_id: int
@@ -44,7 +44,7 @@ class PartHeader:
 
 
 def encode_part(header: PartHeader, content: bytes) -> bytes:
-    """The object for `content`; length and checksums are filled in here."""
+    """The object for `content`; this function fills in the length and the checksums."""
     assert len(content) <= MAX_LENGTH
     stored = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(content)
     filled = replace(
@@ -57,16 +57,16 @@ def encode_part(header: PartHeader, content: bytes) -> bytes:
 
 
 def decode_part(data: bytes) -> tuple[PartHeader, bytes]:
-    """Header and content, every check made. Raises PartError."""
+    """The header and the content, after all checks. Raises PartError."""
     try:
         text, stored = split_head_first(data)
         header = load_record(PartHeader, text)
     except (FrameError, RecordError) as error:
         raise PartError(str(error)) from error
     if header.codec != _CODEC:
-        raise PartError(f"it is {header.codec!r}; this version reads {_CODEC}")
+        raise PartError(f"unsupported codec {header.codec!r}; this version reads {_CODEC}")
     if not 0 <= header.length <= MAX_LENGTH:
-        raise PartError(f"it says that it holds {header.length} bytes, and at most {MAX_LENGTH} can be")
+        raise PartError(f"its header gives {header.length} bytes of content; at most {MAX_LENGTH} are valid")
     if google_crc32c.value(stored) != header.stored_crc:
         raise PartError("the stored bytes' checksum does not match")
     return header, _content(header, stored)
@@ -78,7 +78,7 @@ def _content(header: PartHeader, stored: bytes) -> bytes:
             raise PartError(f"its frame does not hold {header.length} bytes")
         content = zstandard.ZstdDecompressor().decompress(stored)
     except zstandard.ZstdError as error:
-        raise PartError(f"it does not decode: {error}") from error
+        raise PartError(f"its content does not decode: {error}") from error
     if google_crc32c.value(content) != header.content_crc:
         raise PartError("the content's checksum does not match")
     return content

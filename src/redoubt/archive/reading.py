@@ -1,4 +1,4 @@
-"""Reading a round's log out of a destination, in order, while another process may be archiving and merging it."""
+"""Reads a piece's log from a destination in order; another process may be archiving and merging meanwhile."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from redoubt.archive.store import ArchiveError, PieceStore
 from redoubt.model.seams import ObjectMissingError
 
 _LOOKS = 10
-"""How often in a row an object may vanish between its listing and its reading."""
+"""The number of times in a row after which an object that vanishes between listing and reading is an error."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run of log: the segment that it is from, the LSN at which it begins, its bytes a part at a time.
+    """The log of one segment: the segment's header, the LSN at which the run begins, its bytes in chunks.
 
-    The bytes must be taken before the next run is. They are sound as stored when the first is there; that they are
-    the log that was stored is certain when the last is (ArchiveError otherwise). The run may begin inside the segment.
+    Read all chunks before the next run. The stored bytes are verified before the first chunk, the decoded log only with
+    the last one (ArchiveError if it does not match). The run may begin inside the segment.
     """
 
     header: SegmentHeader
@@ -28,10 +28,10 @@ class Run:
 
 
 def walk(store: PieceStore, from_lsn: int) -> Iterator[Run]:
-    """The round's log from `from_lsn` to where it ends when the walk gets there, without hole and without doubles.
+    """The piece's log from `from_lsn` to its end when the walk reaches it, without holes and overlaps.
 
-    Objects that vanish on the way have been merged: what replaces them is found, and the walk goes on where it was.
-    Raises ArchiveError at a hole, at damage, and when the round does not reach back to `from_lsn`.
+    An object that vanishes meanwhile has been merged: the walk finds the merged object, and continues at the same LSN.
+    Raises ArchiveError at a hole, at damage, and if the piece begins after `from_lsn`.
     """
     lsn, chain, vanished = from_lsn, None, 0
     while ahead := _ahead(store, lsn):
@@ -48,15 +48,15 @@ def walk(store: PieceStore, from_lsn: int) -> Iterator[Run]:
             except SegmentError as error:
                 raise _damaged(store, each, error) from error
             if chain is not None and header.start_lsn == lsn and header.chain_before != chain:
-                raise _damaged(store, each, SegmentError(f"it does not continue the log that ends at LSN {lsn}"))
+                raise _damaged(store, each, SegmentError(f"its log does not continue the log that ends at LSN {lsn}"))
             yield Run(header, lsn, _after(lsn - header.start_lsn, _checked(store, each, decode_log(header, stored))))
             lsn, chain, vanished = header.end_lsn, header.chain_after, 0
 
 
 def _ahead(store: PieceStore, lsn: int) -> list[Listed]:
-    """The objects that hold the log from `lsn` on, the first of which holds it or begins there.
+    """The objects that hold the log from `lsn` on; the first one contains `lsn` or begins there.
 
-    What is not there is looked for again: a merged object may have been missed, but not twice.
+    Lists the folder a second time if log is missing: one listing may miss a new merged object, but two do not.
     """
     ahead = list[Listed]()
     for _ in range(2):

@@ -1,10 +1,11 @@
-"""Records as flat JSON objects (whole numbers, text, nothing): what headers and info objects are written as.
+"""Records as flat JSON objects of integers, strings and nulls: the form of headers and info objects.
 
-A field of a record may be a record itself. What is stored in its place are its own fields: those of a field `of`, which
-says whose the object is, by their names; those of another after that field's name, as `end_lsn` and `end_scn` of `end`.
+A field of a record may be a record itself; its fields are stored in its place. The fields of `of` (the owner of the
+object) keep their names. The fields of any other record get that field's name as a prefix, such as `end_lsn` and
+`end_scn` of `end`.
 
-An info object stands alone, so it is sealed: its last field is a checksum of all the text before that field. A header
-is not: the segment around it has a checksum of its text.
+An info object is sealed: its last field is a checksum of the text before that field. A header is not sealed, because
+the segment has a checksum of the header's text.
 """
 
 from __future__ import annotations
@@ -20,37 +21,37 @@ import google_crc32c
 
 
 class Record(Protocol):
-    """A frozen dataclass of such fields, one of them `format`: the version of its meaning.
+    """A frozen dataclass of such fields, one of them `format`: the version of the record.
 
-    The default of `format` says how the record is written, and that formats up to this one are read.
+    The default of `format` is the version that is written, and the newest version that is read.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def format(self) -> int:
-        """The version of the record's meaning."""
+        """The version of the record."""
         ...
 
 
 T = TypeVar("T", bound=Record)
 
 FORMAT = 1
-"""The version of headers, which are not sealed; info objects of earlier versions have it too."""
+"""The version of headers, which are not sealed, and of info objects of earlier releases."""
 INFO_FORMAT = 2
 """The version of info objects, which are sealed."""
 
 _TYPES: dict[Any, tuple[type, ...]] = {int: (int,), str: (str,), int | None: (int, NoneType)}
 _ENDS = {b"\n}": b',\n  "crc": "%08x"\n}', b"}": b',"crc":"%08x"}'}
-"""How an object's text ends, on several lines or on one, and what a sealed one has instead."""
+"""The end of an object's text, on several lines or on one line, and the end of the sealed text."""
 
 
 class RecordError(ValueError):
-    """Bytes that are not the record that was expected; the text says in what."""
+    """The bytes are not the expected record; the text says why."""
 
 
 def dump_record(record: Record, *, indent: int | None = None) -> bytes:
-    """The JSON text of a record, on one line unless `indent` is given; sealed if its format is."""
+    """The JSON text of a record, on one line unless `indent` is given; sealed if the record's format is INFO_FORMAT."""
     separators = (",", ":") if indent is None else (",", ": ")
     text = json.dumps(stored_fields(record), indent=indent, separators=separators).encode()
     return seal(text) if record.format == INFO_FORMAT else text
@@ -62,16 +63,16 @@ def load_record(kind: type[T], text: bytes) -> T:
 
 
 def record_of(kind: type[T], values: dict[str, Any]) -> T:
-    """The record whose fields are among the `values` that `unseal` found. Raises RecordError.
+    """The record with the fields in `values`, which `unseal` returned. Raises RecordError.
 
-    Fields that a later version added are passed over; those that an earlier one lacked have their default. `format` is
-    always the kind's own: what was read is what this version understands by it.
+    Unknown fields of later versions are ignored. Fields that earlier versions lack get their default. `format` is
+    always the default of `kind`, because the record is read as this version understands it.
     """
     return kind(**dict(_known(kind, values)))
 
 
 def stored_fields(record: Any) -> dict[str, Any]:
-    """The fields of a record, or of one in it, by the names under which they are stored."""
+    """The fields of a record, or of a record in it, by their stored names."""
     found: dict[str, Any] = {}
     for field in fields(record):
         value = getattr(record, field.name)
@@ -83,7 +84,7 @@ def stored_fields(record: Any) -> dict[str, Any]:
 
 
 def _known(kind: Any, values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The arguments of a record, or of one in it. Raises RecordError."""
+    """The arguments of a record, or of a record in it. Raises RecordError."""
     hints = _hints(kind)
     for field in fields(kind):
         name, hint = prefix + field.name, hints[field.name]
@@ -92,7 +93,7 @@ def _known(kind: Any, values: dict[str, Any], prefix: str = "") -> Iterator[tupl
         elif field.name != "format" and (name in values or prefix or field.default is MISSING):
             value = values.get(name)
             if type(value) not in _TYPES[hint] or name not in values:
-                raise RecordError(f"{name!r} is {value!r}")
+                raise RecordError(f"invalid value: {name!r} is {value!r}")
             yield field.name, value
 
 
@@ -106,9 +107,9 @@ def _hints(kind: type) -> dict[str, Any]:
 
 
 def seal(text: bytes) -> bytes:
-    """The text of a JSON object with a last field `crc` added: the CRC-32C of the text before that field.
+    """The text of a JSON object with an added last field `crc`: the CRC-32C of the text before that field.
 
-    The object must have fields, `format` among them with the value INFO_FORMAT, and none called `crc`.
+    The object must have a field `format` with the value INFO_FORMAT, and no field `crc`.
     """
     end = b"\n}" if text.endswith(b"\n}") else b"}"
     body = text.removesuffix(end)
@@ -116,9 +117,9 @@ def seal(text: bytes) -> bytes:
 
 
 def unseal(text: bytes, newest: int = INFO_FORMAT) -> dict[str, Any]:
-    """The fields of the JSON object in `text`, which has a format up to `newest`. Raises RecordError.
+    """The fields of the JSON object in `text`, whose format must be at most `newest`. Raises RecordError.
 
-    An object that should be sealed, or says that it is, is refused unless its checksum is that of its bytes.
+    An object that must be sealed, or has a field `crc`, is refused unless its checksum matches.
     """
     try:
         values: Any = json.loads(text)
@@ -128,16 +129,16 @@ def unseal(text: bytes, newest: int = INFO_FORMAT) -> dict[str, Any]:
         raise RecordError("not a JSON object")
     version = values.get("format")
     if type(version) is not int:
-        raise RecordError(f"'format' is {version!r}")
+        raise RecordError(f"invalid value: 'format' is {version!r}")
     if not FORMAT <= version <= newest:
         reads = "format 1" if newest == FORMAT else f"formats 1 to {newest}"
-        raise RecordError(f"format {version}; this version reads {reads}")
+        raise RecordError(f"unsupported format {version}; this version reads {reads}")
     if (version == INFO_FORMAT or "crc" in values) and not _is_sealed(text):
         raise RecordError("its checksum does not match")
     return values
 
 
 def _is_sealed(text: bytes) -> bool:
-    """Whether the text is, to the last byte, what `seal` makes of the text before its last field."""
+    """Whether the text equals, byte by byte, the sealed text of the fields before its last field."""
     at = text.rfind(b",")
     return any(text == seal(text[: max(at, 0)] + end) for end in _ENDS)

@@ -1,9 +1,9 @@
-"""A segment: one immutable object with a run of log, and a header that says whose and which. Pure.
+"""A segment: one immutable object with a range of log, and a header that names its owner and range. Pure.
 
-A compressed segment is a skippable frame with the header, then an ordinary frame with the log, so that `zstd -dc` or
-`lz4 -dc` gives the log alone; a merged one has the frames of its parts, one after another. An uncompressed one is the
-log and then the header as a trailer. `docs/FORMAT.md` has the bytes. Every byte of a segment is covered by a check:
-`decode_segment` gives back exactly what was encoded or raises.
+A compressed segment is a skippable frame with the header, then an ordinary frame with the log. So `zstd -dc` or
+`lz4 -dc` outputs only the log. A merged segment has the frames of its parts, one after another. An uncompressed segment
+is the log, then the header as a trailer. `docs/FORMAT.md` describes the bytes. Checks cover every byte of a segment:
+`decode_segment` returns exactly the encoded log, or raises.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _NAME = re.compile(r"(?P<start>[0-9]{20})-(?P<end>[0-9]{20})(?P<merged>\.merged)
 
 
 class SegmentError(ValueError):
-    """Bytes that are not a whole and sound segment; the text says in what."""
+    """The bytes are not a complete and valid segment; the text says why."""
 
 
 @dataclass(frozen=True)
 class PieceIdentity:
-    """Whose log a segment holds, and of which kind the engine is: every segment of a piece says the same."""
+    """The owner of a segment's log, and the engine's kind; equal in all segments of a piece."""
 
     cluster: str
     cluster_id: int
@@ -44,9 +44,9 @@ class PieceIdentity:
 
 @dataclass(frozen=True)
 class SegmentHeader:
-    """What a segment says of itself. LSNs and sizes in bytes, SCNs in ns since the epoch, checksums CRC-32C.
+    """A segment's header. LSNs and sizes in bytes, SCNs in ns since the epoch, checksums CRC-32C.
 
-    `chain_before` is None only in a round's first segment, when the log before it was never read.
+    `chain_before` is None only in the first segment of a round, if the log before the round was never read.
     """
 
     of: PieceIdentity
@@ -63,13 +63,13 @@ class SegmentHeader:
 
     @property
     def end(self) -> LogPosition:
-        """Where the log goes on after this segment."""
+        """Where the log continues after this segment."""
         return LogPosition(self.end_lsn, self.max_scn, self.chain_after)
 
 
 @dataclass(frozen=True)
 class SegmentName:
-    """The part of a segment's object name that this format gives: the range of LSNs, and the kind."""
+    """The name of a segment's object in its folder: the range of LSNs, whether it is merged, and the codec's suffix."""
 
     start_lsn: int
     end_lsn: int
@@ -77,12 +77,12 @@ class SegmentName:
     is_merged: bool = False
 
     def __str__(self) -> str:
-        """The name, such that names sort as their ranges do."""
+        """The name; names sort in the order of their ranges."""
         return f"{self.start_lsn:020d}-{self.end_lsn:020d}{'.merged' if self.is_merged else ''}{self.suffix}"
 
     @classmethod
     def parse(cls, name: str) -> SegmentName | None:
-        """The parts of `name`, None if it is not the name of a segment."""
+        """The parsed `name`, None if it is not the name of a segment."""
         match = _NAME.match(name)
         if match is None:
             return None
@@ -90,13 +90,13 @@ class SegmentName:
 
 
 def encode_segment(header: SegmentHeader, log: bytes) -> bytes:
-    """The object for `log`, compressed with `header.codec`; the header's two CRCs are filled in here."""
+    """The object for `log`, compressed with `header.codec`; this function fills in the header's two CRCs."""
     stored = codec_named(header.codec).encode(log)
     return assemble_segment(replace(header, log_crc=google_crc32c.value(log)), stored)
 
 
 def assemble_segment(header: SegmentHeader, stored: bytes) -> bytes:
-    """The object for log that is encoded already; `stored_crc` is filled in here, `log_crc` must be right."""
+    """The object for encoded log; this function fills in `stored_crc`, the caller must set `log_crc`."""
     text = dump_record(replace(header, stored_crc=google_crc32c.value(stored)))
     return head_last(text, stored) if header.codec == "none" else head_first(text, stored)
 
@@ -107,7 +107,7 @@ def decode_header(name: SegmentName, data: bytes) -> SegmentHeader:
 
 
 def decode_stored(name: SegmentName, data: bytes) -> tuple[SegmentHeader, bytes]:
-    """The header, and the log as it is stored: every check made that needs no decoding. Raises SegmentError."""
+    """The header and the log as stored, after all checks that need no decoding. Raises SegmentError."""
     header, stored = _split(name, data)
     if google_crc32c.value(stored) != header.stored_crc:
         raise SegmentError("the stored bytes' checksum does not match")
@@ -115,10 +115,10 @@ def decode_stored(name: SegmentName, data: bytes) -> tuple[SegmentHeader, bytes]
 
 
 def decode_log(header: SegmentHeader, stored: bytes) -> Iterator[bytes]:
-    """The log of `decode_stored`'s answer, a part at a time; SegmentError, at the end at the latest, if it is not that.
+    """The decoded log of `stored`, chunk by chunk. Raises SegmentError, after the last chunk at the latest.
 
-    A part has at most 256 KiB, or is `stored` itself; never more is decoded than one part beyond the range that the
-    header names. This is the fastest way too: the parts of a merged segment's many frames are as large.
+    A chunk has at most 256 KiB, or is `stored` itself. At most one chunk beyond the header's range is decoded. Chunks
+    are also the fastest way: those of a merged segment's many frames are as large.
     """
     size, crc, expected = 0, 0, header.end_lsn - header.start_lsn
     try:
@@ -130,16 +130,16 @@ def decode_log(header: SegmentHeader, stored: bytes) -> Iterator[bytes]:
     except CodecError as error:
         raise SegmentError(str(error)) from error
     if size != expected:
-        raise SegmentError(f"it decodes to {'more' if size > expected else size} bytes, {expected} expected")
+        raise SegmentError(f"its log decodes to {'more' if size > expected else size} bytes, {expected} expected")
     if crc != header.log_crc:
         raise SegmentError("the log's checksum does not match")
 
 
 def decode_segment(name: SegmentName, data: bytes) -> tuple[SegmentHeader, bytes]:
-    """The header and the log of the segment `data`, every check made. Raises SegmentError."""
+    """The header and the log of the segment `data`, after all checks. Raises SegmentError."""
     header, stored = decode_stored(name, data)
     parts = decode_log(header, stored)
-    log = io.BytesIO(next(parts, b""))  # unlike parts that are joined, it never holds the log twice
+    log = io.BytesIO(next(parts, b""))  # unlike joined chunks, it never holds the log twice
     log.seek(0, io.SEEK_END)
     log.writelines(parts)
     return header, log.getvalue()
@@ -154,9 +154,9 @@ def _split(name: SegmentName, data: bytes) -> tuple[SegmentHeader, bytes]:
     except FrameError as error:
         raise SegmentError(str(error)) from error
     except (RecordError, CodecError) as error:
-        raise SegmentError(f"its header is not to be read: {error}") from error
+        raise SegmentError(f"its header cannot be read: {error}") from error
     if (header.start_lsn, header.end_lsn) != (name.start_lsn, name.end_lsn):
-        raise SegmentError(f"its header says LSN {header.start_lsn} to {header.end_lsn}")
+        raise SegmentError(f"its header names LSN {header.start_lsn} to {header.end_lsn}")
     if codec.suffix != name.suffix:
-        raise SegmentError(f"its header says that it is {header.codec}")
+        raise SegmentError(f"its header names codec {header.codec}")
     return header, stored

@@ -1,4 +1,4 @@
-"""Where a data backup lies in a destination, and the object that claims it."""
+"""The names of a data backup's objects in a destination, and the object that claims the backup."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ class SetPath:
 
     @property
     def lock(self) -> str:
-        """Name of the lock that whoever writes into the folder holds."""
+        """Name of the lock that the folder's writer holds."""
         return f"{self.folder}/writer"
 
     @property
     def manifest(self) -> str:
-        """Name of the object that lists a set that is complete."""
+        """Name of the object that lists the content of a complete set."""
         return f"{self.folder}/single_backup_set_info"
 
     @property
     def fingerprint(self) -> str:
-        """Name of the object that notes the engine's content at the snapshot, for a drill to compare with."""
+        """Name of the object that describes the engine's content at the snapshot; a drill compares with it."""
         return f"{self.folder}/fingerprint"
 
     @property
     def deletion(self) -> str:
-        """Name of the object that says who deleted the set, and when."""
+        """Name of the object that records who deleted the set, and when."""
         return f"{self.folder}/deletion"
 
     def drill(self, when: str) -> str:
-        """Name of the object that says what a drill came to; `when` it began, in UTC."""
+        """Name of the object that records the result of a drill; `when` is the start of the drill in UTC."""
         return f"{self.folder}/{_DRILL}{when}"
 
     def is_remark(self, name: str) -> bool:
-        """Whether an object in the folder says something of the set, and no restore needs it."""
+        """Whether an object in the folder is a fingerprint or a drill record, which no restore needs."""
         return name == self.fingerprint or name.startswith(f"{self.folder}/{_DRILL}")
 
     def part(self, number: int) -> str:
@@ -57,7 +57,7 @@ class SetPath:
 
 
 def part_name(number: int) -> str:
-    """The name, such that names sort as numbers do."""
+    """The name of a part; names sort in the order of their numbers."""
     return f"part_{number:08d}.zst"
 
 
@@ -73,7 +73,7 @@ def set_path(cluster: ClusterPath, tenant_id: int, key: SetKey) -> SetPath:
 
 @dataclass(frozen=True)
 class SetIdentity:
-    """Which data backup it is, and whose: which cluster's, tenant's and engine's (`source`), and the engine's kind."""
+    """The identity of a data backup: its cluster, tenant, engine (`source`), number, date, and the engine's kind."""
 
     identity: str
     cluster: str
@@ -87,12 +87,12 @@ class SetIdentity:
 
     @property
     def key(self) -> SetKey:
-        """What its folder is named by."""
+        """The key that its folder is named by."""
         return SetKey(self.set_id, self.create_date)
 
     @property
     def path(self) -> SetPath:
-        """Where it lies."""
+        """The folder of the data backup."""
         return set_path(ClusterPath(self.cluster, self.cluster_id), self.tenant_id, self.key)
 
 

@@ -1,6 +1,6 @@
-"""`single_backup_set_info`: what a data backup that is complete consists of. Nothing is written after it.
+"""`single_backup_set_info`: the manifest of a complete data backup. Nothing of the backup is written after it.
 
-Files are put together from extents of parts; what no extent covers is zero (a hole).
+Files consist of extents of parts; bytes that no extent covers are zero (a hole).
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class SetSummary:
-    """Whose data a set holds, and where it stands in the log. LSNs in bytes, SCNs and times in ns since the epoch.
+    """The owner of a set's data, and its place in the log. LSNs in bytes, SCNs and times in ns since the epoch.
 
-    `pause_us`: for how long the engine stood still, in microseconds; `passes`: how often its files were read; `method`:
-    hot, or reflink. `input_bytes` is what the files hold, without holes. `engine` is the engine's version.
+    `pause_us`: the pause of the engine in microseconds; `passes`: how often the files were read; `method`: hot, reflink
+    or rolled. `input_bytes` is the size of the files without holes. `engine` is the engine's version.
     """
 
     of: SetIdentity
@@ -47,13 +47,13 @@ class SetSummary:
 
     @property
     def base(self) -> Base:
-        """The set as a start for a restore."""
+        """The set as the start of a restore."""
         return Base(self.of.key, self.of.source, self.start_lsn, self.snapshot_lsn, self.snapshot_scn)
 
 
 @dataclass(frozen=True)
 class Extent:
-    """`length` bytes at `offset` of a file are those at `part_offset` of a part's content."""
+    """`length` bytes at `offset` of a file, stored at `part_offset` in the content of part number `part`."""
 
     offset: int
     length: int
@@ -82,7 +82,7 @@ class SetPart:
 
 @dataclass(frozen=True)
 class SetManifest:
-    """The whole record."""
+    """The complete manifest."""
 
     summary: SetSummary
     parts: tuple[SetPart, ...]
@@ -108,16 +108,16 @@ def load_set_manifest(text: bytes) -> SetManifest:
 
 
 def _check_parts(parts: tuple[SetPart, ...], files: tuple[SetFile, ...]) -> None:
-    """Each part is listed once, and each that a file needs is."""
+    """Check that each part is listed once, and that each part that a file needs is listed. Raises RecordError."""
     numbers = [part.number for part in parts]
     if len(set(numbers)) != len(numbers):
         raise RecordError("'parts' lists a part twice")
     if missing := {extent.part for file in files for extent in file.extents}.difference(numbers):
-        raise RecordError(f"'parts' does not list part {min(missing)}, of which a file consists")
+        raise RecordError(f"'parts' does not list part {min(missing)}, but a file needs it")
 
 
 def _check_paths(files: tuple[SetFile, ...]) -> None:
-    """No path twice, and none that another needs as a folder."""
+    """Check that no path is listed twice, or both as a file and as a folder. Raises RecordError."""
     paths = {file.path for file in files}
     if len(paths) != len(files):
         raise RecordError("'files' lists a file twice")
@@ -133,47 +133,47 @@ def _numbers(extent: Extent) -> list[int]:
 def _list(values: Any, name: str) -> list[Any]:
     found = values.get(name) if isinstance(values, dict) else None
     if not isinstance(found, list):
-        raise RecordError(f"{name!r} is {found!r}")
+        raise RecordError(f"invalid value: {name!r} is {found!r}")
     return found
 
 
 def _part(values: Any) -> SetPart:
     number, size, digest = _field(values, "number", int), _field(values, "size", int), _field(values, "sha256", str)
     if not _DIGEST.match(digest) or number < 1 or not 0 <= size <= MAX_SIZE:
-        raise RecordError(f"one of 'parts' is {values!r}")
+        raise RecordError(f"invalid entry: one of 'parts' is {values!r}")
     return SetPart(number, size, digest)
 
 
 def _file(values: Any) -> SetFile:
     path, size, mode = _field(values, "path", str), _field(values, "size", int), _field(values, "mode", int)
     if not _is_inside(path):
-        raise RecordError(f"one of 'files' is {path!r}, which is not inside the directory")
+        raise RecordError(f"invalid entry: one of 'files' is {path!r}, which is not inside the directory")
     if not 0 <= size <= _LARGEST or not 0 <= mode <= _ALL_PERMISSIONS:
-        raise RecordError(f"one of 'files' has size {size} and mode {mode}")
+        raise RecordError(f"invalid entry: one of 'files' has size {size} and mode {mode}")
     return SetFile(path, size, mode, _extents(values, size))
 
 
 def _is_inside(path: str) -> bool:
-    """Whether a path names a file in the directory, in the one way in which it can be written."""
+    """Whether a path is relative, normalized, and inside the directory."""
     return "\0" not in path and not {"", ".", ".."} & set(path.split("/"))
 
 
 def _extents(values: Any, size: int) -> tuple[Extent, ...]:
-    """A file's extents: in order, none over another, none past its end."""
+    """A file's extents: in order, without overlaps, within the file. Raises RecordError."""
     extents, end = [], 0
     for each in _list(values, "extents"):
         if not isinstance(each, list) or len(each) != len(Extent.__dataclass_fields__):
-            raise RecordError(f"one of 'extents' is {each!r}")
+            raise RecordError(f"invalid entry: one of 'extents' is {each!r}")
         if not all(type(value) is int and value >= 0 for value in each):
-            raise RecordError(f"one of 'extents' is {each!r}")
+            raise RecordError(f"invalid entry: one of 'extents' is {each!r}")
         extent = Extent(*each)
         if extent.offset < end or extent.length < 1:
-            raise RecordError(f"one of 'extents' is {each!r}, and the one before ends at {end}")
+            raise RecordError(f"invalid entry: one of 'extents' is {each!r}, but the one before ends at {end}")
         if extent.part_offset + extent.length > MAX_LENGTH:
-            raise RecordError(f"one of 'extents' is {each!r}, and no part is that long")
+            raise RecordError(f"invalid entry: one of 'extents' is {each!r}, but no part is that long")
         end = extent.offset + extent.length
         if end > size:
-            raise RecordError(f"one of 'extents' reaches past a file's {size} bytes")
+            raise RecordError(f"invalid entry: one of 'extents' reaches past a file's {size} bytes")
         extents.append(extent)
     return tuple(extents)
 
@@ -181,5 +181,5 @@ def _extents(values: Any, size: int) -> tuple[Extent, ...]:
 def _field(values: Any, name: str, kind: type[_T]) -> _T:
     value = values.get(name) if isinstance(values, dict) else None
     if type(value) is not kind:
-        raise RecordError(f"{name!r} is {value!r}")
+        raise RecordError(f"invalid value: {name!r} is {value!r}")
     return value

@@ -1,4 +1,4 @@
-"""One data backup in a destination: its claim, its parts, its manifest. Nothing in it is ever overwritten."""
+"""One data backup in a destination: its claim, its parts, its manifest. No object is ever overwritten."""
 
 from __future__ import annotations
 
@@ -20,76 +20,76 @@ class SetStore:
         self.path = path
 
     def claim(self, info: SetInfo) -> None:
-        """Make the set ours. Raises ArchiveError if there is one of that number already."""
+        """Claim the set. Raises ArchiveError if a set with that number exists."""
         try:
             self.destination.put_if_absent(self.path.info, dump_record(info, indent=2))
         except ObjectExistsError as error:
-            raise ArchiveError(f"{self.path.info} exists already: a data backup is never written twice") from error
+            raise ArchiveError(f"{self.path.info} exists already; a data backup is never overwritten") from error
 
     def info(self) -> SetInfo:
-        """The claim. Raises ArchiveError if it is damaged, ObjectMissingError if there is none."""
+        """The claim. Raises ArchiveError if the claim is damaged, ObjectMissingError if it is missing."""
         try:
             return load_record(SetInfo, self.destination.get(self.path.info))
         except RecordError as error:
             raise ArchiveError(f"{self.path.info} is damaged ({error})") from error
 
     def put_part(self, number: int, data: bytes) -> SetPart:
-        """Store a part durably; what the manifest says of it."""
+        """Store a part durably; returns its entry in the manifest."""
         self.destination.put_if_absent(self.path.part(number), data)
         return SetPart(number, len(data), hashlib.sha256(data).hexdigest())
 
     def remove_part(self, number: int) -> None:
-        """Take away a part of a set that is not complete; no error if there is none. Raises DestinationError."""
+        """Remove a part of an incomplete set; a missing part is no error. Raises DestinationError."""
         self.destination.delete(self.path.part(number))
 
     def give_up(self, info: SetInfo) -> None:
-        """Take away all of a set of ours that did not become complete; the claim last. Raises DestinationError."""
+        """Remove all objects of an incomplete set that `info` claims; the claim last. Raises DestinationError."""
         try:
             if self.info() != info or self.manifest() is not None:
                 return
-        except (ArchiveError, ObjectMissingError):  # another's, or not even claimed
+        except (ArchiveError, ObjectMissingError):  # damaged, or not claimed
             return
         names = [each.name for each in self.destination.list(self.path.folder)]
         for name in (*(each for each in names if each != self.path.info), self.path.info):
             self.destination.delete(name)
 
     def put_fingerprint(self, data: bytes) -> None:
-        """Store what was noted of the engine's content at the snapshot. Raises DestinationError."""
+        """Store the fingerprint of the engine's content at the snapshot. Raises DestinationError."""
         self.destination.put_if_absent(self.path.fingerprint, data)
 
     def fingerprint(self) -> bytes | None:
-        """What was noted of the engine's content at the snapshot, None if nothing was."""
+        """The fingerprint of the engine's content at the snapshot, None without one."""
         try:
             return self.destination.get(self.path.fingerprint)
         except ObjectMissingError:
             return None
 
     def read_part(self, part: SetPart) -> tuple[PartHeader, bytes]:
-        """Header and content of a part, every check made. Raises ArchiveError."""
+        """Header and content of a part, after all checks. Raises ArchiveError."""
         name = self.path.part(part.number)
         try:
-            data = self.destination.get(name, 0, part.size + 1)  # one that has grown is not read whole
+            data = self.destination.get(name, 0, part.size + 1)  # a larger object is not read completely
         except ObjectMissingError as error:
             raise ArchiveError(f"{name} is missing") from error
         if len(data) != part.size or hashlib.sha256(data).hexdigest() != part.sha256:
-            raise ArchiveError(f"{name} is damaged: it is not what was stored, by its SHA-256")
+            raise ArchiveError(f"{name} is damaged: its size or SHA-256 differs from the manifest")
         try:
             header, content = decode_part(data)
         except PartError as error:
             raise ArchiveError(f"{name} is damaged: {error}") from error
         if header.number != part.number:
-            raise ArchiveError(f"{name} says that it is {part_name(header.number)}")
+            raise ArchiveError(f"{name} is damaged: its header names {part_name(header.number)}")
         return header, content
 
     def put_manifest(self, manifest: SetManifest) -> None:
-        """The set is complete. Raises ArchiveError if it was before."""
+        """Store the manifest: the set is complete. Raises ArchiveError if a manifest exists."""
         try:
             self.destination.put_if_absent(self.path.manifest, dump_set_manifest(manifest))
         except ObjectExistsError as error:
             raise ArchiveError(f"{self.path.manifest} exists already") from error
 
     def manifest(self) -> SetManifest | None:
-        """What the set consists of, None if it is not complete. Raises ArchiveError if it is damaged."""
+        """The manifest, None if the set is incomplete. Raises ArchiveError if the manifest is damaged."""
         try:
             text = self.destination.get(self.path.manifest)
         except ObjectMissingError:

@@ -1,9 +1,9 @@
-"""One piece of one tenant's round in a destination: its claim, its segments, and where it ends.
+"""One piece of one tenant's round in a destination: its claim, its segments, and its end.
 
-The destination alone decides where archiving goes on: `resume` reads it from there. A piece is a chain of segments
-without hole or overlap, each continuing its predecessor's checksum; anything else is refused, nothing is overwritten.
-While another process merges segments, a listing of the folder may miss a new merged object and yet no longer have its
-parts. So a hole is believed only when a second look shows the same one.
+The destination alone decides where archiving continues: `resume` reads the end from there. A piece is a chain of
+segments without holes and overlaps. Each segment continues the checksum of the one before. Anything else is refused,
+and nothing is overwritten. While another process merges segments, a listing of the folder may miss both a new merged
+object and its parts. So a hole counts only if a second listing shows the same hole.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ T = TypeVar("T", bound=Record)
 
 
 class ArchiveError(RedoubtError):
-    """What lies in the destination cannot be continued; the text names the object and says why."""
+    """Objects in the destination cannot be used or continued; the text names the object and says why."""
 
 
 def piece_keys(destination: Destination, path: ClusterPath, tenant_id: int, round_id: int) -> list[PieceKey]:
@@ -37,7 +37,7 @@ def piece_keys(destination: Destination, path: ClusterPath, tenant_id: int, roun
 
 
 def exists(destination: Destination, name: str) -> bool:
-    """Whether an object is there."""
+    """Whether an object exists."""
     try:
         destination.get(name, 0, 1)
     except ObjectMissingError:
@@ -47,7 +47,7 @@ def exists(destination: Destination, name: str) -> bool:
 
 @dataclass(frozen=True)
 class ArchiveEnd:
-    """Where a round's archive ends, and what it holds: bytes of log, bytes of objects, number of segments."""
+    """The end of a piece's log, and its sizes: bytes of log, bytes of objects, number of segments."""
 
     position: LogPosition
     input_bytes: int = 0
@@ -63,7 +63,7 @@ class PieceStore:
         self.path = path
 
     def claim(self, info: PieceInfo) -> PieceInfo:
-        """Make the round ours, or find that it is: the info that stands there. ArchiveError if it is another's."""
+        """Claim the piece; returns the claim in the destination. Raises ArchiveError if another owner claimed it."""
         try:
             self.destination.put_if_absent(self.path.info, dump_record(info, indent=2))
         except ObjectExistsError:
@@ -71,9 +71,9 @@ class PieceStore:
         return info
 
     def claimed(self, identity: str, source: str | None) -> PieceInfo:
-        """The info of a round that was claimed before, by any engine if `source` is None.
+        """The existing claim, which must be of that cluster and engine (any engine if `source` is None).
 
-        Raises ArchiveError, and ObjectMissingError if there is none.
+        Raises ArchiveError, and ObjectMissingError without a claim.
         """
         info = self.record(PieceInfo, self.path.info)
         if info.identity != identity:
@@ -83,14 +83,14 @@ class PieceStore:
         return info
 
     def record(self, kind: type[T], name: str) -> T:
-        """A record in the destination. Raises ArchiveError if it is damaged, ObjectMissingError if it is not there."""
+        """A record in the destination. Raises ArchiveError if it is damaged, ObjectMissingError if it is missing."""
         try:
             return load_record(kind, self.destination.get(name))
         except RecordError as error:
             raise ArchiveError(f"{name} is damaged ({error})") from error
 
     def recorded(self, kind: type[T], name: str) -> T | None:
-        """A record in the destination, None if it is not there. Raises ArchiveError if it is damaged."""
+        """A record in the destination, None if it is missing. Raises ArchiveError if it is damaged."""
         try:
             return self.record(kind, name)
         except ObjectMissingError:
@@ -106,11 +106,11 @@ class PieceStore:
             raise ArchiveError(f"{self.path.manifest} is damaged ({error})") from error
 
     def is_deleted(self) -> bool:
-        """Whether a deletion of its log is on record, be it readable or not."""
+        """Whether the piece has a record of its deletion, readable or not."""
         return exists(self.destination, self.path.deletion)
 
     def put_record(self, record: T, name: str) -> T:
-        """Store a record, or find one there already: the one that stands there."""
+        """Store a record unless one exists; returns the record in the destination."""
         try:
             self.destination.put_if_absent(name, dump_record(record, indent=2))
         except ObjectExistsError:
@@ -118,9 +118,9 @@ class PieceStore:
         return record
 
     def listing(self) -> Listing:
-        """The objects of the round in order. Raises ArchiveError at a hole or overlap.
+        """The segments of the piece in order. Raises ArchiveError at a hole or overlap.
 
-        While another process merges, objects at either end may be missing: `reading.walk` finds them.
+        While another process merges, the listing may miss objects at either end; `reading.walk` finds them.
         """
         return look_until_settled(self._listing, self.path.folder)
 
@@ -131,22 +131,22 @@ class PieceStore:
             raise ArchiveError(f"{self.path.folder}: {error}") from error
 
     def segments(self) -> list[tuple[SegmentName, int]]:
-        """The objects that hold the round, in order, each with its size in bytes. See `listing`."""
+        """The names of the segments in order, each with its size in bytes. See `listing`."""
         return [(each.name, each.size) for each in self.listing().objects]
 
     def get(self, name: SegmentName) -> bytes:
-        """A segment's object as stored. Raises ObjectMissingError, also when it has just been merged."""
+        """A segment's object as stored. Raises ObjectMissingError, also if it has just been merged."""
         return self.destination.get(self.path.segment(name))
 
     def read(self, name: SegmentName) -> tuple[SegmentHeader, bytes]:
-        """Header and log of a segment, every check made. Raises ArchiveError."""
+        """Header and log of a segment, after all checks. Raises ArchiveError."""
         try:
             return decode_segment(name, self.get(name))
         except SegmentError as error:
             raise ArchiveError(f"{self.path.segment(name)} is damaged: {error}") from error
 
     def header(self, name: SegmentName) -> SegmentHeader:
-        """What a segment says of itself; no more of it is read. Raises ArchiveError, ObjectMissingError."""
+        """A segment's header; reads only the header. Raises ArchiveError, ObjectMissingError."""
         is_last = name.suffix == ".redo"
         offset, length = (name.end_lsn - name.start_lsn, None) if is_last else (0, LONGEST_HEAD)
         try:
@@ -155,7 +155,7 @@ class PieceStore:
             raise ArchiveError(f"{self.path.segment(name)} is damaged: {error}") from error
 
     def resume(self, info: PieceInfo, listing: Listing | None = None) -> ArchiveEnd:
-        """Where the claimed round ends; its last segment has been read and checked. Raises ArchiveError."""
+        """The end of the claimed piece, after reading and checking its last segment. Raises ArchiveError."""
         objects = (listing or self.listing()).objects
         if not objects:
             return ArchiveEnd(info.start)
@@ -164,7 +164,7 @@ class PieceStore:
             raise ArchiveError(f"the piece begins at LSN {info.start_lsn}, but its first segment is {first}")
         header, _ = self.read(last)
         if (header.of.source, header.of.round) != (info.source, info.round):
-            raise ArchiveError(f"{self.path.segment(last)} is of round {header.of.round} of engine {header.of.source}")
+            raise ArchiveError(f"{self.path.segment(last)} names round {header.of.round} of engine {header.of.source}")
         return ArchiveEnd(
             position=header.end,
             input_bytes=last.end_lsn - first.start_lsn,
@@ -173,38 +173,40 @@ class PieceStore:
         )
 
     def put(self, name: SegmentName, data: bytes) -> None:
-        """Store a segment durably. Finding the same bytes there already is success; other bytes raise ArchiveError."""
+        """Store a segment durably. An existing equal object is success; a different object raises ArchiveError."""
         object_name = self.path.segment(name)
         try:
             self.destination.put_if_absent(object_name, data)
         except ObjectExistsError as error:
             if self.destination.get(object_name) != data:
-                raise ArchiveError(f"{object_name} exists with other content: is another redoubt archiving?") from error
+                raise ArchiveError(
+                    f"{object_name} exists with other content; check that no other redoubt archives there"
+                ) from error
 
     def remove(self, name: SegmentName) -> None:
-        """Remove a segment that a merged one holds as well."""
+        """Remove a segment whose log is also in a merged one."""
         self.destination.delete(self.path.segment(name))
 
 
 _LOOKS = 10
-"""How often something is looked at that is another one each time."""
+"""The number of readings without a settled result after which reading fails."""
 _Found = TypeVar("_Found")
 
 
 def look_until_settled(look: Callable[[], _Found], what: str) -> _Found:
-    """What `look` finds, once nothing vanishes under it.
+    """The result of `look`, repeated while objects vanish during the reading.
 
-    Raises the ArchiveError that `look` raises twice in a row, or one that says so when it is always another; and what
-    else `look` raises.
+    Raises an ArchiveError that `look` raises twice in a row, or a new ArchiveError after ten failed readings. Passes on
+    other errors of `look`.
     """
     seen: Exception | None = None
     for _ in range(_LOOKS):
         try:
             return look()
-        except ObjectMissingError as error:  # it has just been merged, or deleted
+        except ObjectMissingError as error:  # just merged, or deleted
             seen = error
         except ArchiveError as error:
             if str(error) == str(seen):
                 raise
             seen = error
-    raise ArchiveError(f"{what} changes while it is looked at: {seen}")
+    raise ArchiveError(f"{what} could not be read in {_LOOKS} attempts: {seen}")

@@ -1,1 +1,1 @@
-"""The archiver: reads verified log, seals it into segments, stores, merges and freezes them; one job a round."""
+"""The archiver: reads verified log, seals it into segments, stores, merges and freezes them; one job for each piece."""

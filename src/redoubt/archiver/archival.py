@@ -1,4 +1,4 @@
-"""A round while it is being archived: its log is shipped, its segments are merged, the hole before it is recorded."""
+"""A piece while it is being archived: ships its log, merges its segments, records the hole before its round."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from redoubt.model.seams import LogReader
 
 @dataclass(frozen=True)
 class JobResources:
-    """Threads, clocks and choices. `storer` and `merger` each run one thing at a time, for one job alone.
+    """Threads, clocks and settings of a job. `storer` and `merger` each run one call at a time, only for this job.
 
-    `clock` gives seconds that never go back, `now` ns since the epoch. `notify` is called when waiting work is done,
-    `close` when the job has let go of the destination. `holder` tells others who writes. `small`: see `Shipper`.
+    `clock` gives monotonic seconds, `now` ns since the epoch. `notify` is called when work in a thread is done, `close`
+    when the job has released the destination. `holder` names the writer in the lock. `small`: see `Shipper`.
     `longest_age()`: see `Archiver`.
     """
 
@@ -45,10 +45,10 @@ class JobResources:
 
 
 class Archival:
-    """What is done for a round until its log has been read to the end.
+    """The work on a piece until its log has been read to the end.
 
-    `storing` is the round as the storer reaches it, tried through `asker`; `tending` as the chores do. `hole_closed`
-    hears of the hole before the round, if the round follows another.
+    `storing` is the piece as the storer's thread uses it, with retries by `asker`; `tending` is the piece as the chores
+    use it. `hole_closed` is called with the hole before the round, if the round follows another.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Archival:
 
     @property
     def end(self) -> ArchiveEnd:
-        """What is durable, in the objects that hold it now."""
+        """The durable end of the piece, with the sizes after merging."""
         end, merger = self._archiver.end, self._merger
         return replace(
             end, output_bytes=end.output_bytes - merger.saved_bytes, segments=end.segments - merger.saved_objects
@@ -94,12 +94,12 @@ class Archival:
 
     @property
     def places(self) -> tuple[int, int]:
-        """The LSNs up to which the log has been read, and is durable: while they move, things go on."""
+        """The LSNs up to which the log has been read, and is durable; while they change, the job makes progress."""
         return self._archiver.read_to, self._archiver.end.position.lsn
 
     @property
     def digests(self) -> dict[str, str]:
-        """SHA-256 of objects that were stored or merged here, by the name in the folder."""
+        """SHA-256 of the objects that this job stored or merged, by the name in the folder."""
         return self._merger.digests
 
     def flush(self, number: int) -> None:
@@ -125,7 +125,7 @@ class Archival:
         return self._archiver.is_drained()
 
     def finish(self) -> None:
-        """Merge nothing any more: the round is to be frozen."""
+        """Stop merging, because the piece will be frozen."""
         self._merger.end()
 
     def _when_durable(self, shipped: Shipped) -> None:

@@ -1,8 +1,8 @@
-"""Archives one tenant's log into one round: read, gather, seal, ship. Knows no engine, thread or clock of its own.
+"""Archives one tenant's log into one piece: read, gather, seal, ship. Has no engine, thread or clock of its own.
 
-`step` does what can be done at once; whoever drives it decides how often. A segment is sealed when it is large enough,
-when its oldest log is old enough, when a flush asks for it, and when the round stops. What is reported (`end`,
-`flushed`) is durable.
+`step` does the work that needs no waiting; the caller decides how often. A segment is sealed when it is large enough,
+when its oldest log is old enough, when a flush needs it, and when the round stops. `end` and `flushed` cover only
+durable log.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from redoubt.model.seams import LogReader
 
 @dataclass(frozen=True)
 class SealRule:
-    """When a segment is sealed: `size` in bytes of log, `age` in seconds since its first log was seen."""
+    """When a segment is sealed: `size` in bytes of log, `age` in seconds since its first log was read."""
 
     size: int = 4 * 1024 * 1024
     age: float = 1.0
@@ -30,8 +30,8 @@ class SealRule:
 class Archiver:
     """One tenant's archiver.
 
-    `codec()` is asked at each seal; `clock()` gives seconds that never go back; `when_durable` hears of each segment.
-    `longest_age()`, in seconds, bounds the rule's.
+    `codec()` is called at each seal; `clock()` gives monotonic seconds; `when_durable` is called with each durable
+    segment. `longest_age()`, in seconds, limits the age in the seal rule.
     """
 
     def __init__(
@@ -63,31 +63,28 @@ class Archiver:
         self._flush_asked = 0
         self._flush_marks: deque[tuple[int, int]] = deque()
         self.flushed = 0
-        """The highest flush number of which everything is durable."""
+        """The highest flush number whose log is durable."""
         self.end = resumed
-        """What is durable."""
+        """The durable end of the piece."""
 
     def flush(self, number: int) -> None:
-        """Make durable, as soon as can be, all that the log holds now; `flushed` reaches `number` when it is.
+        """Make all present log durable as soon as possible; then `flushed` reaches `number`.
 
-        Everything that is readable now lies before the place at which a later read comes back empty. Flushes asked for
-        while a segment is being stored share the next one.
+        All log that is readable now lies before the point at which a later read returns nothing. Flushes that are
+        requested while a segment is being stored share the next segment.
         """
         self._flush_asked = max(self._flush_asked, number)
 
     def cut_at(self, scn: int) -> None:
-        """Archive no log behind the first place that is not before `scn`: it belongs to another piece.
-
-        Batches are taken whole, so that place is where a batch ends.
-        """
+        """End the piece at the first batch end whose SCN is not before `scn`: later log belongs to another piece."""
         self._cut_scn = scn
 
     def step(self, *, draining: bool = False) -> bool:
-        """Move what can be moved without waiting; True if there is probably more to do at once.
+        """Do the work that needs no waiting; True if there is probably more to do at once.
 
-        With `draining`, the log is read to where it ends now and no further, since a writer may never pause, and what
-        has been gathered is sealed whatever its size and age. Raises LogError or ArchiveError
-        when the round cannot continue, and OSError when the log could not be read just now.
+        With `draining`, reads the log to its present end and no further, because a writer may never pause, and seals
+        the gathered log regardless of size and age. Raises LogError or ArchiveError if the round cannot continue, and
+        OSError if the log cannot be read at the moment.
         """
         for shipped in self._shipper.collect():
             self._count(shipped)
@@ -115,7 +112,7 @@ class Archiver:
         return self._read_to.lsn
 
     def is_drained(self) -> bool:
-        """Whether all is durable and counted that the log held when it was drained, or that lies before the cut."""
+        """Whether all log is durable up to the end that draining found, or up to the cut."""
         return self._is_read_out and not self._gathered and self._shipper.is_idle()
 
     def _gather(self, batch: LogBatch) -> None:
@@ -126,7 +123,7 @@ class Archiver:
         self._read_to = batch.end
 
     def _mark_flush(self) -> None:
-        """The log was read to its end: that is how far the flushes that were asked for until now reach."""
+        """Handle a read to the end of the log: the flushes requested so far need the log up to this end."""
         if self._flush_asked > (self._flush_marks[-1][0] if self._flush_marks else self.flushed):
             self._flush_marks.append((self._flush_asked, self._read_to.lsn))
             self._count_flushes()
@@ -136,11 +133,11 @@ class Archiver:
             self.flushed = self._flush_marks.popleft()[0]
 
     def _is_due(self) -> bool:
-        """Whether what is gathered is to be sealed, however small it is."""
+        """Whether the gathered log must be sealed, even if it is small."""
         return self._is_read_out or self._is_old() or self._is_flush_due()
 
     def _is_flush_due(self) -> bool:
-        """Whether what is gathered is waited for, and nothing is under way behind which others may join it."""
+        """Whether a flush waits for the gathered log. False while a segment is in progress: more log may still join."""
         is_wanted = bool(self._flush_marks) and self._flush_marks[-1][1] > self._gathered[0].start.lsn
         return is_wanted and self._shipper.is_idle()
 
@@ -182,5 +179,5 @@ class Archiver:
 
 def _known(position: LogPosition) -> int:
     if position.chain is None:
-        raise AssertionError("a batch ends after a group, and every group bears the chain")
+        raise AssertionError("a batch ends after a group, and every group has the chain")
     return position.chain

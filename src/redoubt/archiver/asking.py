@@ -1,6 +1,6 @@
-"""A destination under watch: which question it has not answered yet, and how many it has.
+"""Watches a destination: which request it has not answered yet, and how many it has answered.
 
-A network file system that hangs raises no error; all that can be seen of it is that a call does not come back.
+A network file system that hangs raises no error: its calls just do not return.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import TypeVar
 from redoubt.model.seams import Destination, DestinationError, Lock, ObjectInfo
 
 SILENCE = 5.0
-"""Seconds without an answer after which a destination is said to be silent."""
+"""Seconds without an answer after which a destination counts as silent."""
 
 
 class WatchedDestination:
-    """A `Destination` that one thread asks and others watch. `clock()` gives seconds that never go back."""
+    """A `Destination` that one thread uses and other threads watch. `clock()` gives monotonic seconds."""
 
     def __init__(self, destination: Destination, clock: Callable[[], float]) -> None:
         self._destination = destination
@@ -24,18 +24,18 @@ class WatchedDestination:
         self._question: tuple[float, str] | None = None
         self._closed = False
         self.answers = 0
-        """How many questions have been answered well: who sees it grow knows that things move."""
+        """The number of successful requests; it grows while the destination works."""
 
     @property
     def silence(self) -> str:
-        """The complaint about a question that is open for too long; it stays the same until the answer comes."""
+        """The complaint about a request without an answer for too long; unchanged until the answer arrives."""
         question = self._question
         if question is None or self._clock() - question[0] < SILENCE:
             return ""
         return f"the destination has not answered for {SILENCE:.0f} s ({question[1]})"
 
     def close(self) -> None:
-        """Let no further question begin: each raises DestinationError from now on."""
+        """Refuse further requests: each raises DestinationError from now on."""
         self._closed = True
 
     def put_if_absent(self, name: str, data: bytes) -> None:
@@ -70,13 +70,13 @@ class WatchedDestination:
 
     def probe(self) -> None:
         """See `Destination`."""
-        with self._asking("trying it out"):
+        with self._asking("probing the destination"):
             self._destination.probe()
 
     @contextlib.contextmanager
     def _asking(self, question: str) -> Iterator[None]:
         if self._closed:
-            raise DestinationError(f"given up before {question}")
+            raise DestinationError(f"the job ended before {question}")
         self._question = (self._clock(), question)
         try:
             yield
@@ -92,15 +92,15 @@ LONGEST_PAUSE = 10.0
 
 
 class Retrier:
-    """Asks on behalf of one thread. `pause(seconds)` waits between tries and says False when it is time to give up."""
+    """Retries requests of one thread. `pause(seconds)` waits between attempts; it returns False to end the retries."""
 
     def __init__(self, pause: Callable[[float], bool]) -> None:
         self._pause = pause
         self.trouble = ""
-        """The destination's present complaint, empty when all is well."""
+        """The destination's current complaint, empty without one."""
 
     def until_answered(self, question: Callable[[], T]) -> T:
-        """What `question` returns, once it raises no DestinationError; the last one raised if it is time to give up."""
+        """The result of `question`, retried after DestinationError. Raises the last error when the retries end."""
         seconds = FIRST_PAUSE
         while True:
             try:

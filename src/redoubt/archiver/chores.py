@@ -1,4 +1,4 @@
-"""What a round needs done beside its log, one thing at a time on its own thread; what fails is tried again later."""
+"""Chores: the work of a piece besides shipping log. Chores run one at a time on a thread; failed ones are retried."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from redoubt.archive.store import ArchiveError
 from redoubt.model.seams import DestinationError
 
 PERSISTENT = 10.0
-"""Seconds after which a chore that still fails is a complaint."""
+"""Seconds of failures after which a chore becomes a complaint."""
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 60.0
 
@@ -29,7 +29,7 @@ class _Chore:
 
 
 class Chores:
-    """The chores of one round. `executor` runs one job at a time; `clock()` gives seconds; `notify()` wakes `step`."""
+    """The chores of one piece. `executor` runs one call at a time; `clock()` gives seconds; `notify()` wakes `step`."""
 
     def __init__(self, executor: Executor, clock: Callable[[], float], notify: Callable[[], None]) -> None:
         self._executor = executor
@@ -40,13 +40,13 @@ class Chores:
 
     @property
     def trouble(self) -> str:
-        """The complaint about a chore that has failed for long, empty if there is none."""
+        """The complaint about a chore that has failed for long, empty without one."""
         since = self._clock() - PERSISTENT
         return next((c.failure for c in self._all() if c.failed_since is not None and c.failed_since <= since), "")
 
     @property
     def failure(self) -> str:
-        """Why a chore failed that is to be tried again, however recent; empty if none did."""
+        """The last error of a chore that will be retried, however recent; empty without one."""
         return next((chore.failure for chore in self._all() if chore.failure), "")
 
     def is_idle(self) -> bool:
@@ -54,14 +54,14 @@ class Chores:
         return not self._all()
 
     def do(self, what: str, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
-        """Have `work` done as soon as can be, and again while it raises DestinationError or ArchiveError.
+        """Run `work` as soon as possible, and retry after DestinationError or ArchiveError.
 
-        `then` gets its result, in `step`. `what` says in a complaint what it was that failed.
+        `step` calls `then` with the result. `what` describes the failure in a complaint.
         """
         self._waiting.append(_Chore(what, work, then))
 
     def step(self) -> bool:
-        """Take what has been done and begin what is due, without waiting; True if something was done."""
+        """Finish a chore that is done and start one that is due, without waiting; True if a chore was done."""
         is_done = self._running is not None and self._running[1].done()
         if is_done:
             self._finish()

@@ -1,4 +1,4 @@
-"""Freezing: a round that has ended is merged for the last time, and its manifest is written. Nothing follows it."""
+"""Freezes a piece that has ended: merges it for the last time and writes its manifest, after which nothing follows."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from redoubt.archiver.merging import Part, plan_final
 from redoubt.model.seams import ObjectExistsError
 
 Tell = Callable[[int, int], None]
-"""Is told how many of how many objects have been read."""
+"""Called with the number of objects read, and the number of objects to read."""
 
 
 class Freezer:
-    """Freezes one round; if that fails half-way, another call goes on, and nothing is read twice.
+    """Freezes one piece. If a call fails half-way, the next call continues and reads nothing twice.
 
-    `now()` gives ns since the epoch; `digests` are SHA-256 by name, known without reading; `tell` hears of progress.
+    `now()` gives ns since the epoch; `digests` are known SHA-256 by name; `tell` is called with the progress.
     """
 
     def __init__(
@@ -40,9 +40,9 @@ class Freezer:
         self._tell = tell
 
     def freeze(self, info: PieceInfo) -> Manifest:
-        """The manifest of the claimed round, written now if it is not there. The writer's lock must be held.
+        """The manifest of the claimed piece, written if it is missing. The caller must hold the writer's lock.
 
-        Raises ArchiveError if something in the round is damaged, and DestinationError.
+        Raises ArchiveError if an object of the piece is damaged, and DestinationError.
         """
         store = self._store
         if (manifest := store.manifest()) is not None:
@@ -53,7 +53,7 @@ class Freezer:
         manifest = Manifest(self._piece(info, listing), self._entries(listing))
         try:
             store.destination.put_if_absent(store.path.manifest, dump_manifest(manifest))
-        except ObjectExistsError:  # the answer to an earlier call was lost
+        except ObjectExistsError:  # an earlier call stored the manifest, but its answer was lost
             return store.manifest() or manifest
         return manifest
 
@@ -73,7 +73,7 @@ class Freezer:
         return tuple(Entry(str(each.name), each.size, self._digests[str(each.name)]) for each in listing.objects)
 
     def _digest(self, name: SegmentName) -> str:
-        """The SHA-256 of a segment, of whose bytes the checksum has been checked."""
+        """The SHA-256 of a segment, after a check of its stored bytes."""
         data = self._store.get(name)
         try:
             decode_stored(name, data)

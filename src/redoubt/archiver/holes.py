@@ -1,4 +1,4 @@
-"""The hole between a round and the one before it: measured in the destination, and put on record there."""
+"""The hole between a round and the one before: measured in the destination, and recorded there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STOPPED = "archiving was stopped"
 
 
 class Hole:
-    """The hole before the round that `task` begins. `holder` and `now`: see `JobResources`."""
+    """The hole before the round of `task`. `holder` and `now`: see `JobResources`."""
 
     def __init__(self, task: ArchivePiece, store: PieceStore, holder: str, now: Callable[[], int]) -> None:
         assert task.after is not None, "only a round that follows another has a hole before it"
@@ -32,10 +32,10 @@ class Hole:
         self.what = f"the end of round {task.after} cannot be recorded"
 
     def close(self) -> HoleClosed:
-        """Put on record what is missing, if anything is: this round's first segment must be durable.
+        """Record the hole, if log is missing. This round's first segment must be durable.
 
-        Freezes the round before if that has not been done. Idempotent. Raises ArchiveError if something is damaged, and
-        DestinationError, LockedError among them while the round before still has a writer.
+        Freezes the round before, unless it is frozen. Idempotent. Raises ArchiveError if an object is damaged,
+        DestinationError, and LockedError while the round before still has a writer.
         """
         known = self._store.recorded(HoleInfo, self._store.path.hole)
         if known is None:
@@ -65,7 +65,7 @@ class Hole:
         )
 
     def _measured(self, nothing: HoleInfo, first: SegmentHeader) -> HoleInfo:
-        """What is missing between the end of the last piece of the round before and this one's first segment."""
+        """The hole between the last piece of the round before and this round's first segment."""
         path, destination = ClusterPath(self._task.cluster, self._task.cluster_id), self._store.destination
         last: tuple[PieceStore, PieceInfo, Manifest] | None = None
         for key in piece_keys(destination, path, self._task.tenant_id, self._after):
@@ -73,7 +73,7 @@ class Hole:
             try:
                 info = store.claimed(self._task.identity, None)
             except ObjectMissingError:
-                continue  # it was stopped before the destination took anything of it
+                continue  # the round was stopped before the piece was claimed
             last = (store, info, self._seal(key, store, info))
         if last is None:
             return nothing
@@ -100,7 +100,7 @@ class Hole:
             tenure.release()
 
     def _freezer(self, key: PieceKey, store: PieceStore) -> Freezer:
-        """One for each piece, so that a second try reads nothing twice."""
+        """The freezer of a piece, kept so that a retry reads nothing twice."""
         if key not in self._freezers:
             cluster = (self._task.cluster, self._task.cluster_id)
             self._freezers[key] = Freezer(store, cluster, self._now, {}, lambda _done, _total: None)

@@ -1,7 +1,7 @@
-"""Makes large objects of a round's small ones: read back, checked, joined, stored, checked again; then the parts go.
+"""Merges a piece's small objects into large ones: read, check, join, store, check again, then remove the parts.
 
-At every moment the round can be read: the merged object is durable, and known to be sound, before a part is removed.
-A crash in between leaves parts that the merged object covers; `tidy` removes them. What fails changes nothing.
+The piece is readable at every moment: a merged object is durable and verified before a part is removed. A crash in
+between leaves parts that the merged object covers; `tidy` removes them. A failure changes nothing.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from redoubt.archiver.merging import LOG_CAP, MANY, NEWEST, SPAN, STORED_CAP, Pa
 T = TypeVar("T")
 
 _LOOK_PAUSE = 1.0
-"""Seconds between two looks for something to merge."""
+"""Seconds between two searches for segments to merge."""
 _CANNOT_REMOVE = "merged segments cannot be removed"
 
 
 @dataclass(frozen=True)
 class Merged:
-    """A merged object: its name and SHA-256, the parts that it replaces, and the bytes that are saved by that."""
+    """A merged object: its name and SHA-256, the parts that it replaces, and the bytes saved."""
 
     name: SegmentName
     digest: str
@@ -37,9 +37,9 @@ class Merged:
 
 
 def merge(store: PieceStore, parts: Sequence[Part]) -> Merged:
-    """Store one object for neighbouring ones, which stay. Raises ArchiveError if one is damaged, and DestinationError.
+    """Store one object for adjacent ones; does not remove them. Raises DestinationError, and ArchiveError at damage.
 
-    When this returns, the object is durable and has been read back.
+    When this returns, the object is durable and verified.
     """
     joined = Joined()
     for part in parts:
@@ -55,13 +55,13 @@ def merge(store: PieceStore, parts: Sequence[Part]) -> Merged:
 
 
 def remove(store: PieceStore, parts: Sequence[Part]) -> None:
-    """Remove what a merged object holds as well; those that are gone already are passed over."""
+    """Remove the parts of a merged object; missing parts are ignored."""
     for part in parts:
         store.remove(part.name)
 
 
 def verify(store: PieceStore, name: SegmentName) -> None:
-    """Read an object back and make every check, a part of the log at a time. Raises ArchiveError."""
+    """Read an object and make all checks, chunk by chunk. Raises ArchiveError."""
     try:
         for _ in decode_log(*decode_stored(name, store.get(name))):
             pass
@@ -70,7 +70,7 @@ def verify(store: PieceStore, name: SegmentName) -> None:
 
 
 def tidy(store: PieceStore, listing: Listing) -> None:
-    """Remove what merged objects cover, once these have been checked. Raises ArchiveError."""
+    """Verify merged objects, then remove the objects that they cover. Raises ArchiveError."""
     sound: set[SegmentName] = set()
     starts = [each.name.start_lsn for each in listing.objects]
     for each in listing.covered:
@@ -83,7 +83,7 @@ def tidy(store: PieceStore, listing: Listing) -> None:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What came of a look at the oldest parts: `settled` of them stay as they are, and those behind them are merged."""
+    """The result of a search: the `settled` oldest parts are never merged, and the parts after them became `merged`."""
 
     settled: int
     merged: Merged | None
@@ -91,10 +91,10 @@ class _Outcome:
 
 
 class Merger:
-    """Merges a round's segments while more of them come.
+    """Merges a piece's segments while more segments arrive.
 
-    With a synchronous commit there are tens of thousands to merge: all that grows with them is done by the chores, so
-    that `step` never holds up a flush.
+    Synchronous commit makes tens of thousands of segments. All work that grows with their number is done by the chores,
+    so that `step` never delays a flush.
     """
 
     def __init__(self, store: PieceStore, chores: Chores, listing: Listing, clock: Callable[[], float]) -> None:
@@ -113,18 +113,18 @@ class Merger:
 
     @property
     def digests(self) -> dict[str, str]:
-        """SHA-256 of what was stored and merged by this job, by the name in the folder."""
+        """SHA-256 of the objects that this job stored or merged, by the name in the folder."""
         return self._digests | {str(part.name): part.digest for part in self._parts if part.digest}
 
     def add(self, name: SegmentName, size: int, digest: str) -> None:
-        """A segment is durable."""
+        """Add a segment that is durable."""
         part = Part(name, size, self._clock(), digest)
         self._parts.append(part)
         stored, log = part.room
         self._stored, self._log = self._stored + stored, self._log + log
 
     def step(self) -> None:
-        """Have something merged, if it is time to."""
+        """Start a search for segments to merge, if it is due."""
         now = self._clock()
         if self._is_looking or self._has_ended or now < self._next_look or not self._is_worth_a_look(now):
             return
@@ -133,7 +133,7 @@ class Merger:
         self._do("segments cannot be merged", lambda: self._look(parts, now), self._looked)
 
     def end(self) -> None:
-        """Begin nothing any more, not even what failed before: the round is about to be frozen, which does the rest."""
+        """Start nothing more, not even a retry: the piece is about to be frozen, and freezing merges the rest."""
         self._has_ended = True
 
     def _do(self, what: str, work: Callable[[], T], then: Callable[[T], None]) -> None:
@@ -147,14 +147,14 @@ class Merger:
         self._chores.do(what, work_unless_ended, then_if_done)
 
     def _is_worth_a_look(self, now: float) -> bool:
-        """Whether there may be something to merge; what is asked at each step must cost nothing."""
+        """Whether there may be segments to merge. Cheap, because each step calls it."""
         if len(self._parts) <= NEWEST:
             return False
         is_ripe = len(self._parts) >= MANY + NEWEST and now - self._parts[0].arrived >= SPAN
         return is_ripe or self._stored >= STORED_CAP or self._log >= LOG_CAP
 
     def _look(self, parts: tuple[Part, ...], now: float) -> _Outcome:
-        """Merge the oldest of these if they are to be: a chore."""
+        """Merge the oldest of these parts, if they are due. Runs as a chore."""
         plan = plan_merge(parts, now)
         merged = merge(self._store, plan.parts) if plan.parts else None
         return _Outcome(plan.settled, merged, _room(parts[: plan.settled + len(plan.parts)]))

@@ -1,8 +1,8 @@
-"""Which segments of a round become one: decided by names, sizes and times alone. Pure.
+"""Decides which segments of a piece are merged, by names, sizes and times alone. Pure.
 
-While a round is archived each segment is merged once at most, so that no byte is written more than twice. When it ends,
-what is left is merged, and small merged objects once more, as far as all writing stays within `BUDGET` times the bytes
-of the segments as they were first stored.
+While a piece is archived, each segment is merged at most once, so that no byte is written more than twice. When the
+piece ends, the remaining segments are merged, and small merged objects once more, as long as all bytes written stay
+within `BUDGET` times the bytes of the original segments.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from dataclasses import dataclass
 from redoubt.archive.segment import SegmentName
 
 MANY = 64
-"""Segments that are merged when the first of them is `SPAN` seconds old."""
+"""The number of segments that are merged when the first of them is `SPAN` seconds old."""
 SPAN = 60.0
 STORED_CAP = 16 * 1024 * 1024
-"""Bytes that a merged object has at most, the last part's excess aside; reached, its parts are merged at once."""
+"""The most bytes of a merged object, apart from the last part's excess; parts that reach it are merged at once."""
 LOG_CAP = 64 * 1024 * 1024
-"""Bytes of log that a merged object has at most."""
+"""The most bytes of log in a merged object."""
 NEWEST = 4
-"""Segments at the end of the round that are left alone."""
+"""The number of segments at the end of the piece that are not merged."""
 BUDGET = 2.5
 _SMALL = STORED_CAP // 4
 _HEADER = 400
-"""Bytes that a part's own header takes at least, which a merged object does not have."""
+"""The least size in bytes of a part's header, which merging removes."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """An object of a round: its name, size in bytes, when it came (seconds of the job's clock), SHA-256 if known."""
+    """An object of a piece: its name, size in bytes, arrival (seconds of the job's clock), SHA-256 if known."""
 
     name: SegmentName
     size: int
@@ -38,23 +38,23 @@ class Part:
 
     @property
     def room(self) -> tuple[int, int]:
-        """What it takes up of a merged object: bytes as stored, without a header of its own, and bytes of log."""
+        """The part's share of a merged object: bytes as stored without the part's header, and bytes of log."""
         return max(self.size - _HEADER, 1), self.name.end_lsn - self.name.start_lsn
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do with the oldest parts: pass over `settled` of them for good, then merge `parts`, if there are any."""
+    """The plan for the oldest parts: never merge the first `settled` parts; merge `parts`, which follow them."""
 
     settled: int
     parts: tuple[Part, ...]
 
 
 def plan_merge(parts: Sequence[Part], now: float) -> Plan:
-    """What to merge of a round's parts that have never been merged, in order, while more of them come.
+    """The plan for a piece's unmerged parts, in order, while more parts arrive.
 
-    A run is merged when nothing more can join it (it is full, or the next is too large or of another codec), or when it
-    is long and old enough.
+    A run is merged when no part can join it any more (the run is full, or the next part is too large or has another
+    codec), or when the run is long and old enough.
     """
     settled = 0
     candidates = parts[: max(len(parts) - NEWEST, 0)]
@@ -70,10 +70,10 @@ def plan_merge(parts: Sequence[Part], now: float) -> Plan:
 
 
 def plan_final(objects: Sequence[Part]) -> list[tuple[Part, ...]]:
-    """What to merge of all of a round's objects when it has ended: each group becomes one object.
+    """The groups to merge of all objects of a piece that has ended; each group becomes one object.
 
-    The parts of what was merged before are gone. They were at least as large as it is, which bounds what may be
-    written once more.
+    The parts of earlier merged objects are gone, but were at least as large as these objects. This bounds the bytes
+    that may be written once more.
     """
     fresh = sum(part.size for part in objects if not part.name.is_merged)
     merged = sum(part.size for part in objects if part.name.is_merged)
@@ -89,9 +89,9 @@ def plan_final(objects: Sequence[Part]) -> list[tuple[Part, ...]]:
 
 
 def _runs(parts: Iterable[Part], *, again: bool = False) -> Iterator[tuple[list[Part], bool]]:
-    """The runs of neighbours that fit into one object, and whether they fill it.
+    """The runs of adjacent parts that fit into one object, and whether each run fills the object.
 
-    With `again`, of small merged objects instead of fresh ones. Any single part is a run.
+    With `again`, the runs of small merged objects instead of unmerged ones. A single part is a run too.
     """
     run, stored, log = list[Part](), 0, 0
     for part in parts:

@@ -1,4 +1,4 @@
-"""Opening a piece in a destination: its writer's lock, its claim, and where it ends."""
+"""Opens a piece in a destination: takes its writer's lock, claims it, and finds its end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from redoubt.model.seams import DestinationError, Lock, ObjectMissingError
 
 @dataclass(frozen=True)
 class Opened:
-    """A piece as it was found. Nothing may be added to one that has a manifest."""
+    """An opened piece. A piece with a manifest is complete: nothing may be added."""
 
     info: PieceInfo
     end: ArchiveEnd
@@ -25,7 +25,7 @@ class Opened:
 
 
 class Tenure:
-    """The writer's lock of one piece's folder, while this process has it. Two threads may ask."""
+    """The writer's lock of one piece's folder in this process. Two threads may use the tenure."""
 
     def __init__(self, store: PieceStore, holder: str) -> None:
         self._store = store
@@ -40,7 +40,7 @@ class Tenure:
                 self._lock = self._store.destination.lock(self._store.path.lock, self._holder)
 
     def release(self) -> None:
-        """Let it go. Idempotent."""
+        """Release the lock. Idempotent."""
         with self._guard:
             if self._lock is not None:
                 self._lock.release()
@@ -48,12 +48,12 @@ class Tenure:
 
 
 def open_piece(store: PieceStore, task: ArchivePiece, tenure: Tenure) -> Opened:
-    """Claim the piece, or find it claimed, as its only writer; an interruption that the task tells of is put on record.
+    """Claim the piece as its only writer, or continue an own claim; record the interruption that the task names.
 
-    Raises ArchiveError if the piece is not ours or damaged, or if its interruption is on record and the task does not
-    know of it, and DestinationError; either may be asked again.
+    Raises ArchiveError if the piece is damaged or belongs to another owner, or if its recorded interruption is unknown
+    to the task; and DestinationError. A failed call may be repeated.
     """
-    info = _claimed(store, task)  # before the lock: a disk that is not mounted gets no folder
+    info = _claimed(store, task)  # before the lock, which would create the folder on an unmounted disk
     tenure.take()
     if info is None:
         info = store.claim(_piece_info(task, _start(store, task)))
@@ -68,7 +68,7 @@ def open_piece(store: PieceStore, task: ArchivePiece, tenure: Tenure) -> Opened:
 
 
 def _claimed(store: PieceStore, task: ArchivePiece) -> PieceInfo | None:
-    """The claim that stands there, None for a piece that this task may begin. Raises as `open_piece` does."""
+    """The existing claim, None for a piece that this task may begin. Raises as `open_piece` does."""
     if task.start_lsn is not None:
         return None
     try:
@@ -81,18 +81,18 @@ def _claimed(store: PieceStore, task: ArchivePiece) -> PieceInfo | None:
 
 
 def _start(store: PieceStore, task: ArchivePiece) -> LogPosition:
-    """Where a piece begins that is not claimed yet.
+    """Where an unclaimed piece begins.
 
-    The piece before it may be merged just now by its own job, and a listing then miss its last object: it is known from
-    the cut what SCN it ends at. Raises DestinationError until that is seen.
+    The job of the piece before may be merging it, so that a listing misses its last object. The cut's SCN is the known
+    end of that piece. Raises DestinationError until the destination shows this end.
     """
     if task.start_lsn is not None:
         return LogPosition(task.start_lsn, task.start_scn)
     end = _end_of_previous(store, task)
     if end.scn < task.start_scn:
-        raise DestinationError(f"piece {task.previous} ends at SCN {end.scn}, and is to reach {task.start_scn}")
+        raise DestinationError(f"piece {task.previous} ends at SCN {end.scn}, but must reach SCN {task.start_scn}")
     if end.scn > task.start_scn:
-        raise ArchiveError(f"piece {task.previous} goes on beyond SCN {task.start_scn}, where piece {task.key} begins")
+        raise ArchiveError(f"piece {task.previous} ends after SCN {task.start_scn}, where piece {task.key} begins")
     return end
 
 
@@ -104,14 +104,17 @@ def _end_of_previous(store: PieceStore, task: ArchivePiece) -> LogPosition:
 
 
 def _previous_store(store: PieceStore, task: ArchivePiece) -> PieceStore:
-    """The piece that a task's piece continues."""
+    """The piece before the task's piece."""
     assert task.previous is not None, "the task's piece begins the tenant's part of the round"
     path = ClusterPath(task.cluster, task.cluster_id).piece(task.tenant_id, task.previous)
     return PieceStore(store.destination, path)
 
 
 def _refuse_interrupted(store: PieceStore, opened: Opened) -> None:
-    """A service that was killed before its catalog knew of the interruption learns of it from here, as it was then."""
+    """Raise ArchiveError with the recorded cause of an interruption that the task does not know.
+
+    A service that was killed before its catalog had the interruption learns the original cause in this way.
+    """
     record = None if opened.manifest is not None else store.recorded(Interruption, store.path.interruption)
     if record is not None:
         raise ArchiveError(record.cause)

@@ -1,13 +1,12 @@
-"""A piece of a tenant's round as the worker's work: open it in the destination, archive, drain, freeze, end.
+"""The worker's job for one piece of a tenant's round: open the piece, archive, drain, freeze, end.
 
     OPENING ──► ARCHIVING ──stopped, drained──► FREEZING ──► ended
        │            └───────cut, drained───────────┤
        └──────► ENDED_BEFORE ──stopped or cut──────┘
 
-A piece is cut when the log has come to where another one takes over. One whose round was interrupted, or that has a
-manifest already, is opened and then only waits to be stopped. Everything that may wait for the destination runs on the
-executors; `step` itself never waits. The job knows the seams only, so that the same code runs against engines and
-against a simulation.
+A piece is cut when its log has reached the start of the next piece. A piece that has a manifest, or whose round was
+interrupted, is opened and then only waits for a stop. All calls that may wait for the destination run on the executors;
+`step` never waits. The job knows only the seams, so that the same code runs against engines and in a simulation.
 """
 
 from __future__ import annotations
@@ -77,24 +76,24 @@ class PieceJob:
         self._opening.add_done_callback(lambda _: means.notify())
 
     def stop(self, patience: float) -> None:
-        """Archive what the log holds now, freeze the round, end; or end when nothing moved for `patience` seconds."""
+        """Archive all present log, freeze the piece, end. Without progress for `patience` seconds, end at once."""
         self._patience = patience
         self._moved = (self._means.clock(), None)
 
     def switch(self, scn: int) -> None:
-        """End this piece at the first place in the log that is not before `scn`."""
+        """End this piece at the first point in the log that is not before `scn`."""
         self._switch_scn = scn
         if self._archival is not None:
             self._archival.cut_at(scn)
 
     def flush(self, number: int) -> None:
-        """Make durable what the log holds now, then tell `Flushed`."""
+        """Make all present log durable, then report `Flushed`."""
         self._flush_asked = max(self._flush_asked, number)
         if self._archival is not None:
             self._archival.flush(number)
 
     def abandon(self) -> None:
-        """Let go of everything; what is durable is so already. The writer's lock goes when both threads are done."""
+        """Stop all work; durable log stays durable. The writer's lock is released when both threads are done."""
         if self.ended:
             return
         self.ended = True
@@ -106,7 +105,7 @@ class PieceJob:
         done.add_done_callback(lambda _: self._means.storer.submit(self._let_go))
 
     def step(self) -> tuple[bool, list[Event]]:
-        """Do what can be done now: whether there is probably more to do at once, and what there is to tell."""
+        """Do the work that needs no waiting; returns whether there is probably more to do at once, and the events."""
         more = False
         last: PieceBroken | PieceStopped | PieceFrozen | None = None
         self._log_trouble = ""
@@ -135,7 +134,7 @@ class PieceJob:
         return more
 
     def _begin(self, opened: Opened) -> None:
-        """The destination has answered: go on where the round ends, unless it has ended for good."""
+        """Handle the opened piece: continue at its end, unless the piece has ended for good."""
         task, end = self.task, opened.end
         self._end = end
         if task.broken_by and not self._is_cut():
@@ -157,13 +156,13 @@ class PieceJob:
             self._archival.cut_at(self._switch_scn)
 
     def _is_over(self) -> bool:
-        """Whether nothing is to be archived any more, and the round not being frozen yet."""
+        """Whether all log to archive is durable, and freezing has not begun."""
         if self._phase is _Phase.ENDED_BEFORE:
             return (self._patience is not None or self._is_cut()) and not self._lost
         return self._phase is _Phase.ARCHIVING and self._archival is not None and self._archival.is_drained()
 
     def _is_cut(self) -> bool:
-        """Whether all the log is durable that comes before the next piece."""
+        """Whether all log before the next piece is durable."""
         return self._end is not None and 0 < self._switch_scn <= self._end.position.scn
 
     def _freeze(self, opened: Opened) -> bool:
@@ -192,14 +191,14 @@ class PieceJob:
         self._end = ArchiveEnd(piece.end, size, manifest.output_bytes, len(manifest.segments))
 
     def _break(self, text: str) -> PieceBroken | None:
-        """The round cannot go on; one that was broken already keeps the trouble until it is stopped."""
+        """Handle a round that cannot continue; a round that was broken before keeps the error until it is stopped."""
         if not self.task.broken_by:
             return PieceBroken(self.task.tenant_id, self.task.round, text, self.task.piece)
         self._lost, self._phase = text, _Phase.ENDED_BEFORE
         return None
 
     def _try_to_end(self) -> PieceStopped | PieceFrozen | None:
-        """End if the piece is frozen, or if that was asked for and the time for it is over."""
+        """The last event, if the piece is frozen, or if a stop was requested and its patience is over."""
         tenant_id, round_id, piece = self.task.tenant_id, self.task.round, self.task.piece
         is_frozen = self._manifest is not None and self._chores.is_idle()
         if self._patience is None:
@@ -215,7 +214,7 @@ class PieceJob:
         return PieceStopped(tenant_id, round_id, text, piece)
 
     def _whereabouts(self) -> object:
-        """What stays the same while nothing moves."""
+        """A value that changes only with progress."""
         places = None if self._archival is None else self._archival.places
         is_tending = self._phase is _Phase.FREEZING and not self._chores.failure
         return self._phase, places, self._watches[1].answers if is_tending else None
@@ -232,7 +231,7 @@ class PieceJob:
         )
 
     def _tell(self, *, at_once: bool) -> list[Event]:
-        """What there is to tell; `at_once`, also what was told a moment ago."""
+        """The events to report; with `at_once` also progress right after the last report."""
         news, archival = self._news, self._archival
         events = [
             *news.progress(archival.end if archival else self._end, at_once=at_once),

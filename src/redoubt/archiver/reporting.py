@@ -1,4 +1,4 @@
-"""What a job has told of its piece, and what it has to tell now."""
+"""The events that a job reports about its piece."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from redoubt.archive.store import ArchiveEnd
 from redoubt.messages.archiving import Event, Flushed, PieceFreezing, PieceProgress, PieceTrouble
 
 PROGRESS_PAUSE = 0.05
-"""Seconds between two tellings of progress: with a synchronous commit there are hundreds of segments a second."""
+"""Seconds between two reports of progress, because synchronous commit makes hundreds of segments a second."""
 FREEZING_PAUSE = 0.5
 
 
 class PieceReporter:
-    """Turns a piece's state into events, each told once. `clock()` gives seconds that never go back.
+    """Turns a piece's state into events, each reported once. `clock()` gives monotonic seconds.
 
     `of` are the numbers of tenant, round and piece.
     """
@@ -29,7 +29,7 @@ class PieceReporter:
         self._next_progress = self._next_freezing = float("-inf")
 
     def progress(self, end: ArchiveEnd | None, *, at_once: bool = False) -> list[Event]:
-        """How far the round is durable, if that has changed and was not told just now; `at_once`, whenever it was."""
+        """The durable end, if it has changed and the last report is not too recent; `at_once` ignores the pause."""
         now = self._clock()
         if end is None or end == self._told_end or not (at_once or now >= self._next_progress):
             return []
@@ -42,21 +42,21 @@ class PieceReporter:
         ]
 
     def flushed(self, number: int) -> list[Event]:
-        """Up to which number all that was asked for is durable; never waits."""
+        """The highest number of a completed flush, if it has changed; without a pause."""
         if number == self._told_flushed:
             return []
         self._told_flushed = number
         return [Flushed(*self._of, number)]
 
     def trouble(self, text: str) -> list[Event]:
-        """The present complaint, or that there is none any more."""
+        """The current complaint, if it has changed; empty when the trouble is over."""
         if text == self._told_trouble:
             return []
         self._told_trouble = text
         return [PieceTrouble(*self._of, text, self._piece)]
 
     def freezing(self, done: int, total: int) -> list[Event]:
-        """How many of the round's objects have been read for its manifest, now and then."""
+        """The number of objects read for the manifest, if it has changed and the last report is not too recent."""
         now = self._clock()
         if (done, total) == self._told_freezing or now < self._next_freezing:
             return []

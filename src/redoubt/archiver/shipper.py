@@ -1,7 +1,7 @@
-"""From sealed log to durable segments: encoded several at a time, stored strictly in order.
+"""Turns sealed log into durable segments: encodes several at a time, stores strictly in order.
 
-Storing in order is what keeps a crash from leaving a hole: segment n is never visible before n-1. A destination's
-trouble is retried for as long as it lasts; what cannot be retried (somebody else's object in the way) ends the round.
+Because of the order a crash leaves no hole: segment n is never visible before n-1. Errors of the destination are
+retried for as long as they last. An error that no retry can resolve (another writer's object) ends the round.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from redoubt.archiver.asking import Retrier
 from redoubt.model.seams import DestinationError
 
 DEPTH = 3
-"""Segments under way at most: one being stored, the others being encoded or waiting."""
+"""The most segments in progress: one being stored, the others being encoded or waiting."""
 SMALL = 64 * 1024
-"""Bytes of log up to which a segment is encoded where it is stored: another thread would cost more than it saves."""
+"""Bytes of log up to which the storing thread encodes the segment: another thread would cost more than it saves."""
 
 
 @dataclass(frozen=True)
 class Shipped:
-    """A segment that is durable: its header, and its object's name, size in bytes, and SHA-256."""
+    """A durable segment: its header, and its object's name, size in bytes, and SHA-256."""
 
     header: SegmentHeader
     name: SegmentName
@@ -36,10 +36,10 @@ class Shipped:
 
 
 class Shipper:
-    """Ships one round's segments.
+    """Ships one piece's segments.
 
-    `encoders` compresses, `storer` must run one job at a time in order; `asker` keeps trying to store; `notify()` is
-    called when a segment is durable; log of at most `small` bytes is encoded by the storer.
+    `encoders` compresses. `storer` must run one call at a time, in order. `asker` retries the storing. `notify()` is
+    called when a segment is durable. Log of at most `small` bytes is encoded by the storer.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Shipper:
         return not self._under_way
 
     def ship(self, header: SegmentHeader, log: bytes) -> None:
-        """Hand over the next segment of the round."""
+        """Hand over the next segment of the piece."""
         if len(log) <= self._small:
             stored = self._storer.submit(self._put, header, lambda: _encode(header, log))
         else:
@@ -79,7 +79,7 @@ class Shipper:
         self._under_way.append(stored)
 
     def collect(self) -> list[Shipped]:
-        """The segments that became durable since the last call, in order; then raises what ended the shipping."""
+        """The segments that became durable since the last call, in order; then raises the error that ended shipping."""
         done: list[Shipped] = []
         while self._under_way and self._under_way[0].done():
             if done and self._under_way[0].exception() is not None:
@@ -91,9 +91,9 @@ class Shipper:
         return self._put(header, encoded.result)
 
     def _put(self, header: SegmentHeader, encoded: Callable[[], _Encoded]) -> Shipped:
-        """Store the next segment, unless one before it was not stored: there must never be a hole."""
+        """Store the next segment, unless storing an earlier one failed, because that would leave a hole."""
         if self._failed:
-            raise DestinationError("a segment before it was not stored")
+            raise DestinationError("the segment before was not stored")
         try:
             data, digest = encoded()
             name = SegmentName(header.start_lsn, header.end_lsn, codec_named(header.codec).suffix)

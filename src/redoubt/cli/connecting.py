@@ -16,11 +16,11 @@ from redoubt.model.engine_kind import SEEKDB
 
 
 class NoServiceError(RedoubtError):
-    """There is no service to talk to; the text says what to do."""
+    """No service runs or answers; the text says what to do."""
 
 
 def address_of(home: Path) -> tuple[str, int]:
-    """Where the service of a home listens. Raises NoServiceError."""
+    """Host and port of a home's running service. Raises NoServiceError."""
     running = Home(home).running()
     if running is None:
         raise NoServiceError(f"no redoubt service runs in {home}; start one with: redoubt start --home {home}")
@@ -42,20 +42,21 @@ def connect(host: str, port: int, user: str, password: str) -> Connection[Any]:
         )
     except pymysql.err.OperationalError as error:
         if error.args[0] in {2003, 2013}:
-            raise NoServiceError(f"nothing answers on {host}:{port}: {error.args[1]}") from error
+            raise NoServiceError(f"cannot connect to {host}:{port}: {error.args[1]}") from error
         raise
 
 
 def connect_as_service(home: Path) -> Connection[Any]:
-    """A connection to the sys tenant's engine with the service's own account, for those who may read its file.
+    """A connection to the sys tenant's engine with the service's account; the user must be able to read its file.
 
-    Not through the gateway, which lets nobody in with it. The schema is `oceanbase`, the time zone UTC.
+    Bypasses the gateway, which refuses this account. The schema is `oceanbase`, the time zone UTC. Raises
+    NoServiceError.
     """
     address_of(home)
     try:
         connection = engine_kind(SEEKDB).connect(Home(home).sys.path)
     except PermissionError as error:
-        raise NoServiceError(f"{error.filename} is not yours to read; run this as the service's user") from error
+        raise NoServiceError(f"cannot read {error.filename}; run the command as the service's user") from error
     except pymysql.err.OperationalError as error:
         raise NoServiceError(f"the service of {home} does not answer: {error.args[1]}") from error
     connection.select_db("oceanbase")

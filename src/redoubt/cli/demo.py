@@ -1,6 +1,6 @@
 """`redoubt demo`: OceanBase's page "Initiate log backup", statement by statement, on a real cluster under load.
 
-And what it is for: a data backup taken meanwhile, a table dropped by mistake, the moment before it restored.
+The demo also takes a data backup under load, drops a table, and restores the moment before the drop.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _LOAD_SECONDS = 8.0
 _CONNECTIONS = 4
 _DEADLINE = 30.0
 _BACK_UP_AFTER = 0.25
-"""The share of the load's time after which the data backup is begun."""
+"""The share of the load's time after which the data backup starts."""
 _TOO_NEW = 10.5
-"""Seconds: OceanBase restores no moment of the last ten."""
+"""Seconds: OceanBase refuses to restore a moment of the last ten."""
 _ORDERS = (
     "SELECT COUNT(*), SUM(amount), MAX(id), BIT_XOR(CRC32(CONCAT_WS('|', id, customer, amount, note))) FROM orders"
 )
@@ -39,7 +39,7 @@ class Summary:
     rows: int
     lags: list[float]
     orders: tuple[Any, ...] = (0,)
-    """What `_ORDERS` gave before the mistake; how many there were comes first."""
+    """The result of `_ORDERS` before the mistake; the row count comes first."""
     log_bytes: int = 0
     archived_bytes: int = 0
     segments: int = 0
@@ -48,10 +48,10 @@ class Summary:
 
 
 def play() -> int:
-    """Play the demo; the exit status is 0 only if every step held."""
+    """Run the demo; the exit status is 0 only if every step succeeded."""
     out, cluster, began = console(), DemoCluster(), time.monotonic()
     try:
-        out.print("A cluster of its own: a sys tenant and a user tenant, main, each a real OceanBase kernel …")
+        out.print("Starting a cluster with the tenants sys and main, each a real OceanBase kernel …")
         cluster.start()
         out.print(f"ready on 127.0.0.1:{cluster.port} after {time.monotonic() - began:.1f} s\n")
         with cluster.connect("root@sys") as session:
@@ -67,7 +67,7 @@ def play() -> int:
 
 
 class _Story:
-    """The page's steps, in a session of root@sys."""
+    """The steps of OceanBase's page, in a session of root@sys."""
 
     def __init__(self, out: Console, cluster: DemoCluster, session: Connection[Any]) -> None:
         self._out = out
@@ -76,35 +76,35 @@ class _Story:
 
     def tell(self) -> Summary:
         say = self._out.print
-        say("[bold]1. Say where the backup goes, and how it is compressed.[/bold]")
+        say("[bold]1. Set the backup destination and the compression.[/bold]")
         self._run(f"ALTER SYSTEM SET backup_dest='file://{self._cluster.destination}'")
         self._run("ALTER SYSTEM SET backup_log_archive_option = 'optional compression= enable'")
         self._run("ALTER SYSTEM SET backup_log_archive_option='optional compression= zstd_1.3.8'")
         self._run("SHOW PARAMETERS LIKE 'backup%'", only=("name", "value"))
-        say("[bold]2. Freeze first, so that there is less log to catch up with; then start.[/bold]")
+        say("[bold]2. Freeze, so that less old log is archived; then start archiving.[/bold]")
         self._run("ALTER SYSTEM MINOR FREEZE")
         self._run("ALTER SYSTEM ARCHIVELOG")
         self._wait_for("DOING")
         self._run("SELECT * FROM CDB_OB_BACKUP_ARCHIVELOG")
         self._run("SELECT * FROM CDB_OB_BACKUP_PIECE_FILES")
-        say(f"[bold]3. {_CONNECTIONS} connections write into main for {_LOAD_SECONDS:.0f} s. Back up meanwhile.[/bold]")
+        say(f"[bold]3. Write on {_CONNECTIONS} connections for {_LOAD_SECONDS:.0f} s, and take a data backup.[/bold]")
         summary = self._load()
         self._run("SELECT * FROM CDB_OB_BACKUP_ARCHIVELOG")
         self._finish_backup(summary)
-        say("[bold]4. A mistake.[/bold]")
+        say("[bold]4. Drop a table by mistake.[/bold]")
         moment = self._drop_orders(summary)
-        say("[bold]5. Stop, and compare what was archived with the engine's own log, byte for byte.[/bold]")
+        say("[bold]5. Stop archiving, and compare the archive with the engine's own log, byte for byte.[/bold]")
         self._run("ALTER SYSTEM NOARCHIVELOG")
         self._wait_for("STOP")
         self._run("SELECT * FROM CDB_OB_BACKUP_ARCHIVELOG_SUMMARY")
         self._run("SELECT * FROM CDB_OB_BACKUP_PIECE_FILES")
         self._compare(summary)
-        say("[bold]6. Restore the moment before the mistake, as a tenant of its own.[/bold]")
+        say("[bold]6. Restore the moment before the mistake, as a new tenant.[/bold]")
         self._restore(summary, moment)
         return summary
 
     def _run(self, statement: str, only: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
-        """Run a statement as typed and print its answer; `only` keeps some of the columns."""
+        """Run a statement as typed and print its result; `only` limits the columns."""
         self._out.print(f"obclient> {statement};", markup=False, style="cyan")
         with self._session.cursor() as cursor:
             cursor.execute(statement)
@@ -136,7 +136,7 @@ class _Story:
         began = time.monotonic()
         while not is_so():
             if time.monotonic() - began > _DEADLINE:
-                raise DemoFailedError(f"{what} is not so after {_DEADLINE:.0f} s")
+                raise DemoFailedError(f"{what}: still waiting after {_DEADLINE:.0f} s")
             time.sleep(0.1)
 
     def _load(self) -> Summary:
@@ -158,14 +158,14 @@ class _Story:
         return Summary(load.rows, lags)
 
     def _finish_backup(self, summary: Summary) -> None:
-        """Wait for the data backup, and say for how long the engine stood still for it."""
+        """Wait for the data backup, and record the pause of the engine."""
         status = "SELECT STATUS FROM CDB_OB_BACKUP_SET_FILES WHERE TENANT_ID = 1"
-        self._wait_until("the data backup's success", lambda: self._ask(status) == "SUCCESS")
+        self._wait_until("success of the data backup", lambda: self._ask(status) == "SUCCESS")
         self._run("SELECT * FROM CDB_OB_BACKUP_SET_FILES")
         summary.pause_ms = float(self._ask("SELECT PAUSE_MS FROM CDB_REDOUBT_BACKUP_SETS WHERE TENANT_ID = 1001"))
 
     def _drop_orders(self, summary: Summary) -> str:
-        """Drop the table; the moment before that, in the session's time zone."""
+        """Drop the table; returns the moment before the drop, in the session's time zone."""
         with self._cluster.connect("root@main") as main, main.cursor() as cursor:
             cursor.execute("USE test")
             cursor.execute(_ORDERS)
@@ -175,18 +175,18 @@ class _Story:
             cursor.execute("DROP TABLE orders")
         self._out.print(f"gone at {moment}, with {summary.orders[0]:,} rows\n", style="red")
         passed = f"SELECT MAX_NEXT_TIME > '{moment}' FROM CDB_OB_BACKUP_ARCHIVELOG WHERE TENANT_ID = 1"
-        self._wait_until("the mistake's being archived", lambda: bool(self._ask(passed)))
+        self._wait_until("archived log of the mistake", lambda: bool(self._ask(passed)))
         return moment
 
     def _restore(self, summary: Summary, moment: str) -> None:
-        """Restore as tenant `saved`, and compare its rows with those that there were."""
+        """Restore as tenant `saved`, and compare its rows with the rows before the mistake."""
         old_enough = f"SELECT TIMESTAMPDIFF(MICROSECOND, '{moment}', NOW(6)) / 1e6 > {_TOO_NEW}"
-        with self._out.status("OceanBase restores no moment of the last ten seconds"):
-            self._wait_until("the moment's age", lambda: bool(self._ask(old_enough)))
+        with self._out.status("waiting: OceanBase refuses to restore a moment of the last ten seconds"):
+            self._wait_until("age of the moment", lambda: bool(self._ask(old_enough)))
         began = time.monotonic()
         self._run(f"ALTER SYSTEM RESTORE saved FROM main UNTIL '{moment}' WITH 'pool_list=pool'")
         ended = "SELECT STATUS FROM CDB_OB_RESTORE_HISTORY WHERE TENANT_NAME = 'saved'"
-        self._wait_until("the restore's end", lambda: self._ask(ended) is not None)
+        self._wait_until("end of the restore", lambda: self._ask(ended) is not None)
         summary.restore_seconds = time.monotonic() - began
         self._run("SELECT * FROM CDB_OB_RESTORE_HISTORY")
         with self._cluster.connect("root@saved") as saved, saved.cursor() as cursor:
@@ -195,7 +195,7 @@ class _Story:
             found = cursor.fetchone()
             cursor.execute("INSERT INTO orders (customer, amount, note) VALUES (1, 1, 'life goes on')")
         if found != summary.orders:
-            raise DemoFailedError(f"the restored orders are {found}, those before the mistake were {summary.orders}")
+            raise DemoFailedError(f"the restored orders are {found}; before the mistake they were {summary.orders}")
         self._out.print(f"root@saved has all {found[0]:,} rows as they were, none lost\n", style="green")
 
     def _compare(self, summary: Summary) -> None:
@@ -214,7 +214,7 @@ class _Story:
             summary.segments += 1
         shown = self._ask("SELECT INPUT_BYTES FROM CDB_OB_BACKUP_ARCHIVELOG WHERE TENANT_ID = 1")
         if shown != summary.log_bytes or not summary.log_bytes:  # pragma: no cover - only a broken catalog gets here
-            raise DemoFailedError(f"the view says {shown} bytes of log, the archive holds {summary.log_bytes}")
+            raise DemoFailedError(f"the view shows {shown} bytes of log, but the archive holds {summary.log_bytes}")
         self._out.print("every archived byte equals the engine's own log\n", style="green")
 
 

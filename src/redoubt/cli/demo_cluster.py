@@ -1,4 +1,4 @@
-"""What the demo stands on: a cluster in a temporary home, a write load, and a copy of the engine's own log."""
+"""The demo's cluster in a temporary home, its write load, and a copy of the engine's own log."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _ROWS_PER_INSERT = 20
 
 
 class DemoFailedError(Exception):
-    """A step did not hold; the text says which."""
+    """A step failed; the text says which."""
 
 
 class DemoCluster:
-    """A redoubt service of its own, in a folder that goes away with it."""
+    """A redoubt service in a temporary folder; `remove` removes both."""
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="redoubt-demo-"))
@@ -50,7 +50,7 @@ class DemoCluster:
         self.port = 0
 
     def start(self) -> None:
-        """Start the service with the command that a user would type, on a free port."""
+        """Start the service with the command that a user types, on a free port."""
         command = [sys.executable, "-m", "redoubt", "start", "--home", str(self.home.path), "--port", "0"]
         complaints = self._folder / "stderr"
         with complaints.open("w") as stderr:
@@ -79,26 +79,26 @@ class DemoCluster:
                 raise DemoFailedError(f"the service ended with status {self._process.returncode}")
 
     def remove(self) -> None:
-        """End what is left and remove the folder."""
+        """Kill the service if it still runs, and remove the folder."""
         self._stop.set()
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
         if self._process is not None and self._process.stdout is not None:
             self._process.stdout.close()
-        subprocess.run(["rm", "-rf", str(self._folder)], check=False)  # noqa: S607 - an engine may still be removing
+        subprocess.run(["rm", "-rf", str(self._folder)], check=False)  # noqa: S607 - an engine may still be removing files
 
     def archived(self, round_id: int) -> PieceStore:
         """The main tenant's round in the destination."""
         return PieceStore(FileDestination(self.destination), self._round_path(round_id))
 
     def round_start(self, round_id: int) -> int:
-        """LSN at which the round begins, as the destination says."""
+        """LSN at which the round begins, read from the destination."""
         data = FileDestination(self.destination).get(self._round_path(round_id).info)
         return load_record(PieceInfo, data).start_lsn
 
     def engine_log(self, start: int, end: int) -> Iterator[bytes]:
-        """The engine's own log from LSN to LSN, out of its block files, a block at a time."""
+        """The engine's own log from LSN `start` to LSN `end`, read from its block files block by block."""
         return self._log_copy.read(start, end)
 
     @staticmethod
@@ -106,13 +106,13 @@ class DemoCluster:
         return ClusterPath("redoubt", 1).piece(1001, PieceKey(round_id))
 
     def _keep_engine_log(self) -> None:
-        """Link every block file of the engine, so that there is something to compare with when it recycles them."""
+        """Link every block file of the engine, because the engine recycles blocks before they are compared."""
         while not self._stop.wait(0.1):
             self._log_copy.keep_up()
 
 
 class WriteLoad:
-    """Some connections that insert orders into the main tenant until told to end."""
+    """Connections that insert orders into the tenant main for some seconds."""
 
     def __init__(self, cluster: DemoCluster, connections: int) -> None:
         self._cluster = cluster
@@ -123,11 +123,11 @@ class WriteLoad:
 
     @property
     def rows(self) -> int:
-        """Rows whose commit was acknowledged."""
+        """The number of rows whose commit was acknowledged."""
         return sum(self._rows)
 
     def run_for(self, seconds: float) -> Iterator[float]:
-        """Write for some seconds; gives the seconds gone by, about five times a second."""
+        """Write for some seconds; yields the elapsed seconds about five times a second."""
         began = time.monotonic()
         for thread in self._threads:
             thread.start()

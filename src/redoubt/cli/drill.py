@@ -31,7 +31,7 @@ _STATUS = {Verdict.PASSED: 0, Verdict.FAILED: 2, Verdict.OPENED: 3}
 
 @dataclass(frozen=True, kw_only=True)
 class DrillOptions:
-    """What was typed."""
+    """The options as typed."""
 
     uri: str
     tenant: str | None
@@ -50,9 +50,9 @@ class DrillOptions:
 
 
 def run_drill(options: DrillOptions) -> int:
-    """Do a drill, record what came of it and print it; the exit status.
+    """Run a drill, record and print its result, and return the exit status.
 
-    0: passed; 2: failed; 3: the engine opened, and nobody could log in to look further; 1: it could not be done.
+    0: passed; 2: failed; 3: the engine opened, but no login succeeded; 1: the drill could not be done or recorded.
     """
     try:
         with ended_in_order():
@@ -98,9 +98,9 @@ def _drill(options: DrillOptions, destination: Destination, tenant: TenantPath) 
 
 
 def _record(destination: Destination, tenant: TenantPath, record: DrillRecord) -> str | None:
-    """The name of the object in which it is kept, None if it is not, which is complained of."""
+    """Store the record; returns the name of its object. On failure complains and returns None."""
     if not record.set_id:
-        complain("not recorded: no data backup can be told that the restore would have begun with")
+        complain("not recorded: the data backup that the restore would use is unknown")
         return None
     try:
         return keep_record(destination, tenant, record)
@@ -131,13 +131,13 @@ def _print(options: DrillOptions, record: DrillRecord, kept: str | None, directo
             out.print(line, markup=False)
     names = ["tenant", "set_id", "end_time", "end_scn", "log_bytes", "laying_us", "opening_us", "checking_us"]
     print_rows(out, names, [tuple(said[name] for name in names)])
-    for what, where in (("recorded as", kept), ("the directory stays:", directory)):
+    for what, where in (("recorded as", kept), ("the directory is kept:", directory)):
         if where is not None:
             out.print(f"{what} {where}", markup=False)
 
 
 def _show_in_catalog(home: Path, destination: Destination, tenant: TenantPath) -> None:
-    """Have the records of the tenant in the view of the cluster whose home it is, if its service runs."""
+    """Write the tenant's drill records into the catalog of the home's cluster, if its service runs."""
     try:
         if not is_of_home(destination, tenant, home):
             complain(f"not in CDB_REDOUBT_DRILLS: {tenant} was not archived by the cluster in {home}")

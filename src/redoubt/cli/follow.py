@@ -25,13 +25,13 @@ _SAY_EVERY = 60.0
 
 
 class _StoppedError(BaseException):
-    """Somebody asked for the end."""
+    """SIGTERM or Ctrl-C was received."""
 
 
 def keep_following(uri: str, tenant: str | None, directory: Path, *, once: bool, interval: float) -> int:
-    """Follow until asked to end, or once; the exit status.
+    """Follow until SIGTERM or Ctrl-C, or once; returns the exit status.
 
-    0: ended when asked, or did it once; 2: no log will ever continue what is laid; 1: it could not be done.
+    0: ended by a signal, or done once; 2: no log will ever continue the directory's log; 1: could not be done.
     """
     path = directory.absolute()
     try:
@@ -43,7 +43,7 @@ def keep_following(uri: str, tenant: str | None, directory: Path, *, once: bool,
             restored.refuse_opened()
             out = console(error=True)
             with Progress(console=out, transient=True, disable=not out.is_terminal) as bar:
-                task = bar.add_task("laying", total=None)
+                task = bar.add_task("writing log", total=None)
                 standby = Standby(
                     destination,
                     followed,
@@ -56,9 +56,9 @@ def keep_following(uri: str, tenant: str | None, directory: Path, *, once: bool,
                 with restored.kept_closed():
                     _Loop(standby, state, _say).run(interval, once=once)
     except _StoppedError:
-        _say(f"{path} can be opened now: the log is laid as far as was said")
+        _say(f"stopped; {path} can be opened now")
     except LogEndsError as error:
-        complain(f"{error}; {path} can be opened as it is, or follow into another directory")
+        complain(f"{error}; {path} can be opened as it is; to follow again, choose another directory")
         return _ENDED
     except (RedoubtError, OSError) as error:
         complain(error)
@@ -67,7 +67,7 @@ def keep_following(uri: str, tenant: str | None, directory: Path, *, once: bool,
 
 
 class _Loop:
-    """Looks again and again."""
+    """Appends new log to the standby at intervals."""
 
     def __init__(self, standby: Standby, state: Following, say: Callable[[str], None]) -> None:
         self._standby = standby
@@ -77,7 +77,10 @@ class _Loop:
         self._trouble = ""
 
     def run(self, interval: float, *, once: bool) -> None:
-        """Raises LogEndsError, ArchiveError where the archive is damaged, and, if `once`, what stands in the way."""
+        """Follow until an error that no retry can resolve, or once.
+
+        Raises LogEndsError; ArchiveError if the same damage is seen twice; with `once` also DestinationError, OSError.
+        """
         while True:
             try:
                 self._state = self._standby.catch_up(self._state)
@@ -86,23 +89,23 @@ class _Loop:
                 if once or (isinstance(error, ArchiveError) and str(error) == self._trouble):
                     raise
                 if str(error) != self._trouble:
-                    complain(f"{error}; trying again")
+                    complain(f"{error}; retrying")
                 self._trouble = str(error)
             if once or time.monotonic() - self._said_at >= _SAY_EVERY:
                 self._said_at = time.monotonic()
-                self._say(f"laid up to {utc_text(self._state.laid.scn)} (LSN {self._state.laid.lsn})")
+                self._say(f"log written up to {utc_text(self._state.laid.scn)} (LSN {self._state.laid.lsn})")
             if once:
                 return
             time.sleep(interval)
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201 - a line at a time, for whoever waits for one
+    print(text, flush=True)  # noqa: T201 - one line at a time, for scripts that wait for a line
 
 
 @contextmanager
 def _asked_to_end() -> Iterator[None]:
-    """SIGTERM and Ctrl-C end it wherever it is: that leaves what any crash leaves, and is as good to open."""
+    """SIGTERM and Ctrl-C end the command at any point: as after a crash, the directory can be opened."""
 
     def end(_number: int, _frame: object) -> None:
         raise _StoppedError

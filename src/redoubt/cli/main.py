@@ -1,4 +1,4 @@
-"""`redoubt`: the commands and their options. What a command needs is imported when it runs, so that help is quick."""
+"""`redoubt`: the commands and their options. Each command imports its modules when it runs, so that help is quick."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ app = typer.Typer(
 )
 
 
-def _print_version(is_asked: bool) -> None:  # noqa: FBT001 - as typer calls it
+def _print_version(is_asked: bool) -> None:  # noqa: FBT001 - typer calls it so
     if is_asked:
         version()
         raise typer.Exit
@@ -40,7 +40,7 @@ def _print_version(is_asked: bool) -> None:  # noqa: FBT001 - as typer calls it
 @app.callback(invoke_without_command=True)
 def redoubt(
     context: typer.Context,
-    version: Annotated[  # noqa: ARG001 - its callback has done what is asked
+    version: Annotated[  # noqa: ARG001 - its callback handles the option
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
@@ -53,7 +53,7 @@ def redoubt(
 def start(
     home: HomeOption = DEFAULT_HOME,
     host: Annotated[str | None, typer.Option(help="Address to listen on (default 127.0.0.1).")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on (default 2881); 0 takes a free one.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (default 2881); 0 for a free port.")] = None,
     config: ConfigOption = None,
 ) -> None:
     """Start the cluster in the foreground; Ctrl-C or SIGTERM stops it."""
@@ -64,15 +64,17 @@ def start(
 
 @app.command()
 def sql(
-    statement: Annotated[str, typer.Argument(help="A statement, or - to read it from standard input.")],
+    statement: Annotated[str, typer.Argument(help="Statement, or - to read statements from standard input.")],
     home: HomeOption = DEFAULT_HOME,
-    user: Annotated[str, typer.Option("--user", "-u", help="user[@tenant[#cluster]]")] = "root@sys",
+    user: Annotated[
+        str, typer.Option("--user", "-u", help="Account: user@tenant or user@tenant#cluster.")
+    ] = "root@sys",
     password: PasswordOption = "",
-    host: Annotated[str | None, typer.Option(help="Where the service listens, if not the one of --home.")] = None,
-    port: Annotated[int | None, typer.Option()] = None,
+    host: Annotated[str | None, typer.Option(help="Address of the service (default: the one of --home).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the service (default: the one of --home).")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Run a statement through the gateway and print what it answers."""
+    """Run a statement through the gateway and print the result."""
     from redoubt.cli.sql import run_statement
 
     text = sys.stdin.read() if statement == "-" else statement
@@ -86,7 +88,7 @@ def status(
     home: HomeOption = DEFAULT_HOME,
     json: JsonOption = False,
 ) -> None:
-    """Show rounds, pieces and how far the archive is behind."""
+    """Show the round, pieces, health, holes, and how far the archive is behind."""
     from redoubt.cli.status import show_status
 
     raise typer.Exit(show_status(home.expanduser(), as_json=json))
@@ -99,22 +101,22 @@ def drill(
     until: UntilOption = None,
     scn: ScnOption = None,
     utc: UtcOption = False,
-    latest: Annotated[bool, typer.Option("--latest", help="The newest archived moment; the default.")] = False,
-    sql: Annotated[Path | None, typer.Option("--sql", help="A file of statements that check the data.")] = None,
-    query: Annotated[str | None, typer.Option("--query", help="Statements that check the data.")] = None,
-    full: Annotated[bool, typer.Option("--full", help="Count all rows, by each table and each index.")] = False,
+    latest: Annotated[bool, typer.Option("--latest", help="Restore to the newest archived moment (default).")] = False,
+    sql: Annotated[Path | None, typer.Option("--sql", help="File with SQL statements that check the data.")] = None,
+    query: Annotated[str | None, typer.Option("--query", help="SQL statements that check the data.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="Count all rows of every table and index.")] = False,
     scratch: ScratchOption = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the scratch directory.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the scratch directory.")] = False,
     user: EngineUserOption = None,
     password: PasswordOption = "",
     home: LenderOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Restore into a scratch directory, start the engine, check what it finds, and put the verdict on record."""
+    """Restore into a scratch directory, start the engine, check the data, and record the verdict."""
     from redoubt.cli.drill import DrillOptions, run_drill
 
     if (latest and (until is not None or scn is not None)) or (sql is not None and query is not None):
-        raise typer.BadParameter("give one of --latest, --until, --scn, and one of --sql, --query")
+        raise typer.BadParameter("give only one of --latest, --until and --scn, and only one of --sql and --query")
     options = DrillOptions(
         uri=uri,
         tenant=tenant,
@@ -137,12 +139,12 @@ def drill(
 @app.command()
 def follow(
     uri: UriArgument,
-    to: Annotated[Path, typer.Option("--to", help="The standby's directory: a new one, or one that follows already.")],
+    to: Annotated[Path, typer.Option("--to", help="Directory of the standby: new, or one that follows already.")],
     tenant: TenantOption = None,
-    once: Annotated[bool, typer.Option("--once", help="Lay what there is, and end.")] = False,
-    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 5.0,
+    once: Annotated[bool, typer.Option("--once", help="Write the log archived so far, and end.")] = False,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two checks for new log.")] = 5.0,
 ) -> None:
-    """Keep a restored directory laid up to the newest archived log; to take over, end this and open the directory."""
+    """Keep a restored directory up to date with the archived log. To take over, end this and open the directory."""
     from redoubt.cli.follow import keep_following
 
     raise typer.Exit(keep_following(uri, tenant, to, once=once, interval=interval))
@@ -151,21 +153,21 @@ def follow(
 @app.command()
 def restore(
     uri: UriArgument,
-    tenant: Annotated[str, typer.Option(help="The tenant's name or id, as it was backed up.")],
-    to: Annotated[Path, typer.Option(metavar="DIR", help="Where to: a directory that is empty, or not there.")],
+    tenant: Annotated[str, typer.Option(help="Name or id of the tenant in the backup.")],
+    to: Annotated[Path, typer.Option(metavar="DIR", help="Directory to restore into: new, empty, or half restored.")],
     until: UntilOption = None,
     scn: ScnOption = None,
-    latest: Annotated[bool, typer.Option("--latest", help="The newest archived moment.")] = False,
+    latest: Annotated[bool, typer.Option("--latest", help="Restore to the newest archived moment.")] = False,
     utc: UtcOption = False,
-    cluster: Annotated[str | None, typer.Option(help="The cluster's name, if several have archived there.")] = None,
-    cluster_id: Annotated[int | None, typer.Option(help="The cluster's id, likewise.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, and do nothing.")] = False,
+    cluster: Annotated[str | None, typer.Option(help="Name of the cluster, if several have archived there.")] = None,
+    cluster_id: Annotated[int | None, typer.Option(help="Id of the cluster, if several have archived there.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, and restore nothing.")] = False,
     no_start: Annotated[
-        bool, typer.Option("--no-start", help="Start no engine; what was open at the moment stays open.")
+        bool, typer.Option("--no-start", help="Do not start an engine: open transactions stay open.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Restore a tenant, as it was at a moment, into a directory; needs nothing but the backup destination."""
+    """Restore a tenant as it was at a moment into a directory; needs only the backup destination."""
     from redoubt.cli.restore import Wish
     from redoubt.cli.restore import restore as run
 
@@ -188,11 +190,11 @@ def restore(
 
 @app.command()
 def replay(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A directory that redoubt made.")],
-    user: Annotated[str, typer.Option("--user", "-u", help="An account that may ALTER SYSTEM.")] = "root",
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory that redoubt restored.")],
+    user: Annotated[str, typer.Option("--user", "-u", help="Account with the ALTER SYSTEM privilege.")] = "root",
     password: PasswordOption = "",
 ) -> None:
-    """Start an engine in a restored directory once: it replays, rolls back what was open, and flushes."""
+    """Start an engine in a restored directory once: replay the log, roll back open transactions, and flush."""
     from redoubt.cli.replay import replay as run
 
     raise typer.Exit(run(directory.expanduser().absolute(), user, password))
@@ -211,7 +213,7 @@ def roll_forward(
     home: LenderOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Make a new data backup of an older one and the log after it, without the source."""
+    """Make a new data backup from an older one and the log after it, without the source."""
     from redoubt.cli.roll_forward import RollOptions, run_roll_forward
 
     options = RollOptions(
@@ -233,13 +235,13 @@ def roll_forward(
 def verify(
     uri: UriArgument,
     tenant: OneTenantOption = None,
-    everything: Annotated[bool, typer.Option("--all", help="Read also what was verified before.")] = False,
-    older_than: Annotated[str, typer.Option(help="Read again what was last read longer ago than this.")] = "30d",
-    jobs: Annotated[int | None, typer.Option(min=1, help="Threads (default: one a core).")] = None,
-    state: Annotated[Path | None, typer.Option(help="File that keeps what was verified, and when.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Read all objects, also those verified before.")] = False,
+    older_than: Annotated[str, typer.Option(help="Age at which a verified object is read again.")] = "30d",
+    jobs: Annotated[int | None, typer.Option(min=1, help="Number of threads (default: one for each core).")] = None,
+    state: Annotated[Path | None, typer.Option(help="File for the record of verified objects.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Check every object of a destination, and name what is damaged and which moments that costs."""
+    """Check every object of a destination; name damaged objects and the moments that the damage costs."""
     from redoubt.cli.verify import Wish, verify
 
     wish = Wish(uri=uri, tenant=tenant, jobs=jobs, older_than=older_than, state=state, is_all=everything)
@@ -252,9 +254,9 @@ def window(
     tenant: OneTenantOption = None,
     wanted: Annotated[
         str | None,
-        typer.Option("--assert", help="Exit status 2 unless this long, such as 7d, is one window up to now."),
+        typer.Option("--assert", help="Duration, such as 7d; exit with status 2 unless the last 7d are one window."),
     ] = None,
-    lag: Annotated[str, typer.Option(help="How far behind now the window may end, for --assert.")] = "1m",
+    lag: Annotated[str, typer.Option(help="Greatest time from the window's end to now, for --assert.")] = "1m",
     json: JsonOption = False,
 ) -> None:
     """Show the moments to which each tenant can be restored, and the holes between them."""
@@ -268,9 +270,9 @@ def repair_catalog(
     uri: UriArgument,
     home: HomeOption = DEFAULT_HOME,
     config: ConfigOption = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be changed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the changes, and make none.")] = False,
 ) -> None:
-    """Bring the catalog of a home whose service is stopped to what the destination says."""
+    """Enter rounds, pieces and data backups of a destination into the catalog of a stopped service."""
     from redoubt.cli.repair_catalog import repair_catalog
 
     raise typer.Exit(repair_catalog(uri, home.expanduser(), config, is_dry_run=dry_run))
@@ -278,7 +280,7 @@ def repair_catalog(
 
 @app.command()
 def demo() -> None:
-    """Play OceanBase's page "Initiate log backup" on a cluster of its own, and restore a table dropped by mistake."""
+    """Follow OceanBase's page "Initiate log backup" on a cluster of its own, and restore a table dropped by mistake."""
     from redoubt.cli.demo import play
 
     raise typer.Exit(play())

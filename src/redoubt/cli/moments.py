@@ -1,4 +1,4 @@
-"""Moments as people write and read them. Everything is counted in whole nanoseconds, never in fractions."""
+"""Moments and durations as people write and read them. All values are whole nanoseconds, never fractions."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from redoubt.errors import RedoubtError
 
 _FRACTION = re.compile(r"(?P<before>.*\d:\d\d)[.,](?P<digits>\d+)(?P<after>\D.*)?\Z", re.ASCII)
 _DIGITS = 9
-"""Digits behind the point that a moment may have: nanoseconds."""
+"""The greatest number of digits after the point: nanoseconds."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class MomentError(RedoubtError):
-    """A text that names no moment; the message says how it should look."""
+    """The text is not a moment; the message says how to write one."""
 
 
 def moment(text: str, *, utc: bool) -> int:
-    """The SCN (ns since the epoch) of an ISO 8601 text with an offset; without one it is UTC if `utc`.
+    """The SCN (ns since the epoch) of an ISO 8601 text with an offset. With `utc`, a text without offset is UTC.
 
     Raises MomentError.
     """
@@ -28,12 +28,12 @@ def moment(text: str, *, utc: bool) -> int:
     try:
         parsed = datetime.fromisoformat(whole)
     except ValueError as error:
-        raise MomentError(f"{text!r} is no time; write it as 2026-11-23T14:26:47.494062+08:00") from error
+        raise MomentError(f"{text!r} is not a time; write it as 2026-11-23T14:26:47.494062+08:00") from error
     if len(digits) > _DIGITS:
-        raise MomentError(f"{text!r} is finer than a nanosecond")
+        raise MomentError(f"{text!r} is more precise than a nanosecond; give at most {_DIGITS} digits")
     if parsed.tzinfo is None:
         if not utc:
-            raise MomentError(f"{text!r} may be any of 24 hours: add its offset (+08:00, or Z for UTC), or give --utc")
+            raise MomentError(f"{text!r} has no offset; add the offset (+08:00, or Z for UTC), or give --utc")
         parsed = parsed.replace(tzinfo=UTC)
     microseconds = (parsed - _EPOCH) // timedelta(microseconds=1)
     return microseconds * 1000 + int(digits.ljust(_DIGITS, "0"))
@@ -51,17 +51,17 @@ _NS = 1_000_000_000
 
 
 class DurationError(RedoubtError):
-    """A text that is no duration; the message says how to write one."""
+    """The text is not a duration; the message says how to write one."""
 
 
 def duration(text: str) -> int:
-    """The ns that `7d` or `90s` stand for. Raises DurationError."""
+    """The duration in ns of a text such as `7d` or `90s`. Raises DurationError."""
     match = _DURATION.match(text)
     if match is None:
-        raise DurationError(f"{text!r} is no duration: write a number and s, m, h, d or w, such as 7d")
+        raise DurationError(f"{text!r} is not a duration; write a number and s, m, h, d or w, such as 7d")
     return int(match["number"]) * _SECONDS[match["unit"]] * _NS
 
 
 def span(start_scn: int, end_scn: int) -> dict[str, str | int]:
-    """The moments from one SCN to another, both included, as the JSON answers have them."""
+    """The moments from one SCN to another, both included, as a JSON object."""
     return {"from": instant(start_scn), "to": instant(end_scn), "from_scn": start_scn, "to_scn": end_scn}

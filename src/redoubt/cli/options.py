@@ -1,4 +1,4 @@
-"""Options and arguments that several commands have."""
+"""Options and arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ import typer
 
 DEFAULT_HOME = Path("~/.local/share/redoubt")
 
-HomeOption = Annotated[Path, typer.Option("--home", help="Where the cluster keeps everything.", envvar="REDOUBT_HOME")]
+HomeOption = Annotated[Path, typer.Option("--home", help="Home directory of the cluster.", envvar="REDOUBT_HOME")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file (TOML).")]
 PasswordOption = Annotated[
-    str, typer.Option("--password", "-p", help="Better given in the environment.", envvar="REDOUBT_PASSWORD")
+    str, typer.Option("--password", "-p", help="Password; prefer the environment variable.", envvar="REDOUBT_PASSWORD")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print as JSON; docs/CLI.md says where the fields are.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON; docs/ describes the fields.")]
 
 UriArgument = Annotated[str, typer.Argument(help="The backup destination: file:///absolute/path.")]
-TenantOption = Annotated[str | None, typer.Option("--tenant", help="Its name or id, if several are backed up there.")]
-OneTenantOption = Annotated[str | None, typer.Option("--tenant", help="Only this tenant, by name or id.")]
+TenantOption = Annotated[str | None, typer.Option("--tenant", help="Tenant (name or id), if several have a backup.")]
+OneTenantOption = Annotated[str | None, typer.Option("--tenant", help="Name or id of the only tenant to look at.")]
 UntilOption = Annotated[
-    str | None, typer.Option("--until", metavar="TIME", help="A time with its offset, as 2026-11-23T12:00+01:00.")
+    str | None, typer.Option("--until", metavar="TIME", help="Time with offset, such as 2026-11-23T12:00+01:00.")
 ]
-ScnOption = Annotated[int | None, typer.Option("--scn", metavar="N", help="A moment in nanoseconds since the epoch.")]
-UtcOption = Annotated[bool, typer.Option("--utc", help="A time without an offset is in UTC.")]
+ScnOption = Annotated[int | None, typer.Option("--scn", metavar="N", help="Moment in nanoseconds since the epoch.")]
+UtcOption = Annotated[bool, typer.Option("--utc", help="Read a time without an offset as UTC.")]
 
-ScratchOption = Annotated[Path | None, typer.Option("--scratch", help="Folder in which the scratch directory is made.")]
-EngineUserOption = Annotated[str | None, typer.Option("--user", "-u", help="An account of the restored engine.")]
+ScratchOption = Annotated[Path | None, typer.Option("--scratch", help="Folder for the scratch directory.")]
+EngineUserOption = Annotated[str | None, typer.Option("--user", "-u", help="Account on the restored engine.")]
 LenderOption = Annotated[
-    Path | None, typer.Option("--home", help="The cluster's home: lends its account; its catalog learns of the result.")
+    Path | None,
+    typer.Option("--home", help="Home of the cluster: provides the account to log in, and gets the result."),
 ]

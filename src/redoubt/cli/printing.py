@@ -1,4 +1,4 @@
-"""What the command line prints: result sets as MySQL's client shows them, on terminals of any width."""
+"""Prints result sets like MySQL's client, on terminals of any width, and error messages."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _ENDLESS = 10_000
 
 
 def console(*, error: bool = False) -> Console:
-    """The terminal; a pipe or file gets lines as wide as they need to be."""
+    """The console on standard output or standard error; lines to a pipe or file are not wrapped."""
     stream = sys.stderr if error else sys.stdout
     width = None if stream.isatty() else _ENDLESS
     return Console(stderr=error, width=width, highlight=False, soft_wrap=error)
 
 
 def complain(problem: object) -> None:
-    """Say on standard error what went wrong."""
+    """Print a problem on standard error."""
     console(error=True).print(f"redoubt: {problem}", markup=False, style="red")
 
 
 def print_rows(out: Console, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A result set as a table; a row under the other, column by column, where the terminal is too narrow for that."""
+    """Print a result set as a table, or vertically (one column per line) if the terminal is too narrow."""
     table = Table(box=box.ASCII2, header_style="")
     for name in names:
         table.add_column(Text(name))

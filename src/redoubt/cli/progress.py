@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, elsewhere a line now and then. It goes to standard error."""
+"""Shows the progress of long work on a console: a bar on a terminal, otherwise a line every few seconds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LINE_EVERY = 10.0
 
 @contextmanager
 def shown_progress(out: Console, what: str) -> Iterator[Callable[[int, int], None]]:
-    """To be called with the bytes that are done and those that there are."""
+    """Show progress while the context is open. Call the yielded function with the bytes done and in total."""
     if not out.is_terminal:
         yield _Lines(out, what)
         return
@@ -25,7 +25,7 @@ def shown_progress(out: Console, what: str) -> Iterator[Callable[[int, int], Non
 
 
 class _Lines:
-    """A line every few seconds."""
+    """Prints a line every few seconds."""
 
     def __init__(self, out: Console, what: str) -> None:
         self._out = out

@@ -1,4 +1,4 @@
-"""What the commands that rehearse a restore have in common: which tenant, which moment, whose accounts."""
+"""Common parts of `drill`, `roll-forward` and `follow`: the tenant, the moment, the accounts."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from redoubt.restore.planning import UnknownTenantError, find_tenant
 
 
 def chosen_tenant(destination: Destination, wanted: str | None) -> TenantPath:
-    """The tenant of that name or id; the only one there is if None. Raises UnknownTenantError, DestinationError."""
+    """The tenant of that name or id; with None the only tenant. Raises UnknownTenantError, DestinationError."""
     if wanted is not None:
         return find_tenant(destination, wanted)
     there = [tenant for path in clusters(destination) for tenant in tenants(destination, path)]
     if len(there) != 1:
         names = ", ".join(str(each) for each in there) or "none"
-        raise UnknownTenantError(f"say which tenant with --tenant; there are: {names}")
+        raise UnknownTenantError(f"name the tenant with --tenant; tenants with a backup: {names}")
     return there[0]
 
 
 def moment_of(until: str | None, scn: int | None, *, utc: bool) -> int | None:
-    """The SCN (ns since the epoch) of a time with an offset, or in UTC if `utc`; None if neither is given.
+    """The SCN (ns since the epoch) of `until` or `scn`; None if neither is given. Raises MomentError.
 
-    Raises MomentError.
+    With `utc`, a time without an offset is UTC.
     """
     if until is None:
         return scn
@@ -42,12 +42,12 @@ def moment_of(until: str | None, scn: int | None, *, utc: bool) -> int | None:
 
 
 def utc_text(scn: int) -> str | None:
-    """An SCN as text of microseconds in UTC, None for none."""
+    """An SCN as text in UTC with microseconds; None for SCN 0."""
     return instant(scn) if scn else None
 
 
 def is_of_home(destination: Destination, tenant: TenantPath, home: Path) -> bool:
-    """Whether it is the cluster of that home that has archived the tenant there. Raises DestinationError, OSError."""
+    """Whether the cluster of that home archived the tenant. Raises DestinationError, OSError."""
     if not (home / "identity").exists():
         return False
     try:
@@ -60,9 +60,9 @@ def is_of_home(destination: Destination, tenant: TenantPath, home: Path) -> bool
 def logins_for(
     kind: EngineKind, source: str, tenant_id: int, user: str | None, password: str, home: Path | None
 ) -> list[Login]:
-    """The accounts to try on a restored engine: the one that was named, the service's own, root without a password.
+    """The accounts to try on a restored engine: only `user` if given; otherwise root and the service's account.
 
-    The service's account on an engine is known to the home in which that engine was archived. Raises OSError.
+    The home from which an engine was archived has the password of the service's account on it. Raises OSError.
     """
     if user is not None:
         return [Login(user, password)]
@@ -73,7 +73,7 @@ def logins_for(
 
 
 def _service_passwords(home: Home, tenant_id: int, source: str) -> list[str]:
-    """What the home keeps for the engine of that id: in its directory, or a copy that outlived it."""
+    """The passwords in the home for the engine with id `source`: from the engine's directory, and from `accounts/`."""
     found = []
     base = home.tenant(tenant_id)
     if _line(base.source_id) == source and (password := _line(base.account)):
@@ -92,7 +92,7 @@ def _line(path: Path) -> str:
 
 @contextmanager
 def ended_in_order() -> Iterator[None]:
-    """SIGTERM ends the command as Ctrl-C does: no engine and no directory stay behind."""
+    """Make SIGTERM end the command as Ctrl-C does, so that no engine and no directory remain."""
 
     def end(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)

@@ -1,6 +1,6 @@
-"""`redoubt repair-catalog`: what a destination says of rounds and data backups is put into a home's catalog again.
+"""`redoubt repair-catalog`: enters the rounds and data backups of a destination into a home's catalog.
 
-The service must not run: it has the present round in its memory. The sys engine is started for the time that it takes.
+The service must not run, because it keeps the current round in its memory. The command starts and stops the sys engine.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ _Done = TypeVar("_Done")
 
 
 def repair_catalog(uri: str, home_path: Path, config_path: Path | None, *, is_dry_run: bool) -> int:
-    """Bring a home's catalog to what a destination says.
+    """Repair a home's catalog from a destination.
 
-    The exit status: 0; 2 if a round that is under way keeps some of it from being done; 1 if it could not be done.
+    The exit status: 0; 2 if a running round prevents some of the repair; 1 if the repair could not be done.
     """
     home = Home(home_path.absolute())
     try:
@@ -51,7 +51,7 @@ def repair_catalog(uri: str, home_path: Path, config_path: Path | None, *, is_dr
                 if not is_dry_run:
                     _as_soon_as_possible(lambda: carry_out(session, repair))
     except (EngineStartError, AccountError, CatalogError) as error:
-        complain(f"the catalog of {home.path} cannot be reached: {error}")
+        complain(f"cannot reach the catalog of {home.path}: {error}")
         return 1
     except RedoubtError as error:
         complain(error)
@@ -76,9 +76,9 @@ def _history(home: Home, uri: str) -> History:
 
 @contextmanager
 def _locked(home: Home) -> Iterator[None]:
-    """Be alone in a home that is one. Raises HomeError."""
+    """Hold the lock of a home. Raises HomeError, also if the path is not a home."""
     if not (home.path / "identity").is_file():
-        raise HomeError(f"{home.path} is no home of a cluster: its file 'identity' is not there; name one with --home")
+        raise HomeError(f"{home.path} is not the home of a cluster: 'identity' is missing; name a home with --home")
     home.prepare()
     lock = home.lock()
     try:
@@ -89,7 +89,7 @@ def _locked(home: Home) -> Iterator[None]:
 
 @contextmanager
 def _catalog(home: Home, sizes: EngineSizes) -> Iterator[CatalogSession]:
-    """The catalog in a sys engine that runs meanwhile; its tables are made where there are none."""
+    """The catalog in a sys engine that runs while the context is open; creates missing tables."""
     log_to(home.log)
     kind, sys = engine_kind(SEEKDB), home.sys.path
     keeper = kind.embedded(sys, sizes, may_be_new=True)
@@ -104,7 +104,7 @@ def _catalog(home: Home, sizes: EngineSizes) -> Iterator[CatalogSession]:
 
 
 def _as_soon_as_possible(work: Callable[[], _Done]) -> _Done:
-    """Do work that may be repeated. An engine that has just started refuses transactions for some seconds (4383).
+    """Do work that may be repeated: an engine that has just started refuses transactions for some seconds (4383).
 
     Raises CatalogError if the engine still refuses after a minute.
     """

@@ -1,4 +1,4 @@
-"""`redoubt replay`, and what `redoubt restore` ends with: the first start of a directory into which log was laid."""
+"""`redoubt replay`, and the last step of `redoubt restore`: the first start of an engine in a restored directory."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from redoubt.restore.restoring import RestoreError, kind_restored_in
 
 
 def replay(directory: Path, user: str, password: str) -> int:
-    """Have an engine replay the log in a directory and bring it into its files; the exit status."""
+    """Start an engine in a directory to replay and flush its log; returns the exit status."""
     began = time.monotonic()
     if OwnFiles(directory).restoring.exists():
-        complain(f"{directory} holds an unfinished restore; repeat redoubt restore, which goes on with it")
+        complain(f"{directory} holds an unfinished restore; run redoubt restore again to continue it")
         return 1
     try:
         kind = engine_kind(kind_restored_in(directory))
@@ -29,7 +29,7 @@ def replay(directory: Path, user: str, password: str) -> int:
         complain(started.trouble)
         return 1
     console(error=True).print(
-        f"replayed and flushed in {time.monotonic() - began:.1f} s; transactions that were open and are rolled back: "
+        f"replayed and flushed in {time.monotonic() - began:.1f} s; open transactions rolled back: "
         f"{started.rolled_back}",
         markup=False,
     )
@@ -37,8 +37,8 @@ def replay(directory: Path, user: str, password: str) -> int:
 
 
 def start_once(kind: EngineKind, directory: Path, login: Login, *, flush: bool) -> FirstStart:
-    """See `RestoredDirectory.first_start`; what is being done is shown meanwhile."""
-    with console(error=True).status("an engine is started") as status:
+    """See `RestoredDirectory.first_start`; shows the current step on standard error."""
+    with console(error=True).status("starting an engine") as status:
         started = kind.restored(directory).first_start(login, status.update, flush=flush)
     if started.remark:
         complain(started.remark)

@@ -1,4 +1,4 @@
-"""`redoubt restore`: from a destination alone to a directory that an engine opens."""
+"""`redoubt restore`: makes a directory that an engine opens, from a destination alone."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from redoubt.restore.planning import Plan, find_tenant, make_plan
 from redoubt.restore.restoring import Restoration, Restored, check_directory, check_room, unfinished
 
 _INTERRUPTED = 130
-"""What a shell says of a process that Ctrl-C ended."""
+"""A shell's exit status of a process that Ctrl-C ended."""
 
 
 class WishError(RedoubtError):
-    """The options do not say what is wanted; the text says what to give."""
+    """The options are incomplete or wrong; the text says what to give."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,12 +54,12 @@ class Wish:
     def moment(self) -> int | None:
         """The SCN, None for the newest. Raises WishError, MomentError."""
         if (self.until is not None) + (self.scn is not None) + self.latest != 1:
-            raise WishError("say which moment: one of --until TIME, --scn N and --latest")
+            raise WishError("name the moment with one of --until TIME, --scn N and --latest")
         return self.scn if self.until is None else moment(self.until, utc=self.utc)
 
 
 def restore(wish: Wish) -> int:
-    """Show the plan and carry it out; the exit status: 0 done (or the plan shown), 1 refused or failed."""
+    """Print the plan and carry it out; returns the exit status: 0 restored or plan printed, 1 refused or failed."""
     try:
         plan = _planned(wish)
         if not wish.as_json:
@@ -70,12 +70,12 @@ def restore(wish: Wish) -> int:
         _tell(error, as_json=wish.as_json)
         return 1
     except KeyboardInterrupt:
-        complain(f"interrupted; the same command goes on where it was in {wish.to}")
+        complain(f"interrupted; run the same command again to continue the restore into {wish.to}")
         return _INTERRUPTED
     try:
         started = None if done is None or wish.no_start else _started(plan, wish.to)
     except KeyboardInterrupt:
-        complain(f"interrupted; {wish.to} is restored, and redoubt replay {wish.to} does what is left")
+        complain(f"interrupted after the restore; to finish the first start, run redoubt replay {wish.to}")
         return _INTERRUPTED
     if wish.as_json:
         rolled_back = None if started is None else started.rolled_back
@@ -87,7 +87,7 @@ def restore(wish: Wish) -> int:
 
 
 def _started(plan: Plan, to: Path) -> FirstStart:
-    """What came of the first start; what is restored is restored in any case."""
+    """Make the first start, and complain if it had trouble. The restore itself is complete in any case."""
     started = start_once(engine_kind(plan.tenant.engine_kind), to, Login("root", ""), flush=False)
     if started.trouble:
         complain(started.trouble)
@@ -106,7 +106,7 @@ def _print_end(out: Console, plan: Plan, to: Path, started: FirstStart | None) -
 
 
 def _planned(wish: Wish) -> Plan:
-    """The plan for what is wanted, or the one that an unfinished restore in the directory was begun with."""
+    """The plan for the options, or the plan of an unfinished restore in the directory."""
     scn = wish.moment
     destination = open_destination(wish.uri)
     _check_destination(destination, wish.uri)
@@ -117,13 +117,13 @@ def _planned(wish: Wish) -> Plan:
     if begun is None:
         return make_plan(destination, tenant, scn, cutter)
     wanted = begun.end.scn if scn is None else scn
-    is_settled = wanted != begun.end.scn  # what was begun may have been for `follow`, and ends where it was to end
+    is_settled = wanted != begun.end.scn  # an unfinished restore, maybe for `follow`, keeps its planned end
     return make_plan(destination, tenant, wanted, cutter, begun.of.set_id, is_settled=is_settled)
 
 
 def _check_destination(destination: Destination, uri: str) -> None:
     if not any(clusters(destination)):
-        raise WishError(f"there is no backup in {uri}: name the backup_dest of a cluster, and see that it is mounted")
+        raise WishError(f"no backup found in {uri}; name the backup_dest of a cluster, and check that it is mounted")
 
 
 def _carried_out(plan: Plan, to: Path) -> Restored:
@@ -155,8 +155,8 @@ def _print_plan(out: Console, plan: Plan, wish: Wish) -> None:
 
 
 def _warnings(plan: Plan, to: Path) -> list[str]:
-    """What does not stand in the way, and should be known."""
-    warnings = [f"done without what could not be read: {text}" for text in plan.damage]
+    """Warnings: problems that do not prevent the restore."""
+    warnings = [f"ignored unreadable backup data: {text}" for text in plan.damage]
     return warnings + _directory(plan, to).warnings(plan.log_bytes)
 
 
@@ -208,7 +208,7 @@ def _tell(error: Exception, *, as_json: bool) -> None:
     complain(f"that moment cannot be restored: {error}" if isinstance(error, NotRecoverableError) else error)
     for name, scn in nearest.items():
         if scn is not None:
-            complain(f"the nearest moment {name} it that can: --scn {scn} ({instant(scn)})")
+            complain(f"the nearest restorable moment {name} it: --scn {scn} ({instant(scn)})")
 
 
 def _moment_fields(scn: int | None) -> dict[str, Any] | None:

@@ -30,7 +30,7 @@ from redoubt.restore.planning import Plan
 
 @dataclass(frozen=True, kw_only=True)
 class RollOptions:
-    """What was typed."""
+    """The options as typed."""
 
     uri: str
     tenant: str | None
@@ -45,7 +45,7 @@ class RollOptions:
 
 
 def run_roll_forward(options: RollOptions) -> int:
-    """Make a new data backup of an older one and the log after it; the exit status: 0 made, 1 not."""
+    """Make a new data backup from an older one and the log after it; the exit status: 0 made, 1 not made."""
     try:
         with ended_in_order():
             plan, rolled = _roll(options)
@@ -70,7 +70,7 @@ def _roll(options: RollOptions) -> tuple[Plan, Rolled]:
         return logins_for(kind, summary.of.source, summary.of.tenant_id, options.user, options.password, options.home)
 
     with Progress(console=out, transient=True, disable=not out.is_terminal) as bar:
-        task = bar.add_task("laying base and log", total=None)
+        task = bar.add_task("restoring the base and its log", total=None)
 
         def say(text: str) -> None:
             bar.update(task, description=text)
@@ -117,7 +117,7 @@ def _print(options: RollOptions, plan: Plan, rolled: Rolled) -> None:
 
 
 def _show_in_catalog(home: Path, plan: Plan, rolled: Rolled) -> None:
-    """Have the new set in the catalog of the home's cluster: its views show it, its retention counts on it."""
+    """Enter the new set into the catalog of the home's cluster, for its views and its retention."""
     session = CatalogSession(lambda: connect_as_service(home))
     try:
         uri = Catalog(session).parameters().get("backup_dest", "")
@@ -128,14 +128,14 @@ def _show_in_catalog(home: Path, plan: Plan, rolled: Rolled) -> None:
     except (RedoubtError, OSError) as error:
         complain(
             f"set {rolled.summary.of.set_id} is not in the catalog of {home}: {error}; "
-            "while its service is stopped, redoubt repair-catalog adds it"
+            "to add the set, stop the service and run redoubt repair-catalog"
         )
     finally:
         session.close()
 
 
 def _as_stored(uri: str, home: Path, plan: Plan, rolled: Rolled) -> TenantSet:
-    """The new set as it is in the cluster's own backup_dest: it was not stored there if that which was named is a copy.
+    """The new set as stored in the cluster's backup_dest; it is missing there if the command was given a copy.
 
     Raises ForeignDestinationError, ArchiveError, DestinationError, UriError, OSError.
     """
@@ -143,8 +143,8 @@ def _as_stored(uri: str, home: Path, plan: Plan, rolled: Rolled) -> TenantSet:
     path = set_path(plan.tenant.cluster, plan.tenant.tenant_id, key)
     destination = open_destination(uri) if uri else None
     if destination is None or not is_of_home(destination, plan.tenant, home):
-        raise ForeignDestinationError(f"its backup_dest is {uri or 'empty'}, with no archive of it")
+        raise ForeignDestinationError(f"the home's backup_dest ({uri or 'empty'}) has no archive of the home's cluster")
     manifest = SetStore(destination, path).manifest()
-    if manifest is None or manifest.summary != rolled.summary:  # of the same number may be one of its own
-        raise ForeignDestinationError(f"its backup_dest is {uri}, and the set is not there as {path.folder}")
+    if manifest is None or manifest.summary != rolled.summary:  # the backup_dest may have another set with the number
+        raise ForeignDestinationError(f"the home's backup_dest ({uri}) does not hold the set as {path.folder}")
     return set_of(destination, plan.tenant, key, take_inventory(destination, plan.tenant))

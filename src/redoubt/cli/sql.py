@@ -16,7 +16,7 @@ from redoubt.cli.printing import complain, console, print_rows
 def run_statement(
     text: str, home: Path, *, user: str, password: str, host: str | None, port: int | None, as_json: bool
 ) -> int:
-    """Run a statement (or several) and print the answers; the exit status, 1 for an error."""
+    """Run one or more statements and print the results; the exit status is 1 for an error."""
     out = console()
     try:
         if host is None and port is None:

@@ -16,7 +16,7 @@ from redoubt.service import Service
 
 
 def serve(home_path: Path, *, host: str | None, port: int | None, config_path: Path | None) -> int:
-    """Run the service until it is told to stop; the exit status."""
+    """Run the service until SIGTERM or Ctrl-C; returns the exit status."""
     home = Home(home_path.absolute())
     try:
         config = _with_options(load_config(config_path), host, port)
@@ -48,7 +48,7 @@ def _print_ready(host: str, port: int) -> None:
 
 
 def _with_options(config: Config, host: str | None, port: int | None) -> Config:
-    """The configuration with what the command line says instead."""
+    """The configuration, overridden by the command line's host and port."""
     given = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
     if port is not None and not 0 <= port <= 65535:  # noqa: PLR2004 - the range of ports
         raise ConfigError(f"--port {port} is not between 0 and 65535")

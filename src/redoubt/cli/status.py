@@ -1,4 +1,4 @@
-"""`redoubt status`: the round, its tenants and pieces, and how far the archive is behind."""
+"""`redoubt status`: the round, its tenants and pieces, health, holes, and how far the archive is behind."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _EXIT_ALARM = 3
 
 
 def show_status(home: Path, *, as_json: bool) -> int:
-    """Print the status of the service of a home; the exit status tells how it is doing.
+    """Print the status of a home's service; returns the exit status.
 
-    0: well, or stopped; 1: there is no service; 2: a round is INTERRUPTED; 3: the archive is stale, or a gate closed.
+    0: fine, or no round runs; 1: no service; 2: the round is INTERRUPTED; 3: a tenant is STALE or GATED.
     """
     try:
         status = _status(home)
@@ -145,7 +145,7 @@ def _set(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _utc(scn: int) -> str | None:
-    """An SCN as text of microseconds in UTC, None for none yet."""
+    """An SCN as text in UTC with microseconds; None for SCN 0."""
     if not scn:
         return None
     return (
@@ -176,16 +176,16 @@ def _print(status: dict[str, Any]) -> None:
     if (last := status["last_backup_set"]) is not None:
         snapshot = f", snapshot {last['snapshot_time']}" if last["snapshot_time"] else ""
         out.print(
-            f"data backup {last['set_id']}: {last['status']}, files {last['file_status']}, begun "
+            f"data backup {last['set_id']}: {last['status']}, files {last['file_status']}, started "
             f"{last['start_time']}{snapshot}, {last['output_bytes']} bytes, pause {last['pause_seconds']:.3f} s",
             markup=False,
         )
         if last["comment"]:
             out.print(f"  {last['comment']}", markup=False, style="red")
     for hole in status["holes"]:
-        end = f"LSN {hole['end_lsn']} ({hole['end_time']})" if hole["status"] == "CLOSED" else "where it goes on"
+        end = f"LSN {hole['end_lsn']} ({hole['end_time']})" if hole["status"] == "CLOSED" else "the next round"
         out.print(
-            f"in no round: tenant {hole['tenant_id']}, after round {hole['after_round']}, LSN {hole['start_lsn']} "
+            f"hole: tenant {hole['tenant_id']}, after round {hole['after_round']}, LSN {hole['start_lsn']} "
             f"({hole['start_time']}) to {end}: {hole['cause']}",
             markup=False,
         )
@@ -194,4 +194,4 @@ def _print(status: dict[str, Any]) -> None:
 def _details(entry: dict[str, Any]) -> str:
     gate = ", the write gate is CLOSED" if entry["gate"] == "CLOSED" else ""
     sync = f", commits are {entry['sync_commit']}" if entry["sync_commit"] != "OFF" else ""
-    return f" ({entry['mode']}{sync}{gate}; {entry['backlog_bytes']} bytes wait)"
+    return f" ({entry['mode']}{sync}{gate}; backlog {entry['backlog_bytes']} bytes)"

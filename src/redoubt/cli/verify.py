@@ -1,4 +1,4 @@
-"""`redoubt verify`: every object of a destination is read and checked; what is damaged is named, with what it costs."""
+"""`redoubt verify`: checks every object of a destination, and names damaged objects and the moments they cost."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NS = 1_000_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What is to be verified, and how. `older_than` is a duration; `state` None means the usual place."""
+    """The command's options. `older_than` is a duration; `state` None means the default file."""
 
     uri: str
     tenant: str | None
@@ -43,11 +43,11 @@ class Wish:
 
 
 class NothingThereError(RedoubtError):
-    """There is nothing to verify; the text says what was looked for."""
+    """The destination has no such backup to verify; the text says which."""
 
 
 def verify(wish: Wish, *, as_json: bool) -> int:
-    """Verify and print what was found. The exit status: 0 sound, 2 damage, 1 it could not be done."""
+    """Verify and print the report. The exit status: 0 sound, 2 damage, 1 verify could not be done."""
     began = time.monotonic()
     try:
         report = _run(wish)
@@ -66,7 +66,7 @@ def verify(wish: Wish, *, as_json: bool) -> int:
 
 
 def state_file(uri: str) -> Path:
-    """Where the record of what was verified of a destination is kept, if nothing else is said."""
+    """The default file for the record of a destination's verified objects."""
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     name = hashlib.sha256(uri.encode(errors="surrogateescape")).hexdigest()[:32]
     return Path(cache).expanduser() / "redoubt" / "verified" / f"{name}.json"
@@ -96,12 +96,12 @@ def _save(verified: VerifiedObjects) -> None:
     try:
         verified.save()
     except OSError as error:
-        complain(f"what was verified cannot be kept ({error}); the next run reads all of it again")
+        complain(f"the record of verified objects cannot be saved ({error}); the next run reads the same objects again")
 
 
 @contextmanager
 def _progress() -> Iterator[bases.Progress]:
-    """A bar on a terminal, on standard error; nothing elsewhere."""
+    """A bar on standard error if it is a terminal, otherwise nothing."""
     out = console(error=True)
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
@@ -110,7 +110,7 @@ def _progress() -> Iterator[bases.Progress]:
 
 
 def as_dict(uri: str, report: Report, seconds: float) -> dict[str, Any]:
-    """The answer for programs; docs/VERIFY.md has the fields."""
+    """The report as JSON fields; docs/VERIFY.md describes them."""
     tally = report.tally
     owners = {id(each): tenant.tenant for tenant in report.tenants for each in tenant.findings}
     damage = []
@@ -162,11 +162,11 @@ def _print(out: Console, report: Report, seconds: float) -> None:
     out.print(f"{tally.objects_read} objects read: {stored:,.1f} MB, {log:,.1f} MB of log, in {seconds:.1f} s")
     if tally.objects_skipped:
         out.print(
-            f"{tally.objects_skipped} not read again: they were sound when last read, the first of them on "
-            f"{instant(tally.oldest)} (--all reads them too)"
+            f"{tally.objects_skipped} objects skipped: they were sound when last read, the oldest on "
+            f"{instant(tally.oldest)}; give --all to read them again"
         )
     damaged = len(report.damage)
-    verdict = "sound" if report.is_sound else f"DAMAGED: {damaged} {'thing is' if damaged == 1 else 'things are'} wrong"
+    verdict = "sound" if report.is_sound else f"DAMAGED: {damaged} {'problem' if damaged == 1 else 'problems'}"
     out.print(verdict, style="green" if report.is_sound else "red")
 
 
@@ -175,7 +175,7 @@ def _print_tenant(out: Console, each: TenantReport) -> None:
     for window in each.windows:
         out.print(f"  can be restored: {instant(window.start_scn)} to {instant(window.end_scn)}", markup=False)
     if not each.windows:
-        out.print("  nothing can be restored: there is no sound data backup with the log that follows it")
+        out.print("  nothing can be restored: no sound data backup has the log that follows it")
     if each.windows != each.windows_if_sound:
         for window in each.windows_if_sound:
             out.print(f"  without the damage: {instant(window.start_scn)} to {instant(window.end_scn)}", style="red")
@@ -183,7 +183,7 @@ def _print_tenant(out: Console, each: TenantReport) -> None:
 
 def _cost(each: Finding) -> str:
     if not each.is_cost_known:
-        return "costs: not known any more; what it led to was said in it"
+        return "cost unknown: the content of this object is lost"
     if not each.cost:
         return "costs no moment"
     lost = ", ".join(f"{instant(part.start_scn)} to {instant(part.end_scn)}" for part in each.cost)

@@ -1,4 +1,4 @@
-"""`redoubt window`: the moments to which each tenant can be restored, and the holes between them with their causes."""
+"""`redoubt window`: the moments to which each tenant can be restored, and the holes between them with causes."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _NOT_COVERED = 2
 
 @dataclass(frozen=True)
 class Demand:
-    """How long a window is asked for, and how far it may be behind now; ns."""
+    """The values of --assert and --lag: the length of the window, and its distance from now; ns."""
 
     length: int
     lag: int
 
 
 def show_window(uri: str, tenant: str | None, *, wanted: str | None, lag: str, as_json: bool) -> int:
-    """Print the windows. The exit status: 0; 2 if `wanted` (a duration) is not covered; 1 it could not be found out."""
+    """Print the windows. The exit status: 0; 2 if `wanted` (a duration) is not covered; 1 if they are unknown."""
     try:
         demand = None if wanted is None else Demand(duration(wanted), duration(lag))
         found = _found(uri, tenant)
@@ -52,7 +52,7 @@ def show_window(uri: str, tenant: str | None, *, wanted: str | None, lag: str, a
 
 
 def _found(uri: str, tenant: str | None) -> list[TenantCoverage]:
-    """The tenants. Raises UriError, DestinationError."""
+    """The coverage of the tenants. Raises UriError, DestinationError."""
     found = list(cover(open_destination(uri), tenant))
     if not found:
         what = "no cluster has" if tenant is None else f"no tenant {tenant!r} has"
@@ -94,7 +94,7 @@ def _print(out: Console, each: TenantCoverage, lacks: list[str], wanted: str | N
             f"  can be restored     {instant(window.start_scn)} to {instant(window.end_scn)} ({where})", markup=False
         )
     if not found.windows:
-        out.print("  nothing can be restored: there is no data backup with the log that follows it", style="red")
+        out.print("  nothing can be restored: no data backup has the log that follows it", style="red")
     for bare in found.unreached:
         out.print(f"  log without a base  {instant(bare.start_scn)} to {instant(bare.end_scn)}", markup=False)
     if found.is_live:

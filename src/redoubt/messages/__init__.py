@@ -1,1 +1,1 @@
-"""What processes tell each other: one JSON object a line."""
+"""The messages between processes: one JSON object per line."""

@@ -1,4 +1,4 @@
-"""What the service and its archive worker say to each other: one JSON object a line, commands down, events up."""
+"""The messages between the service and its archive worker, as JSON lines: commands to the worker, events back."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from redoubt.model.engine_kind import SEEKDB
 from redoubt.model.pieces import PieceKey
 
 ALL_PIECES = -1
-"""What `PieceStopped` tells of when the worker knows nothing of the round."""
+"""The `piece` of a `PieceStopped` if the worker does not know the round."""
 
 
 @dataclass(frozen=True)
 class ArchivePiece:
-    """Command: archive a tenant's log into a piece of a round; goes on where the destination ends.
+    """Command: archive a tenant's log into a piece of a round; the worker continues at the end in the destination.
 
-    The log is that of the engine in `base_dir`, which is of the kind `engine_kind`.
-    `create_date` is the piece's, 0 in a round without a piece interval, as `piece` is. `start_lsn` is where a piece
-    that is not yet claimed begins; None for one that must be there already, or that continues another: `previous_piece`
-    of `previous_date`, 0 if there is none, which was cut at `start_scn`. `next_piece` of `next_date`, if not 0, takes
-    the log from `switch_scn` on.
-    `after` is the round before this one in the same destination, if there is one: where it ends tells what is missing
-    in between. With a `broken_by`, the round was interrupted for that cause at `broken_at` (ns since the epoch):
-    nothing more is archived, but where the round ends and why is recorded in the destination.
+    The log is that of the engine in `base_dir`, of the kind `engine_kind`.
+
+    `piece` and `create_date` are 0 in a round without a piece interval. `start_lsn` is the start of a piece that is not
+    claimed yet. It is None if the piece must exist, or continues another one: `previous_piece` of `previous_date` (0
+    without one), which was cut at `start_scn`. `next_piece` of `next_date`, if not 0, has the log from `switch_scn` on.
+
+    `after` is the round before in the same destination, if any; the hole is measured from its end. With `broken_by`,
+    the round was interrupted for that cause at `broken_at` (ns since the epoch): the worker archives no more log, but
+    records the end and the cause in the destination.
     """
 
     tenant_id: int
@@ -52,23 +53,23 @@ class ArchivePiece:
 
     @property
     def key(self) -> PieceKey:
-        """Which piece it is."""
+        """The key of the piece."""
         return PieceKey(self.round, self.piece, self.create_date)
 
     @property
     def previous(self) -> PieceKey | None:
-        """The piece that this one continues, None if it begins a tenant's part of the round."""
+        """The piece that this one continues, None for the first piece of the tenant in the round."""
         return PieceKey(self.round, self.previous_piece, self.previous_date) if self.previous_piece else None
 
     @property
     def next(self) -> PieceKey | None:
-        """The piece that continues this one, None while there is none."""
+        """The piece that continues this one, None without one."""
         return PieceKey(self.round, self.next_piece, self.next_date) if self.next_piece else None
 
 
 @dataclass(frozen=True)
 class SwitchPiece:
-    """Command: log of a tenant's `piece` from `switch_scn` on belongs to `next_piece`, whose task will follow."""
+    """Command: the tenant's log from `switch_scn` on belongs to `next_piece`; its ArchivePiece command will follow."""
 
     tenant_id: int
     round: int
@@ -80,7 +81,7 @@ class SwitchPiece:
 
 @dataclass(frozen=True)
 class Flush:
-    """Command: make durable what the engine's log holds when this is obeyed, then say `Flushed` with the number."""
+    """Command: make all log durable that the engine has now, then report `Flushed` with the number."""
 
     tenant_id: int
     round: int
@@ -89,9 +90,9 @@ class Flush:
 
 @dataclass(frozen=True)
 class Configure:
-    """Command: from the next segment on, compress with this codec, in so many threads (0: as the worker likes).
+    """Command: from the next segment on, compress with `codec` in `concurrency` threads (0: the worker's default).
 
-    `checkpoint_interval` is in seconds: a segment is sealed at this age at the latest.
+    A segment is sealed at the age of `checkpoint_interval` seconds at the latest.
     """
 
     codec: str
@@ -101,7 +102,10 @@ class Configure:
 
 @dataclass(frozen=True)
 class StopRound:
-    """Command: archive what the log holds now, then say `PieceStopped` of each piece; give up after `patience` s."""
+    """Command: archive all present log, then report `PieceStopped` for each piece.
+
+    Gives up after `patience` seconds without progress.
+    """
 
     tenant_id: int
     round: int
@@ -110,7 +114,7 @@ class StopRound:
 
 @dataclass(frozen=True)
 class PieceProgress:
-    """Event: what of a tenant's piece is durable: up to `lsn` and `scn` (0 if nothing yet), in bytes and segments."""
+    """Event: a tenant's piece is durable up to `lsn` and `scn` (0 if nothing is yet); its bytes and segments."""
 
     tenant_id: int
     round: int
@@ -124,7 +128,7 @@ class PieceProgress:
 
 @dataclass(frozen=True)
 class PieceTrouble:
-    """Event: archiving is being retried because of `text`; the empty text says that it goes on."""
+    """Event: archiving is retried because of `text`; an empty text means that the trouble is over."""
 
     tenant_id: int
     round: int
@@ -134,7 +138,7 @@ class PieceTrouble:
 
 @dataclass(frozen=True)
 class PieceStopped:
-    """Event: the piece has been stopped as asked; `text` says what kept it from being archived to the end, if any."""
+    """Event: the piece has stopped as requested; `text` is the reason if some log was not archived, otherwise empty."""
 
     tenant_id: int
     round: int
@@ -144,7 +148,7 @@ class PieceStopped:
 
 @dataclass(frozen=True)
 class Flushed:
-    """Event: everything that `Flush` with this number, or a lower one, asked for is durable."""
+    """Event: the log of all flushes up to this number is durable."""
 
     tenant_id: int
     round: int
@@ -153,7 +157,7 @@ class Flushed:
 
 @dataclass(frozen=True)
 class PieceFreezing:
-    """Event: a stopping round is being merged and its manifest made; `done` of `total` objects have been read."""
+    """Event: the piece is being frozen; `done` of `total` objects have been read for its manifest."""
 
     tenant_id: int
     round: int
@@ -164,7 +168,7 @@ class PieceFreezing:
 
 @dataclass(frozen=True)
 class PieceCut:
-    """Event: all log of a tenant's piece is durable, up to `lsn` and `scn`; what comes belongs to the next piece."""
+    """Event: all log of a tenant's piece is durable, up to `lsn` and `scn`; later log belongs to the next piece."""
 
     tenant_id: int
     round: int
@@ -184,7 +188,7 @@ class PieceFrozen:
 
 @dataclass(frozen=True)
 class HoleOpened:
-    """Event: it is on record in the destination that the interrupted round ends at `lsn` and `scn`."""
+    """Event: the destination records that the interrupted round ends at `lsn` and `scn`."""
 
     tenant_id: int
     round: int
@@ -195,9 +199,9 @@ class HoleOpened:
 
 @dataclass(frozen=True)
 class HoleClosed:
-    """Event: the log from `start_*` (the end of round `after`) to `end_*` (the start of this one) is in no round.
+    """Event: no round has the log from `start_*` (the end of round `after`) to `end_*` (the start of this round).
 
-    Nothing is missing if `end_lsn` is not above `start_lsn`.
+    No log is missing if `end_lsn` is not above `start_lsn`.
     """
 
     tenant_id: int

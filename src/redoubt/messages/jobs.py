@@ -1,4 +1,4 @@
-"""What a job is asked, and what it tells: one JSON object a line. A request down, reports up, an outcome last."""
+"""The messages between the service and a job, as JSON lines: a request to the job; reports and an outcome back."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class TakeBase:
 
 @dataclass(frozen=True)
 class RestoreTenant:
-    """Request: restore a tenant to `scn` (ns since the epoch; None: to the newest moment) into a directory.
+    """Request: restore a tenant to `scn` (ns since the epoch; None: the newest moment) into a directory.
 
-    `tenant` is a name or an id; `cluster` and `cluster_id` are needed where several have archived there.
+    `tenant` is a name or an id; `cluster` and `cluster_id` are needed if several clusters have archived there.
     """
 
     destination: str
@@ -46,7 +46,7 @@ class RestoreTenant:
 
 @dataclass(frozen=True)
 class Progress:
-    """Report: so many bytes of so many are done."""
+    """Report: `done` of `total` bytes are done."""
 
     done: int
     total: int
@@ -69,7 +69,7 @@ class BaseTaken:
 
 @dataclass(frozen=True)
 class TenantRestored:
-    """Outcome: the directory is ready for its engine, made of that set and of that engine's log up to `end_scn`."""
+    """Outcome: the directory is ready for its engine: restored from set `set_id` and the source's log to `end_scn`."""
 
     source: str
     set_id: int
@@ -79,7 +79,7 @@ class TenantRestored:
 
 @dataclass(frozen=True)
 class Failed:
-    """Outcome: it could not be done, because of `text`."""
+    """Outcome: the job failed, because of `text`."""
 
     text: str
 

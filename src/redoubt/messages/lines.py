@@ -1,4 +1,4 @@
-"""Messages as lines: one JSON object a line, with the message's kind and its fields."""
+"""Messages as lines: one JSON object per line, with the message's kind and its fields."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ M = TypeVar("M", bound=_Dataclass)
 
 
 class Lines(Generic[M]):
-    """The lines of a protocol that has these kinds of messages: dataclasses of what JSON has."""
+    """The lines of a protocol with these kinds of messages, which are dataclasses of JSON values."""
 
     def __init__(self, *kinds: type[M]) -> None:
         self._kinds = {kind.__name__: kind for kind in kinds}
 
     def dump(self, message: M) -> bytes:
-        """The message as a line, line end included."""
+        """The message as a line, including the line end."""
         return json.dumps({"kind": type(message).__name__} | asdict(message)).encode() + b"\n"
 
     def load(self, line: bytes) -> M:
-        """The message on a line."""
+        """The message of a line."""
         fields: dict[str, Any] = json.loads(line)
         return self._kinds[fields.pop("kind")](**fields)

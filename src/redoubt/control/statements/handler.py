@@ -1,4 +1,4 @@
-"""Answers the statements that Redoubt takes out of a session: who may, and who does it."""
+"""Answers the statements that Redoubt runs itself: checks the privilege, and calls the part that does the work."""
 
 from __future__ import annotations
 
@@ -58,31 +58,31 @@ from redoubt.sql.statements import (
 )
 
 REFUSALS: dict[type[Statement], Callable[[], SqlError]] = {
-    SuspendBackup: lambda: not_supported_feature("a backup is not suspended; ALTER SYSTEM NOARCHIVELOG ends a round"),
-    ResumeBackup: lambda: not_supported_feature("a backup is not suspended; ALTER SYSTEM ARCHIVELOG begins a round"),
+    SuspendBackup: lambda: not_supported_feature("to stop archiving, run ALTER SYSTEM NOARCHIVELOG"),
+    ResumeBackup: lambda: not_supported_feature("to start archiving, run ALTER SYSTEM ARCHIVELOG"),
     DeleteExpiredBackup: lambda: invalid_argument(
-        "delete expired backup", "nothing here expires; ALTER SYSTEM DELETE OBSOLETE BACKUP deletes what is not needed"
+        "delete expired backup", "backups do not expire; run ALTER SYSTEM DELETE OBSOLETE BACKUP"
     ),
-    ValidateBackup: lambda: not_supported_feature("this version validates no backups"),
-    CancelValidate: lambda: not_supported_feature("this version validates no backups"),
-    SecondBackup: lambda: not_supported_feature("second backups are the Enterprise Edition's; copy the destination"),
+    ValidateBackup: lambda: not_supported_feature("Redoubt does not validate backups by SQL; run redoubt verify"),
+    CancelValidate: lambda: not_supported_feature("Redoubt does not validate backups by SQL; run redoubt verify"),
+    SecondBackup: lambda: not_supported_feature("Redoubt makes no second backups; copy the destination"),
     RestoreTables: lambda: not_supported_feature(
-        "tables are not restored by themselves; restore the tenant under another name, and copy them from there"
+        "Redoubt restores whole tenants; restore the tenant under another name, and copy the tables from that tenant"
     ),
 }
-"""What OceanBase knows the words of, and answers with an error, always or here."""
+"""The errors of statements that OceanBase parses, but that OceanBase or Redoubt does not support."""
 
 
 @dataclass(frozen=True)
 class _Task:
-    """What answers a statement. Those that do not need ALTER SYSTEM return the answer, or see to the privilege."""
+    """The function that runs a statement; without `needs_alter_system`, no privilege is checked before the call."""
 
     run: Callable[[Any, Session], Awaitable[Answer | None]]
     needs_alter_system: bool = True
 
 
 class Handler:
-    """One for the service; sessions share it."""
+    """The service's handler; all sessions share it."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class Handler:
         }
 
     async def handle(self, statement: Statement, session: Session) -> Answer | None:
-        """The answer to a statement, None if it is the engine's to answer. Raises SqlError."""
+        """The answer to a statement, None if the engine must answer it. Raises SqlError."""
         if session.tenant != SYS_TENANT:
             await _check_tenants_own(statement, session)
             return None
@@ -155,14 +155,14 @@ class Handler:
         await self._archiving.cancel()
 
     async def _drop(self, statement: DropTenant, _session: Session) -> Ok:
-        """Drop a tenant; a data backup that is under way goes on without it."""
+        """Drop a tenant; a running data backup continues without the tenant."""
         tenant = self._tenants.named(statement.name)
         if tenant is not None:
             await self._backups.leave(tenant.tenant_id)
         return await self._tenants.drop(statement)
 
     async def _freeze(self, statement: MinorFreeze, session: Session) -> None:
-        """Freeze the named tenants, all user tenants if none is named; servers and zones: there is one of each."""
+        """Freeze the named tenants, or all user tenants. Ignores servers and zones, because there is one of each."""
         names = [name.lower() for name in statement.tenants]
         if not names or statement.tenants == ALL_TENANTS:
             names = [tenant.name for tenant in self._tenants.all]
@@ -185,7 +185,7 @@ async def _show_preview(_statement: ShowRestorePreview, session: Session) -> Ans
 
 
 async def _add_source(statement: AddRestoreSource, session: Session) -> None:
-    """Name what this session's next restore is from."""
+    """Add a source for this session's next restore."""
     restore_session(session).add(statement.uri)
 
 
@@ -194,7 +194,7 @@ async def _clear_sources(_statement: ClearRestoreSource, session: Session) -> No
 
 
 async def _check_tenants_own(statement: Statement, session: Session) -> None:
-    """In a user tenant: what is the cluster's is refused, everything else is the engine's. Raises SqlError."""
+    """In a user tenant: refuse statements of the cluster; the engine answers all others. Raises SqlError."""
     match statement:
         case ShowParameters() | ShowTenants() | MinorFreeze():
             return
@@ -203,6 +203,6 @@ async def _check_tenants_own(statement: Statement, session: Session) -> None:
         case SetParameters():
             if any(item.name in OURS for item in statement.assignments):
                 await check_privilege(session)
-                raise unknown_config()  # as OceanBase: it looks only among the tenant's own
+                raise unknown_config()  # as OceanBase, which searches only the tenant's own parameters
         case _:
             raise no_privilege()
