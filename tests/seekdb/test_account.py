@@ -118,12 +118,16 @@ def test_a_changed_account_is_mended_while_root_has_no_password(seekdb: Seekdb) 
 
 
 def test_a_lost_account_is_told_with_the_way_to_mend_it(seekdb: Seekdb) -> None:
-    """When root has a password, only the engine's user can."""
+    """When root has a password, only the engine's user can: the statements that the error names mend both cases."""
     with root_with_password(seekdb):
-        as_root(seekdb, "secret", "ALTER USER redoubt_service IDENTIFIED BY 'other'")
-        with pytest.raises(AccountError, match="CREATE USER redoubt_service IDENTIFIED BY"):
+        for damage in ("ALTER USER redoubt_service IDENTIFIED BY 'other'", "DROP USER redoubt_service"):
+            as_root(seekdb, "secret", damage)
+            with pytest.raises(AccountError) as refused:
+                ensure_account(seekdb.base)
+            advice = str(refused.value).partition("as root and run: ")[2]
+            advice = advice.replace(f"<the text in {seekdb.base.account}>", password_of(seekdb.base))
+            as_root(seekdb, "secret", *advice.split("; "))
             ensure_account(seekdb.base)
-    ensure_account(seekdb.base)
 
 
 def test_whether_root_has_a_password_is_known(seekdb: Seekdb) -> None:

@@ -72,8 +72,9 @@ def _create(base: BaseDir, password: str) -> None:
             raise ConnectionError(str(error)) from error
         raise AccountError(
             f"the service cannot log in to the engine in {base.path}: its account {NAME!r} was dropped or changed, and "
-            "root has a password. Log in to that engine's socket as root and run: "
-            f"CREATE USER {NAME} IDENTIFIED BY '<the text in {base.account}>'; GRANT ALL ON *.* TO {NAME}"
+            f"root has a password. Log in to {base.socket} as root and run: CREATE USER IF NOT EXISTS {NAME}; "
+            f"ALTER USER {NAME} IDENTIFIED BY '<the text in {base.account}>'; "
+            f"GRANT ALL ON *.* TO {NAME} WITH GRANT OPTION"
         ) from error
     try:
         with connection, connection.cursor() as cursor:
