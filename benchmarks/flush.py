@@ -58,7 +58,7 @@ class Loop:
         self._wake = threading.Event()
         self._commands: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self.answers: queue.SimpleQueue[float] = queue.SimpleQueue()
-        means = JobResources(
+        resources = JobResources(
             encoders=ThreadPoolExecutor(2),
             storer=ThreadPoolExecutor(1),
             merger=ThreadPoolExecutor(1),
@@ -70,7 +70,7 @@ class Loop:
             seal=SealRule(),
         )
         task = ArchivePiece(1001, "main", "", "bench", str(folder), "bench", 1, "f00d", 1, 0, 0, 0)
-        self._job = PieceJob(task, log, FileDestination(folder), means)
+        self._job = PieceJob(task, log, FileDestination(folder), resources)
 
     def flush(self, number: int) -> float:
         """Ask, and wait for the answer: the seconds that it took."""

@@ -163,7 +163,7 @@ class Worker:
         _log.info("archiving", tenant_id=task.tenant_id, piece=str(task.key), destination=task.destination)
         storer = ThreadPoolExecutor(1, thread_name_prefix=f"store-{task.tenant_id}-{task.piece}")
         merger = ThreadPoolExecutor(1, thread_name_prefix=f"merge-{task.tenant_id}-{task.piece}")
-        means = JobResources(
+        resources = JobResources(
             encoders=self._encoders,
             storer=storer,
             merger=merger,
@@ -177,7 +177,7 @@ class Worker:
             close=lambda: _shut_down(storer, merger),
         )
         reader = engine_kind(task.engine_kind).engine(Path(task.base_dir)).reader()
-        return PieceJob(task, reader, open_destination(task.destination), means)
+        return PieceJob(task, reader, open_destination(task.destination), resources)
 
     def _step(self, job: PieceJob) -> bool:
         more, events = job.step()

@@ -302,9 +302,9 @@ def archived(destination: MemoryDestination) -> bytes:
     return log
 
 
-def small_means(**changes: Any) -> JobResources:
+def small_resources(**changes: Any) -> JobResources:
     """What a job works with: no threads, a clock by hand, segments of about 40 bytes."""
-    means = JobResources(
+    resources = JobResources(
         encoders=InlineExecutor(),
         storer=InlineExecutor(),
         merger=InlineExecutor(),
@@ -316,7 +316,7 @@ def small_means(**changes: Any) -> JobResources:
         seal=SealRule(size=40, age=1.0),
         small=0,
     )
-    return replace(means, **changes)
+    return replace(resources, **changes)
 
 
 def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:

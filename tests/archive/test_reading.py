@@ -19,7 +19,7 @@ from redoubt.archiver.merging import Part
 from redoubt.archiver.piece_job import PieceJob
 from redoubt.model.seams import ObjectInfo, ObjectMissingError
 
-from .fakes import PATH, TASK, MemoryDestination, MemoryLog, archived, random_log, small_means
+from .fakes import PATH, TASK, MemoryDestination, MemoryLog, archived, random_log, small_resources
 
 
 def entry(start: int, end: int, kind: str = ".zst") -> ObjectInfo:
@@ -61,7 +61,7 @@ def test_a_hole_or_an_overlap_is_damage(entries: list[ObjectInfo]) -> None:
 def archive_of(sizes: list[int], codec: str = "none") -> tuple[MemoryDestination, MemoryLog, PieceStore]:
     """A round with segments of these sizes, and its log."""
     destination, log = MemoryDestination(), MemoryLog()
-    job = PieceJob(TASK, log, destination, small_means(codec=lambda: codec))
+    job = PieceJob(TASK, log, destination, small_resources(codec=lambda: codec))
     for number, size in enumerate(sizes):
         log.append(random_log(size, number))
         job.flush(number + 1)

@@ -19,7 +19,7 @@ from tests.archive.fakes import (
     PatientExecutor,
     archived,
     random_log,
-    small_means,
+    small_resources,
 )
 
 GROUP_SIZES = st.lists(st.integers(1, 60), max_size=8)
@@ -72,8 +72,8 @@ def test_a_crash_at_any_operation_loses_and_doubles_nothing(
         log.append(*[random_log(size, len(log.groups)) for size in sizes])
         events: list[Event] = []
         try:
-            job = PieceJob(TASK, log, destination, small_means(codec=lambda codec=codec: codec))
-            clock = job._means.clock
+            job = PieceJob(TASK, log, destination, small_resources(codec=lambda codec=codec: codec))
+            clock = job._resources.clock
             assert isinstance(clock, Clock)
             for _ in range(12):
                 clock.now += 0.4
@@ -87,7 +87,7 @@ def test_a_crash_at_any_operation_loses_and_doubles_nothing(
         assert log.data.startswith(held)
         assert durable <= len(held)
     log.append(*[random_log(size, len(log.groups)) for size in end])
-    job, events = PieceJob(TASK, log, destination, small_means()), []
+    job, events = PieceJob(TASK, log, destination, small_resources()), []
     job.stop(10)
     while not job.ended:
         events += job.step()[1]
@@ -105,8 +105,8 @@ def test_a_crash_between_threads_loses_and_doubles_nothing(data: st.DataObject) 
     log, destination, durable = MemoryLog(), MemoryDestination(), 0
     for _life in range(3):
         clock, encoders, storer, merger = Clock(), PatientExecutor(), PatientExecutor(), PatientExecutor()
-        means = small_means(clock=clock, encoders=encoders, storer=storer, merger=merger)
-        job = PieceJob(TASK, log, destination, means)
+        resources = small_resources(clock=clock, encoders=encoders, storer=storer, merger=merger)
+        job = PieceJob(TASK, log, destination, resources)
         for action in data.draw(st.lists(st.sampled_from("wesstm"), max_size=35)):
             if action == "w":
                 log.append(*[random_log(size, len(log.groups)) for size in data.draw(GROUP_SIZES)])

@@ -21,7 +21,7 @@ from redoubt.messages.archiving import (
     PieceTrouble,
 )
 from redoubt.model.pieces import PieceKey
-from tests.archive.fakes import OF, PATH, TASK, CrashError, MemoryDestination, MemoryLog, random_log, small_means
+from tests.archive.fakes import OF, PATH, TASK, CrashError, MemoryDestination, MemoryLog, random_log, small_resources
 
 NEXT = replace(TASK, round=4, after=3, start_lsn=None)
 NEXT_PATH = ClusterPath(OF.cluster, OF.cluster_id).piece(OF.tenant_id, PieceKey(4))
@@ -34,7 +34,7 @@ def run(job: PieceJob, steps: int = 12) -> list[Event]:
     events: list[Event] = []
     for _ in range(steps):
         if not job.ended:
-            job._means.clock.now += 0.06  # type: ignore[attr-defined]
+            job._resources.clock.now += 0.06  # type: ignore[attr-defined]
             events += job.step()[1]
     return events
 
@@ -47,7 +47,7 @@ def grown(log: MemoryLog, groups: int = 4) -> MemoryLog:
 
 def stopped_round(destination: MemoryDestination, log: MemoryLog, **changes: Any) -> list[Event]:
     """Round 3 from its beginning to its end."""
-    job = PieceJob(replace(TASK, **changes), log, destination, small_means())
+    job = PieceJob(replace(TASK, **changes), log, destination, small_resources())
     run(job)
     job.stop(10)
     return run(job)
@@ -58,7 +58,7 @@ def next_round(destination: MemoryDestination, log: MemoryLog, start_lsn: int, *
     task = replace(NEXT, start_lsn=start_lsn, **changes)
     later = MemoryLog()
     later.groups = [group for group in log.groups if group.start.lsn >= start_lsn]
-    return PieceJob(task, later, destination, small_means())
+    return PieceJob(task, later, destination, small_resources())
 
 
 @pytest.fixture
@@ -75,13 +75,13 @@ def closed(events: list[Event]) -> list[HoleClosed]:
 def test_an_interruption_is_put_on_record(destination: MemoryDestination) -> None:
     """Where the round ends, when and why; told again when it is there already; then the round waits to be stopped."""
     log = grown(MemoryLog())
-    job = PieceJob(TASK, log, destination, small_means())
+    job = PieceJob(TASK, log, destination, small_resources())
     run(job)
     job.abandon()
     broken = replace(TASK, start_lsn=None, broken_by=CAUSE, broken_at=77)
     opened = HoleOpened(1001, 3, 80, 400)
     for _ in range(2):
-        job = PieceJob(broken, grown(log), destination, small_means())
+        job = PieceJob(broken, grown(log), destination, small_resources())
         events = run(job)
         job.abandon()
 
@@ -90,13 +90,13 @@ def test_an_interruption_is_put_on_record(destination: MemoryDestination) -> Non
 
     record = PieceStore(destination, PATH).record(Interruption, PATH.interruption)
     assert record == Interruption(1001, 3, OF.source, 80, 400, 77, CAUSE)
-    job = PieceJob(broken, log, destination, small_means())
+    job = PieceJob(broken, log, destination, small_resources())
     job.stop(10)
     assert run(job)[-1] == PieceStopped(1001, 3, "")
     manifest = PieceStore(destination, PATH).manifest()
     assert manifest is not None
     assert (manifest.piece.end_lsn, manifest.piece.broken_by) == (80, CAUSE)
-    job = PieceJob(broken, log, destination, small_means())
+    job = PieceJob(broken, log, destination, small_resources())
     assert opened in run(job)
 
 
@@ -104,10 +104,10 @@ def test_a_round_does_not_go_on_after_its_interruption(destination: MemoryDestin
     """Also if the service was killed before its catalog knew; it is told the cause that is on record."""
     log = grown(MemoryLog())
     for task in (TASK, replace(TASK, broken_by=CAUSE, broken_at=77)):
-        job = PieceJob(task, log, destination, small_means())
+        job = PieceJob(task, log, destination, small_resources())
         run(job)
         job.abandon()
-    job = PieceJob(TASK, grown(log), destination, small_means())
+    job = PieceJob(TASK, grown(log), destination, small_resources())
 
     assert run(job) == [PieceBroken(1001, 3, CAUSE)]
 
@@ -116,7 +116,7 @@ def test_a_broken_round_that_is_damaged_waits_with_its_trouble(destination: Memo
     """Where it ends cannot be said; it can be stopped."""
     stopped_round(destination, grown(MemoryLog()))
     destination.objects[PATH.info] = b"{"
-    job = PieceJob(replace(TASK, broken_by=CAUSE), MemoryLog(), destination, small_means())
+    job = PieceJob(replace(TASK, broken_by=CAUSE), MemoryLog(), destination, small_resources())
     events = run(job)
     job.stop(10)
     ending = run(job)
@@ -132,7 +132,7 @@ def test_a_finished_round_is_not_archived_on(destination: MemoryDestination) -> 
     log = grown(MemoryLog())
     stopped_round(destination, log)
     before = dict(destination.objects)
-    job = PieceJob(replace(TASK, start_lsn=None), grown(log), destination, small_means())
+    job = PieceJob(replace(TASK, start_lsn=None), grown(log), destination, small_resources())
     running = run(job)
     job.stop(10)
 
@@ -172,7 +172,7 @@ def test_an_interrupted_round_is_frozen_by_the_next(destination: MemoryDestinati
     """Its worker was gone before it could be; the hole has its cause and time, and the round before its manifest."""
     log = grown(MemoryLog())
     for task in (TASK, replace(TASK, broken_by=CAUSE, broken_at=77)):
-        job = PieceJob(task, log, destination, small_means())
+        job = PieceJob(task, log, destination, small_resources())
         run(job)
         job.abandon()
     grown(log)
@@ -187,13 +187,13 @@ def test_an_interrupted_round_is_frozen_by_the_next(destination: MemoryDestinati
 def test_the_round_before_is_waited_for_while_it_has_a_writer(destination: MemoryDestination) -> None:
     """The new round is archived meanwhile."""
     log = grown(MemoryLog())
-    before = PieceJob(TASK, log, destination, small_means())
+    before = PieceJob(TASK, log, destination, small_resources())
     run(before)
     grown(log)
     job = next_round(destination, log, 100)
     events = run(job)
     before.abandon()
-    job._means.clock.now += 1  # type: ignore[attr-defined]
+    job._resources.clock.now += 1  # type: ignore[attr-defined]
     later = run(job)
 
     assert any(isinstance(event, PieceProgress) and event.lsn == 140 for event in events)
@@ -232,7 +232,7 @@ def test_a_damaged_round_before_is_a_complaint_and_not_the_end(destination: Memo
     job = next_round(destination, log, 60)
     events = run(job)
     for _ in range(30):
-        job._means.clock.now += 1  # type: ignore[attr-defined]
+        job._resources.clock.now += 1  # type: ignore[attr-defined]
         events += job.step()[1]
     troubles = [event.text for event in events if isinstance(event, PieceTrouble)]
 
@@ -245,7 +245,7 @@ def test_a_damaged_round_before_is_a_complaint_and_not_the_end(destination: Memo
 def test_a_crash_at_any_operation_leaves_the_same_record(destination: MemoryDestination) -> None:
     """Of the freezing and of the hole."""
     log = grown(MemoryLog())
-    job = PieceJob(TASK, log, destination, small_means())
+    job = PieceJob(TASK, log, destination, small_resources())
     run(job)
     job.abandon()
     grown(log)
@@ -286,11 +286,11 @@ def test_a_round_that_was_broken_before_it_told_of_the_hole_tells_of_it(destinat
     grown(log)
     job = next_round(destination, log, start)
     while not any(path.startswith(NEXT_PATH.folder) and path.endswith(".redo") for path in destination.objects):
-        job._means.clock.now += 2  # type: ignore[attr-defined]
+        job._resources.clock.now += 2  # type: ignore[attr-defined]
         job.step()
     job.abandon()
     destination.objects.pop(NEXT_PATH.hole, None)
-    broken = PieceJob(replace(NEXT, broken_by=CAUSE, broken_at=77), MemoryLog(), destination, small_means())
+    broken = PieceJob(replace(NEXT, broken_by=CAUSE, broken_at=77), MemoryLog(), destination, small_resources())
     (hole,) = closed(run(broken))
 
     assert (hole.start_lsn, hole.end_lsn) == (end, start)

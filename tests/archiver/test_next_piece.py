@@ -12,7 +12,7 @@ from redoubt.archive.store import PieceStore
 from redoubt.archiver.opening import Tenure, open_piece
 from redoubt.archiver.piece_job import PieceJob
 from redoubt.model.seams import DestinationError
-from tests.archive.fakes import OF, TASK, MemoryDestination, MemoryLog, small_means
+from tests.archive.fakes import OF, TASK, MemoryDestination, MemoryLog, small_resources
 from tests.archiver.test_holes import grown, run
 
 FIRST = replace(TASK, piece=1, create_date=20260101)
@@ -24,7 +24,7 @@ SECOND = replace(
 def test_a_piece_is_not_begun_before_all_of_the_one_before_is_seen() -> None:
     """While that is merged, a listing may miss the objects at its end."""
     destination = MemoryDestination()
-    job = PieceJob(FIRST, grown(MemoryLog()), destination, small_means())
+    job = PieceJob(FIRST, grown(MemoryLog()), destination, small_resources())
     run(job)
     job.abandon()
     segments = {name: data for name, data in destination.objects.items() if SegmentName.parse(name.rpartition("/")[2])}

@@ -34,7 +34,7 @@ from tests.archive.fakes import (
     archived,
     down,
     random_log,
-    small_means,
+    small_resources,
     until,
 )
 
@@ -69,15 +69,15 @@ def steps(job: PieceJob, number: int = 5) -> list[Event]:
     events: list[Event] = []
     for _ in range(number):
         if not job.ended:
-            if isinstance(job._means.clock, Clock):
-                job._means.clock.now += 0.06
+            if isinstance(job._resources.clock, Clock):
+                job._resources.clock.now += 0.06
             events += job.step()[1]
     return events
 
 
 def test_a_fresh_round_is_claimed_and_archived(destination: MemoryDestination, log: MemoryLog) -> None:
     """Its progress is told when it is durable, its beginning as well."""
-    job = PieceJob(TASK, log, destination, small_means())
+    job = PieceJob(TASK, log, destination, small_resources())
     more, events = job.step()
     later = steps(job)
     sizes = [len(destination.objects[name]) for name in destination.stored[1:]]
@@ -90,9 +90,9 @@ def test_a_fresh_round_is_claimed_and_archived(destination: MemoryDestination, l
 
 def test_a_round_goes_on_where_the_destination_ends(destination: MemoryDestination, log: MemoryLog) -> None:
     """Though the new worker was told another place to begin at."""
-    steps(PieceJob(TASK, log, destination, small_means()))
+    steps(PieceJob(TASK, log, destination, small_resources()))
     destination.locks.clear()
-    job = PieceJob(replace(TASK, start_lsn=None), log, destination, small_means())
+    job = PieceJob(replace(TASK, start_lsn=None), log, destination, small_resources())
     job.stop(10)
     events = steps(job)
 
@@ -105,7 +105,7 @@ def test_a_round_goes_on_where_the_destination_ends(destination: MemoryDestinati
 def test_opening_does_not_hold_up_a_step(destination: MemoryDestination, log: MemoryLog) -> None:
     """Nothing is read before the destination has answered."""
     storer = PatientExecutor()
-    job = PieceJob(TASK, log, destination, small_means(storer=storer))
+    job = PieceJob(TASK, log, destination, small_resources(storer=storer))
     before = job.step()
     storer.run_all()
     job.step()
@@ -126,7 +126,7 @@ def test_a_round_of_another_is_broken_at_once(
 ) -> None:
     """Nothing is written, and the text says why."""
     destination.objects[PATH.info] = dump_record(claim)
-    job = PieceJob(TASK, log, destination, small_means())
+    job = PieceJob(TASK, log, destination, small_resources())
     _, (event,) = job.step()
 
     assert isinstance(event, PieceBroken)
@@ -138,12 +138,12 @@ def test_a_round_of_another_is_broken_at_once(
 
 def test_another_history_breaks_the_round(destination: MemoryDestination, log: MemoryLog) -> None:
     """A restored engine's log does not continue the archive, and nothing of it is archived."""
-    steps(PieceJob(TASK, log, destination, small_means()))
+    steps(PieceJob(TASK, log, destination, small_resources()))
     before = archived(destination)
     destination.locks.clear()
     other = MemoryLog()
     other.append(*[random_log(20, seed + 100) for seed in range(6)])
-    events = steps(PieceJob(TASK, other, destination, small_means()))
+    events = steps(PieceJob(TASK, other, destination, small_resources()))
 
     assert isinstance(events[-1], PieceBroken)
     assert "does not continue what was read before" in events[-1].text
@@ -152,7 +152,7 @@ def test_another_history_breaks_the_round(destination: MemoryDestination, log: M
 
 def test_progress_before_a_break_is_told(destination: MemoryDestination, log: MemoryLog) -> None:
     """The figures of a broken round are true."""
-    job = PieceJob(TASK, log, destination, small_means())
+    job = PieceJob(TASK, log, destination, small_resources())
     destination.objects[PATH.segment(SegmentName(40, 80, ".redo"))] = b"in the way"
     events = steps(job)
 
@@ -166,7 +166,7 @@ def test_a_destination_in_trouble_is_retried_until_it_answers(
 ) -> None:
     """The trouble is told, and that it is over, while opening and while archiving; nothing is lost."""
     destination.failing = down
-    job = PieceJob(TASK, log, destination, small_means(storer=threads))
+    job = PieceJob(TASK, log, destination, small_resources(storer=threads))
     events: list[Event] = []
     trouble, over = PieceTrouble(1001, 3, "the medium is gone"), PieceTrouble(1001, 3, "")
 
@@ -193,7 +193,7 @@ def test_a_round_that_must_be_there_is_waited_for(
     destination: MemoryDestination, log: MemoryLog, threads: ThreadPoolExecutor
 ) -> None:
     """A disk that is not mounted looks so; nothing is written in the meantime."""
-    job = PieceJob(replace(TASK, start_lsn=None), log, destination, small_means(storer=threads))
+    job = PieceJob(replace(TASK, start_lsn=None), log, destination, small_resources(storer=threads))
     events: list[Event] = []
 
     def told(kind: type[Event]) -> bool:
@@ -211,7 +211,7 @@ def test_a_round_that_must_be_there_is_waited_for(
 
 def test_an_unreadable_log_is_trouble_and_not_the_end(destination: MemoryDestination, log: MemoryLog) -> None:
     """The engine may be starting again."""
-    job = PieceJob(TASK, log, destination, small_means())
+    job = PieceJob(TASK, log, destination, small_resources())
 
     def fail() -> None:
         raise ConnectionError("no engine")
@@ -230,7 +230,7 @@ def test_an_unreadable_log_is_trouble_and_not_the_end(destination: MemoryDestina
 
 def test_stopping_archives_what_the_log_holds(destination: MemoryDestination, log: MemoryLog) -> None:
     """Whatever its size and age, and no more than that."""
-    job = PieceJob(TASK, log, destination, small_means())
+    job = PieceJob(TASK, log, destination, small_resources())
     steps(job)
     job.stop(10)
     events = steps(job)
@@ -243,7 +243,7 @@ def test_stopping_archives_what_the_log_holds(destination: MemoryDestination, lo
 
 def test_stopping_under_load_ends(destination: MemoryDestination, log: MemoryLog) -> None:
     """At the place where the log ended when it was read to its end, though the writer goes on and on."""
-    job = PieceJob(TASK, log, destination, small_means())
+    job = PieceJob(TASK, log, destination, small_resources())
     job.stop(10)
     before, events = log.data, []
     for _ in range(10):
@@ -260,7 +260,7 @@ def test_stopping_with_an_unreadable_log_does_not_claim_to_be_complete(
 ) -> None:
     """It waits as long as it may, and then says what is missing."""
     clock = Clock()
-    job = PieceJob(TASK, log, destination, small_means(clock=clock))
+    job = PieceJob(TASK, log, destination, small_resources(clock=clock))
 
     def fail() -> None:
         raise ConnectionError("no engine")
@@ -281,7 +281,7 @@ def test_stopping_with_a_dead_destination_ends_in_time(
     """With the destination's own words, and the storer is let go."""
     clock = Clock()
     destination.failing = down
-    job = PieceJob(TASK, log, destination, small_means(clock=clock, storer=threads))
+    job = PieceJob(TASK, log, destination, small_resources(clock=clock, storer=threads))
     until(lambda: bool(job.step()[1]))
     job.stop(10)
     waiting = steps(job)
@@ -296,7 +296,7 @@ def test_stopping_with_a_dead_destination_ends_in_time(
 def test_stopping_with_a_silent_destination_ends_in_time(destination: MemoryDestination, log: MemoryLog) -> None:
     """One that neither answers nor fails."""
     clock, storer = Clock(), PatientExecutor()
-    job = PieceJob(TASK, log, destination, small_means(clock=clock, storer=storer))
+    job = PieceJob(TASK, log, destination, small_resources(clock=clock, storer=storer))
     job.stop(10)
     job.step()
     clock.now += 10
@@ -309,7 +309,7 @@ def test_an_abandoned_job_leaves_no_hole(
     destination: MemoryDestination, log: MemoryLog, threads: ThreadPoolExecutor
 ) -> None:
     """A destination that answers again just then gets nothing behind what it did not take."""
-    job = PieceJob(TASK, log, destination, small_means(storer=threads))
+    job = PieceJob(TASK, log, destination, small_resources(storer=threads))
     until(lambda: bool(job.step()[1]))
     failed = threading.Event()
 
@@ -324,7 +324,7 @@ def test_an_abandoned_job_leaves_no_hole(
     threads.submit(lambda: None).result(20)
 
     assert log.data.startswith(archived(destination))
-    events = steps(PieceJob(TASK, log, destination, small_means()))
+    events = steps(PieceJob(TASK, log, destination, small_resources()))
     assert not any(isinstance(event, PieceBroken) for event in events)
 
 
@@ -332,7 +332,7 @@ def test_waiting_work_that_is_done_is_notified(destination: MemoryDestination, l
     """Of opening and of each segment."""
     notes: list[None] = []
     storer = PatientExecutor()
-    job = PieceJob(TASK, log, destination, small_means(storer=storer, notify=lambda: notes.append(None)))
+    job = PieceJob(TASK, log, destination, small_resources(storer=storer, notify=lambda: notes.append(None)))
     before = len(notes)
     storer.run_all()
     opened = len(notes)
@@ -344,7 +344,7 @@ def test_waiting_work_that_is_done_is_notified(destination: MemoryDestination, l
 
 def test_a_flush_is_told_when_it_is_durable(destination: MemoryDestination, log: MemoryLog) -> None:
     """At once, with the log's tail in a segment of its own, and again without log when there is nothing new."""
-    job = PieceJob(TASK, log, destination, small_means())
+    job = PieceJob(TASK, log, destination, small_resources())
     steps(job)
     job.flush(7)
     first = steps(job)
@@ -360,7 +360,7 @@ def test_a_flush_is_told_when_it_is_durable(destination: MemoryDestination, log:
 def test_a_flush_before_the_round_is_open_is_kept(destination: MemoryDestination, log: MemoryLog) -> None:
     """The destination may take its time."""
     storer = PatientExecutor()
-    job = PieceJob(TASK, log, destination, small_means(storer=storer))
+    job = PieceJob(TASK, log, destination, small_resources(storer=storer))
     job.flush(2)
     job.flush(1)
     job.step()
@@ -376,7 +376,7 @@ def test_a_flush_before_the_round_is_open_is_kept(destination: MemoryDestination
 def test_progress_is_told_now_and_then_under_flushes(destination: MemoryDestination, log: MemoryLog) -> None:
     """Each flush at once, progress every 50 ms, and the last of it when the round stops."""
     clock = Clock()
-    job = PieceJob(TASK, log, destination, small_means(clock=clock))
+    job = PieceJob(TASK, log, destination, small_resources(clock=clock))
     events: list[Event] = []
     for number in range(1, 101):
         clock.now += 0.005
@@ -398,7 +398,7 @@ def test_a_destination_that_hangs_is_trouble(
 ) -> None:
     """Said once while it lasts, and that it is over; what was waiting is stored."""
     clock, answer = Clock(), threading.Event()
-    job = PieceJob(TASK, log, destination, small_means(clock=clock, storer=threads))
+    job = PieceJob(TASK, log, destination, small_resources(clock=clock, storer=threads))
     until(lambda: bool(job.step()[1]))
     hanging = threading.Event()
 
@@ -427,7 +427,7 @@ def test_a_round_with_another_writer_is_waited_for(
 ) -> None:
     """Who it is, is said; nothing is claimed or written before the lock is ours."""
     lock = destination.lock(PATH.lock, "pid 1 on elsewhere")
-    job = PieceJob(TASK, log, destination, small_means(storer=threads))
+    job = PieceJob(TASK, log, destination, small_resources(storer=threads))
     events: list[Event] = []
 
     def told() -> bool:
@@ -448,8 +448,8 @@ def test_a_round_with_another_writer_is_waited_for(
 def test_the_lock_goes_when_nothing_is_under_way_any_more(destination: MemoryDestination, log: MemoryLog) -> None:
     """Neither on the storer nor on the merger; then the threads may end."""
     storer, merger, closed = PatientExecutor(), PatientExecutor(), list[None]()
-    means = small_means(storer=storer, merger=merger, close=lambda: closed.append(None))
-    job = PieceJob(TASK, log, destination, means)
+    resources = small_resources(storer=storer, merger=merger, close=lambda: closed.append(None))
+    job = PieceJob(TASK, log, destination, resources)
     storer.run_all()
     job.step()
     job.abandon()
@@ -459,7 +459,7 @@ def test_the_lock_goes_when_nothing_is_under_way_any_more(destination: MemoryDes
     merger.run_all()
     storer.run_all()
 
-    early = PieceJob(TASK, log, destination, small_means(storer=storer, close=lambda: closed.append(None)))
+    early = PieceJob(TASK, log, destination, small_resources(storer=storer, close=lambda: closed.append(None)))
     early.abandon()
     storer.run_all()
 
@@ -481,10 +481,10 @@ def test_segments_are_merged_while_a_round_is_archived(
 ) -> None:
     """What is told is what holds the round then; also for segments that a worker before this one stored."""
     clock = Clock()
-    job = PieceJob(TASK, log, destination, small_means(clock=clock))
+    job = PieceJob(TASK, log, destination, small_resources(clock=clock))
     steps(job)
     job.abandon()
-    job = PieceJob(TASK, log, destination, small_means(clock=clock))
+    job = PieceJob(TASK, log, destination, small_resources(clock=clock))
     log.append(*[random_log(40, seed) for seed in range(5)])
     events = steps(job)
     clock.now += 61
@@ -508,7 +508,7 @@ def test_a_merge_that_fails_changes_nothing_and_is_tried_again(
     for operation, times in (("get", 1), ("put", 1), ("get", 9), ("delete", 2)):
         here = MemoryDestination()
         clock = Clock()
-        job = PieceJob(TASK, log, here, small_means(clock=clock))
+        job = PieceJob(TASK, log, here, small_resources(clock=clock))
         steps(job)
         clock.now += 61
         left = times
@@ -537,7 +537,7 @@ def test_a_merge_that_fails_changes_nothing_and_is_tried_again(
 
 def test_stopping_freezes_the_round(destination: MemoryDestination, log: MemoryLog, eager: None) -> None:
     """Its last figures are those of the manifest; how far it is, is told now and then."""
-    job = PieceJob(TASK, log, destination, small_means())
+    job = PieceJob(TASK, log, destination, small_resources())
     steps(job)
     job.stop(10)
     events = steps(job)
@@ -550,11 +550,11 @@ def test_stopping_freezes_the_round(destination: MemoryDestination, log: MemoryL
 
 def test_how_far_freezing_is_is_told(destination: MemoryDestination, log: MemoryLog) -> None:
     """While objects are read for the manifest, twice a second at most."""
-    first = PieceJob(TASK, log, destination, small_means())
+    first = PieceJob(TASK, log, destination, small_resources())
     steps(first)
     first.abandon()
     clock, merger = Clock(), PatientExecutor()
-    job = PieceJob(TASK, log, destination, small_means(clock=clock, merger=merger))
+    job = PieceJob(TASK, log, destination, small_resources(clock=clock, merger=merger))
     job.stop(10)
     steps(job)
     events: list[Event] = []
@@ -575,7 +575,7 @@ def test_how_far_freezing_is_is_told(destination: MemoryDestination, log: Memory
 def test_a_freezing_that_fails_ends_in_time(destination: MemoryDestination, log: MemoryLog) -> None:
     """With the destination's words; patience counts from when things moved last."""
     clock = Clock()
-    job = PieceJob(TASK, log, destination, small_means(clock=clock))
+    job = PieceJob(TASK, log, destination, small_resources(clock=clock))
     steps(job)
 
     def fail(_operation: str, name: str) -> None:
@@ -598,7 +598,7 @@ def test_patience_lasts_while_log_is_archived(destination: MemoryDestination, lo
     """A slow destination is not a dead one."""
     clock, storer = Clock(), PatientExecutor()
     log.append(*[random_log(40, seed) for seed in range(20)])
-    job = PieceJob(TASK, log, destination, small_means(clock=clock, storer=storer))
+    job = PieceJob(TASK, log, destination, small_resources(clock=clock, storer=storer))
     job.stop(10)
     events: list[Event] = []
     while not job.ended:
@@ -614,7 +614,7 @@ def test_patience_lasts_while_log_is_archived(destination: MemoryDestination, lo
 def test_a_flush_that_the_stop_made_durable_is_told(destination: MemoryDestination, log: MemoryLog) -> None:
     """Whoever commits is waiting for it."""
     storer = PatientExecutor()
-    job = PieceJob(TASK, log, destination, small_means(storer=storer))
+    job = PieceJob(TASK, log, destination, small_resources(storer=storer))
     storer.run_all()
     job.flush(1)
     job.stop(10)

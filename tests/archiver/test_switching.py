@@ -38,7 +38,7 @@ from tests.archive.fakes import (
     MemoryLog,
     down,
     random_log,
-    small_means,
+    small_resources,
     until,
 )
 
@@ -81,8 +81,8 @@ def run(job: PieceJob, steps: int = 30) -> list[Event]:
     for _ in range(steps):
         if job.ended:
             break
-        if isinstance(job._means.clock, Clock):
-            job._means.clock.now += 0.3
+        if isinstance(job._resources.clock, Clock):
+            job._resources.clock.now += 0.3
         events += job.step()[1]
     return events
 
@@ -116,12 +116,12 @@ def test_a_piece_is_cut_frozen_and_continued(destination: MemoryDestination, log
     """The first batch end that is not before the switch parts them; nothing is missing, nothing is double."""
     one_group_at_a_time(log)
     later_groups = [log.groups.pop() for _ in range(3)]
-    job = PieceJob(ONE, log, destination, small_means())
+    job = PieceJob(ONE, log, destination, small_resources())
     run(job, steps=2)
     job.switch(SWITCH)
     log.groups += reversed(later_groups)
     events = run(job)
-    following = PieceJob(TWO, log, destination, small_means())
+    following = PieceJob(TWO, log, destination, small_resources())
     following.stop(10)
     later = run(following)
 
@@ -142,7 +142,7 @@ def test_a_piece_is_cut_frozen_and_continued(destination: MemoryDestination, log
 
 def test_a_task_that_says_where_to_cut_cuts(destination: MemoryDestination, log: MemoryLog) -> None:
     """As a worker is told that starts after the switch; a batch is taken whole."""
-    events = run(PieceJob(CUT, log, destination, small_means()))
+    events = run(PieceJob(CUT, log, destination, small_resources()))
 
     assert events[-1] == PieceFrozen(1001, 3, 7)
     (cut,) = [event for event in events if isinstance(event, PieceCut)]
@@ -154,7 +154,7 @@ def test_a_log_that_has_not_come_to_the_switch_goes_on_in_the_old_piece(
     destination: MemoryDestination, log: MemoryLog
 ) -> None:
     """Until it does."""
-    job = PieceJob(replace(CUT, switch_scn=550), log, destination, small_means())
+    job = PieceJob(replace(CUT, switch_scn=550), log, destination, small_resources())
     before = run(job)
     log.append(random_log(20, 9))
     after = run(job)
@@ -166,7 +166,7 @@ def test_a_log_that_has_not_come_to_the_switch_goes_on_in_the_old_piece(
 
 def test_a_stop_before_the_switch_is_reached_ends_the_piece(destination: MemoryDestination, log: MemoryLog) -> None:
     """It is frozen where the log ends, and no other begins."""
-    job = PieceJob(replace(CUT, switch_scn=9999), log, destination, small_means())
+    job = PieceJob(replace(CUT, switch_scn=9999), log, destination, small_resources())
     job.stop(10)
     events = run(job)
 
@@ -178,7 +178,7 @@ def test_a_stop_before_the_switch_is_reached_ends_the_piece(destination: MemoryD
 def test_a_stop_of_a_cut_piece_ends_it_when_it_is_frozen(destination: MemoryDestination, log: MemoryLog) -> None:
     """And tells of the cut, so that the next one can be archived to its end as well."""
     one_group_at_a_time(log)
-    job = PieceJob(CUT, log, destination, small_means())
+    job = PieceJob(CUT, log, destination, small_resources())
     job.stop(10)
     events = run(job)
 
@@ -191,14 +191,14 @@ def test_a_piece_that_was_cut_before_a_crash_is_ended_by_the_next_worker(
 ) -> None:
     """Whether its manifest is there or not; nothing is added to it."""
     one_group_at_a_time(log)
-    run(PieceJob(CUT, log, destination, small_means()))
+    run(PieceJob(CUT, log, destination, small_resources()))
     with_manifest = dict(destination.objects)
     for has_manifest in (True, False):
         destination.objects = dict(with_manifest)
         if not has_manifest:
             del destination.objects[path(FIRST).manifest]
         destination.locks.clear()
-        events = run(PieceJob(replace(CUT, start_lsn=None), log, destination, small_means()))
+        events = run(PieceJob(replace(CUT, start_lsn=None), log, destination, small_resources()))
 
         assert events[-1] == PieceFrozen(1001, 3, 7)
         assert PieceCut(1001, 3, 7, 60, 300) in events
@@ -211,10 +211,10 @@ def test_a_flush_that_the_cut_piece_cannot_answer_waits_for_the_next(
 ) -> None:
     """The log that it asks for belongs to the next piece, whose job is asked again."""
     one_group_at_a_time(log)
-    job = PieceJob(CUT, log, destination, small_means())
+    job = PieceJob(CUT, log, destination, small_resources())
     job.flush(5)
     events = run(job)
-    following = PieceJob(TWO, log, destination, small_means())
+    following = PieceJob(TWO, log, destination, small_resources())
     following.flush(5)
     later = run(following)
 
@@ -228,9 +228,9 @@ def test_the_next_piece_begins_where_an_unfrozen_one_ends(destination: MemoryDes
     destination.failing = lambda operation, name: (
         down(operation, name) if name == path(FIRST).manifest and operation == "put" else None
     )
-    job = PieceJob(CUT, log, destination, small_means())
+    job = PieceJob(CUT, log, destination, small_resources())
     events = run(job)
-    following = PieceJob(TWO, log, destination, small_means())
+    following = PieceJob(TWO, log, destination, small_resources())
     run(following)
 
     assert not job.ended
@@ -241,26 +241,26 @@ def test_the_next_piece_begins_where_an_unfrozen_one_ends(destination: MemoryDes
 def test_a_piece_without_log_is_gone_on_with(destination: MemoryDestination, log: MemoryLog) -> None:
     """A worker that claimed it and died knows from the claim what log has to follow."""
     one_group_at_a_time(log)
-    run(PieceJob(CUT, log, destination, small_means()))
+    run(PieceJob(CUT, log, destination, small_resources()))
     quiet = MemoryLog()
     quiet.groups = log.groups[:3]
-    run(PieceJob(TWO, quiet, destination, small_means()))
+    run(PieceJob(TWO, quiet, destination, small_resources()))
     destination.locks.clear()
     other = MemoryLog()
     other.append(*[random_log(20, seed + 50) for seed in range(5)])
-    events = run(PieceJob(TWO, other, destination, small_means()))
+    events = run(PieceJob(TWO, other, destination, small_resources()))
 
     assert isinstance(events[-1], PieceBroken)
     assert "does not continue" in events[-1].text
     destination.locks.clear()
-    run(PieceJob(TWO, log, destination, small_means()))
+    run(PieceJob(TWO, log, destination, small_resources()))
     assert log_of(destination, SECOND)[:2] == (60, log.data[60:])
 
 
 def test_a_piece_that_continues_nothing_is_not_begun(destination: MemoryDestination, log: MemoryLog) -> None:
     """Where the one before it is not there, nothing is claimed: perhaps the disk is not mounted."""
     with ThreadPoolExecutor(1) as storer:
-        job = PieceJob(TWO, log, destination, small_means(storer=storer))
+        job = PieceJob(TWO, log, destination, small_resources(storer=storer))
         events: list[Event] = []
 
         def is_told() -> bool:
@@ -277,12 +277,12 @@ def test_a_piece_that_continues_nothing_is_not_begun(destination: MemoryDestinat
 def test_the_end_of_a_piece_that_is_being_merged_is_waited_for(destination: MemoryDestination, log: MemoryLog) -> None:
     """A listing may miss the last object of the old piece; the new one must not begin before it."""
     one_group_at_a_time(log)
-    run(PieceJob(CUT, log, destination, small_means()))
+    run(PieceJob(CUT, log, destination, small_resources()))
     del destination.objects[path(FIRST).manifest]
     name = max(name for name in destination.objects if name.startswith(path(FIRST).folder + "/0"))
     missed = destination.objects.pop(name)
     with ThreadPoolExecutor(1) as storer:
-        job = PieceJob(TWO, log, destination, small_means(storer=storer))
+        job = PieceJob(TWO, log, destination, small_resources(storer=storer))
         events: list[Event] = []
 
         def is_told(kind: type) -> bool:
@@ -303,8 +303,8 @@ def test_the_end_of_a_piece_that_is_being_merged_is_waited_for(destination: Memo
 def test_a_piece_that_reaches_beyond_its_cut_is_not_continued(destination: MemoryDestination, log: MemoryLog) -> None:
     """Nothing is archived twice."""
     one_group_at_a_time(log)
-    run(PieceJob(CUT, log, destination, small_means()))
-    (event,) = run(PieceJob(replace(TWO, start_scn=200), log, destination, small_means()))
+    run(PieceJob(CUT, log, destination, small_resources()))
+    (event,) = run(PieceJob(replace(TWO, start_scn=200), log, destination, small_resources()))
 
     assert isinstance(event, PieceBroken)
     assert "ends after SCN 200" in event.text
@@ -316,12 +316,12 @@ def test_an_interruption_lies_in_the_piece_that_ends_with_it(destination: Memory
     destination.failing = lambda operation, name: (
         down(operation, name) if name == path(FIRST).manifest and operation == "put" else None
     )
-    run(PieceJob(CUT, log, destination, small_means()))
+    run(PieceJob(CUT, log, destination, small_resources()))
     destination.failing = lambda _operation, _name: None
     destination.locks.clear()
     again = replace(CUT, start_lsn=None, broken_by="too much log", broken_at=77)
-    old = run(PieceJob(again, log, destination, small_means()))
-    new = PieceJob(replace(TWO, broken_by="too much log", broken_at=77), log, destination, small_means())
+    old = run(PieceJob(again, log, destination, small_resources()))
+    new = PieceJob(replace(TWO, broken_by="too much log", broken_at=77), log, destination, small_resources())
     opened = run(new)
     new.stop(10)
     events = run(new)
@@ -340,15 +340,15 @@ def test_the_hole_before_a_round_begins_at_the_end_of_the_last_piece(
 ) -> None:
     """Whatever of the round before is not frozen is frozen then."""
     one_group_at_a_time(log)
-    run(PieceJob(CUT, log, destination, small_means()))
-    run(PieceJob(TWO, log, destination, small_means()))
+    run(PieceJob(CUT, log, destination, small_resources()))
+    run(PieceJob(TWO, log, destination, small_resources()))
     del destination.objects[path(FIRST).manifest]
     destination.locks.clear()
     for seed in range(6, 9):
         log.append(random_log(20, seed))
     later = PieceKey(4, 9, 20261125)
     task = replace(TASK, round=4, piece=9, create_date=20261125, start_lsn=140, after=3)
-    job = PieceJob(task, log, destination, small_means())
+    job = PieceJob(task, log, destination, small_resources())
     events = run(job)
 
     assert HoleClosed(1001, 4, 3, 100, 500, 140, 800) in events
@@ -360,11 +360,11 @@ def _follow(task: ArchivePiece, log: MemoryLog, destination: MemoryDestination) 
     """The events of one life of a job; a crash ends it."""
     events: list[Event] = []
     try:
-        job = PieceJob(task, log, destination, small_means())
+        job = PieceJob(task, log, destination, small_resources())
         for _ in range(20):
             if job.ended:
                 break
-            clock = job._means.clock
+            clock = job._resources.clock
             assert isinstance(clock, Clock)
             clock.now += 0.4
             events += job.step()[1]

@@ -17,11 +17,11 @@ def test_an_answer_and_an_error_come_to_who_asked() -> None:
     """As if the question had been asked at once."""
 
     async def scene() -> None:
-        desk = DestinationQuestions()
-        assert await desk.ask("file:///a", int, "10", base=2) == 2
+        questions = DestinationQuestions()
+        assert await questions.ask("file:///a", int, "10", base=2) == 2
         with pytest.raises(ValueError, match="invalid literal"):
-            await desk.ask("file:///a", int, "x")
-        assert not +desk._unanswered
+            await questions.ask("file:///a", int, "x")
+        assert not +questions._unanswered
 
     play(scene())
 
@@ -32,20 +32,20 @@ def test_a_destination_that_is_silent_is_not_asked_for_ever(monkeypatch: pytest.
     speak = threading.Event()
 
     async def scene() -> None:
-        desk = DestinationQuestions()
+        questions = DestinationQuestions()
         for _ in range(3):
             with pytest.raises(SqlError, match=r"file:///a did not answer within 0\.01 s") as refused:
-                await desk.ask("file:///a", speak.wait)
+                await questions.ask("file:///a", speak.wait)
             assert refused.value.code == 9026
         with pytest.raises(SqlError, match="has not answered earlier requests yet"):
-            await desk.ask("file:///a", speak.wait)
+            await questions.ask("file:///a", speak.wait)
         monkeypatch.setattr(module, "_PATIENCE", 10)
-        assert await desk.ask("file:///b", int) == 0
+        assert await questions.ask("file:///b", int) == 0
         speak.set()
         async with asyncio.timeout(10):
-            while +desk._unanswered:  # noqa: ASYNC110 - what is waited for has no event
+            while +questions._unanswered:  # noqa: ASYNC110 - what is waited for has no event
                 await asyncio.sleep(0.001)
-        assert await desk.ask("file:///a", speak.wait)
+        assert await questions.ask("file:///a", speak.wait)
 
     play(scene())
 

@@ -90,7 +90,7 @@ class Worker(worker.Worker):
 
     def _job(self, task: ArchivePiece) -> PieceJob:
         self.threads = [thread for thread in self.threads if not thread.is_idle]
-        means = JobResources(
+        resources = JobResources(
             encoders=self.encoders,
             storer=self._thread(f"store {task.key}"),
             merger=self._thread(f"merge {task.key}"),
@@ -104,7 +104,7 @@ class Worker(worker.Worker):
         )
         key = (task.round, task.piece)
         reader = self._readers[key] = PieceReader(self._engine, key, task.switch_scn, self._promises)
-        return PieceJob(task, reader, FileDestination(Path(ROOT)), means)
+        return PieceJob(task, reader, FileDestination(Path(ROOT)), resources)
 
     def _thread(self, name: str) -> FiberExecutor:
         self.threads.append(FiberExecutor(self._turns, name))

@@ -56,7 +56,7 @@ class Archival:
         task: ArchivePiece,
         opened: Opened,
         reader: LogReader,
-        means: JobResources,
+        resources: JobResources,
         storing: PieceStore,
         asker: Retrier,
         tending: PieceStore,
@@ -67,16 +67,24 @@ class Archival:
             *(task.cluster, task.cluster_id, INCARNATION, task.tenant_id, task.round, task.piece, task.source),
             task.engine_kind,
         )
-        shipper = Shipper(storing, means.encoders, means.storer, asker, means.notify, means.small)
+        shipper = Shipper(storing, resources.encoders, resources.storer, asker, resources.notify, resources.small)
         self._task = task
-        self._means = means
+        self._resources = resources
         self._tending = tending
         self._chores = chores
         self._hole_closed = hole_closed
         self._is_hole_known = task.after is None
-        self._merger = Merger(tending, chores, opened.listing, means.clock)
+        self._merger = Merger(tending, chores, opened.listing, resources.clock)
         self._archiver = Archiver(
-            of, reader, shipper, opened.end, means.codec, means.seal, means.clock, self._when_durable, means.longest_age
+            of,
+            reader,
+            shipper,
+            opened.end,
+            resources.codec,
+            resources.seal,
+            resources.clock,
+            self._when_durable,
+            resources.longest_age,
         )
 
     @property
@@ -116,7 +124,7 @@ class Archival:
         self._merger.step()
         if not self._is_hole_known and self._archiver.end.segments:
             self._is_hole_known = True
-            hole = Hole(self._task, self._tending, self._means.holder, self._means.now)
+            hole = Hole(self._task, self._tending, self._resources.holder, self._resources.now)
             self._chores.do(hole.what, hole.close, self._hole_closed)
         return more
 

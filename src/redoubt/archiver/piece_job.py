@@ -48,18 +48,23 @@ class _Phase(Enum):
 class PieceJob:
     """One `ArchivePiece` command being carried out."""
 
-    def __init__(self, task: ArchivePiece, reader: LogReader, destination: Destination, means: JobResources) -> None:
+    def __init__(
+        self, task: ArchivePiece, reader: LogReader, destination: Destination, resources: JobResources
+    ) -> None:
         self.task = task
         self.ended = False
         path = ClusterPath(task.cluster, task.cluster_id).piece(task.tenant_id, task.key)
         self._reader = reader
-        self._means = means
-        self._watches = WatchedDestination(destination, means.clock), WatchedDestination(destination, means.clock)
+        self._resources = resources
+        self._watches = (
+            WatchedDestination(destination, resources.clock),
+            WatchedDestination(destination, resources.clock),
+        )
         self._storing, self._tending = (PieceStore(watch, path) for watch in self._watches)
         self._give_up = threading.Event()
         self._asker = Retrier(self._pause)
-        self._chores = Chores(means.merger, means.clock, means.notify)
-        self._news = PieceReporter((task.tenant_id, task.round, task.piece), means.clock)
+        self._chores = Chores(resources.merger, resources.clock, resources.notify)
+        self._reporter = PieceReporter((task.tenant_id, task.round, task.piece), resources.clock)
         self._events: list[Event] = []
         self._phase = _Phase.OPENING
         self._archival: Archival | None = None
@@ -71,14 +76,14 @@ class PieceJob:
         self._switch_scn = task.switch_scn
         self._patience: float | None = None
         self._moved: tuple[float, object] = (0.0, None)
-        self._tenure = Tenure(self._storing, means.holder)
-        self._opening: Future[Opened] = means.storer.submit(self._open)
-        self._opening.add_done_callback(lambda _: means.notify())
+        self._tenure = Tenure(self._storing, resources.holder)
+        self._opening: Future[Opened] = resources.storer.submit(self._open)
+        self._opening.add_done_callback(lambda _: resources.notify())
 
     def stop(self, patience: float) -> None:
         """Archive all present log, freeze the piece, end. Without progress for `patience` seconds, end at once."""
         self._patience = patience
-        self._moved = (self._means.clock(), None)
+        self._moved = (self._resources.clock(), None)
 
     def switch(self, scn: int) -> None:
         """End this piece at the first point in the log that is not before `scn`."""
@@ -101,8 +106,8 @@ class PieceJob:
         for watch in self._watches:
             watch.close()
         self._reader.close()
-        done = self._means.merger.submit(lambda: None)
-        done.add_done_callback(lambda _: self._means.storer.submit(self._let_go))
+        done = self._resources.merger.submit(lambda: None)
+        done.add_done_callback(lambda _: self._resources.storer.submit(self._let_go))
 
     def step(self) -> tuple[bool, list[Event]]:
         """Do the work that needs no waiting; returns whether there is probably more to do at once, and the events."""
@@ -142,12 +147,12 @@ class PieceJob:
         if task.broken_by or opened.manifest is not None:
             self._phase = _Phase.ENDED_BEFORE
             if task.after is not None and end.segments:
-                hole = Hole(task, self._tending, self._means.holder, self._means.now)
+                hole = Hole(task, self._tending, self._resources.holder, self._resources.now)
                 self._chores.do(hole.what, hole.close, self._events.append)
             return
         self._phase = _Phase.ARCHIVING
         self._archival = Archival(
-            *(task, opened, self._reader, self._means),
+            *(task, opened, self._reader, self._resources),
             *(self._storing, self._asker, self._tending, self._chores),
             self._events.append,
         )
@@ -176,13 +181,13 @@ class PieceJob:
             at = self._end.position
             self._events.append(PieceCut(self.task.tenant_id, self.task.round, self.task.piece, at.lsn, at.scn))
         cluster = (self.task.cluster, self.task.cluster_id)
-        freezer = Freezer(self._tending, cluster, self._means.now, digests, self._frozen_so_far)
+        freezer = Freezer(self._tending, cluster, self._resources.now, digests, self._frozen_so_far)
         self._chores.do("the piece cannot be frozen", lambda: freezer.freeze(opened.info), self._frozen)
         return True
 
     def _frozen_so_far(self, done: int, total: int) -> None:
         self._freezing = (done, total)
-        self._means.notify()
+        self._resources.notify()
 
     def _frozen(self, manifest: Manifest) -> None:
         self._manifest = manifest
@@ -205,7 +210,7 @@ class PieceJob:
             return PieceFrozen(tenant_id, round_id, piece) if is_frozen else None
         if self._lost or is_frozen:
             return PieceStopped(tenant_id, round_id, self._lost, piece)
-        now, at = self._means.clock(), self._whereabouts()
+        now, at = self._resources.clock(), self._whereabouts()
         if at != self._moved[1]:
             self._moved = (now, at)
         if now - self._moved[0] < self._patience:
@@ -232,12 +237,12 @@ class PieceJob:
 
     def _tell(self, *, at_once: bool) -> list[Event]:
         """The events to report; with `at_once` also progress right after the last report."""
-        news, archival = self._news, self._archival
+        reporter, archival = self._reporter, self._archival
         events = [
-            *news.progress(archival.end if archival else self._end, at_once=at_once),
-            *news.flushed(archival.flushed if archival else self._flushed),
-            *news.trouble(self._trouble()),
-            *news.freezing(*self._freezing),
+            *reporter.progress(archival.end if archival else self._end, at_once=at_once),
+            *reporter.flushed(archival.flushed if archival else self._flushed),
+            *reporter.trouble(self._trouble()),
+            *reporter.freezing(*self._freezing),
             *self._events,
         ]
         self._events.clear()
@@ -248,8 +253,8 @@ class PieceJob:
 
     def _let_go(self) -> None:
         self._tenure.release()
-        self._means.close()
+        self._resources.close()
 
     def _pause(self, seconds: float) -> bool:
-        self._means.notify()
+        self._resources.notify()
         return not self._give_up.wait(seconds)

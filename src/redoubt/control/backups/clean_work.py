@@ -41,7 +41,7 @@ class CleanWork:
         self._ours = ClusterInfo(cluster.name, cluster.cluster_id, cluster.identity)
         self._path = ClusterPath(cluster.name, cluster.cluster_id)
         self._cleaning = cleaning
-        self._desk = DestinationQuestions()
+        self._questions = DestinationQuestions()
         self._told = ""
 
     async def run(self, job: CleanJob, doomed: list[Backup]) -> None:
@@ -82,12 +82,12 @@ class CleanWork:
             began_at=remains.began_at,
         )
         folder = set_path(self._path, remains.tenant_id, remains.key)
-        return await self._desk.ask(remains.destination, _delete, remains.destination, self._ours, folder, record)
+        return await self._questions.ask(remains.destination, _delete, remains.destination, self._ours, folder, record)
 
     async def _step(self, job: CleanJob, backup: Backup, tenant_id: int) -> bool:
         """Delete some of a tenant's files of a set or a piece; returns whether none are left."""
         folder, record = self._target(job, backup, tenant_id)
-        return await self._desk.ask(backup.destination, _delete, backup.destination, self._ours, folder, record)
+        return await self._questions.ask(backup.destination, _delete, backup.destination, self._ours, folder, record)
 
     def _target(
         self, job: CleanJob, backup: Backup, tenant_id: int

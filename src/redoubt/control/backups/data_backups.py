@@ -66,7 +66,7 @@ class DataBackups:
         self._table = table
         self._remover = remover
         self._run_job = run_job
-        self._desk = DestinationQuestions()
+        self._questions = DestinationQuestions()
         self._work: BackupWork | None = None
         self._task: asyncio.Task[None] | None = None
         self._has_failed = asyncio.Event()
@@ -109,7 +109,9 @@ class DataBackups:
             tenants = [each.tenant.tenant_id for each in self._archiving.archives if not each.is_leaving]
             if not tenants:
                 raise not_supported("backup database without a user tenant")
-            there = await self._desk.ask(uri, _last_set, uri, ClusterPath(self._cluster.name, self._cluster.cluster_id))
+            there = await self._questions.ask(
+                uri, _last_set, uri, ClusterPath(self._cluster.name, self._cluster.cluster_id)
+            )
             number = max(there, await asyncio.to_thread(self._table.last_id)) + 1
             today = int(datetime.now().astimezone().strftime("%Y%m%d"))
             backup = data_backups.begin(SetKey(number, today), now.round_id, uri, tenants, time.time_ns())

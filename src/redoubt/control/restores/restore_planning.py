@@ -82,7 +82,7 @@ class RestorePlanning:
         self._cluster = cluster
         self._parameters = parameters
         self._kind_of = kind_of
-        self._desk = DestinationQuestions()
+        self._questions = DestinationQuestions()
 
     async def wanted(self, statement: RestoreTenant, session: Session, kept: RestoreSession) -> Wanted:
         """The request of a statement, with the session's sources. Raises SqlError 1235, 1525, 1210, 9026."""
@@ -110,7 +110,7 @@ class RestorePlanning:
         Raises SqlError 9001, 9011, 9025, 9026, 9048, 9064.
         """
         try:
-            return await self._desk.ask(wanted.uri, _plan, wanted, self._kind_of)
+            return await self._questions.ask(wanted.uri, _plan, wanted, self._kind_of)
         except UriError as error:
             raise uri_error(str(error)) from error
         except UnknownTenantError as error:

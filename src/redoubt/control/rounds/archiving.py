@@ -67,7 +67,7 @@ class Archiving:
         self._statement = self._book.statement
         self._archives = {tenant.tenant_id: self._archive_of(tenant) for tenant in tenants}
         self._orders = Orders(cluster, catalog, worker, chronicle, lambda: self.round, self._statement, stop_patience)
-        self._desk = DestinationQuestions()
+        self._questions = DestinationQuestions()
         self._heard_at = 0.0
 
     @property
@@ -122,7 +122,7 @@ class Archiving:
                 has_pieces=self._parameters.piece_switch_interval > 0,
             )
             key = begun.pieces[0].key(begun.round_id)
-            await self._desk.ask(uri, claim, self._cluster, uri, list(begun.tenants), key)
+            await self._questions.ask(uri, claim, self._cluster, uri, list(begun.tenants), key)
             await self._book.begin(begun)
             _log.info("round started", round=begun.round_id, destination=uri)
             for archive in self.archives:
@@ -219,11 +219,11 @@ class Archiving:
 
     async def destination_works(self) -> bool:
         """Whether the current round's destination stores objects now. Raises SqlError."""
-        return await self._desk.ask(self.round.destination, works, self.round.destination)
+        return await self._questions.ask(self.round.destination, works, self.round.destination)
 
     async def check_new_destination(self, uri: str) -> None:
         """Check that `backup_dest` may become `uri`. Raises SqlError."""
-        await self._desk.ask(uri, check_new, self._cluster, uri)
+        await self._questions.ask(uri, check_new, self._cluster, uri)
 
     def worker_started(self) -> None:
         """See `Listener`: send everything to the new worker."""
