@@ -121,7 +121,7 @@ def test_what_cannot_be_a_source_is_refused(
     _ask(directory, "ALTER USER root IDENTIFIED BY 'secret'")
 
     create = f"CREATE TENANT app SOURCE='seekdb://{directory}'"
-    assert "CREATE USER redoubt_service IDENTIFIED BY" in service.error(create)[1]
+    assert "ALTER USER redoubt_service IDENTIFIED BY" in service.error(create)[1]
     assert not (directory / "redoubt").exists()
     _ask(directory, "ALTER USER root IDENTIFIED BY ''", "secret")
     service.run(create)
