@@ -222,8 +222,8 @@ def test_a_closed_gate_survives_the_service_and_opens_with_the_mode(
     service.start()
     assert _state(service)["GATE"] == "CLOSED"
     service.run("ALTER SYSTEM SET backup_log_archive_option = 'optional'")
-    # An engine that was killed may refuse writes for some seconds, and its last log may be lost: the backlog is over the
-    # limit again when a megabyte has been written.
+    # An engine that was killed may refuse writes for some seconds, and its last log may be lost: when a megabyte has been
+    # written, the backlog is over the limit again.
     wait_until("writes go on", lambda: service.mariadb(MEGABYTE_OF_LOG, user="root@main").returncode == 0)
     service.wait_for_status("INTERRUPTED")
     assert service.run("SELECT @@global.read_only AS r", "root@main")[0]["r"] == 0

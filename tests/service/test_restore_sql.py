@@ -316,7 +316,7 @@ def test_another_clusters_backup_needs_its_roots_password_once(town: Town, elsew
     password = (base / "redoubt" / "account").read_text().strip()
 
     assert (row["STATUS"], row["BACKUP_CLUSTER_NAME"]) == ("RESTORE_SUCCESS", "other")
-    assert "Log in to that engine's socket as root and run: CREATE USER redoubt_service" in row["INFO"]
+    assert f"Log in to {base}/run/sql.sock as root and run: CREATE USER IF NOT EXISTS" in row["INFO"]
     query = "SELECT TROUBLE FROM CDB_REDOUBT_TENANTS WHERE TENANT_NAME = 'guest'"
     wait_until("its trouble is on record", lambda: town.service.run(query)[0]["TROUBLE"] == row["INFO"])
     assert town.status("guest") == "UNAVAILABLE"
