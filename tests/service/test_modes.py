@@ -222,7 +222,7 @@ def test_a_closed_gate_survives_the_service_and_opens_with_the_mode(
     service.start()
     assert _state(service)["GATE"] == "CLOSED"
     service.run("ALTER SYSTEM SET backup_log_archive_option = 'optional'")
-    # An engine that was killed may refuse writes for some seconds, and its last log may be lost: when a megabyte has been
+    # An engine that was killed may refuse writes for some seconds, and its last log may be lost. When a megabyte is
     # written, the backlog is over the limit again.
     wait_until("writes go on", lambda: service.mariadb(MEGABYTE_OF_LOG, user="root@main").returncode == 0)
     service.wait_for_status("INTERRUPTED")
