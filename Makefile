@@ -10,7 +10,7 @@ PYTEST_OPTIONS := --numprocesses 3 --dist loadgroup --no-loadscope-reorder
 help:
 	@echo "make demo    make .venv, install, and play the demo (under a minute once installed)"
 	@echo "make test    install what the tests need, then lint, types, layers and a small dose of every kind of test"
-	@echo "make soak    the same in large doses, with coverage and long fuzzing (about an hour)"
+	@echo "make soak    the same in large doses, with coverage and long fuzzing"
 	@echo "make bench   the figures of docs/BENCHMARKS.md, measured here"
 	@echo "make fuzz    look for inputs that break a reader: make fuzz [TARGET=segment] [SECONDS=60 for each]"
 	@echo "make clean   remove .venv and what tests leave"
