@@ -69,9 +69,13 @@ class Doubled:
         service.run("ALTER SYSTEM BACKUP DATABASE")
         self.set = wait_until("the data backup is over", self._backed_up)
         writer.append(b"what is committed after the data backup")
-        self.moment = service.run("SELECT CAST(now(6) AS CHAR(26)) AS t")[0]["t"]
         self.end = writer.end
+        self.moment = wait_until("the engine's clock is past the end", self._moment_after_end)
         wait_until("the archive has it", lambda: self._archived()[1] > self.moment)
+
+    def _moment_after_end(self) -> str | None:
+        (now,) = self.service.run("SELECT CAST(now(6) AS CHAR(26)) AS text, time_to_usec(now(6)) AS us")
+        return str(now["text"]) if now["us"] * 1000 > self.end.scn else None
 
     @property
     def folder(self) -> Path:

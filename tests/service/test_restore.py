@@ -27,7 +27,7 @@ from tests.service.bank import ACCOUNTS, BALANCE, BankLoad
 from tests.service.cluster import ServiceUnderTest, wait_until
 
 MOMENTS = dose(2, 50)
-UNCERTAINTY = 20_000_000  # ns between the engine's clock and ours
+UNCERTAINTY = 20_000_000  # ns between two readings of the engine's clock
 LARGE = 1_000_000
 
 
