@@ -27,7 +27,7 @@ from redoubt.archiver.opening import Opened, Tenure
 from redoubt.archiver.piece_job import PieceJob
 from redoubt.archiver.shipper import Shipped, Shipper
 from redoubt.control.modes.tenant_archive import TenantArchive
-from redoubt.control.rounds import worker_events as hearing
+from redoubt.control.rounds import worker_events
 from redoubt.destinations import file
 from redoubt.destinations.file import FileDestination
 from redoubt.messages.archiving import ArchivePiece, Flush
@@ -236,7 +236,7 @@ def _stopped_without_complaint(now: Round, archive: TenantArchive, piece_id: int
     return _STOPPED(now, archive, piece_id, text if len(now.open_pieces(TENANT)) == 1 else "")
 
 
-_STOPPED = hearing._stopped
+_STOPPED = worker_events._stopped
 
 
 def _archive_one_piece(self: worker.Worker, command: ArchivePiece) -> None:
@@ -311,7 +311,7 @@ DEFECTS: dict[str, Defect] = {
     ),
     "complaint forgotten": Defect(
         "what kept one piece from being archived is forgotten when the other one stops",
-        ((hearing, "_stopped", _stopped_without_complaint),),
+        ((worker_events, "_stopped", _stopped_without_complaint),),
     ),
     "frozen in mind": Defect("a manifest is made and not stored", ((Freezer, "freeze", _freeze_in_mind),)),
     "one piece at a time": Defect(

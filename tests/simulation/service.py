@@ -1,6 +1,6 @@
 """A small service: what control/ does with rounds and pieces, without SQL, threads and processes.
 
-What it decides, the product's own pure functions decide: `model.rounds`, `briefing.piece_tasks`, `hearing.apply_event`.
+What it decides, the product's own pure functions decide: `model.rounds`, `piece_tasks`, `apply_event`.
 """
 
 from __future__ import annotations
