@@ -32,11 +32,12 @@ class HomeError(RedoubtError):
 
 @dataclass(frozen=True)
 class Running:
-    """The process id and the address of a running service, as in `run/service.json`."""
+    """A running service, as in `run/service.json`: its process id, its address, and what confines its engines."""
 
     pid: int
     host: str
     port: int
+    confinement: str = ""
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ class Service:
         """Serve until `stop` is set; `ready(host, port)` is called when statements are accepted."""
         async with AsyncExitStack() as ends:
             address = await self._start(ends)
-            self._home.announce(Running(os.getpid(), *address))
+            self._home.announce(Running(os.getpid(), *address, self._sys_kind.confinement))
             ends.callback(self._home.withdraw)
             _log.info("ready", host=address[0], port=address[1], pid=os.getpid())
             ready(*address)
@@ -96,6 +96,8 @@ class Service:
         ends.push_async_callback(self._room.stop)
         ends.push_async_callback(asyncio.to_thread, self._session.close)
         ends.push_async_callback(self._background.stop)
+        if not self._sys_kind.confinement:
+            _log.warning("engines are not confined: users with the FILE privilege reach every file of this service")
         await self._start_sys()
         await self._ask_catalog(self._open_catalog)
         entries = self._register.entries

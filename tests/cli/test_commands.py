@@ -116,6 +116,8 @@ def test_status_shows_round_tenants_and_pieces(service: ServiceUnderTest) -> Non
     assert shown.returncode == 0
     assert f"round 1: DOING into file://{service.backup}" in shown.stdout
     assert status["service"]["port"] == service.port
+    assert status["service"]["confinement"] == "Landlock"
+    assert "not confined" not in shown.stdout
     assert (status["round"]["status"], status["round"]["round_id"]) == ("DOING", 1)
     assert [tenant["tenant_id"] for tenant in status["tenants"]] == [1001]
     assert 0 <= status["tenants"][0]["lag_seconds"] < 60

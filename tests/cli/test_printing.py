@@ -71,6 +71,18 @@ def test_a_status_without_rounds_or_with_trouble(capsys: pytest.CaptureFixture[s
     assert status._utc(0) is None
 
 
+def test_engines_that_nothing_confines_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """Once a person can do something about it."""
+    running = {"pid": 1, "host": "127.0.0.1", "port": 2881}
+    status._print(NOTHING | {"service": running | {"confinement": ""}})
+    status._print(NOTHING | {"service": running | {"confinement": "Landlock"}})
+    lines = capsys.readouterr().out.splitlines()
+
+    assert [line for line in lines if "not confined" in line] == [
+        "engines are not confined: read docs/SECURITY.md, and give nobody FILE"
+    ]
+
+
 def test_the_last_data_backup_is_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """With why it failed, if it did."""
     monkeypatch.setenv("COLUMNS", "200")

@@ -110,6 +110,7 @@ class DoubleKind:
 
     name = "double"
     account_name = "nobody"
+    confinement = ""
     cutter = SeekdbLogCutter()
 
     def engine(self, directory: Path) -> DoubleEngine:

@@ -14,7 +14,8 @@ STARTS = "REDOUBT_TEST_ENGINE_STARTS"
 
 def _note(event: str, arguments: tuple[object, ...]) -> None:
     if event == "subprocess.Popen":
-        is_start = str(arguments[0]).endswith("/seekdb") and "--base-dir" in str(arguments[1])
+        command = str(arguments[1])
+        is_start = "/seekdb'" in command and "--base-dir" in command  # the program, or what confines it first
     else:
         is_start = event == "import" and arguments[0] == "pylibseekdb"  # an application, which opens a directory
     if is_start and (path := os.environ.get(STARTS)):

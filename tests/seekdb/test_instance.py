@@ -20,6 +20,7 @@ import pytest
 
 from redoubt.engines.seekdb import instance as instance_module
 from redoubt.engines.seekdb.account import ensure_account
+from redoubt.engines.seekdb.confinement import SWITCH
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import MAX_SOCKET_PATH, BaseDir
 from redoubt.engines.seekdb.instance import Instance, engine_package
@@ -48,7 +49,8 @@ def base() -> Iterator[BaseDir]:
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a stand-in for the engine's package."""
+    """The folder of a stand-in for the engine's package, which reaches more than an engine may: it runs unconfined."""
+    monkeypatch.setenv(SWITCH, "off")
     monkeypatch.setattr(instance_module, "engine_package", lambda: tmp_path)
     return tmp_path
 

@@ -133,16 +133,21 @@ def test_a_missing_configuration_and_a_wrong_port_are_refused(tmp_path: Path) ->
 def test_the_configuration_is_followed(stopped_service: ServiceUnderTest, tmp_path: Path) -> None:
     """The cluster's name and number are those of the archive's folders and of the login; segments seal as told.
 
+    So does the switch in the environment, which leaves engines unconfined: the log says so.
+
     Own service: it is configured.
     """
     file = tmp_path / "redoubt.toml"
     file.write_text("[cluster]\nname = 'obcluster'\nid = 7\n[archive]\nsegment_age = 0.2\nsegment_size = 65536\n")
     service = stopped_service
-    service.start("--config", str(file))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REDOUBT_ENGINE_CONFINEMENT", "off")
+        service.start("--config", str(file))
     service.archive()
 
     assert service.run("SELECT 1", "root@main#obcluster") == [{"1": 1}]
     assert (service.backup / "obcluster" / "7" / "incarnation_1" / "cluster_clog_backup_info").is_file()
+    assert "engines are not confined" in (service.home / "log" / "redoubt.log").read_text()
     segments = sorted((service.backup / "obcluster/7/incarnation_1/1001/clog/1").glob("*.lz4"))
     assert len(segments) > 20
 

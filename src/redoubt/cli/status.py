@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pymysql
+from rich.console import Console
 
 from redoubt.catalog.tables import HOLE_TABLE, MAX_SCN, PIECE_TABLE, SET_TABLE, STATE_TABLE, STATUS_TABLE
 from redoubt.cli.connecting import NoServiceError, connect_as_service
@@ -156,7 +157,7 @@ def _utc(scn: int) -> str | None:
 def _print(status: dict[str, Any]) -> None:
     out, service, now = console(), status["service"], status["round"]
     if service:
-        out.print(f"service {service['pid']} on {service['host']}:{service['port']}")
+        _print_service(out, service)
     where = f" into {now['backup_dest']}" if now["backup_dest"] else ""
     out.print(f"round {now['round_id']}: {now['status']}{where}")
     if now["comment"] and all(entry["cause"] != now["comment"] for entry in status["health"]):
@@ -189,6 +190,12 @@ def _print(status: dict[str, Any]) -> None:
             f"({hole['start_time']}) to {end}: {hole['cause']}",
             markup=False,
         )
+
+
+def _print_service(out: Console, service: dict[str, Any]) -> None:
+    out.print(f"service {service['pid']} on {service['host']}:{service['port']}")
+    if not service["confinement"]:
+        out.print("engines are not confined: read docs/SECURITY.md, and give nobody FILE", style="red")
 
 
 def _details(entry: dict[str, Any]) -> str:

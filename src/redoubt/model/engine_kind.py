@@ -120,6 +120,11 @@ class EngineKind(Protocol):
         ...
 
     @property
+    def confinement(self) -> str:
+        """What keeps the engines of `embedded` from all files but their own, such as `Landlock`; empty if nothing."""
+        ...
+
+    @property
     def cutter(self) -> LogCutter:
         """The cutter for the log of such engines."""
         ...

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from redoubt.engines.seekdb.complaints import complaint, size_of
+from redoubt.engines.seekdb.confinement import confined_command, environment
 from redoubt.engines.seekdb.files import MAX_SOCKET_PATH, BaseDir
 from redoubt.engines.seekdb.pausing import pid_of, resume_stopped
 from redoubt.model.keeping import EngineSizes, EngineStartError
@@ -97,9 +98,8 @@ class Instance:
             )
         package = engine_package()
         self._base.clients.parent.mkdir(parents=True, exist_ok=True)
-        self._base.ours.mkdir(exist_ok=True)
+        self._base.ours.mkdir(mode=0o700, exist_ok=True)
         self._take_lock(time.monotonic() + timeout)
-        environment = os.environ | {"LD_LIBRARY_PATH": str(package)}
         command = [
             str(package / "seekdb"),
             *("--base-dir", str(self._base.path), "--embedded", "--nodaemon"),
@@ -111,9 +111,9 @@ class Instance:
         try:
             with self._base.output.open("wb") as output:
                 self._process = subprocess.Popen(
-                    command,
+                    confined_command(self._base, package, command),
                     cwd=self._base.path,
-                    env=environment,
+                    env=environment(package),
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,

@@ -12,6 +12,7 @@ from redoubt.engines.seekdb import closed, external
 from redoubt.engines.seekdb.account import NAME, connect
 from redoubt.engines.seekdb.base_source import SeekdbBaseSource
 from redoubt.engines.seekdb.catalog_tables import read_catalog
+from redoubt.engines.seekdb.confinement import what_confines
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import MAX_SOCKET_PATH, BaseDir
 from redoubt.engines.seekdb.first_start import start_once
@@ -80,6 +81,12 @@ class SeekdbKind:
 
     name = SEEKDB
     account_name = NAME
+
+    @property
+    def confinement(self) -> str:
+        """See `EngineKind`."""
+        return what_confines()
+
     cutter = SeekdbLogCutter()
 
     def engine(self, directory: Path) -> SeekdbEngine:
