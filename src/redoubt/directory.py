@@ -26,8 +26,11 @@ class Directory:
         archiving: Archiving,
         is_open_door: Callable[[Tenant], bool],
         kind_of: Callable[[str], EngineKind],
+        *,
+        allows_empty_password: bool,
     ) -> None:
         self.cluster_name = cluster_name
+        self.allows_empty_password = allows_empty_password
         self._sys_socket = sys_socket
         self._tenants = tenants
         self._archiving = archiving

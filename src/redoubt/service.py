@@ -153,7 +153,15 @@ class Service:
         ends.push_async_callback(asyncio.to_thread, metrics.stop)
         self._serve_metrics(metrics)
         sys_socket = self._sys_kind.socket(self._home.sys.path)
-        directory = Directory(config.cluster.name, sys_socket, tenants, archiving, self._room.is_open_door, engine_kind)
+        directory = Directory(
+            config.cluster.name,
+            sys_socket,
+            tenants,
+            archiving,
+            self._room.is_open_door,
+            engine_kind,
+            allows_empty_password=config.gateway.allow_empty_password,
+        )
         settings = Settings(tenants, archiving, self._parameters)
         handler = Handler(tenants, archiving, settings, deletion, data_backups, restores)
         gateway = Gateway(directory, handler, tls=self._tls)

@@ -124,9 +124,10 @@ class _Directory:
     """A cluster of tenants whose engines do not answer."""
 
     cluster_name = "redoubt"
+    allows_empty_password = False
 
     def socket_of(self, tenant: str) -> Path | None:
-        return _NO_SUCH_SOCKET if tenant == "main" else None
+        return _NO_SUCH_SOCKET if tenant in {"sys", "main"} else None
 
     def gate_of(self, tenant: str) -> None:
         return None

@@ -30,6 +30,7 @@ class Tenants:
 
     sockets: dict[str, Path]
     cluster_name: str = "Stronghold"
+    allows_empty_password: bool = False
     gates: dict[str, Gate] = field(default_factory=dict)
 
     def socket_of(self, tenant: str) -> Path | None:

@@ -7,10 +7,12 @@ import socket
 import threading
 from typing import TYPE_CHECKING
 
-from redoubt.gateway.encoding import ok_payload
+from redoubt.gateway.admission import WHITE_LIST
+from redoubt.gateway.encoding import add_answer, ok_payload
 from redoubt.gateway.handshake import Greeting, encode_greeting
-from redoubt.gateway.packets import frame
-from redoubt.sql.answers import Ok
+from redoubt.gateway.packets import PacketBuilder, frame
+from redoubt.gateway.protocol import Capability, Status
+from redoubt.sql.answers import Column, Ok, Rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,7 +43,17 @@ class Peer:
         self.socket.sendall(GREETING)
         request = self.receive()
         self.send(OK, 2)
+        self.invite(request)
         return request
+
+    def invite(self, request: bytes) -> None:
+        """Answer the gateway's question for the white list, if the gateway goes on after the verdict."""
+        if self.receive():
+            packets = PacketBuilder(1)
+            deprecate_eof = bool(int.from_bytes(request[:4], "little") & Capability.DEPRECATE_EOF)
+            white_list = Rows((Column(WHITE_LIST),), [("%",)])
+            add_answer(packets, white_list, Status.AUTOCOMMIT, deprecate_eof=deprecate_eof, binary=False)
+            self.socket.sendall(packets.data)
 
     def close(self) -> None:
         """Close the connection."""

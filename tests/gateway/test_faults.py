@@ -319,10 +319,11 @@ def test_an_engine_that_wants_another_plugin(tmp_path: Path) -> None:
 
     def script(peer: Peer) -> None:
         peer.socket.sendall(GREETING)
-        peer.receive()
+        request = peer.receive()
         peer.send(b"\xfeother_plugin\0salt\0", 2)
         assert peer.receive() == b"another answer"
         peer.send(OK, 4)
+        peer.invite(request)
         assert peer.receive() == b"\x0e"
         peer.send(OK, 1)
         peer.receive()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 SYS = "sys"
+ROOT = "root"
 SERVICE = "redoubt_service"
 """The service's own account on every engine; the gateway refuses logins with it."""
+_CANONICAL = re.compile(r"[\w.$-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -18,9 +21,13 @@ class Account:
     cluster: str | None = None
 
     @property
-    def is_services(self) -> bool:
-        """Whether the account is the service's own, or so similar that an engine might treat it as such."""
-        return self.user.strip().lower() == SERVICE
+    def may_log_in(self) -> bool:
+        """Whether an engine may get this user's name.
+
+        An engine takes `'name'` and `name@sys` for `name`. So a name has only letters, digits and `_.$-`, up to 64, and
+        is not the service's.
+        """
+        return _CANONICAL.fullmatch(self.user) is not None and self.user.casefold() != SERVICE
 
     def is_in(self, cluster_name: str) -> bool:
         """Tell whether the account is one of that cluster (names are compared in lower case)."""

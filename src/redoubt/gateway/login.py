@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from redoubt.gateway.accounts import SYS, Account, parse_account
+from redoubt.gateway.accounts import ROOT, SYS, Account, parse_account
+from redoubt.gateway.admission import (
+    WHITE_LIST,
+    is_invited,
+    may_be_root_without_password,
+    not_invited,
+    root_needs_password,
+    uid_of_peer,
+)
 from redoubt.gateway.decoding import decode_error, decode_ok
 from redoubt.gateway.faults import EngineGone, LoginRefused, ProtocolError
 from redoubt.gateway.handshake import (
@@ -25,6 +34,7 @@ from redoubt.gateway.link import EngineLink, engine_unreachable
 from redoubt.gateway.packets import frame
 from redoubt.gateway.protocol import OFFERED, SALT_BYTES, Capability, Command, Marker
 from redoubt.gateway.wire import Wire
+from redoubt.sql.answers import Rows
 from redoubt.sql.errors import SqlError, access_denied
 
 if TYPE_CHECKING:
@@ -68,18 +78,40 @@ async def authenticate(client: Wire, directory: TenantDirectory, request: LoginR
     `sequence` is the number of the request's packet. The engine's connection is closed after an exception.
     """
     account = parse_account(request.name.decode("utf-8", "surrogateescape"))
-    may_enter = account.is_in(directory.cluster_name) and not account.is_services
+    may_enter = account.is_in(directory.cluster_name) and account.may_log_in
     socket = directory.socket_of(account.tenant) if may_enter else None
-    if socket is None:
-        # Ask for the password answer anyway, so that an unknown tenant looks like a wrong password.
-        sequence, answer = await _ask(client, encode_auth_switch(new_salt()), sequence)
-        raise LoginRefused(access_denied(account.user, password_given=bool(answer)), sequence + 1)
-    engine = await _dial(socket, sequence)
+    # A login that cannot succeed takes as long as one with a wrong password: the engine of sys is asked for nobody.
+    user = account.user if socket else secrets.token_hex(16)
+    engine = await _dial(socket or directory.socket_of(SYS), sequence)
     try:
-        return await _judge(client, engine, request, account, sequence)
+        login = await _judge(client, engine, request, user, sequence)
+        _check(login, account, is_known=socket is not None)
+        capabilities = request.capabilities & login.greeting.capabilities
+        status = decode_ok(login.verdict)[1]
+        link = EngineLink(engine, account.tenant, account.user, capabilities, login.greeting.connection_id, status)
+        if not (login.answer or directory.allows_empty_password):
+            await _check_owner(client, link, login.sequence)
+        await _check_address(client, link, login.sequence)
+        if account.tenant == SYS and not request.database:
+            await _enter_default_database(link)
+    except EngineGone as error:  # after its judgement
+        engine.close()
+        raise LoginRefused(engine_unreachable(), login.sequence + 1) from error
     except BaseException:
         engine.close()
         raise
+    client.send(frame(login.verdict, login.sequence + 1))
+    return link
+
+
+@dataclass(frozen=True)
+class _Login:
+    """A login that an engine has judged. `sequence`: the number of the client's last packet."""
+
+    greeting: Greeting
+    answer: bytes
+    verdict: bytes
+    sequence: int
 
 
 async def _packet(client: Wire, sequence: int) -> tuple[int, bytes]:
@@ -90,7 +122,7 @@ async def _packet(client: Wire, sequence: int) -> tuple[int, bytes]:
     return found, payload
 
 
-async def _dial(socket: Path, sequence: int) -> Wire:
+async def _dial(socket: Path | None, sequence: int) -> Wire:
     try:
         async with asyncio.timeout(_ENGINE_PATIENCE):
             _, engine = await asyncio.get_running_loop().create_unix_connection(lambda: Wire(EngineGone), str(socket))
@@ -99,27 +131,42 @@ async def _dial(socket: Path, sequence: int) -> Wire:
     return engine
 
 
-async def _judge(client: Wire, engine: Wire, request: LoginRequest, account: Account, sequence: int) -> EngineLink:
+async def _judge(client: Wire, engine: Wire, request: LoginRequest, user: str, sequence: int) -> _Login:
     try:
         greeting = await _greeting(engine, sequence)
         sequence, answer = await _ask(client, encode_auth_switch(greeting.salt), sequence)
-        user = account.user.encode("utf-8", "surrogateescape")
-        engine.send(frame(encode_login(request, user, answer, greeting.capabilities), 1))
+        engine.send(frame(encode_login(request, user.encode(), answer, greeting.capabilities), 1))
         sequence, verdict = await _verdict(client, engine, sequence)
-        if verdict[0] == Marker.ERROR:
-            error = decode_error(verdict)
-            if error.code == _ACCESS_DENIED:
-                error = access_denied(account.user, password_given=bool(answer))
-            raise LoginRefused(error, sequence + 1)
-        capabilities = request.capabilities & greeting.capabilities
-        status = decode_ok(verdict)[1]
-        link = EngineLink(engine, account.tenant, account.user, capabilities, greeting.connection_id, status)
-        if account.tenant == SYS and not request.database:
-            await _enter_default_database(link)
     except (EngineGone, TimeoutError) as error:
         raise LoginRefused(engine_unreachable(), sequence + 1) from error
-    client.send(frame(verdict, sequence + 1))
-    return link
+    return _Login(greeting, answer, verdict, sequence)
+
+
+def _check(login: _Login, account: Account, *, is_known: bool) -> None:
+    """Raise LoginRefused if the engine refused the login, or if the account's tenant is not known."""
+    error = decode_error(login.verdict) if login.verdict[0] == Marker.ERROR else None
+    if not is_known or (error and error.code == _ACCESS_DENIED):
+        error = access_denied(account.user, password_given=bool(login.answer))
+    if error:
+        raise LoginRefused(error, login.sequence + 1)
+
+
+async def _check_owner(client: Wire, link: EngineLink, sequence: int) -> None:
+    """Refuse a client that is root without a password, unless its process is the service's user's. `link` is open."""
+    if link.user == ROOT and not may_be_root_without_password(await asyncio.to_thread(uid_of_peer, *client.addresses)):
+        raise LoginRefused(root_needs_password(), sequence + 1)
+
+
+async def _check_address(client: Wire, link: EngineLink, sequence: int) -> None:
+    """Refuse a client whose address is not in the tenant's white list."""
+    host = client.addresses[1][0]
+    try:
+        answer = await link.query(f"SELECT @@global.{WHITE_LIST}")
+    except SqlError as error:
+        raise LoginRefused(error, sequence + 1) from error
+    assert isinstance(answer, Rows)
+    if not is_invited(str(answer.rows[0][0] or ""), host):
+        raise LoginRefused(not_invited(host), sequence + 1)
 
 
 async def _greeting(engine: Wire, sequence: int) -> Greeting:

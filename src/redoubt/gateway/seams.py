@@ -47,6 +47,10 @@ class TenantDirectory(Protocol):
     def cluster_name(self) -> str:
         """The name that `user@tenant#cluster` has to give, in any case."""
 
+    @property
+    def allows_empty_password(self) -> bool:
+        """Whether anybody may log in as a root without a password, not only the user that runs the service."""
+
     def socket_of(self, tenant: str) -> Path | None:
         """Return the unix socket of a tenant's engine, or None if there is no such tenant.
 

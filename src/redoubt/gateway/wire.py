@@ -13,6 +13,7 @@ from redoubt.gateway.protocol import MAX_PART
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from redoubt.gateway.admission import Address
     from redoubt.gateway.faults import Gone
 
 _READ_LIMIT = 256 * 1024
@@ -33,9 +34,9 @@ _KEEPALIVE = {
 class Wire(asyncio.Protocol):
     """One side of a session. Reading is for one task at a time, and so is waiting until there is room to write.
 
-    `peer` is the address of the other side, for the log. `gone` is the exception for a lost peer; it is raised only
-    after all earlier input is read. Writing to a lost peer does nothing. `on_lost` is called once, when the peer is
-    lost.
+    `peer` is the address of the other side, for the log. `addresses` are host and port of this side and of the other
+    side, of a TCP connection. `gone` is the exception for a lost peer; it is raised only after all earlier input is
+    read. Writing to a lost peer does nothing. `on_lost` is called once, when the peer is lost.
     """
 
     def __init__(self, gone: type[Gone], on_open: Callable[[Wire], None] | None = None) -> None:
@@ -43,6 +44,7 @@ class Wire(asyncio.Protocol):
         self.lost = False
         self.congested = False
         self.peer = ""
+        self.addresses: tuple[Address, Address] = ("", 0), ("", 0)
         self._gone = gone
         self._on_open = on_open
         self._arrived = bytearray()
@@ -60,7 +62,9 @@ class Wire(asyncio.Protocol):
         self._closed: asyncio.Future[None] = self._loop.create_future()
         end = self._transport.get_extra_info("socket")
         if end.family != socket.AF_UNIX:
-            self.peer = str(self._transport.get_extra_info("peername") or "")
+            own, peer = (self._transport.get_extra_info(name) for name in ("sockname", "peername"))
+            if own and peer:
+                self.addresses, self.peer = (own[:2], peer[:2]), str(peer)
             for (level, option), value in _KEEPALIVE.items():
                 end.setsockopt(level, option, value)
         if self._on_open:
