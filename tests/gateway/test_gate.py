@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import mysql.connector
@@ -23,7 +24,7 @@ from .test_sessions import connector, fetch, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent.futures import Future
 
     from redoubt.gateway import EngineSession
 
@@ -500,3 +501,20 @@ def test_the_normal_path_is_quick(gate: Gate, connection: Any) -> None:
         fetch(connection, "select 1")
     assert (gate.written, gate.writing_now, gate.waits, gate.asked) == (20, 0, 0, 0)
     assert time.monotonic() - began < 60
+
+
+@pytest.mark.usefixtures("_tables")
+def test_a_session_that_is_older_than_its_gate_waits_at_it(engines: dict[str, Engine]) -> None:
+    """A tenant can be logged in to just before a round takes the tenant in."""
+    gate = Gate()
+    with Door(tenants := Tenants({"main": engines["main"].socket})) as door, ThreadPoolExecutor() as threads:
+        gate.loop = door.loop
+        with contextlib.closing(session(door)) as connection, connection.cursor() as cursor:
+            cursor.execute("insert into main_data.loose values (7)")
+            gate.close()
+            tenants.gates["main"] = gate
+            waiting = threads.submit(cursor.execute, "insert into main_data.loose values (8)")
+            wait_until(lambda: gate.waiting == 1)
+            gate.open()
+            assert waiting.result(20) == 1
+    assert gate.written == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
@@ -14,6 +15,7 @@ from redoubt.engines.seekdb.files import BaseDir
 from redoubt.model.engine_kind import SourceError
 
 HOME = Path("/nowhere/home")
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -68,3 +70,57 @@ def test_writes_are_not_left_closed_unless_by_force(base: BaseDir) -> None:
     assert kept
     assert not base.ours.exists()
     assert base.log.exists()
+
+
+def other_owner(base: BaseDir) -> None:
+    """The application runs as another user."""
+    os.chown(base.path, NOBODY, NOBODY)
+
+
+def other_owner_of_ours(base: BaseDir) -> None:
+    """Somebody else has made the folder in which the service writes."""
+    base.ours.mkdir()
+    os.chown(base.ours, NOBODY, NOBODY)
+
+
+def link_in_place_of_ours(base: BaseDir) -> None:
+    """The service would write elsewhere."""
+    elsewhere = base.path.parent / "elsewhere"
+    elsewhere.mkdir()
+    base.ours.symlink_to(elsewhere)
+
+
+def open_to_all(base: BaseDir) -> None:
+    """Anybody can put another folder in the place of ours."""
+    base.path.chmod(0o777)
+
+
+def link_in_place_of_the_directory(base: BaseDir) -> None:
+    """The directory was moved, and a link was left in its place."""
+    moved = base.path.rename(base.path.parent / "moved")
+    base.path.symlink_to(moved)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (other_owner, "run the service as the application's user"),
+        (other_owner_of_ours, "run the service as the application's user"),
+        (link_in_place_of_ours, "must be a directory that belongs to the service's user"),
+        (open_to_all, "run chmod o-w"),
+        (link_in_place_of_the_directory, "has become a symbolic link"),
+    ],
+)
+def test_a_directory_in_which_others_can_change_names_is_not_used(
+    base: BaseDir, change: Callable[[BaseDir], None], complaint: str
+) -> None:
+    """Neither at CREATE TENANT nor at any later look, nor when the tenant is dropped; nothing is written there."""
+    change(base)
+    with pytest.raises(SourceError, match=complaint):
+        external.check(base, HOME)
+    with pytest.raises(PermissionError, match=complaint):
+        external.enter(base)
+    with pytest.raises(PermissionError, match=complaint):
+        external.leave(SeekdbEngine(base), force=False)
+
+    assert not base.ours.exists() or not list(base.ours.iterdir())

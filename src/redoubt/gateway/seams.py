@@ -59,7 +59,7 @@ class TenantDirectory(Protocol):
         """
 
     def gate_of(self, tenant: str) -> WriteGate | None:
-        """Return a tenant's write gate; None for a tenant without a gate, such as sys."""
+        """Return a tenant's write gate; None as long as the tenant has none: a new tenant gets one soon."""
 
 
 class EngineSession(Protocol):

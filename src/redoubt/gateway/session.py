@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from redoubt.gateway.accounts import SYS
 from redoubt.gateway.conversation import Conversation
 from redoubt.gateway.encoding import error_payload
 from redoubt.gateway.faults import ClientGone, EngineGone, LoginRefused, NotDurable, ProtocolError
@@ -123,8 +124,8 @@ class Session:
         self.link = link
         self._client.on_lost = link.wire.close
         link.wire.on_lost = self._engine_lost
-        gate = self._gateway.directory.gate_of(link.tenant)
-        self.writes = Writes(gate, link) if gate else None
+        directory = self._gateway.directory
+        self.writes = None if link.tenant == SYS else Writes(lambda: directory.gate_of(link.tenant), link)
         return Conversation(self._client, link, self._gateway.handler, self._gateway, self.writes)
 
     async def _change_user(self, payload: bytes, old: EngineLink) -> Conversation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from redoubt.gateway.faults import ProtocolError
@@ -13,6 +14,9 @@ from redoubt.sql.effects import Effect, effect_of
 from redoubt.sql.errors import SqlError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
     from redoubt.gateway.link import EngineLink
     from redoubt.gateway.replies import Reply
     from redoubt.gateway.seams import WriteGate
@@ -20,19 +24,47 @@ if TYPE_CHECKING:
 _MICROSECONDS = 1_000_000
 
 
+class _NoGate:
+    """See `WriteGate`: the gate of a tenant that is not archived yet lets everything pass."""
+
+    is_closed = is_synchronous = False
+
+    async def wait_until_open(self) -> None:
+        return None
+
+    def refusal(self, waited: float) -> SqlError:
+        raise AssertionError(f"nobody waits where no gate is, but somebody did for {waited} s")
+
+    async def make_durable(self) -> None:
+        return None
+
+    def writing(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+_NO_GATE = _NoGate()
+
+
 class Writes:
-    """The writing of a session whose tenant has a gate: which texts write, and whether the open transaction has.
+    """The writing of a session: which texts write, and whether the open transaction has. `gate_of` finds the gate.
 
     The status flags do not tell: a read-only transaction has the same flags. So a write is remembered from the sending
     of its statement until a reply says that no transaction is open.
     """
 
-    def __init__(self, gate: WriteGate, link: EngineLink) -> None:
-        self._gate = gate
+    def __init__(self, gate_of: Callable[[], WriteGate | None], link: EngineLink) -> None:
+        self._gate_of = gate_of
+        self._known_gate: WriteGate | None = None
         self._link = link
         self._dirty = False
         self._prepared: dict[int, Effect] = {}
         self._interrupted: asyncio.Future[None] | None = None
+
+    @property
+    def _gate(self) -> WriteGate:
+        """The tenant's gate, from its first moment on: a session may be older than the gate."""
+        self._known_gate = self._known_gate or self._gate_of()
+        return self._known_gate or _NO_GATE
 
     def effect_of(self, text: bytes) -> Effect:
         """Return the effect of a text in this session."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def check(base: BaseDir, home: Path) -> None:
             "directory to a shorter path"
         )
     try:
+        _check_owner(base)
         blocks = block_ids(base.log)
         if not blocks:
             raise SourceError(
@@ -51,12 +53,34 @@ def check(base: BaseDir, home: Path) -> None:
 
 def enter(base: BaseDir) -> None:
     """Make sure that the service's account exists. Raises OSError if the engine does not answer, AccountError."""
+    _check_owner(base)
     base.ours.mkdir(mode=0o700, exist_ok=True)
     resume_stopped(base)
     try:
         ensure_account(base)
     except OSError as error:
         raise ConnectionError(absence(base.path, error)) from error
+
+
+def _check_owner(base: BaseDir) -> None:
+    """Check that nobody but the service's user can put something else in the place of the directory or of `redoubt`.
+
+    Otherwise the service would write, link and remove files where another user wants it to. Raises PermissionError.
+    """
+    if base.path.resolve() != base.path:
+        raise PermissionError(f"{base.path} has become a symbolic link; put the directory back, or drop the tenant")
+    for path in (base.path, base.ours):
+        try:
+            found = path.lstat()
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            raise PermissionError(
+                f"{path} must be a directory that belongs to the service's user (user id {os.geteuid()}), and is "
+                f"{stat.filemode(found.st_mode)} of user id {found.st_uid}; run the service as the application's user"
+            )
+        if found.st_mode & stat.S_IWOTH:
+            raise PermissionError(f"every user can write in {path}; run chmod o-w {path}")
 
 
 def absence(path: Path, error: OSError) -> str:
@@ -69,6 +93,8 @@ def leave(engine: SeekdbEngine, *, force: bool) -> None:
 
     Raises OSError if files cannot be removed, and without `force` also if the engine would continue to refuse writes.
     """
+    if not force:
+        _check_owner(engine.base)
     try:
         engine.open_writes()
     except OSError as error:
