@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import pymysql
 import structlog
 
 from redoubt.control.background import Background
@@ -126,11 +127,13 @@ class EngineRoom:
         keeper.may_be_new = keeper.may_be_new or is_new
         return Tenant(tenant_id, name, keeper.directory, keeper.engine, source.engine_kind)
 
-    async def start(self, tenant: Tenant) -> None:
+    async def start(self, tenant: Tenant, white_list: str | None = None) -> None:
         """See `Engines`."""
         try:
             await self._keepers[tenant.tenant_id].start()
-        except (EngineStartError, AccountError) as error:
+            if white_list is not None:
+                await asyncio.to_thread(self._invite, tenant, white_list)
+        except (EngineStartError, AccountError, OSError, pymysql.err.Error) as error:
             raise EngineRefusedError(str(error)) from error
         self._begin_keeping(tenant.tenant_id)
 
@@ -212,6 +215,10 @@ class EngineRoom:
                 _log.error("cannot keep the password for restores", directory=str(directory), cause=str(error))
 
         return keep
+
+    def _invite(self, tenant: Tenant, white_list: str) -> None:
+        with self._kind_of(tenant.engine_kind).connect(tenant.base_dir) as connection, connection.cursor() as cursor:
+            cursor.execute("SET GLOBAL ob_tcp_invited_nodes = %s", (white_list,))
 
     def _begin_keeping(self, tenant_id: int) -> None:
         self._keeping[tenant_id] = self._background.start(self._keepers[tenant_id].keep())

@@ -422,9 +422,9 @@ class FakeEngines:
         engine = self._main if tenant_id == MAIN_TENANT_ID else FakeEngine()
         return Tenant(tenant_id, name, Path(source.directory or "/nowhere"), engine, source.engine_kind)
 
-    async def start(self, tenant: Tenant) -> None:
+    async def start(self, tenant: Tenant, white_list: str | None = None) -> None:
         self._refuse("start")
-        self.calls.append(f"start {tenant.name}")
+        self.calls.append(f"start {tenant.name}{'' if white_list is None else f' for {white_list}'}")
 
     def trouble(self, tenant: Tenant) -> str:
         return self.troubles.get(tenant.tenant_id, "")

@@ -37,8 +37,9 @@ def test_tenants_come_and_go_while_a_round_runs(shared_service: ServiceUnderTest
     service = shared_service
     service.archive()
     for name in ("one", "two", "three"):
-        service.run(f"CREATE TENANT {name}")
+        service.run(f"CREATE TENANT {name}" + (" SET ob_tcp_invited_nodes = '127.0.0.1'" if name == "one" else ""))
         _load(service, name)
+    white_list = service.run("SELECT @@ob_tcp_invited_nodes AS it", "root@one")
     numbers = {row["TENANT_NAME"]: row["TENANT_ID"] for row in service.run("SHOW TENANTS")}
     mine = {name: numbers[name] for name in ("one", "two", "three")}
     wait_until("all are archived", lambda: [*_archived(service, "STATUS").values()].count("DOING") == 4)
@@ -53,6 +54,7 @@ def test_tenants_come_and_go_while_a_round_runs(shared_service: ServiceUnderTest
         with pytest.raises(pymysql.err.MySQLError):
             doomed.ping(reconnect=False)
 
+    assert white_list == [{"it": "127.0.0.1"}]
     assert [row["LOG_MODE"] for row in modes] == ["NOARCHIVELOG"] + ["ARCHIVELOG"] * 4
     assert _names(service) == {"main": "NORMAL", "one": "NORMAL", "three": "NORMAL"}
     assert service.error("SELECT 1", "root@two")[0] == 1045

@@ -65,8 +65,11 @@ class Engines(Protocol):
         An empty directory counts as damaged unless `is_new`. Starts nothing. Raises UnknownEngineKindError.
         """
 
-    async def start(self, tenant: Tenant) -> None:
-        """Start or reach the engine, and keep it reachable. Raises EngineRefusedError: the engine is not kept then."""
+    async def start(self, tenant: Tenant, white_list: str | None = None) -> None:
+        """Start or reach the engine, and keep it reachable. Raises EngineRefusedError: the engine is not kept then.
+
+        `white_list`: the tenant's `ob_tcp_invited_nodes` from the first login on, None for the engine's own.
+        """
 
     def restoring(self, tenant: Tenant) -> Path:
         """The directory into which a tenant is restored, before the tenant has its own directory."""

@@ -35,6 +35,8 @@ _COLUMNS = (
     Column("CREATED", length=26),
 )
 _RETRY_PAUSE = 1.0
+_WHITE_LIST = "SET OB_TCP_INVITED_NODES"
+"""The one variable of CREATE TENANT that has an effect."""
 _log = structlog.get_logger("redoubt.control.tenants.tenants")
 
 
@@ -95,7 +97,7 @@ class Tenants:
             source = await self._checked(name, statement.source)
             entry = await self._register.begin(name, source, dict(statement.options))
             try:
-                await self._engines.start(entry.tenant)
+                await self._engines.start(entry.tenant, dict(statement.options).get(_WHITE_LIST))
                 entry = await self._register.mark(entry, TenantStatus.NORMAL)
             except (EngineRefusedError, CatalogError) as error:
                 await self._engines.remove(entry.tenant, force=True)
