@@ -2,7 +2,7 @@
 
 The interpreter restricts itself and then becomes the program: `python -I -S landlock.py GRANTS PROGRAM ARGUMENT…`. A
 process cannot drop the restriction, and its children inherit the restriction. No privilege is needed. This file imports
-only the standard library, so that the start costs little: about 25 ms of a core.
+only the standard library, so that the start costs little: about 30 ms.
 
 The three system calls and their structures: https://docs.kernel.org/userspace-api/landlock.html
 """
