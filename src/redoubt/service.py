@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import os
+import resource
 import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -43,6 +44,7 @@ from redoubt.control.tenants.tenants import Tenants
 from redoubt.directory import Directory
 from redoubt.engine_room import EngineRoom
 from redoubt.engines.registry import engine_kind
+from redoubt.gateway.places import Places
 from redoubt.gateway.server import Gateway
 from redoubt.gateway.tls import Tls, load_tls
 from redoubt.home import Home, HomeError, Running
@@ -52,6 +54,8 @@ from redoubt.model.keeping import EngineSizes, EngineStartError, OpenDoorError
 
 _READY_TIMEOUT = 120.0
 _POLL = 0.05
+_DESCRIPTORS = 16384
+"""The number of descriptors that is enough for all clients and tenants."""
 _log = structlog.get_logger("redoubt.service")
 
 
@@ -64,6 +68,7 @@ class Service:
         self._tls = _tls(config.gateway)
         is_exposed = not (_is_loopback(config.gateway.host) or config.gateway.allow_empty_password)
         sizes = EngineSizes(config.engine.memory_budget, config.engine.log_disk_size)
+        self._descriptors = _allowed_descriptors()
         self._background = Background()
         self._room = EngineRoom(home, sizes, self._background, engine_kind, is_exposed=is_exposed)
         self._sys_kind = engine_kind(SEEKDB)
@@ -164,7 +169,7 @@ class Service:
         )
         settings = Settings(tenants, archiving, self._parameters)
         handler = Handler(tenants, archiving, settings, deletion, data_backups, restores)
-        gateway = Gateway(directory, handler, tls=self._tls)
+        gateway = Gateway(directory, handler, tls=self._tls, places=Places.of(self._descriptors))
         ends.push_async_callback(gateway.stop)
         self._room.gateway_ids = gateway.engine_ids
         address = await _listen(gateway, config.gateway.host, config.gateway.port)
@@ -238,6 +243,15 @@ def _tls(section: GatewaySection) -> Tls | None:
     if not _is_loopback(section.host):
         _log.warning("clients on other machines cannot use TLS: set tls_certificate and tls_key", host=section.host)
     return None
+
+
+def _allowed_descriptors() -> int:
+    """Raise the number of descriptors that this process may open, if the system lets it; returns the number."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
 
 
 def _is_loopback(host: str) -> bool:

@@ -74,6 +74,16 @@ class RawClient:
         """Tell whether nothing but the end of the connection comes."""
         return self.read(1) == b""
 
+    def has_ended_yet(self) -> bool:
+        """Tell whether the end of the connection has come already, and nothing before it."""
+        self.socket.settimeout(0)
+        try:
+            return self.socket.recv(1) == b""
+        except BlockingIOError:
+            return False
+        finally:
+            self.socket.settimeout(20)
+
     def answer_switch(self, password: bytes, switch: bytes, sequence: int) -> bytes:
         """Answer an AuthSwitchRequest and return the verdict."""
         payload = Payload(switch)

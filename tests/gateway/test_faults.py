@@ -7,6 +7,7 @@ import contextlib
 import socket
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pymysql
@@ -15,6 +16,7 @@ import pytest
 from redoubt.gateway.encoding import column_payload, end_payload, error_payload
 from redoubt.gateway.faults import EngineGone
 from redoubt.gateway.packets import frame
+from redoubt.gateway.places import Places
 from redoubt.gateway.protocol import AUTH_PLUGIN, Capability
 from redoubt.sql.answers import Answer, Column, Ok
 from redoubt.sql.errors import SqlError
@@ -507,17 +509,77 @@ def test_a_thousand_quick_connections(door: Door) -> None:
     door.connect("root@main").close()
 
 
-def test_more_connections_than_there_may_be(engine: Engine) -> None:
-    """The one too many is told so; when another leaves, there is room again."""
-    with Door(Tenants({"main": engine.socket}), max_connections=2) as door:
+TOO_MANY = b"\xff\x10\x04#08004Too many connections"
+
+
+def test_more_sessions_than_there_may_be(engine: Engine) -> None:
+    """The one too many is told so, but root@sys comes in; when another leaves, there is room again."""
+    with Door(Tenants({"main": engine.socket, "sys": engine.socket}), places=Places(sessions=2)) as door:
         first, second = door.connect("root@main"), door.connect("root@main")
-        with RawClient(door) as client:
-            assert client.receive() == b"\xff\x10\x04#08004Too many connections"
-            assert client.ended()
+        for user in ("root@main", "alice", "nobody@sys"):
+            with pytest.raises(pymysql.err.OperationalError) as refused:
+                door.connect(user)
+            assert refused.value.args == (1040, "Too many connections")
+        door.connect("root").close()
         first.close()
         wait_until(lambda: door.sessions == 1)
         door.connect("root@main").close()
         second.close()
+
+
+def test_more_logins_than_there_may_be(engine: Engine) -> None:
+    """The oldest client that says nothing leaves for another."""
+    with Door(Tenants({"main": engine.socket}), places=Places(logins=4)) as door:
+        with contextlib.ExitStack() as clients:
+            silent = [clients.enter_context(RawClient(door)) for _ in range(2)]
+            for client in silent:
+                assert client.receive()[0] == 10
+            since = {session.since for session in door.gateway._sessions.values()}
+            wait_until(lambda: door.loop.time() - min(since) > 0.1)
+            door.connect("root@main").close()
+            assert silent[0].ended()
+            assert not silent[1].has_ended_yet()
+        wait_until(lambda: door.sessions == 0)
+
+
+def test_the_bounds_come_from_the_descriptors() -> None:
+    """All clients together leave 256 of them to the service, wherever there are that many."""
+    for descriptors in (600, 1024, 4096, 16384, 10**6):
+        places = Places.of(descriptors)
+        assert 2 * (places.sessions + 4 + places.logins) <= descriptors - 256
+    assert Places.of(1024) == Places(sessions=252, logins=128)
+    assert Places.of(16384) == Places(sessions=1000, logins=256)
+    assert Places.of(10) == Places(sessions=8, logins=8)
+
+
+def test_one_address_has_half_of_the_logins() -> None:
+    """Another address comes in all the same, until all are taken; only who is overdue leaves, the silent soon."""
+    places, ended = Places(logins=4), list[str]()
+
+    @dataclass
+    class Waiting:
+        name: str
+        since: float = 0
+        has_spoken: bool = False
+
+        @property
+        def host(self) -> str:
+            return self.name[0]
+
+        def end(self) -> None:
+            ended.append(self.name)
+
+    two = [Waiting("a1", has_spoken=True), Waiting("a2")]
+    four = [Waiting("b1", has_spoken=True), *two, Waiting("c1", 5)]
+
+    assert places.make_room("b", two, 0)
+    assert not places.make_room("a", two, 0.05)
+    assert places.make_room("a", two, 0.5)
+    assert places.make_room("a", two, 1.5)
+    assert not places.make_room("d", four, 0.05)
+    assert places.make_room("d", four, 0.5)
+    assert places.make_room("d", four, 1.5)
+    assert ended == ["a2", "a1", "a2", "b1"]
 
 
 def test_stopping_ends_every_session(engine: Engine) -> None:

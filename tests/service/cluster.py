@@ -60,6 +60,8 @@ class ServiceUnderTest:
         self.process: subprocess.Popen[str] | None = None
         self.port = 0
         self.encrypts = False
+        self.limits: tuple[str, ...] = ()
+        """Options of `prlimit` for the next start."""
         self.rounds_before = 0
         """How many rounds the service had before the present test."""
 
@@ -77,9 +79,10 @@ class ServiceUnderTest:
             copy_of_new(self.main_dir)
         if "--config" not in options and not self._is_new:
             options = (*options, "--config", str(self._configuration))
-        mortal = ("setpriv", "--pdeathsig", "TERM")  # a run of tests that is killed leaves no service
+        # A run of tests that is killed leaves no service.
+        before = ("prlimit", *self.limits, "setpriv", "--pdeathsig", "TERM", sys.executable, "-m", "redoubt")
         self.process = subprocess.Popen(
-            [*mortal, sys.executable, "-m", "redoubt", "start", "--home", str(self.home), "--port", "0", *options],
+            [*before, "start", "--home", str(self.home), "--port", "0", *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from redoubt.gateway.accounts import ROOT, SYS, Account, parse_account
 from redoubt.gateway.admission import (
@@ -35,7 +35,7 @@ from redoubt.gateway.packets import frame
 from redoubt.gateway.protocol import OFFERED, SALT_BYTES, Capability, Command, Marker
 from redoubt.gateway.wire import Wire
 from redoubt.sql.answers import Rows
-from redoubt.sql.errors import SqlError, access_denied
+from redoubt.sql.errors import SqlError, access_denied, too_many_connections
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,8 +55,24 @@ def new_salt() -> bytes:
     return bytes(secrets.choice(_SALT_ALPHABET) for _ in range(SALT_BYTES))
 
 
-async def log_in(client: Wire, directory: TenantDirectory, connection_id: int, tls: Tls | None = None) -> EngineLink:
+class Reception(Protocol):
+    """The gateway, as a login sees it."""
+
+    @property
+    def directory(self) -> TenantDirectory:
+        """The tenants."""
+
+    @property
+    def tls(self) -> Tls | None:
+        """None without a certificate."""
+
+    def has_place_for(self, account: Account) -> bool:
+        """Whether one more session may begin."""
+
+
+async def log_in(client: Wire, gateway: Reception, connection_id: int) -> EngineLink:
     """Greet a client and run the login; the OK has been sent when this returns."""
+    tls = gateway.tls
     offered = OFFERED | Capability.SSL if tls else OFFERED
     client.send(frame(encode_greeting(Greeting(connection_id, new_salt(), offered)), 0))
     sequence, payload = await _packet(client, 1)
@@ -69,15 +85,18 @@ async def log_in(client: Wire, directory: TenantDirectory, connection_id: int, t
     announced = announced_capabilities(payload)
     if announced & NEEDED != NEEDED:
         raise LoginRefused(_client_too_old(), sequence + 1, with_sqlstate=bool(announced & Capability.PROTOCOL_41))
-    return await authenticate(client, directory, decode_login(payload), sequence)
+    return await authenticate(client, gateway, decode_login(payload), sequence)
 
 
-async def authenticate(client: Wire, directory: TenantDirectory, request: LoginRequest, sequence: int) -> EngineLink:
+async def authenticate(client: Wire, gateway: Reception, request: LoginRequest, sequence: int) -> EngineLink:
     """Pass a login request to the tenant's engine, and the engine's answer to the client.
 
     `sequence` is the number of the request's packet. The engine's connection is closed after an exception.
     """
     account = parse_account(request.name.decode("utf-8", "surrogateescape"))
+    directory = gateway.directory
+    if not gateway.has_place_for(account):
+        raise LoginRefused(too_many_connections(), sequence + 1)
     may_enter = account.is_in(directory.cluster_name) and account.may_log_in
     socket = directory.socket_of(account.tenant) if may_enter else None
     # A login that cannot succeed takes as long as one with a wrong password: the engine of sys is asked for nobody.

@@ -12,11 +12,13 @@ from redoubt.gateway.encoding import error_payload
 from redoubt.gateway.faults import ClientGone
 from redoubt.gateway.kill import FIRST_CONNECTION_ID
 from redoubt.gateway.packets import frame
+from redoubt.gateway.places import Places
 from redoubt.gateway.session import Session
 from redoubt.gateway.wire import Wire
-from redoubt.sql.errors import SqlError
+from redoubt.sql.errors import too_many_connections
 
 if TYPE_CHECKING:
+    from redoubt.gateway.accounts import Account
     from redoubt.gateway.seams import StatementHandler, TenantDirectory
     from redoubt.gateway.tls import Tls
 
@@ -28,8 +30,7 @@ _BACKLOG = 1024
 class Gateway:
     """The one network door: gives every client that logs in a session with its tenant's engine.
 
-    `max_connections` counts clients that are still logging in as well; `login_patience` is in seconds. Without
-    `tls`, connections are not encrypted.
+    `places` bounds the clients; `login_patience` is in seconds. Without `tls`, connections are not encrypted.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class Gateway:
         directory: TenantDirectory,
         handler: StatementHandler,
         *,
-        max_connections: int = 1000,
+        places: Places | None = None,
         login_patience: float = 10.0,
         tls: Tls | None = None,
     ) -> None:
@@ -45,7 +46,7 @@ class Gateway:
         self.handler = handler
         self.login_patience = login_patience
         self.tls = tls
-        self._max_connections = max_connections
+        self._places = places or Places()
         self._server: asyncio.Server | None = None
         self._stopping = False
         self._ids = count(FIRST_CONNECTION_ID)
@@ -88,14 +89,19 @@ class Gateway:
             if link and writes and link.tenant == tenant and connection_id in (known_id, link.connection_id):
                 writes.interrupt()
 
+    def has_place_for(self, account: Account) -> bool:
+        """Whether one more session may begin."""
+        return self._places.has_session_for(account, sum(1 for session in self._sessions.values() if session.link))
+
     def _accept(self, client: Wire) -> None:
         if self._stopping:  # accepted by the system just before the listener closed
             client.close()
             return
-        if len(self._sessions) >= self._max_connections:
-            client.send(frame(error_payload(SqlError(1040, "08004", "Too many connections")), 0))
+        logins = [session for session in self._sessions.values() if not (session.link or session.ended)]
+        if not self._places.make_room(client.addresses[1][0], logins, asyncio.get_running_loop().time()):
+            client.send(frame(error_payload(too_many_connections()), 0))
             client.close()
-            _log.warning("too many connections", limit=self._max_connections, peer=client.peer)
+            _log.warning("too many logins at once", logins=len(logins), peer=client.peer)
             return
         connection_id = next(self._ids)
         session = Session(client, connection_id, self)

@@ -12,7 +12,7 @@ from redoubt.gateway.conversation import Conversation
 from redoubt.gateway.encoding import error_payload
 from redoubt.gateway.faults import ClientGone, EngineGone, LoginRefused, NotDurable, ProtocolError
 from redoubt.gateway.handshake import decode_change_user
-from redoubt.gateway.login import authenticate, log_in
+from redoubt.gateway.login import Reception, authenticate, log_in
 from redoubt.gateway.packets import frame
 from redoubt.gateway.protocol import Command
 from redoubt.gateway.seams import Neighbours
@@ -20,8 +20,7 @@ from redoubt.gateway.writes import Writes
 
 if TYPE_CHECKING:
     from redoubt.gateway.link import EngineLink
-    from redoubt.gateway.seams import StatementHandler, TenantDirectory
-    from redoubt.gateway.tls import Tls
+    from redoubt.gateway.seams import StatementHandler
     from redoubt.gateway.wire import Wire
 
 _log = structlog.get_logger(__name__)
@@ -33,13 +32,11 @@ _CLOSING_PATIENCE = 2.0
 _TEXT_LIMIT = 1024 * 1024
 
 
-class GatewayContext(Neighbours, Protocol):
+class GatewayContext(Neighbours, Reception, Protocol):
     """The gateway as its sessions see it."""
 
-    directory: TenantDirectory
     handler: StatementHandler
     login_patience: float
-    tls: Tls | None
 
 
 class Session:
@@ -51,10 +48,23 @@ class Session:
     def __init__(self, client: Wire, connection_id: int, gateway: GatewayContext) -> None:
         self.link: EngineLink | None = None
         self.writes: Writes | None = None
+        self.host = client.addresses[1][0]
+        self.since = asyncio.get_running_loop().time()
+        self.ended = False
         self._client = client
         self._connection_id = connection_id
         self._gateway = gateway
         self._idle = False
+
+    @property
+    def has_spoken(self) -> bool:
+        """See `Login`."""
+        return self._client.has_spoken
+
+    def end(self) -> None:
+        """See `Login`."""
+        self.ended = True
+        self._client.close()
 
     async def run(self) -> None:
         """Serve the client until client, engine or gateway ends the session; both connections are closed then."""
@@ -81,7 +91,7 @@ class Session:
 
     async def _serve(self) -> None:
         async with asyncio.timeout(self._gateway.login_patience):
-            link = await log_in(self._client, self._gateway.directory, self._connection_id, self._gateway.tls)
+            link = await log_in(self._client, self._gateway, self._connection_id)
         conversation = self._enter(link)
         while True:
             self._idle = True
@@ -133,7 +143,7 @@ class Session:
         request = decode_change_user(payload, old.capabilities)
         self._leave(old)
         async with asyncio.timeout(self._gateway.login_patience):
-            return self._enter(await authenticate(self._client, self._gateway.directory, request, 0))
+            return self._enter(await authenticate(self._client, self._gateway, request, 0))
 
     def _leave(self, link: EngineLink) -> None:
         self.link = self.writes = None

@@ -35,14 +35,16 @@ class Wire(asyncio.Protocol):
     """One side of a session. Reading is for one task at a time, and so is waiting until there is room to write.
 
     `peer` is the address of the other side, for the log. `addresses` are host and port of this side and of the other
-    side, of a TCP connection. `gone` is the exception for a lost peer; it is raised only after all earlier input is
-    read. Writing to a lost peer does nothing. `on_lost` is called once, when the peer is lost.
+    side, of a TCP connection. `has_spoken`: something has come from the other side. `gone` is the exception for a lost
+    peer; it is raised only after all earlier input is read. Writing to a lost peer does nothing. `on_lost` is called
+    once, when the peer is lost.
     """
 
     def __init__(self, gone: type[Gone], on_open: Callable[[Wire], None] | None = None) -> None:
         self.on_lost: Callable[[], None] | None = None
         self.lost = False
         self.congested = False
+        self.has_spoken = False
         self.peer = ""
         self.addresses: tuple[Address, Address] = ("", 0), ("", 0)
         self._gone = gone
@@ -73,6 +75,7 @@ class Wire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Buffer input; pause reading when the buffer is full and nobody waits."""
         self._arrived += data
+        self.has_spoken = True
         if self._waiter:
             self._wake_reader()
         elif len(self._arrived) > _READ_LIMIT and not self._paused:

@@ -24,6 +24,11 @@ def access_denied(user: str, *, password_given: bool) -> SqlError:
     return SqlError(1045, "28000", f"Access denied for user '{user}'@'%' (using password: {used})")
 
 
+def too_many_connections() -> SqlError:
+    """No place for another client, as MySQL says it."""
+    return SqlError(1040, "08004", "Too many connections")
+
+
 def no_privilege() -> SqlError:
     """A cluster statement in a user tenant, or from a user without ALTER SYSTEM."""
     return SqlError(
