@@ -148,9 +148,10 @@ def check_joining(data: bytes) -> str:
         try:
             joined.add(name, encode_segment(header, log))
         except SegmentError as error:
-            assert is_wrong or data[at] % 3 != codec
+            assert is_wrong or data[at] % 3 != codec or not log
             return in_general(str(error))
         assert data[at] % 3 == codec
+        assert log
         assert not is_wrong
         logs.append(log)
         lsn, chain, at = header.end_lsn, header.chain_after, at + 4 + len(log)
@@ -167,7 +168,7 @@ def _wronged(header: SegmentHeader, what: int, how: int) -> tuple[SegmentHeader,
         {},
         {"chain_before": (header.chain_before or 0) + how},
         {"round": header.of.round + how},
-        {"source": header.of.source + "x" * how},
+        {"source": header.of.source + "x" * min(how, 99)},
         {"start_lsn": header.start_lsn + how, "end_lsn": header.end_lsn + how},
         {"tenant_id": header.of.tenant_id + how},
     )

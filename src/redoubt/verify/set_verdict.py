@@ -66,15 +66,10 @@ class _Set:
 
     def _judge_sealed(self, name: str) -> None:
         """Check only the seal of an object that records a deletion or a remark."""
-        text = self._checker.info(name)
-        if text is None:
-            return  # removed since the listing
         try:
-            unseal(text)
+            self._checker.info(name, unseal)
         except RecordError as error:
             self._findings.append(Finding(name, str(error)))
-        else:
-            self._checker.sound(name, text)
 
     def _judge_unfinished(self, *, was_complete: bool) -> None:
         if was_complete:
@@ -85,16 +80,14 @@ class _Set:
 
     def _claim(self) -> SetInfo | None:
         """The claim. A restore does not need the claim."""
-        data = self._checker.info(self._path.info)
-        if data is None:
-            self._findings.append(Finding(self._path.info, "missing: the owner of this data is unknown"))
-            return None
         try:
-            info = load_record(SetInfo, data)
+            info = self._checker.info(self._path.info, lambda text: load_record(SetInfo, text))
         except RecordError as error:
             self._findings.append(Finding(self._path.info, str(error)))
             return None
-        self._checker.sound(self._path.info, data)
+        if info is None:
+            self._findings.append(Finding(self._path.info, "missing: the owner of this data is unknown"))
+            return None
         owner, key = self._owner, self._key
         place = (owner.cluster.cluster, owner.cluster.cluster_id, owner.tenant_id, key.set_id, key.create_date)
         said = info.of
@@ -107,16 +100,11 @@ class _Set:
         return info
 
     def _manifest(self) -> SetManifest | None:
-        data = self._checker.info(self._path.manifest)
-        if data is None:
-            return None
         try:
-            manifest = load_set_manifest(data)
+            return self._checker.info(self._path.manifest, load_set_manifest)
         except RecordError as error:
             self._findings.append(Finding(self._path.manifest, str(error), self._lost, is_cost_known=False))
             return None
-        self._checker.sound(self._path.manifest, data)
-        return manifest
 
     def _judge_manifest(self, manifest: SetManifest, info: SetInfo | None) -> None:
         """Compare the manifest with its place and the claim, and its files with its parts."""
