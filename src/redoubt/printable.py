@@ -13,10 +13,10 @@ LONGEST = 4000
 def printable(text: str, longest: int = LONGEST) -> str:
     """The text with every character that is not printable written as its escape, cut to `longest` characters."""
     if len(text) > longest:
-        text = text[: longest - 1] + "…"
+        text = text[: longest - 3] + "..."
     if not text.isprintable():
         text = "".join(each if each.isprintable() else _escape(each) for each in text)
-        text = text if len(text) <= longest else text[: longest - 1] + "…"
+        text = text if len(text) <= longest else text[: longest - 3] + "..."
     return text
 
 

@@ -102,7 +102,8 @@ def _entry(values: Any) -> Entry:
         size: Any
         digest: Any
         name, size, digest = values.get("name"), values.get("size"), values.get("sha256")
-        is_typed = isinstance(name, str) and type(size) is int and isinstance(digest, str)
-        if is_typed and len(name) <= LONGEST_NAME and 0 <= size <= LARGEST_NUMBER and _DIGEST.match(digest):
+        is_name = isinstance(name, str) and len(name) <= LONGEST_NAME and name.isprintable()
+        is_size = type(size) is int and 0 <= size <= LARGEST_NUMBER
+        if is_name and is_size and isinstance(digest, str) and _DIGEST.match(digest):
             return Entry(name, size, digest)
     raise RecordError(f"invalid entry: one of 'segments' is {shown(values)}")

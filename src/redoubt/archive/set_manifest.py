@@ -174,7 +174,7 @@ def _file(values: Any) -> SetFile:
 
 
 def _is_inside(path: str) -> bool:
-    """Whether a path is normalized, and inside a folder of a base: not in Redoubt's own, and not in the engine's run/."""
+    """Whether a path is normalized, and in a folder of a base: not in Redoubt's own, and not in the engine's `run`."""
     parts = path.split("/")
     is_plain = _is_of_a_system(path) and not {"", ".", ".."} & set(parts)
     return is_plain and len(parts) > 1 and parts[0] in BASE_FOLDERS

@@ -117,11 +117,11 @@ class FileDestination:
         A writer holds the lock of the folder in which it stores objects. So a temporary file in that folder is the
         leftover of a dead writer, and is removed here.
         """
-        path = self.root / name
+        path = (self.root / name).with_name(f"{LOCK_PREFIX}{Path(name).name}")
         with _named(path):
             self._make_folder(path.parent)
             self._refuse_links(path.parent)
-            lock = FileLock.take(path.parent / f"{LOCK_PREFIX}{path.name}", holder)
+            lock = FileLock.take(path, holder)
         with contextlib.suppress(OSError):  # leftovers are invisible, and the next holder tries again
             _sweep(path.parent)
         return lock

@@ -15,6 +15,9 @@ from redoubt.verify.checking import Checked, Checker
 from redoubt.verify.findings import Finding, note
 from redoubt.verify.piece_verdict import NOT_OURS, Owner
 
+_MOST_NAMED = 100
+"""The most parts of a set that are named one by one: a manifest may list any number of parts."""
+
 
 @dataclass(frozen=True)
 class SetVerdict:
@@ -127,12 +130,12 @@ class _Set:
             return said == ours
 
         found = self._checker.parts([(self._path.part(part.number), part) for part in manifest.parts], is_ours)
-        for part in manifest.parts:
-            checked = found.get(part.number)
-            if checked is None:
-                yield Finding(self._path.part(part.number), "missing", self._lost)
-            elif checked.problem:
-                yield Finding(self._path.part(part.number), checked.problem, self._lost)
+        looks = ((part.number, found.get(part.number)) for part in manifest.parts)
+        bad = [(number, checked) for number, checked in looks if checked is None or checked.problem]
+        for number, checked in bad[:_MOST_NAMED]:
+            yield Finding(self._path.part(number), checked.problem if checked else "missing", self._lost)
+        if more := len(bad[_MOST_NAMED:]):
+            yield Finding(self._path.folder, f"{more} more parts are missing or damaged", self._lost)
         yield from self._extents(manifest, found)
 
     def _extents(self, manifest: SetManifest, found: dict[int, Checked]) -> Iterator[Finding]:
