@@ -210,7 +210,11 @@ def test_an_scn_of_no_engine_is_damage(base: BaseDir) -> None:
         SeekdbLogCutter().cut(group([b"x"], 2**63, 0), LogPosition(0, 0, 0), 2**64)
 
 
-@pytest.mark.parametrize("info", [b"\1" * INFO, b"IB" + bytes(INFO - 2), block_info(7)[:40].ljust(INFO, b"\0")])
+@pytest.mark.parametrize(
+    "info",
+    [b"\1" * INFO, b"IB" + bytes(INFO - 2), block_info(7)[:40].ljust(INFO, b"\0")],
+    ids=["other magic", "nothing but magic", "no checksum"],
+)
 def test_a_block_whose_header_is_damaged_takes_no_log(base: BaseDir, info: bytes) -> None:
     """It came with a data backup."""
     base.log.mkdir(parents=True)
