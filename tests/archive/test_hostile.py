@@ -193,3 +193,14 @@ def test_a_record_is_read_within_its_limit() -> None:
     destination.objects[name] += b" "
     with pytest.raises(RecordError, match="it has more than 4194304 bytes"):
         read_record(ClusterInfo, destination, name)
+
+
+def test_a_text_of_nothing_but_lists_is_not_parsed() -> None:
+    """It would take twenty times its size in memory; a cause may have as many brackets as it likes."""
+    with pytest.raises(RecordError, match="too many lists for its length"):
+        load_record(ClusterInfo, b'{"format":2,"x":[' + b"[]," * 1_000_000 + b"1]}")
+    cause = "[{" * 2000
+    store = SmallArchive().store(SECOND)
+    data = with_value(OBJECTS[store.path.interruption], ("cause",), cause)
+
+    assert load_record(Interruption, data).cause == cause

@@ -231,8 +231,8 @@ def _sets(count: int) -> list[dict[str, object]]:
     "make",
     [
         lambda values: values | {"parts": _sets(3_000)},
-        lambda values: values | {"files": [values["files"][0] | {"extents": [[n, 1, 1, 0] for n in range(100_000)]}]},
-        lambda values: values | {"files": [[]] * 1_000_000},
+        lambda values: values | {"files": [values["files"][0] | {"extents": [[n, 1, 1, 0] for n in range(20_000)]}]},
+        lambda values: values | {"files": [[]] * 3_000_000},
     ],
 )
 def test_a_manifest_of_very_many_entries_takes_bounded_time(place: Path, make: Callable[..., object]) -> None:

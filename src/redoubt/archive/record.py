@@ -63,6 +63,9 @@ _TYPES: dict[Any, tuple[type, ...]] = {
     Prose: (str,),
     Lines: (str,),
 }
+_MANY = 10_000
+_LEAST_OF_A_LIST = 16
+"""The fewest bytes of a large text for each of its lists and objects; an empty list takes 20 times its text."""
 _ENDS = {b"\n}": b',\n  "crc": "%08x"\n}', b"}": b',"crc":"%08x"}'}
 """The end of an object's text, on several lines or on one line, and the end of the sealed text."""
 
@@ -158,6 +161,8 @@ def unseal(text: bytes, newest: int = INFO_FORMAT) -> dict[str, Any]:
 
     An object that must be sealed, or has a field `crc`, is refused unless its checksum matches.
     """
+    if text.count(b"[") + text.count(b"{") > max(_MANY, len(text) // _LEAST_OF_A_LIST):
+        raise RecordError("not JSON: it has too many lists for its length")
     try:
         values: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
