@@ -15,6 +15,14 @@ Each class stands in the module that raises it. A command prints the text of suc
 
 from __future__ import annotations
 
+from redoubt.printable import printable
+
 
 class RedoubtError(Exception):
-    """Something cannot be done; the text says why, and what to do. No traceback is shown."""
+    """Something cannot be done; the text says why, and what to do. No traceback is shown.
+
+    The text is made printable, because it may quote a destination, a file or an engine.
+    """
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(printable(text))

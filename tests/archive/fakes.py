@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec, TypeVar
 
 import google_crc32c
+from hypothesis import strategies as st
 
 from redoubt.archive.layout import ClusterPath
 from redoubt.archive.record import Record, record_of, stored_fields
@@ -34,6 +35,8 @@ P = ParamSpec("P")
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 
+NAMES = st.text(st.characters(exclude_categories=("C", "Z")), max_size=255)
+"""What a name in a record may be."""
 OF = PieceIdentity(cluster="redoubt", cluster_id=1, incarnation=1, tenant_id=1001, round=3, piece=0, source="engine-a")
 
 

@@ -17,6 +17,8 @@ from redoubt.archive.manifest import Entry, Manifest, ManifestPiece, dump_manife
 from redoubt.archive.record import FORMAT, Record, RecordError, dump_record, load_record, seal, unseal
 from redoubt.model.log import LogPosition
 
+from .fakes import NAMES
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -28,7 +30,7 @@ class Sample:
     format: int = FORMAT
 
 
-CAUSE = 'it "broke":\n{"format": 1, "crc": "00000000"}, \\ \x00 Jürgen'
+CAUSE = 'it "broke": {"format": 1, "crc": "00000000"}, \\ Jürgen'
 PIECE = ManifestPiece("f00d", "redoubt", 1, 1001, "main", 3, 0, "cafe", 0, 9, 1, 2, None, 7, 5, CAUSE)
 INFOS: tuple[Record, ...] = (
     ClusterInfo("redoubt", 1, "f00d"),
@@ -38,7 +40,8 @@ INFOS: tuple[Record, ...] = (
     Deletion(1001, 3, 2, 9, CAUSE, "there", 5),
 )
 """An info object of each kind; what is said in free text looks like the fields that matter."""
-SAMPLES = st.builds(Sample, st.integers(-(2**70), 2**70), st.text(), st.none() | st.integers())
+NUMBERS = st.integers(0, 2**63 - 1)
+SAMPLES = st.builds(Sample, NUMBERS, NAMES, st.none() | NUMBERS)
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
@@ -144,6 +147,15 @@ def test_another_format_is_refused_by_its_number(text: bytes) -> None:
         ({"text": None}, "'text' is None"),
         ({"perhaps": "1"}, "'perhaps' is '1'"),
         ({"perhaps": False}, "'perhaps' is False"),
+        ({"number": -1}, "'number' is -1"),
+        ({"number": 2**63}, "'number' is 9223372036854775808"),
+        ({"number": 10**4000}, r"'number' is 10{17}\.\.\.0{19}$"),
+        ({"perhaps": -1}, "'perhaps' is -1"),
+        ({"text": "a\nb"}, r"'text' is 'a\\nb'"),
+        ({"text": "\x1b[2Jsound"}, r"'text' is '\\x1b\[2Jsound'"),
+        ({"text": "\ud800"}, r"'text' is '\\ud800'"),
+        ({"text": "a" * 256}, r"'text' is 'a{12}\.\.\.a{13}'$"),
+        ({"text": [["a" * 10**6] * 9] * 9}, r"'text' is .{1,2000}$"),
         ({"format": "1"}, "'format' is '1'"),
         ({"format": True}, "'format' is True"),
     ],

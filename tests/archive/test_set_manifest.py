@@ -24,6 +24,8 @@ from redoubt.archive.set_manifest import (
 )
 from redoubt.model.bases import Base, SetKey
 
+from .fakes import NAMES
+
 SUMMARY = SetSummary(
     SetIdentity("id", "redoubt", 1, 1001, "main", "engine-a", set_id=3, create_date=20261101),
     engine="seekdb 1.4",
@@ -43,7 +45,7 @@ PART = SetPart(1, 100, "ab" * 32)
 FILE = SetFile("store/file", 100, 0o640, (Extent(10, 20, 1, 0), Extent(30, 5, 1, 50)))
 MANIFEST = SetManifest(SUMMARY, (PART,), (FILE,))
 
-NAMES = st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=10).filter(lambda name: name.strip("."))
+PATHS = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=10)
 
 
 @st.composite
@@ -52,18 +54,20 @@ def manifests(draw: st.DrawFn) -> SetManifest:
     parts = tuple(
         SetPart(number, draw(st.integers(0, MAX_SIZE)), "0" * 64) for number in range(1, draw(st.integers(1, 4)))
     )
-    folders = draw(st.lists(NAMES, unique=True, max_size=3))
+    folders = draw(st.lists(PATHS, unique=True, max_size=3))
     files = []
-    for name in draw(st.lists(NAMES, unique=True, max_size=4)):
+    for name in draw(st.lists(PATHS, unique=True, max_size=4)):
         extents, end = [], 0
         for _ in range(draw(st.integers(0, 3)) if parts else 0):
             offset, length = end + draw(st.integers(0, 2**40)), draw(st.integers(1, 10**6))
             place = draw(st.integers(0, MAX_LENGTH - length))
             extents.append(Extent(offset, length, draw(st.sampled_from(parts)).number, place))
             end = offset + length
-        path = "/".join(["d" + folder for folder in folders] + ["f" + name])
+        path = "/".join(["store"] + ["d" + folder for folder in folders] + ["f" + name])
         files.append(SetFile(path, end + draw(st.integers(0, 2**40)), draw(st.integers(0, 0o777)), tuple(extents)))
-    return SetManifest(replace(SUMMARY, of=replace(SUMMARY.of, tenant=draw(st.text()))), parts, tuple(files))
+    of = replace(SUMMARY.of, tenant=draw(NAMES))
+    held = sum(extent.length for file in files for extent in file.extents)
+    return SetManifest(replace(SUMMARY, of=of, input_bytes=held), parts, tuple(files))
 
 
 @given(manifest=manifests())
@@ -113,11 +117,15 @@ def twice(name: str, **fields: object) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "path",
-    ["", "/etc/passwd", "../file", "store/../../file", "store//file", "./file", "store/", "store/.", "a\0b", "."],
+    [
+        *("", "/etc/passwd", "../file", "store/../../file", "store//file", "./file", "store/", "store/.", "."),
+        *("store/a\0b", "store", "etc", "file", "redoubt/account", "redoubt/parameters_before", "run/seekdb.pid"),
+        *("etc/../redoubt/account", "store/" + "a/" * 3000 + "a", "store/\ud800", "Store/file", "store\\file"),
+    ],
 )
-def test_a_path_outside_the_directory_is_refused(path: str) -> None:
-    """And one that is written in another way than there is."""
-    with pytest.raises(RecordError, match="not inside the directory"):
+def test_a_path_that_no_base_has_is_refused(path: str) -> None:
+    """Outside the directory, in our own folder and the engine's, or written in another way than there is."""
+    with pytest.raises(RecordError, match="not inside etc or store"):
         load_set_manifest(sealed(with_file(path=path)))
 
 
@@ -143,8 +151,11 @@ def test_a_path_outside_the_directory_is_refused(path: str) -> None:
         (with_part(number=0), "one of 'parts'"),
         (with_part(size=MAX_SIZE + 1), "one of 'parts'"),
         (with_part(size=1.0), "'size' is 1.0"),
+        (with_file(extents=[[0, 1, 1, 2**63]]), "'extents' is"),
+        (with_part(number=2**63), "one of 'parts'"),
+        (fields_of(MANIFEST) | {"input_bytes": 24}, "'input_bytes' is 24, but the files hold 25 bytes"),
         (twice("files"), "lists a file twice"),
-        (twice("files", path="store"), "as a file and as a folder"),
+        (twice("files", path="store/file/below/it"), "as a file and as a folder"),
         (twice("files", path="store/file/below"), "'store/file' as a file and as a folder"),
         (twice("parts"), "lists a part twice"),
         (with_file() | {"files": [1]}, "'path' is None"),

@@ -118,7 +118,7 @@ def test_every_question_is_watched() -> None:
     watched.probe()
     watched.delete("a/b")
     with pytest.raises(DestinationError):
-        watched.get("a/b")
+        watched.get("a/b", 0, 1)
 
     assert (read, listed) == (b"at", ["a/b"])
     assert asked == [

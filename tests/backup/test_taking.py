@@ -31,12 +31,12 @@ class CancelledError(Exception):
 def root(tmp_path: Path) -> Path:
     """An engine's folder: a large file with a hole, a small one."""
     folder = tmp_path / "engine"
-    folder.mkdir()
-    with (folder / "block_file").open("wb") as file:
+    (folder / "store").mkdir(parents=True)
+    with (folder / "store/block_file").open("wb") as file:
         file.write(os.urandom(2 * CHUNK))
         file.seek(5 * CHUNK)
         file.write(os.urandom(CHUNK))
-    (folder / "meta.db").write_bytes(b"meta")
+    (folder / "store/meta.db").write_bytes(b"meta")
     return folder
 
 
@@ -77,9 +77,9 @@ def test_what_changed_since_is_read_while_the_engine_stands_still(root: Path, de
 
     def on_listing(_number: int) -> None:
         if source.is_standing:
-            overwrite(root / "block_file", 1)
-            (root / "new").write_bytes(b"new")
-            (root / "meta.db").unlink(missing_ok=True)
+            overwrite(root / "store/block_file", 1)
+            (root / "store/new").write_bytes(b"new")
+            (root / "store/meta.db").unlink(missing_ok=True)
 
     source.on_listing = on_listing
     manifest = taking_of(source, destination).run()
@@ -100,8 +100,8 @@ def test_a_pause_that_was_too_short_leaves_no_trace(root: Path, destination: Mem
 
     def on_listing(_number: int) -> None:
         if source.is_standing:
-            overwrite(root / "block_file", 0)
-            (root / "meta.db").write_bytes(os.urandom(10))
+            overwrite(root / "store/block_file", 0)
+            (root / "store/meta.db").write_bytes(os.urandom(10))
 
     source.on_listing = on_listing
     manifest = taking_of(source, destination).run()
@@ -148,7 +148,7 @@ def test_what_is_kept_in_memory_is_bounded(
         if number == 3:
             assert source.is_standing
             for chunk in (0, 1):
-                overwrite(root / "block_file", chunk)
+                overwrite(root / "store/block_file", chunk)
 
     source.on_listing = on_listing
     manifest = taking_of(source, destination).run()
@@ -162,14 +162,14 @@ def test_files_come_and_go_while_they_are_read(root: Path, destination: MemoryDe
     source = FolderSource(root)
 
     def open_file(file: Any) -> int:
-        if not source.is_standing and file.path == "meta.db":
-            (root / "meta.db").unlink(missing_ok=True)
+        if not source.is_standing and file.path == "store/meta.db":
+            (root / "store/meta.db").unlink(missing_ok=True)
         return os.open(root / file.path, os.O_RDONLY)
 
     source.open = open_file  # type: ignore[method-assign]
     taking_of(source, destination).run()
 
-    assert set(stored_content(store_in(destination))) == {"block_file"}
+    assert set(stored_content(store_in(destination))) == {"store/block_file"}
 
 
 def test_a_file_that_changes_in_the_pause_is_no_instant(root: Path, destination: MemoryDestination) -> None:
@@ -195,7 +195,7 @@ def test_instant_copies_are_read_while_the_engine_goes_on(root: Path, destinatio
     find = source.files_in
 
     def files_in(clone: Path) -> Any:
-        overwrite(root / "block_file", 0)
+        overwrite(root / "store/block_file", 0)
         return find(clone)
 
     source.files_in = files_in  # type: ignore[method-assign]
@@ -278,7 +278,7 @@ def test_a_part_that_is_no_longer_needed_is_removed(
     """A chunk that was stored twice takes the room of one, if it filled a part."""
     monkeypatch.setattr(parts, "_PART_SIZE", CHUNK)
     source = FolderSource(root)
-    source.on_listing = lambda _number: overwrite(root / "block_file", 0) if source.is_standing else None
+    source.on_listing = lambda _number: overwrite(root / "store/block_file", 0) if source.is_standing else None
     manifest = taking_of(source, destination).run()
 
     assert [part.number for part in manifest.parts] == [2, 3, 4]
@@ -380,7 +380,7 @@ def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 def test_a_full_disk_fails_the_backup_and_is_not_left_full(root: Path, small_disk: SmallDisk) -> None:
     """What was stored before it was full is removed."""
-    (root / "more").write_bytes(os.urandom(24 * CHUNK))
+    (root / "store/more").write_bytes(os.urandom(24 * CHUNK))
     with pytest.raises(DestinationError, match="free some space there"):
         taking_of(FolderSource(root), FileDestination(small_disk.path)).run()
 

@@ -106,7 +106,7 @@ def test_a_lock_that_fails_is_an_error(tmp_path: Path) -> None:
     error = OSError(errno.EIO, os.strerror(errno.EIO))
     with (
         mock.patch.object(fcntl, "flock", side_effect=error),
-        pytest.raises(DestinationError, match="a/writer: Input/output error") as failed,
+        pytest.raises(DestinationError, match=r"a/\.lock-writer: Input/output error") as failed,
     ):
         FileDestination(tmp_path).lock("a/writer", "the holder")
 

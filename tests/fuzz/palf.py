@@ -6,11 +6,12 @@ import re
 import struct
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
 
 from redoubt.engines.seekdb.files import BaseDir
-from redoubt.engines.seekdb.palf import BadLogError, parse_block_info, verify_groups
+from redoubt.engines.seekdb.palf import BadLogError, groups_in, parse_block_info, verify_groups
 from redoubt.engines.seekdb.reader import SeekdbLogReader
 from redoubt.model.log import LogBatch, LogDamagedError, LogError, LogPosition
 from tests.seekdb.written import BLOCK, INFO, LOG, PADDING, block_info, chain_after, crc, entry, group, padding
@@ -41,6 +42,9 @@ def check_groups(data: bytes) -> str:
     assert astuple(model) == (found.size, found.chain, found.min_scn, found.max_scn, found.tail.name), (found, model)
     assert bool(found.why) == (found.tail.name == "BAD")
     ends = starts(log[: found.size])
+    assert [at for at, _, _ in groups_in(log[: found.size])] == ends[:-1]
+    with suppress(BadLogError):
+        assert len(list(groups_in(log))) <= len(log) / 49 + 1
     middle = ends[len(ends) // 2]
     first = verify_groups(log[:middle], chain, scn)
     rest = verify_groups(log[middle:], first.chain, first.max_scn or scn)

@@ -63,7 +63,10 @@ def sound_groups(data: bytes, chain: int | None, after_scn: int) -> Sound:
             tail = "BLANK"
             break
         fields = _fields(GROUP, header)
-        if fields is None or fields[:2] != (0x4752, 3) or not 0 < fields[2] <= LARGEST or fields[4] <= scns[-1]:
+        if fields is None or fields[:2] != (0x4752, 3) or not 0 < fields[2] <= LARGEST:
+            tail = "BAD"
+            break
+        if not scns[-1] < fields[4] < 2**63:
             tail = "BAD"
             break
         body = data[at + GROUP_SIZE : at + GROUP_SIZE + fields[2]]

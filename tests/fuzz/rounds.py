@@ -12,6 +12,17 @@ from redoubt.archive.listing import HoleError, Listing, segments_in_order
 from redoubt.archive.manifest import Entry, Manifest, ManifestPiece, dump_manifest, load_manifest
 from redoubt.archive.record import RecordError
 from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_segment, encode_segment
+from redoubt.archive.set_layout import SetIdentity
+from redoubt.archive.set_manifest import (
+    Extent,
+    SetFile,
+    SetManifest,
+    SetPart,
+    SetSummary,
+    dump_set_manifest,
+    load_set_manifest,
+)
+from redoubt.model.bases import BASE_FOLDERS
 from redoubt.model.seams import ObjectInfo
 from tests.archive.fakes import OF, changed
 
@@ -36,6 +47,27 @@ _PIECE = ManifestPiece(
     chain_after=7,
     frozen_at=5,
     broken_by="",
+)
+_SET = dump_set_manifest(
+    SetManifest(
+        SetSummary(
+            SetIdentity("i", "redoubt", 1, 1001, "main", "engine-a", 3, 20261101),
+            "e",
+            0,
+            1,
+            9,
+            2,
+            3,
+            4,
+            5,
+            1,
+            "hot",
+            9,
+            8,
+        ),
+        (SetPart(1, 100, "ab" * 32),),
+        (SetFile("store/file", 100, 0o640, (Extent(10, 5, 1, 0), Extent(30, 4, 1, 50))),),
+    )
 )
 _CODECS = ("none", "lz4_1.0", "zstd_1.3.8")
 _SUFFIXES = (".redo", ".lz4", ".zst")
@@ -73,6 +105,47 @@ def seeds_of_manifests() -> Iterator[tuple[str, bytes]]:
         )
     ):
         yield f"odd-{number}", sealed_again(text.replace(old, new))
+
+
+def check_set_manifest(data: bytes) -> str:
+    """A data backup's manifest names only files of a base, within bounds, and is written and read again as the same."""
+    try:
+        manifest = load_set_manifest(data)
+    except RecordError as error:
+        return in_general(_shown(error))[:24]
+    assert load_set_manifest(dump_set_manifest(manifest)) == manifest
+    for file in manifest.files:
+        assert file.path.partition("/")[0] in BASE_FOLDERS
+        assert not {"", ".", ".."} & set(file.path.split("/"))
+        assert all(0 < extent.length <= file.size - extent.offset for extent in file.extents)
+    assert sum(extent.length for file in manifest.files for extent in file.extents) <= manifest.summary.input_bytes
+    return f"{min(len(manifest.files), 3)} files, {min(len(manifest.parts), 3)} parts"
+
+
+def _shown(error: RecordError) -> str:
+    """The text, which has to fit into a message."""
+    assert str(error).isprintable()
+    assert len(str(error)) < 1000
+    return str(error)
+
+
+def seeds_of_set_manifests() -> Iterator[tuple[str, bytes]]:
+    """A sound one; files that no base holds; numbers that cannot be."""
+    yield "sound", _SET
+    for number, (old, new) in enumerate(
+        (
+            (b"store/file", b"redoubt/account"),
+            (b"store/file", b"../file"),
+            (b"store/file", b"store/../../file"),
+            (b"store/file", b"/etc/passwd"),
+            (b"store/file", b"etc/\\ud800"),
+            (b'"input_bytes": 9', b'"input_bytes": 8'),
+            (b'"size": 100', b'"size": -1'),
+            (b'"number": 1', b'"number": 1' + b"0" * 400),
+            (b'"extents": [', b'"extents": [' + b"[" * 900 + b"]" * 900 + b","),
+        )
+    ):
+        yield f"odd-{number}", sealed_again(_SET.replace(old, new))
 
 
 def check_listing(data: bytes) -> str:
@@ -148,9 +221,10 @@ def check_joining(data: bytes) -> str:
         try:
             joined.add(name, encode_segment(header, log))
         except SegmentError as error:
-            assert is_wrong or data[at] % 3 != codec
+            assert is_wrong or data[at] % 3 != codec or not log
             return in_general(str(error))
         assert data[at] % 3 == codec
+        assert log
         assert not is_wrong
         logs.append(log)
         lsn, chain, at = header.end_lsn, header.chain_after, at + 4 + len(log)
@@ -167,7 +241,7 @@ def _wronged(header: SegmentHeader, what: int, how: int) -> tuple[SegmentHeader,
         {},
         {"chain_before": (header.chain_before or 0) + how},
         {"round": header.of.round + how},
-        {"source": header.of.source + "x" * how},
+        {"source": header.of.source + "x" * min(how, 99)},
         {"start_lsn": header.start_lsn + how, "end_lsn": header.end_lsn + how},
         {"tenant_id": header.of.tenant_id + how},
     )
@@ -191,6 +265,9 @@ _WORDS = (
 )
 TARGETS = (
     Target("manifest", check_manifest, seeds_of_manifests, _WORDS, sealed_again, longest=4096, executions=400),
+    Target(
+        "set-manifest", check_set_manifest, seeds_of_set_manifests, _WORDS, sealed_again, longest=4096, executions=400
+    ),
     Target("listing", check_listing, seeds_of_listings, _WORDS, longest=2048, executions=400),
     Target("joining", check_joining, seeds_of_joining, longest=256, executions=300),
 )

@@ -354,7 +354,10 @@ def test_a_manifest_that_does_not_fit_its_parts_is_damage(target: Path) -> None:
     store = archive.plan(None).base_store
     values = json.loads(archive.destination.objects[store.path.manifest])
     del values["crc"]
-    longer = {"files": [{"path": "a", "size": 9999, "mode": 0o600, "extents": [[0, 9000, 2, 0]]}]}
+    longer = {
+        "input_bytes": 9000,
+        "files": [{"path": "etc/a", "size": 9999, "mode": 0o600, "extents": [[0, 9000, 2, 0]]}],
+    }
     archive.destination.objects[store.path.manifest] = seal(json.dumps(values | longer, indent=2).encode())
     with pytest.raises(ArchiveError, match="part 2 is shorter"):
         restoration(archive.plan(None), target).run()

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redoubt.engines.seekdb.files import BaseDir, block_ids
-from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
-from redoubt.engines.seekdb.palf import parse_block_info
+from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer, last_scn
+from redoubt.engines.seekdb.palf import BadLogError, parse_block_info
+from redoubt.engines.seekdb.undo_log import last_log_id
 from redoubt.model.log import LogDamagedError, LogPosition
 
 from .written import BLOCK, INFO, LOG, WrittenLog, block_info, chain_after, group
@@ -168,3 +169,67 @@ def test_a_cut_before_the_first_group_is_the_start(log: WrittenLog) -> None:
     assert SeekdbLogCutter().cut(data, start, NEWEST).lsn == len(data)
     with pytest.raises(LogDamagedError, match="the log at LSN 0 is damaged: accumulated checksum"):
         SeekdbLogCutter().cut(data, LogPosition(0, 0, 9), NEWEST)
+
+
+SIZES = (-48, -1, 0, -(2**31), 2**31 - 1)
+"""Sizes of a group that no engine writes; a walk with the first one would stand still."""
+
+
+def _sized(size: int, scn: int = 9) -> bytes:
+    """A whole group whose header says another size or SCN."""
+    data = bytearray(group([b"content" * 9], scn, 0))
+    data[4:8] = size.to_bytes(4, "big", signed=True)
+    data[16:24] = scn.to_bytes(8, "big")
+    return bytes(data)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_group_of_an_impossible_size_ends_every_walk(size: int, base: BaseDir) -> None:
+    """Laying, cutting and looking for the last SCN: each refuses the log, and none goes on for ever."""
+    log = group([b"first"], 5, 0) + _sized(size)
+    with pytest.raises(BadLogError, match=f"size {size}"):
+        last_scn(log)
+    with pytest.raises(BadLogError, match=f"size {size}"):
+        last_log_id(log)
+    with pytest.raises(BadLogError, match=f"size {size}"):
+        SeekdbLogCutter().open_tail(log, 0)
+    with pytest.raises(LogDamagedError, match="is damaged"):
+        SeekdbLogCutter().cut(log, LogPosition(0, 0, 0), NEWEST)
+    for lsn in (0, LOG - len(log)):  # the first group of a block, and the last one
+        with pytest.raises(LogDamagedError, match=f"the log in block 0 is damaged: .* size {size}"):
+            SeekdbLogLayer(base, 0).lay(lsn, iter([_sized(size) if lsn == 0 else log]), 0 if lsn == 0 else 3)
+        (base.log / "0").unlink()
+
+
+def test_an_scn_of_no_engine_is_damage(base: BaseDir) -> None:
+    """The SCN after it would not fit into a block's header."""
+    log = _sized(len(_sized(1)) - 48, scn=2**64 - 1)
+    with pytest.raises(LogDamagedError, match="SCN 18446744073709551615"):
+        SeekdbLogLayer(base, 0).lay(0, iter([log]), 0)
+    with pytest.raises(LogDamagedError, match="is damaged"):
+        SeekdbLogCutter().cut(group([b"x"], 2**63, 0), LogPosition(0, 0, 0), 2**64)
+
+
+@pytest.mark.parametrize(
+    "info",
+    [b"\1" * INFO, b"IB" + bytes(INFO - 2), block_info(7)[:40].ljust(INFO, b"\0")],
+    ids=["other magic", "nothing but magic", "no checksum"],
+)
+def test_a_block_whose_header_is_damaged_takes_no_log(base: BaseDir, info: bytes) -> None:
+    """It came with a data backup."""
+    base.log.mkdir(parents=True)
+    (base.log / "0").write_bytes(info)
+    with pytest.raises(LogDamagedError, match="the log in block 0 is damaged: block"):
+        SeekdbLogLayer(base, 0).lay(0, iter([group([b"first"], 5, 0)]), 0)
+
+
+@pytest.mark.parametrize("length", [0, 1, 47])
+def test_log_that_is_shorter_than_a_header_makes_no_block(base: BaseDir, length: int) -> None:
+    """What a header's first SCN is would be unknown; no log at all is none."""
+    layer = SeekdbLogLayer(base, 0)
+    if length:
+        with pytest.raises(LogDamagedError, match="the first group has no whole header"):
+            layer.lay(0, iter([bytes(length)]), 0)
+    else:
+        layer.lay(0, iter([b""]), 0)
+        assert block_ids(base.log) == []

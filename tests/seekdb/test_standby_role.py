@@ -70,6 +70,36 @@ def test_any_other_role_is_left_alone(tmp_path: Path, role: str) -> None:
     assert (_rows(tmp_path), base.parameters_before.exists()) == (before, False)
 
 
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT"
+HOSTILE = {
+    "computes for ever": (f"{ENDLESS} 'server_role_info' AS name, max(i) AS value FROM n", "interrupted"),
+    "has many rows": (f"{ENDLESS} 'server_role_info' AS name, '{PRIMARY}' AS value FROM n", "instead of"),
+    "has many other rows": (
+        f"SELECT 'server_role_info' AS name, '{PRIMARY}' AS value UNION ALL SELECT * FROM ({ENDLESS} 'a', 'b' FROM n)",
+        "its parameters are no parameters",
+    ),
+    "has blobs": (
+        f"SELECT 'server_role_info' AS name, '{PRIMARY}' AS value UNION ALL SELECT 'a', x'00'",
+        "its parameters are no parameters",
+    ),
+    "has a huge value": ("SELECT 'server_role_info' AS name, zeroblob(1000000000) AS value", "too big"),
+}
+
+
+@pytest.mark.parametrize(("view", "why"), HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_database_that_means_harm_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, view: str, why: str
+) -> None:
+    """It comes from a data backup: a view in the place of the table."""
+    monkeypatch.setattr("redoubt.engines.seekdb.standby_role._PATIENCE", 1.0)
+    base = directory_with_role(tmp_path, PRIMARY)
+    _run(tmp_path, "DROP TABLE __all_sys_parameter")
+    _run(tmp_path, f"CREATE VIEW __all_sys_parameter AS {view}")
+    with pytest.raises((RoleError, OSError), match=why):
+        become_standby(base)
+    assert not base.parameters_before.exists()
+
+
 def test_a_database_that_is_none_is_an_os_error(tmp_path: Path) -> None:
     """Missing, or damaged."""
     with pytest.raises(OSError, match=r"meta\.db"):

@@ -58,16 +58,16 @@ class Entry:
     system: System
     path: str
 
-    def is_file(self) -> bool:
+    def is_file(self, *, follow_symlinks: bool = True) -> bool:
         """See `os.DirEntry`: known from the listing, without a call."""
         return isinstance(self.node, File)
 
-    def is_dir(self) -> bool:
+    def is_dir(self, *, follow_symlinks: bool = True) -> bool:
         """See `os.DirEntry`: known from the listing, without a call."""
         return isinstance(self.node, Folder)
 
-    def stat(self) -> SimpleNamespace:
-        """See `os.DirEntry`."""
+    def stat(self, *, follow_symlinks: bool = True) -> SimpleNamespace:
+        """See `os.DirEntry`. The disk has no links."""
         return self.system.stat(self.path)
 
 
@@ -86,6 +86,7 @@ class System:
 
     O_RDONLY, O_WRONLY, O_RDWR = os.O_RDONLY, os.O_WRONLY, os.O_RDWR
     O_CREAT, O_EXCL, O_DIRECTORY = os.O_CREAT, os.O_EXCL, os.O_DIRECTORY
+    O_NOFOLLOW, O_NONBLOCK = os.O_NOFOLLOW, os.O_NONBLOCK
     LOCK_EX, LOCK_NB = fcntl.LOCK_EX, fcntl.LOCK_NB
     strerror = staticmethod(os.strerror)
     DirEntry = Entry
@@ -187,6 +188,10 @@ class System:
     def stat(self, path: object) -> SimpleNamespace:
         """See `os`."""
         self.fate.before("stat", str(path).rpartition("/")[2])
+        return _status(self.disk.node(str(path)))
+
+    def lstat(self, path: object) -> SimpleNamespace:
+        """See `os`. Nothing happens to a look at a folder: the call that follows has the folder's fate."""
         return _status(self.disk.node(str(path)))
 
     def close(self, descriptor: int) -> None:

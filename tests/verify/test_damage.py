@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
 
 from redoubt.archive.layout import ClusterInfo, ClusterPath
 from redoubt.archive.record import dump_record
-from redoubt.archive.segment import SegmentName
+from redoubt.archive.segment import PieceIdentity, SegmentHeader, SegmentName
 from redoubt.archive.store import PieceStore
 from redoubt.archiver.merger import merge, remove
 from redoubt.archiver.merging import Part
 from redoubt.model.damage import Span
+from redoubt.verify.checking import Checked
 from redoubt.verify.findings import Report
+from redoubt.verify.piece_log import PieceOf, put_together
 from redoubt.verify.verified_objects import VerifiedObjects
 from tests.archive.fakes import MemoryDestination
 
@@ -290,3 +293,38 @@ def test_what_was_verified_is_not_read_again(small: SmallArchive) -> None:
     assert (first.tally.objects_skipped, second.tally.objects_skipped) == (0, 10)
     assert second.tally.log_bytes == 0 < second.tally.oldest
     assert [each.name for each in third.damage] == [name]
+
+
+def test_very_many_damaged_objects_are_not_all_named(small: SmallArchive) -> None:
+    """Whoever can write there can place any number of them; the rest is one problem, and one remark."""
+    destination = small.copy()
+    folder = in_piece(small, LIVE, "")
+    for number in range(1200):
+        start = small.groups[6].end.lsn + 100 * number
+        destination.objects[folder + str(SegmentName(start, start + 100, ".zst"))] = b"no segment"
+        destination.objects[f"{folder}strange-{number}"] = b""
+    report = verify(destination)
+    texts = [each.problem for each in report.all_findings if each.name == folder.removesuffix("/")]
+
+    assert len(report.all_findings) == 1002
+    assert texts == ["200 more problems, which are not named", "1200 more remarks, which are not listed"]
+    assert not report.is_sound
+
+
+def test_a_piece_of_very_many_gaps_is_judged_in_bounded_time() -> None:
+    """Sound segments with gaps between them, and a manifest that names as many missing ones."""
+    of = PieceIdentity(CLUSTER.cluster, CLUSTER.cluster_id, 1, TENANT, LIVE.round, LIVE.piece, "engine-a")
+    segments = dict[SegmentName, Checked]()
+    for start in range(0, 200 * 4000, 200):
+        header = SegmentHeader(of, start, start + 100, start + 1, start + 2, 0, 0, "none")
+        segments[SegmentName(start, start + 100, ".redo")] = Checked(1, header=header)
+    expected = tuple(SegmentName(start + 100, start + 200, ".redo") for start in range(0, 200 * 4000, 200))
+    piece = PieceOf(CLUSTER, TENANT, LIVE, "folder", None, expected=expected)
+    began = time.process_time()
+    log = put_together(piece, segments)
+
+    assert [each.problem for each in log.findings] == [
+        "0 objects are damaged, and 3999 ranges of the log are missing: too many to name them"
+    ]
+    assert len(log.links) == 4000 + 3999
+    assert time.process_time() - began < 5

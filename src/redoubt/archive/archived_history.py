@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime
 
+from redoubt.archive.bounded import read_record
 from redoubt.archive.inventory import Inventory, PieceHeld, TenantPath, clusters, take_inventory, tenants
 from redoubt.archive.layout import ClusterInfo, ClusterPath, HoleInfo, Interruption
-from redoubt.archive.record import RecordError, load_record
+from redoubt.archive.record import RecordError
 from redoubt.archive.set_layout import SetPath, data_folder
 from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import ArchiveError
@@ -33,7 +34,7 @@ def cluster_of(destination: Destination, identity: str) -> ClusterPath:
     others = []
     for path in clusters(destination):
         try:
-            if load_record(ClusterInfo, destination.get(path.info)).identity == identity:
+            if read_record(ClusterInfo, destination, path.info).identity == identity:
                 return path
             others.append(f"{path.cluster}#{path.cluster_id} (another cluster)")
         except RecordError as error:

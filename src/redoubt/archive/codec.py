@@ -12,6 +12,8 @@ from typing import Protocol
 import lz4.frame
 import zstandard
 
+from redoubt.archive.record import shown
+
 _ZSTD_LEVEL = 1  # on row log level 3 gives the same ratio at half the speed
 _CHUNK = 256 * 1024
 """The most bytes decoded at a time: they are still in the processor's cache when the caller uses them."""
@@ -134,4 +136,4 @@ def codec_named(name: str) -> Codec:
     try:
         return CODECS[name]
     except KeyError:
-        raise CodecError(f"codec {name!r} is not one of {', '.join(CODECS)}") from None
+        raise CodecError(f"codec {shown(name)} is not one of {', '.join(CODECS)}") from None

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from redoubt.archive.bounded import read_record
 from redoubt.archive.layout import ClusterInfo, ClusterPath, PiecePath
-from redoubt.archive.record import INFO_FORMAT, RecordError, dump_record, load_record
+from redoubt.archive.record import INFO_FORMAT, Prose, RecordError, dump_record
 from redoubt.archive.set_layout import SetPath
 from redoubt.model.seams import Destination, DestinationError, ObjectExistsError
 
@@ -28,7 +29,7 @@ class Deletion:
     round: int
     piece: int
     job: int
-    statement: str
+    statement: Prose
     host: str
     began_at: int
     format: int = INFO_FORMAT
@@ -41,7 +42,7 @@ class SetDeletion:
     tenant_id: int
     set_id: int
     job: int
-    statement: str
+    statement: Prose
     host: str
     began_at: int
     format: int = INFO_FORMAT
@@ -88,7 +89,7 @@ def _doomed(folder: PiecePath | SetPath, names: list[str]) -> list[str]:
 def _check_owner(destination: Destination, ours: ClusterInfo) -> None:
     name = ClusterPath(ours.cluster, ours.cluster_id).info
     try:
-        theirs = load_record(ClusterInfo, destination.get(name))
+        theirs = read_record(ClusterInfo, destination, name)
     except RecordError as error:
         raise DestinationError(f"{name} is damaged ({error}); the deletion is refused") from error
     if theirs != ours:

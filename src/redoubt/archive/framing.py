@@ -65,6 +65,8 @@ def _head_length(data: bytes, at: int) -> int:
     magic, length, _ = _unpack(_HEAD, data, at)
     if magic != _MAGIC:
         raise FrameError("the header does not begin with REDOUBT")
+    if length > LONGEST_HEAD - _FRAME.size - _HEAD.size:
+        raise FrameError(f"the header has {length} bytes; at most {LONGEST_HEAD} are valid")
     return int(length)
 
 

@@ -9,7 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from redoubt.archive.deletion import Deletion
-from redoubt.archive.layout import INCARNATION, ClusterPath, HoleInfo, Interruption, PieceInfo, PiecePath
+from redoubt.archive.layout import (
+    INCARNATION,
+    ClusterPath,
+    HoleInfo,
+    Interruption,
+    PieceInfo,
+    PiecePath,
+    is_cluster_name,
+    number_of,
+)
 from redoubt.archive.manifest import Manifest
 from redoubt.archive.set_layout import SetIdentity, SetPath, data_folder, set_path
 from redoubt.archive.set_manifest import SetManifest
@@ -85,23 +94,29 @@ class Inventory:
 
 def clusters(destination: Destination) -> Iterator[ClusterPath]:
     """The clusters that have archived into the destination."""
-    for name in destination.folders(""):
-        for number in destination.folders(name):
-            if number.isdecimal() and f"incarnation_{INCARNATION}" in destination.folders(f"{name}/{number}"):
-                yield ClusterPath(name, int(number))
+    for name in filter(is_cluster_name, destination.folders("")):
+        for folder in destination.folders(name):
+            number = number_of(folder)
+            if number is not None and f"incarnation_{INCARNATION}" in destination.folders(f"{name}/{folder}"):
+                yield ClusterPath(name, number)
 
 
 def tenants(destination: Destination, cluster: ClusterPath) -> Iterator[TenantPath]:
     """The tenants of a cluster that have log or data backups in the destination, by id."""
-    numbers = (int(folder) for folder in destination.folders(str(cluster)) if folder.isdecimal())
-    for tenant_id in sorted(numbers):
+    for tenant_id in tenant_ids(destination, cluster):
         claim = _last_claim(destination, cluster, tenant_id)
         yield TenantPath(cluster, tenant_id, *((claim.tenant, claim.engine_kind) if claim else ("",)))
 
 
+def tenant_ids(destination: Destination, cluster: ClusterPath) -> list[int]:
+    """The ids of a cluster's tenants that have a folder in the destination, in order."""
+    numbers = (number_of(folder) for folder in destination.folders(str(cluster)))
+    return sorted(number for number in numbers if number is not None)
+
+
 def last_set_id(destination: Destination, cluster: ClusterPath) -> int:
     """The highest number of a data backup in a cluster, 0 without one. Raises DestinationError."""
-    ids = [int(name) for name in destination.folders(str(cluster)) if name.isdecimal()]
+    ids = tenant_ids(destination, cluster)
     names = [name for each in ids for name in destination.folders(data_folder(cluster, each))]
     return max((key.set_id for name in names if (key := SetKey.parse(name)) is not None), default=0)
 

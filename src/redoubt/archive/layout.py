@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from redoubt.archive.record import INFO_FORMAT
+from redoubt.archive.bounded import PIECE_MANIFEST
+from redoubt.archive.record import INFO_FORMAT, Prose
 from redoubt.model.engine_kind import SEEKDB
 from redoubt.model.log import LogPosition
 from redoubt.model.pieces import PieceKey
 
+_NUMBER = re.compile(r"[1-9][0-9]{0,17}\Z", re.ASCII)
+_CLUSTER = re.compile(r"[A-Za-z0-9_-]{1,64}\Z", re.ASCII)
 INCARNATION = 1
 """OceanBase counts incarnations of a database, but has only ever used the first; so does Redoubt."""
+
+
+def number_of(folder: str) -> int | None:
+    """The number of a cluster or a tenant that a folder is named by; None if the folder is not Redoubt's."""
+    return int(folder) if _NUMBER.match(folder) else None
+
+
+def is_cluster_name(folder: str) -> bool:
+    """Whether a folder may be named by a cluster: the configuration allows no other names."""
+    return _CLUSTER.match(folder) is not None
 
 
 @dataclass(frozen=True)
@@ -67,7 +81,7 @@ class PiecePath:
     @property
     def manifest(self) -> str:
         """Name of the object that lists the segments of a frozen piece."""
-        return f"{self.folder}/single_piece_info"
+        return f"{self.folder}/{PIECE_MANIFEST}"
 
     @property
     def deletion(self) -> str:
@@ -131,7 +145,7 @@ class Interruption:
     end_lsn: int
     end_scn: int
     broken_at: int
-    cause: str
+    cause: Prose
     format: int = INFO_FORMAT
 
 
@@ -151,5 +165,5 @@ class HoleInfo:
     end_lsn: int
     end_scn: int
     since: int
-    cause: str
+    cause: Prose
     format: int = INFO_FORMAT

@@ -7,7 +7,18 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from redoubt.archive.record import INFO_FORMAT, RecordError, record_of, seal, stored_fields, unseal
+from redoubt.archive.record import (
+    INFO_FORMAT,
+    LARGEST_NUMBER,
+    LONGEST_NAME,
+    Prose,
+    RecordError,
+    record_of,
+    seal,
+    shown,
+    stored_fields,
+    unseal,
+)
 from redoubt.model.log import LogPosition
 
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
@@ -38,7 +49,7 @@ class ManifestPiece:
     chain_before: int | None
     chain_after: int | None
     frozen_at: int
-    broken_by: str
+    broken_by: Prose
     format: int = INFO_FORMAT
 
     @property
@@ -81,13 +92,18 @@ def load_manifest(text: bytes) -> Manifest:
     piece = record_of(ManifestPiece, values)
     segments: Any = values.get("segments")
     if not isinstance(segments, list):
-        raise RecordError(f"invalid value: 'segments' is {segments!r}")
+        raise RecordError(f"invalid value: 'segments' is {shown(segments)}")
     return Manifest(piece, tuple(_entry(each) for each in segments))
 
 
 def _entry(values: Any) -> Entry:
     if isinstance(values, dict):
+        name: Any
+        size: Any
+        digest: Any
         name, size, digest = values.get("name"), values.get("size"), values.get("sha256")
-        if isinstance(name, str) and type(size) is int and isinstance(digest, str) and _DIGEST.match(digest):
+        is_name = isinstance(name, str) and len(name) <= LONGEST_NAME and name.isprintable()
+        is_size = type(size) is int and 0 <= size <= LARGEST_NUMBER
+        if is_name and is_size and isinstance(digest, str) and _DIGEST.match(digest):
             return Entry(name, size, digest)
-    raise RecordError(f"invalid entry: one of 'segments' is {values!r}")
+    raise RecordError(f"invalid entry: one of 'segments' is {shown(values)}")

@@ -12,7 +12,7 @@ import google_crc32c
 import zstandard
 
 from redoubt.archive.framing import LONGEST_HEAD, FrameError, head_first, split_head_first
-from redoubt.archive.record import FORMAT, RecordError, dump_record, load_record
+from redoubt.archive.record import FORMAT, RecordError, dump_record, load_record, shown
 
 _LEVEL = 1
 _CODEC = "zstd_1.3.8"
@@ -64,7 +64,7 @@ def decode_part(data: bytes) -> tuple[PartHeader, bytes]:
     except (FrameError, RecordError) as error:
         raise PartError(str(error)) from error
     if header.codec != _CODEC:
-        raise PartError(f"unsupported codec {header.codec!r}; this version reads {_CODEC}")
+        raise PartError(f"unsupported codec {shown(header.codec)}; this version reads {_CODEC}")
     if not 0 <= header.length <= MAX_LENGTH:
         raise PartError(f"its header gives {header.length} bytes of content; at most {MAX_LENGTH} are valid")
     if google_crc32c.value(stored) != header.stored_crc:

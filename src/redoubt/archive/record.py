@@ -4,6 +4,10 @@ A field of a record may be a record itself; its fields are stored in its place. 
 object) keep their names. The fields of any other record get that field's name as a prefix, such as `end_lsn` and
 `end_scn` of `end`.
 
+Every field is checked when a record is decoded. Whoever can write into a destination can also seal what he writes.
+Numbers are from 0 to 2^63 - 1. A text is a name: printable, and not long. A text of type `Prose` is for people: it is
+made printable and cut. A text of type `Lines` may be long and have line breaks.
+
 An info object is sealed: its last field is a checksum of the text before that field. A header is not sealed, because
 the segment has a checksum of the header's text.
 """
@@ -11,13 +15,16 @@ the segment has a checksum of the header's text.
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from types import NoneType
-from typing import Any, ClassVar, Protocol, TypeVar, get_type_hints
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar, get_type_hints
 
 import google_crc32c
+
+from redoubt.printable import printable
 
 
 class Record(Protocol):
@@ -41,7 +48,24 @@ FORMAT = 1
 INFO_FORMAT = 2
 """The version of info objects, which are sealed."""
 
-_TYPES: dict[Any, tuple[type, ...]] = {int: (int,), str: (str,), int | None: (int, NoneType)}
+LONGEST_NAME = 255
+"""The most characters of a name: of a cluster, a tenant, an engine, a codec, a machine."""
+LARGEST_NUMBER = 2**63 - 1
+Prose = Annotated[str, "prose"]
+"""A cause or a statement. Decoding makes the text printable, and cuts the text."""
+Lines = Annotated[str, "lines"]
+"""A text of any length, with line breaks. Make parts of the text printable before they enter a message."""
+
+_TYPES: dict[Any, tuple[type, ...]] = {
+    int: (int,),
+    str: (str,),
+    int | None: (int, NoneType),
+    Prose: (str,),
+    Lines: (str,),
+}
+_MANY = 10_000
+_LEAST_OF_A_LIST = 16
+"""The fewest bytes of a large text for each of its lists and objects; an empty list takes 20 times its text."""
 _ENDS = {b"\n}": b',\n  "crc": "%08x"\n}', b"}": b',"crc":"%08x"}'}
 """The end of an object's text, on several lines or on one line, and the end of the sealed text."""
 
@@ -93,17 +117,33 @@ def _known(kind: Any, values: dict[str, Any], prefix: str = "") -> Iterator[tupl
         elif field.name != "format" and (name in values or prefix or field.default is MISSING):
             value = values.get(name)
             if type(value) not in _TYPES[hint] or name not in values:
-                raise RecordError(f"invalid value: {name!r} is {value!r}")
-            yield field.name, value
+                raise RecordError(f"invalid value: {name!r} is {shown(value)}")
+            yield field.name, _checked(name, value, hint)
 
 
 def _prefix(name: str) -> str:
     return "" if name == "of" else f"{name}_"
 
 
+def _checked(name: str, value: Any, hint: Any) -> Any:
+    """The value of a field that has the right type. Raises RecordError if no writer could have written the value."""
+    if hint is Prose:
+        return printable(value)
+    if hint is str and (len(value) > LONGEST_NAME or not value.isprintable()):
+        raise RecordError(f"invalid value: {name!r} is {shown(value)}")
+    if isinstance(value, int) and not 0 <= value <= LARGEST_NUMBER:
+        raise RecordError(f"invalid value: {name!r} is {shown(value)}")
+    return value
+
+
+def shown(value: Any) -> str:
+    """A decoded value for a message: escaped, and cut at any depth."""
+    return printable(reprlib.repr(value))
+
+
 @cache
 def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
+    return get_type_hints(kind, include_extras=True)
 
 
 def seal(text: bytes) -> bytes:
@@ -121,6 +161,8 @@ def unseal(text: bytes, newest: int = INFO_FORMAT) -> dict[str, Any]:
 
     An object that must be sealed, or has a field `crc`, is refused unless its checksum matches.
     """
+    if text.count(b"[") + text.count(b"{") > max(_MANY, len(text) // _LEAST_OF_A_LIST):
+        raise RecordError("not JSON: it has too many lists for its length")
     try:
         values: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -129,10 +171,10 @@ def unseal(text: bytes, newest: int = INFO_FORMAT) -> dict[str, Any]:
         raise RecordError("not a JSON object")
     version = values.get("format")
     if type(version) is not int:
-        raise RecordError(f"invalid value: 'format' is {version!r}")
+        raise RecordError(f"invalid value: 'format' is {shown(version)}")
     if not FORMAT <= version <= newest:
         reads = "format 1" if newest == FORMAT else f"formats 1 to {newest}"
-        raise RecordError(f"unsupported format {version}; this version reads {reads}")
+        raise RecordError(f"unsupported format {shown(version)}; this version reads {reads}")
     if (version == INFO_FORMAT or "crc" in values) and not _is_sealed(text):
         raise RecordError("its checksum does not match")
     return values

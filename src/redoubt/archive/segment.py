@@ -16,12 +16,15 @@ from dataclasses import dataclass, replace
 import google_crc32c
 
 from redoubt.archive.codec import CodecError, codec_named
-from redoubt.archive.framing import FrameError, head_first, head_last, split_head_first, split_head_last
+from redoubt.archive.framing import LONGEST_HEAD, FrameError, head_first, head_last, split_head_first, split_head_last
 from redoubt.archive.record import FORMAT, RecordError, dump_record, load_record
 from redoubt.model.engine_kind import SEEKDB
 from redoubt.model.log import LogPosition
 
 _NAME = re.compile(r"(?P<start>[0-9]{20})-(?P<end>[0-9]{20})(?P<merged>\.merged)?(?P<suffix>\.zst|\.lz4|\.redo)\Z")
+
+MOST_LOG = 128 * 1024 * 1024
+"""The most bytes of log in a segment. The largest that is written has 64 MiB and one group more."""
 
 
 class SegmentError(ValueError):
@@ -101,6 +104,18 @@ def assemble_segment(header: SegmentHeader, stored: bytes) -> bytes:
     return head_last(text, stored) if header.codec == "none" else head_first(text, stored)
 
 
+def check_range(name: SegmentName) -> None:
+    """Raise SegmentError unless the range of LSNs in a name may be a segment's."""
+    size = name.end_lsn - name.start_lsn
+    if not 0 < size <= MOST_LOG:
+        raise SegmentError(f"its name gives {size} bytes of log; 1 to {MOST_LOG} are valid")
+
+
+def most_stored(name: SegmentName) -> int:
+    """The most bytes that the object of that name may have: its log, the frames of many small parts, the header."""
+    return 2 * min(max(name.end_lsn - name.start_lsn, 0), MOST_LOG) + LONGEST_HEAD
+
+
 def decode_header(name: SegmentName, data: bytes) -> SegmentHeader:
     """The header of the segment `data`, checked against its name. Raises SegmentError."""
     return _split(name, data)[0]
@@ -147,6 +162,9 @@ def decode_segment(name: SegmentName, data: bytes) -> tuple[SegmentHeader, bytes
 
 def _split(name: SegmentName, data: bytes) -> tuple[SegmentHeader, bytes]:
     """The parsed header and the bytes that hold the log."""
+    check_range(name)
+    if len(data) > most_stored(name):
+        raise SegmentError(f"it has more than {most_stored(name)} bytes")
     try:
         text, stored = split_head_last(data) if name.suffix == ".redo" else split_head_first(data)
         header = load_record(SegmentHeader, text)

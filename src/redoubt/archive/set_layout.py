@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from redoubt.archive.bounded import SET_MANIFEST
 from redoubt.archive.layout import ClusterPath
 from redoubt.archive.record import INFO_FORMAT
 from redoubt.model.bases import SetKey
@@ -31,7 +32,7 @@ class SetPath:
     @property
     def manifest(self) -> str:
         """Name of the object that lists the content of a complete set."""
-        return f"{self.folder}/single_backup_set_info"
+        return f"{self.folder}/{SET_MANIFEST}"
 
     @property
     def fingerprint(self) -> str:

@@ -6,19 +6,29 @@ Files consist of extents of parts; bytes that no extent covers are zero (a hole)
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from redoubt.archive.part import MAX_LENGTH, MAX_SIZE
-from redoubt.archive.record import INFO_FORMAT, RecordError, record_of, seal, stored_fields, unseal
+from redoubt.archive.record import (
+    INFO_FORMAT,
+    LARGEST_NUMBER,
+    RecordError,
+    record_of,
+    seal,
+    shown,
+    stored_fields,
+    unseal,
+)
 from redoubt.archive.set_layout import SetIdentity
-from redoubt.model.bases import Base
+from redoubt.model.bases import BASE_FOLDERS, Base
 
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _ALL_PERMISSIONS = 0o777
-_LARGEST = 2**63 - 1
+_LONGEST_PATH = 4096
 _T = TypeVar("_T")
 
 
@@ -104,6 +114,7 @@ def load_set_manifest(text: bytes) -> SetManifest:
     files = tuple(_file(each) for each in _list(values, "files"))
     _check_parts(parts, files)
     _check_paths(files)
+    _check_room(summary, files)
     return SetManifest(summary, parts, files)
 
 
@@ -123,7 +134,14 @@ def _check_paths(files: tuple[SetFile, ...]) -> None:
         raise RecordError("'files' lists a file twice")
     folders = {str(folder) for path in paths for folder in PurePosixPath(path).parents}
     if both := paths & folders:
-        raise RecordError(f"'files' lists {min(both)!r} as a file and as a folder")
+        raise RecordError(f"'files' lists {shown(min(both))} as a file and as a folder")
+
+
+def _check_room(summary: SetSummary, files: tuple[SetFile, ...]) -> None:
+    """Check that the files hold no more than the summary says: a restore makes sure of that much room on the disk."""
+    held = sum(extent.length for file in files for extent in file.extents)
+    if held > summary.input_bytes:
+        raise RecordError(f"'input_bytes' is {summary.input_bytes}, but the files hold {held} bytes")
 
 
 def _numbers(extent: Extent) -> list[int]:
@@ -133,29 +151,41 @@ def _numbers(extent: Extent) -> list[int]:
 def _list(values: Any, name: str) -> list[Any]:
     found = values.get(name) if isinstance(values, dict) else None
     if not isinstance(found, list):
-        raise RecordError(f"invalid value: {name!r} is {found!r}")
+        raise RecordError(f"invalid value: {name!r} is {shown(found)}")
     return found
 
 
 def _part(values: Any) -> SetPart:
     number, size, digest = _field(values, "number", int), _field(values, "size", int), _field(values, "sha256", str)
-    if not _DIGEST.match(digest) or number < 1 or not 0 <= size <= MAX_SIZE:
-        raise RecordError(f"invalid entry: one of 'parts' is {values!r}")
+    if not _DIGEST.match(digest) or not 1 <= number <= LARGEST_NUMBER or not 0 <= size <= MAX_SIZE:
+        raise RecordError(f"invalid entry: one of 'parts' is {shown(values)}")
     return SetPart(number, size, digest)
 
 
 def _file(values: Any) -> SetFile:
     path, size, mode = _field(values, "path", str), _field(values, "size", int), _field(values, "mode", int)
     if not _is_inside(path):
-        raise RecordError(f"invalid entry: one of 'files' is {path!r}, which is not inside the directory")
-    if not 0 <= size <= _LARGEST or not 0 <= mode <= _ALL_PERMISSIONS:
-        raise RecordError(f"invalid entry: one of 'files' has size {size} and mode {mode}")
+        raise RecordError(
+            f"invalid entry: one of 'files' is {shown(path)}, which is not inside {' or '.join(sorted(BASE_FOLDERS))}"
+        )
+    if not 0 <= size <= LARGEST_NUMBER or not 0 <= mode <= _ALL_PERMISSIONS:
+        raise RecordError(f"invalid entry: one of 'files' has size {shown(size)} and mode {shown(mode)}")
     return SetFile(path, size, mode, _extents(values, size))
 
 
 def _is_inside(path: str) -> bool:
-    """Whether a path is relative, normalized, and inside the directory."""
-    return "\0" not in path and not {"", ".", ".."} & set(path.split("/"))
+    """Whether a path is normalized, and in a folder of a base: not in Redoubt's own, and not in the engine's `run`."""
+    parts = path.split("/")
+    is_plain = _is_of_a_system(path) and not {"", ".", ".."} & set(parts)
+    return is_plain and len(parts) > 1 and parts[0] in BASE_FOLDERS
+
+
+def _is_of_a_system(path: str) -> bool:
+    """Whether an operating system may have given the path."""
+    try:
+        return len(os.fsencode(path)) <= _LONGEST_PATH and "\0" not in path
+    except UnicodeEncodeError:
+        return False
 
 
 def _extents(values: Any, size: int) -> tuple[Extent, ...]:
@@ -163,14 +193,14 @@ def _extents(values: Any, size: int) -> tuple[Extent, ...]:
     extents, end = [], 0
     for each in _list(values, "extents"):
         if not isinstance(each, list) or len(each) != len(Extent.__dataclass_fields__):
-            raise RecordError(f"invalid entry: one of 'extents' is {each!r}")
-        if not all(type(value) is int and value >= 0 for value in each):
-            raise RecordError(f"invalid entry: one of 'extents' is {each!r}")
+            raise RecordError(f"invalid entry: one of 'extents' is {shown(each)}")
+        if not all(type(value) is int and 0 <= value <= LARGEST_NUMBER for value in each):
+            raise RecordError(f"invalid entry: one of 'extents' is {shown(each)}")
         extent = Extent(*each)
         if extent.offset < end or extent.length < 1:
-            raise RecordError(f"invalid entry: one of 'extents' is {each!r}, but the one before ends at {end}")
+            raise RecordError(f"invalid entry: one of 'extents' is {shown(each)}, but the one before ends at {end}")
         if extent.part_offset + extent.length > MAX_LENGTH:
-            raise RecordError(f"invalid entry: one of 'extents' is {each!r}, but no part is that long")
+            raise RecordError(f"invalid entry: one of 'extents' is {shown(each)}, but no part is that long")
         end = extent.offset + extent.length
         if end > size:
             raise RecordError(f"invalid entry: one of 'extents' reaches past a file's {size} bytes")
@@ -181,5 +211,5 @@ def _extents(values: Any, size: int) -> tuple[Extent, ...]:
 def _field(values: Any, name: str, kind: type[_T]) -> _T:
     value = values.get(name) if isinstance(values, dict) else None
     if type(value) is not kind:
-        raise RecordError(f"invalid value: {name!r} is {value!r}")
+        raise RecordError(f"invalid value: {name!r} is {shown(value)}")
     return value

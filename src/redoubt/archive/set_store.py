@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
+from redoubt.archive.bounded import largest, read_record, read_text
 from redoubt.archive.part import PartError, PartHeader, decode_part
-from redoubt.archive.record import RecordError, dump_record, load_record
+from redoubt.archive.record import RecordError, dump_record
 from redoubt.archive.set_layout import SetInfo, SetPath, part_name
 from redoubt.archive.set_manifest import SetManifest, SetPart, dump_set_manifest, load_set_manifest
 from redoubt.archive.store import ArchiveError
@@ -29,7 +30,7 @@ class SetStore:
     def info(self) -> SetInfo:
         """The claim. Raises ArchiveError if the claim is damaged, ObjectMissingError if it is missing."""
         try:
-            return load_record(SetInfo, self.destination.get(self.path.info))
+            return read_record(SetInfo, self.destination, self.path.info)
         except RecordError as error:
             raise ArchiveError(f"{self.path.info} is damaged ({error})") from error
 
@@ -58,9 +59,9 @@ class SetStore:
         self.destination.put_if_absent(self.path.fingerprint, data)
 
     def fingerprint(self) -> bytes | None:
-        """The fingerprint of the engine's content at the snapshot, None without one."""
+        """The fingerprint of the engine's content at the snapshot, None without one. Raises RecordError."""
         try:
-            return self.destination.get(self.path.fingerprint)
+            return read_text(self.destination, self.path.fingerprint)
         except ObjectMissingError:
             return None
 
@@ -82,19 +83,20 @@ class SetStore:
         return header, content
 
     def put_manifest(self, manifest: SetManifest) -> None:
-        """Store the manifest: the set is complete. Raises ArchiveError if a manifest exists."""
+        """Store the manifest: the set is complete. Raises ArchiveError if a manifest exists, or no reader took it."""
+        text = dump_set_manifest(manifest)
+        if len(text) > (limit := largest(self.path.manifest)):
+            raise ArchiveError(f"{self.path.manifest} would have {len(text)} bytes, but at most {limit} can be read")
         try:
-            self.destination.put_if_absent(self.path.manifest, dump_set_manifest(manifest))
+            self.destination.put_if_absent(self.path.manifest, text)
         except ObjectExistsError as error:
             raise ArchiveError(f"{self.path.manifest} exists already") from error
 
     def manifest(self) -> SetManifest | None:
         """The manifest, None if the set is incomplete. Raises ArchiveError if the manifest is damaged."""
         try:
-            text = self.destination.get(self.path.manifest)
+            return load_set_manifest(read_text(self.destination, self.path.manifest))
         except ObjectMissingError:
             return None
-        try:
-            return load_set_manifest(text)
         except RecordError as error:
             raise ArchiveError(f"{self.path.manifest} is damaged ({error})") from error

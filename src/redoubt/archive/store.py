@@ -12,12 +12,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from redoubt.archive.bounded import read_record, read_text
 from redoubt.archive.framing import LONGEST_HEAD
 from redoubt.archive.layout import ClusterPath, PieceInfo, PiecePath
 from redoubt.archive.listing import HoleError, Listing, segments_in_order
 from redoubt.archive.manifest import Manifest, load_manifest
-from redoubt.archive.record import Record, RecordError, dump_record, load_record
-from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_header, decode_segment
+from redoubt.archive.record import Record, RecordError, dump_record
+from redoubt.archive.segment import (
+    SegmentError,
+    SegmentHeader,
+    SegmentName,
+    check_range,
+    decode_header,
+    decode_segment,
+    most_stored,
+)
 from redoubt.errors import RedoubtError
 from redoubt.model.log import LogPosition
 from redoubt.model.pieces import PieceKey
@@ -85,7 +94,7 @@ class PieceStore:
     def record(self, kind: type[T], name: str) -> T:
         """A record in the destination. Raises ArchiveError if it is damaged, ObjectMissingError if it is missing."""
         try:
-            return load_record(kind, self.destination.get(name))
+            return read_record(kind, self.destination, name)
         except RecordError as error:
             raise ArchiveError(f"{name} is damaged ({error})") from error
 
@@ -99,7 +108,7 @@ class PieceStore:
     def manifest(self) -> Manifest | None:
         """The manifest, None if the piece is not frozen. Raises ArchiveError if it is damaged."""
         try:
-            return load_manifest(self.destination.get(self.path.manifest))
+            return load_manifest(read_text(self.destination, self.path.manifest))
         except ObjectMissingError:
             return None
         except RecordError as error:
@@ -135,8 +144,11 @@ class PieceStore:
         return [(each.name, each.size) for each in self.listing().objects]
 
     def get(self, name: SegmentName) -> bytes:
-        """A segment's object as stored. Raises ObjectMissingError, also if it has just been merged."""
-        return self.destination.get(self.path.segment(name))
+        """A segment's object as stored; of an object that is too large, one byte more than is valid.
+
+        Raises ObjectMissingError, also if it has just been merged.
+        """
+        return self.destination.get(self.path.segment(name), 0, most_stored(name) + 1)
 
     def read(self, name: SegmentName) -> tuple[SegmentHeader, bytes]:
         """Header and log of a segment, after all checks. Raises ArchiveError."""
@@ -147,10 +159,10 @@ class PieceStore:
 
     def header(self, name: SegmentName) -> SegmentHeader:
         """A segment's header; reads only the header. Raises ArchiveError, ObjectMissingError."""
-        is_last = name.suffix == ".redo"
-        offset, length = (name.end_lsn - name.start_lsn, None) if is_last else (0, LONGEST_HEAD)
         try:
-            return decode_header(name, self.destination.get(self.path.segment(name), offset, length))
+            check_range(name)
+            offset = name.end_lsn - name.start_lsn if name.suffix == ".redo" else 0
+            return decode_header(name, self.destination.get(self.path.segment(name), offset, LONGEST_HEAD))
         except SegmentError as error:
             raise ArchiveError(f"{self.path.segment(name)} is damaged: {error}") from error
 
@@ -178,7 +190,7 @@ class PieceStore:
         try:
             self.destination.put_if_absent(object_name, data)
         except ObjectExistsError as error:
-            if self.destination.get(object_name) != data:
+            if self.destination.get(object_name, 0, len(data) + 1) != data:
                 raise ArchiveError(
                     f"{object_name} exists with other content; check that no other redoubt archives there"
                 ) from error

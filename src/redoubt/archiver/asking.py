@@ -43,7 +43,7 @@ class WatchedDestination:
         with self._asking(f"storing {name}"):
             self._destination.put_if_absent(name, data)
 
-    def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
+    def get(self, name: str, offset: int, length: int) -> bytes:
         """See `Destination`."""
         with self._asking(f"reading {name}"):
             return self._destination.get(name, offset, length)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pymysql.connections import Connection
@@ -75,7 +76,7 @@ class _Story:
         self._session = session
 
     def tell(self) -> Summary:
-        say = self._out.print
+        say = partial(self._out.print, markup=True)
         say("[bold]1. Set the backup destination and the compression.[/bold]")
         self._run(f"ALTER SYSTEM SET backup_dest='file://{self._cluster.destination}'")
         self._run("ALTER SYSTEM SET backup_log_archive_option = 'optional compression= enable'")

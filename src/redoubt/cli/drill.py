@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pymysql
+from rich.markup import escape
 from rich.progress import Progress
 
 from redoubt.archive.inventory import TenantPath
@@ -92,7 +93,7 @@ def _drill(options: DrillOptions, destination: Destination, tenant: TenantPath) 
             terms,
             kind,
             lambda done, total: bar.update(task, completed=done, total=total),
-            lambda text: bar.update(task, description=text),
+            lambda text: bar.update(task, description=escape(text)),
         )
         return drill, drill.run()
 

@@ -12,19 +12,29 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from redoubt.printable import printable, printable_lines
+
 _ENDLESS = 10_000
+
+
+class _Console(Console):
+    """Prints no escape sequences but its own: a text may quote a destination or a database."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """See `Console`."""
+        super().print(*(printable_lines(each) if isinstance(each, str) else each for each in objects), **options)
 
 
 def console(*, error: bool = False) -> Console:
     """The console on standard output or standard error; lines to a pipe or file are not wrapped."""
     stream = sys.stderr if error else sys.stdout
     width = None if stream.isatty() else _ENDLESS
-    return Console(stderr=error, width=width, highlight=False, soft_wrap=error)
+    return _Console(stderr=error, width=width, highlight=False, soft_wrap=error, markup=False)
 
 
 def complain(problem: object) -> None:
-    """Print a problem on standard error."""
-    console(error=True).print(f"redoubt: {problem}", markup=False, style="red")
+    """Print a problem on standard error, on one line."""
+    console(error=True).print(f"redoubt: {printable(str(problem))}", style="red")
 
 
 def print_rows(out: Console, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -50,4 +60,4 @@ def _print_vertical(out: Console, names: Sequence[str], rows: Sequence[Sequence[
 
 
 def _value(value: Any) -> Text:
-    return Text("NULL", style="dim") if value is None else Text(str(value))
+    return Text("NULL", style="dim") if value is None else Text(printable_lines(str(value)))

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from redoubt.archive.bounded import read_record
 from redoubt.archive.inventory import TenantPath, clusters, tenants
 from redoubt.archive.layout import ClusterInfo
-from redoubt.archive.record import RecordError, load_record
+from redoubt.archive.record import RecordError
 from redoubt.cli.moments import MomentError, instant, moment
 from redoubt.home import Home
 from redoubt.model.engine_kind import EngineKind
@@ -51,7 +52,7 @@ def is_of_home(destination: Destination, tenant: TenantPath, home: Path) -> bool
     if not (home / "identity").exists():
         return False
     try:
-        info = load_record(ClusterInfo, destination.get(tenant.cluster.info))
+        info = read_record(ClusterInfo, destination, tenant.cluster.info)
     except (RecordError, ObjectMissingError):
         return False
     return info.identity == Home(home).identity()

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.markup import escape
 from rich.progress import Progress
 
 from redoubt.archive.archived_history import ForeignDestinationError, set_of
@@ -73,7 +74,7 @@ def _roll(options: RollOptions) -> tuple[Plan, Rolled]:
         task = bar.add_task("restoring the base and its log", total=None)
 
         def say(text: str) -> None:
-            bar.update(task, description=text)
+            bar.update(task, description=escape(text))
 
         rolled = roll_forward(
             destination,

@@ -4,6 +4,10 @@ An object is written to a temporary name in its folder, fsynced, hard-linked to 
 exists: put-if-absent), and the folder is fsynced. A process creates each folder once, when it first writes into the
 folder: when a mount vanishes, the write fails instead of landing on the disk below the mount point.
 
+Whoever can write into the directory may put anything there. Only regular files are objects, and only directories are
+folders. Links below the root are not followed: they could lead to other people's files. Opening never waits, as it
+would for a named pipe without a writer.
+
 All I/O goes through the module's `os`, so that the simulator can replace `os` with an operating system of its own.
 """
 # ruff: noqa: PTH102, PTH108, PTH116 - pathlib would bypass the simulator
@@ -15,13 +19,16 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
-from redoubt.destinations.file_lock import LOCK_PREFIX, FileLock
+from redoubt.destinations.file_lock import LOCK_PREFIX, FileLock, check_regular
 from redoubt.model.seams import DestinationError, Lock, ObjectExistsError, ObjectInfo, ObjectMissingError
 
 _TEMPORARY = ".part-"
 _HIDDEN = (_TEMPORARY, LOCK_PREFIX)
+_MOST_ENTRIES = 1_000_000
+"""The most names in a folder: a listing is kept in memory."""
 _READ_AT_ONCE = 64 * 1024 * 1024
 _FOLDER_MODE = 0o750
 _OBJECT_MODE = 0o640
@@ -42,6 +49,7 @@ class FileDestination:
         temporary = path.parent / f"{_TEMPORARY}{os.urandom(16).hex()}"
         with _named(path):
             self._make_folder(path.parent)
+            self._refuse_links(path.parent)
             try:
                 _write_durably(temporary, data)
                 self._unsynced.add(path)
@@ -61,6 +69,7 @@ class FileDestination:
         """
         path = self.root / name
         with _named(path):
+            self._refuse_links(path.parent)
             data = _read(path, offset, length)
             if path in self._unsynced:
                 self._sync(path)
@@ -75,8 +84,7 @@ class FileDestination:
         folder = self.root / prefix
         with _named(folder):
             try:
-                with os.scandir(folder) as scanned:
-                    entries = tuple(scanned)
+                entries = self._entries(folder)
             except FileNotFoundError:
                 return iter(())
             found = [info for entry in entries if (info := _object(prefix, entry))]
@@ -88,10 +96,11 @@ class FileDestination:
         folder = self.root / prefix
         with _named(folder):
             try:
-                with os.scandir(folder) as scanned:
-                    names = [entry.name for entry in scanned if entry.is_dir() and not entry.name.startswith(_HIDDEN)]
+                entries = self._entries(folder)
             except FileNotFoundError:
                 return iter(())
+            folders = (entry for entry in entries if entry.is_dir(follow_symlinks=False))
+            names = [entry.name for entry in folders if not entry.name.startswith(_HIDDEN)]
             _fsync_folder(folder)
         return iter(sorted(names))
 
@@ -99,6 +108,7 @@ class FileDestination:
         """See `Destination`."""
         path = self.root / name
         with _named(path), contextlib.suppress(FileNotFoundError):
+            self._refuse_links(path.parent)
             os.unlink(path)
 
     def lock(self, name: str, holder: str) -> Lock:
@@ -107,10 +117,11 @@ class FileDestination:
         A writer holds the lock of the folder in which it stores objects. So a temporary file in that folder is the
         leftover of a dead writer, and is removed here.
         """
-        path = self.root / name
+        path = (self.root / name).with_name(f"{LOCK_PREFIX}{Path(name).name}")
         with _named(path):
             self._make_folder(path.parent)
-            lock = FileLock.take(path.parent / f"{LOCK_PREFIX}{path.name}", holder)
+            self._refuse_links(path.parent)
+            lock = FileLock.take(path, holder)
         with contextlib.suppress(OSError):  # leftovers are invisible, and the next holder tries again
             _sweep(path.parent)
         return lock
@@ -123,7 +134,7 @@ class FileDestination:
         name, content = f"redoubt-probe-{os.urandom(16).hex()}", os.urandom(4096)
         try:
             self.put_if_absent(name, content)
-            returned = self.get(name)
+            returned = self.get(name, 0, len(content) + 1)
             listed = any(info.name == name for info in self.list(""))
             self.delete(name)
         except DestinationError:
@@ -142,6 +153,24 @@ class FileDestination:
     def _sync(self, path: Path) -> None:
         _fsync_folder(path.parent)
         self._unsynced.discard(path)
+
+    def _refuse_links(self, folder: Path) -> None:
+        """Raise OSError if a folder below the root is a link, or is below a link. A missing folder is no link."""
+        if folder == self.root:
+            return
+        self._refuse_links(folder.parent)
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_ISLNK(os.lstat(folder).st_mode):
+                raise OSError(errno.ELOOP, f"{folder.name} is a link")
+
+    def _entries(self, folder: Path) -> tuple[os.DirEntry[str], ...]:
+        """What a folder holds. Raises OSError, DestinationError."""
+        self._refuse_links(folder)
+        with os.scandir(folder) as scanned:
+            entries = tuple(islice(scanned, _MOST_ENTRIES + 1))
+        if len(entries) > _MOST_ENTRIES:
+            raise DestinationError(f"{folder} holds more than {_MOST_ENTRIES:,} files; remove those that are no backup")
+        return entries
 
     def _make_folder(self, folder: Path) -> None:
         if folder in self._folders or folder == self.root:
@@ -173,6 +202,7 @@ def _cause(error: OSError) -> str:
         errno.EDQUOT: "raise the quota, or choose another destination",
         errno.EROFS: "mount the file system read-write",
         errno.EACCES: "give the user that runs redoubt the right to read and write there",
+        errno.ELOOP: "replace the link by what it points to; links in a destination are not followed",
         errno.EPERM: "use a file system with hard links",
         errno.ESTALE: "the NFS server no longer knows this file; mount the file system again",
     }
@@ -186,7 +216,8 @@ def _object(prefix: str, entry: os.DirEntry[str]) -> ObjectInfo | None:
         return None
     name = f"{prefix}/{entry.name}" if prefix else entry.name
     try:
-        return ObjectInfo(name, entry.stat().st_size) if entry.is_file() else None
+        is_object = entry.is_file(follow_symlinks=False)
+        return ObjectInfo(name, entry.stat(follow_symlinks=False).st_size) if is_object else None
     except FileNotFoundError:
         return None
 
@@ -207,9 +238,10 @@ def _sweep(folder: Path) -> None:
 
 
 def _read(path: Path, offset: int, length: int | None) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        end = offset + length if length is not None else max(offset, os.fstat(descriptor).st_size)
+        size = check_regular(os.fstat(descriptor))
+        end = max(offset, size if length is None else min(offset + length, size))
         parts: list[bytes] = []
         while part := os.pread(descriptor, min(end - offset, _READ_AT_ONCE), offset):
             parts.append(part)

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 from pathlib import Path
 
 from redoubt.model.seams import DestinationError, LockedError
@@ -30,8 +31,9 @@ class FileLock:
     @classmethod
     def take(cls, path: Path, holder: str) -> FileLock:
         """Lock the file `path`, create it if needed, and write `holder` into it. Raises LockedError, OSError."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, _LOCK_MODE)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, _LOCK_MODE)
         try:
+            check_regular(os.fstat(descriptor))
             _lock(descriptor, path)
             with contextlib.suppress(OSError):  # a full disk: the lock works without a name in the file
                 os.ftruncate(descriptor, 0)
@@ -49,6 +51,15 @@ class FileLock:
                 os.ftruncate(descriptor, 0)
             with contextlib.suppress(OSError):  # Linux closes even if close() reports an error of an earlier write
                 os.close(descriptor)
+
+
+def check_regular(status: os.stat_result) -> int:
+    """The size in bytes of the open file with this status. Raises OSError unless it is a regular file."""
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file; remove it")
+    return status.st_size
 
 
 def _lock(descriptor: int, path: Path) -> None:

@@ -15,7 +15,9 @@ from typing import Protocol
 
 from redoubt.model.log import LogPosition
 
-_KEY = re.compile(r"backup_set_(?P<set>[1-9][0-9]*)_full_(?P<date>[0-9]{8})\Z", re.ASCII)
+BASE_FOLDERS = frozenset({"etc", "store"})
+"""The folders in an engine's directory whose files make a base. A restore writes files of a base nowhere else."""
+_KEY = re.compile(r"backup_set_(?P<set>[1-9][0-9]{0,17})_full_(?P<date>[0-9]{8})\Z", re.ASCII)
 
 
 @dataclass(frozen=True, order=True)
@@ -108,6 +110,8 @@ class BaseSource(Protocol):
 
     def files(self) -> list[BaseFile]:
         """The files that make a base now, ordered by path. Of the log, only the files beside the log's bytes.
+
+        Every path is in one of BASE_FOLDERS.
 
         If `changed_at`, `node` and `size` of a file are unchanged, and were unchanged for `settling` seconds before the
         file was read, then the content is unchanged. Raises OSError for files that cannot be copied.

@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-_KEY = re.compile(r"(?P<round>[1-9][0-9]*)(?:_(?P<piece>[1-9][0-9]*)_(?P<date>[0-9]{8}))?\Z", re.ASCII)
+_KEY = re.compile(r"(?P<round>[1-9][0-9]{0,17})(?:_(?P<piece>[1-9][0-9]{0,17})_(?P<date>[0-9]{8}))?\Z", re.ASCII)
 
 
 @dataclass(frozen=True, order=True)

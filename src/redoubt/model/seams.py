@@ -137,8 +137,11 @@ class Destination(Protocol):
         """
         ...
 
-    def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
-        """The object's bytes from `offset` on, at most `length` of them. Raises ObjectMissingError."""
+    def get(self, name: str, offset: int, length: int) -> bytes:
+        """The object's bytes from `offset` on, at most `length` of them. Raises ObjectMissingError.
+
+        There is no way to read an object of any size whole: a destination may hold anything.
+        """
         ...
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:

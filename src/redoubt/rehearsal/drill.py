@@ -16,6 +16,7 @@ from redoubt.model.engine_kind import EngineKind
 from redoubt.model.recovery import NotRecoverableError, way_to
 from redoubt.model.scratch_engine import Login, ScratchEngine, ScratchError
 from redoubt.model.seams import Destination
+from redoubt.printable import printable
 from redoubt.rehearsal.checks import Check, CheckFailedError
 from redoubt.rehearsal.record import DrillRecord, Verdict, this_host
 from redoubt.rehearsal.scratch_directory import check_room, keep_directory, room_for, scratch_directory
@@ -161,7 +162,7 @@ class Drill:
 
 
 def _failed(record: DrillRecord, cause: str) -> DrillRecord:
-    return replace(record, verdict=Verdict.FAILED, cause=cause)
+    return replace(record, verdict=Verdict.FAILED, cause=printable(cause))
 
 
 def _since(began: float) -> int:

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from redoubt.archive.record import INFO_FORMAT, RecordError, dump_record, load_record
+from redoubt.archive.record import INFO_FORMAT, Lines, RecordError, dump_record, load_record
 from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import ArchiveError
 from redoubt.model.scratch_engine import Rows
@@ -21,7 +21,7 @@ class Fingerprint:
     """The system tables as of `scn` (ns since the epoch). `tables` has a line for each: name, rows, SHA-256."""
 
     scn: int
-    tables: str
+    tables: Lines
     format: int = INFO_FORMAT
 
 
@@ -37,8 +37,8 @@ def dump_fingerprint(fingerprint: Fingerprint) -> bytes:
 
 def fingerprint_of(store: SetStore) -> Fingerprint | None:
     """The fingerprint of a set, None without one. Raises ArchiveError if the fingerprint is damaged."""
-    text = store.fingerprint()
     try:
+        text = store.fingerprint()
         return None if text is None else load_record(Fingerprint, text)
     except RecordError as error:
         raise ArchiveError(f"{store.path.fingerprint} is damaged ({error})") from error

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from redoubt.archive.bounded import read_record
 from redoubt.archive.inventory import TenantPath
-from redoubt.archive.record import INFO_FORMAT, RecordError, dump_record, load_record
+from redoubt.archive.record import INFO_FORMAT, Prose, RecordError, dump_record
 from redoubt.archive.set_layout import data_folder, set_path
 from redoubt.model.bases import SetKey
 from redoubt.model.seams import Destination, ObjectMissingError
@@ -42,8 +43,8 @@ class DrillRecord:
     started: int
     host: str
     verdict: str
-    checked: str
-    cause: str
+    checked: Prose
+    cause: Prose
     end_lsn: int
     end_scn: int
     log_bytes: int
@@ -87,6 +88,6 @@ def kept_records(destination: Destination, tenant: TenantPath) -> Iterator[Drill
         for each in destination.list(f"{folder}/{key}"):
             if _NAME.match(each.name.rpartition("/")[2]):
                 try:
-                    yield load_record(DrillRecord, destination.get(each.name))
+                    yield read_record(DrillRecord, destination, each.name)
                 except (RecordError, ObjectMissingError):
                     continue

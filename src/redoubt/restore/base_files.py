@@ -14,6 +14,8 @@ from redoubt.durable import sync
 from redoubt.restore.prefetch import made_ahead
 
 _SYNC_EVERY = 256 * 1024 * 1024
+_OTHERS_CANNOT_WRITE = 0o755
+"""The most permissions of a restored file, whatever its manifest says."""
 
 
 def write_files(
@@ -76,16 +78,16 @@ def _sync_all(into: Path, manifest: SetManifest, files: set[Path]) -> None:
 
 def _make(path: Path, file: SetFile) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     try:
         os.ftruncate(descriptor, file.size)
-        os.fchmod(descriptor, file.mode)
+        os.fchmod(descriptor, file.mode & _OTHERS_CANNOT_WRITE)
     finally:
         os.close(descriptor)
 
 
 def _write(path: Path, data: memoryview, offset: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY)
+    descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
     try:
         while data:
             written = os.pwrite(descriptor, data, offset)

@@ -103,6 +103,8 @@ class _Belt:
         future, end = self._coming.popleft()
         if (error := future.exception()) is not None:
             self._coming.clear()  # log behind a hole does not count
+            if isinstance(error, LogDamagedError):
+                raise ArchiveError(f"the archive is damaged before LSN {end.lsn}: {error}") from error
             raise error
         self._done(end.lsn - self._laid.lsn)
         self._laid = end

@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
+from redoubt.archive.bounded import read_text
 from redoubt.archive.listing import Listed
 from redoubt.archive.part import PartError, PartHeader, decode_part
-from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_log, decode_stored
+from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_log, decode_stored, most_stored
 from redoubt.archive.set_manifest import SetPart
 from redoubt.model.bases import Progress
 from redoubt.model.seams import Destination, ObjectMissingError
@@ -67,20 +68,21 @@ class Checker:
         found = self._each(lambda each: self._part(each[0], each[1], is_ours), parts)
         return {part.number: checked for (_, part), checked in zip(parts, found, strict=True) if checked is not None}
 
-    def info(self, name: str) -> bytes | None:
-        """The bytes of an info object, None if it is missing. Info objects are small and are read each time."""
+    def info(self, name: str, load: Callable[[bytes], T]) -> T | None:
+        """An info object, decoded with `load` and recorded as sound; None if it is missing. Raises RecordError.
+
+        Info objects are small and are read each time.
+        """
         try:
-            data = self.destination.get(name)
+            data = read_text(self.destination, name)
         except ObjectMissingError:
             return None
         with self._lock:
             self.tally.objects_read += 1
             self.tally.stored_bytes += len(data)
-        return data
-
-    def sound(self, name: str, data: bytes) -> None:
-        """Record an info object as sound."""
+        found = load(data)
         self.verified.put(name, VerifiedObject(len(data), hashlib.sha256(data).hexdigest(), time.time_ns()))
+        return found
 
     def _each(self, work: Callable[[T], Checked | None], items: list[T]) -> Iterable[Checked | None]:
         return map(work, items) if self._pool is None else self._pool.map(work, items)
@@ -90,19 +92,19 @@ class Checker:
         if known is not None and known.header is not None:
             self._skip(known)
             return Checked(known.size, known.sha256, known.header)
-        return self._read(name, each.size, lambda data: _check_segment(each.name, data))
+        return self._read(name, each.size, most_stored(each.name), lambda data: _check_segment(each.name, data))
 
     def _part(self, name: str, part: SetPart, is_ours: Callable[[PartHeader], bool]) -> Checked | None:
         known = self.verified.known(name, part.size)
         if known is not None and known.sha256 == part.sha256:
             self._skip(known)
             return Checked(known.size, known.sha256, content=known.content)
-        return self._read(name, part.size, lambda data: _check_part(part, data, is_ours))
+        return self._read(name, part.size, part.size, lambda data: _check_part(part, data, is_ours))
 
-    def _read(self, name: str, expected: int, check: Callable[[bytes], Checked]) -> Checked | None:
-        """Read and check an object; None if the object is missing."""
+    def _read(self, name: str, expected: int, limit: int, check: Callable[[bytes], Checked]) -> Checked | None:
+        """Read and check an object; None if the object is missing. Reads one byte more than `limit` at most."""
         try:
-            data = self.destination.get(name)
+            data = self.destination.get(name, 0, limit + 1)
         except ObjectMissingError:
             self._tell(expected)
             return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from redoubt.archive.inventory import TenantPath
 from redoubt.model.damage import Holding, Loss, Span
 from redoubt.model.recovery import Window
+from redoubt.printable import printable
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,11 @@ class Finding:
     is_damage: bool = True
     is_cost_known: bool = True
     cost: tuple[Span, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Make the texts printable: they quote the destination."""
+        object.__setattr__(self, "name", printable(self.name))
+        object.__setattr__(self, "problem", printable(self.problem))
 
 
 def note(name: str, text: str) -> Finding:

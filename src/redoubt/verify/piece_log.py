@@ -20,6 +20,9 @@ from redoubt.verify.findings import Finding
 
 _LARGEST = 64 * 1024 * 1024
 """The most bytes of log in one object: a damaged name may state any range."""
+_MOST_PAIRS = 10_000_000
+"""The most pairs of a gap and an object that may fill the gap which are compared: some seconds of work."""
+_EVERYTHING = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,12 @@ def put_together(of: PieceOf, segments: dict[SegmentName, Checked]) -> PieceLog:
     held, doubles = _held_and_doubles(list(headers))
     broken = _breaks(of, held, headers)
     gaps = list(_gaps(of, held, [name for name in problems if name.end_lsn - name.start_lsn <= _LARGEST]))
+    if len(gaps) * (len(problems) + len(of.expected)) > _MOST_PAIRS:
+        text = (
+            f"{len(problems)} objects are damaged, and {len(gaps)} ranges of the log are missing: too many to name them"
+        )
+        everything = Finding(of.folder, text, (Loss(None, of.key, 0, _EVERYTHING),))
+        return PieceLog(tuple(_links(of, held, headers, gaps)), (everything,), tuple(held))
     findings = [_finding(of, name, problem, gaps) for name, problem in problems.items()]
     findings += [_finding(of, name, problem, []) for name, problem in doubles.items()]
     findings += [_broken(of, name, problem) for name, problem in broken.items()]

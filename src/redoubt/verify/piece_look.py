@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from redoubt.archive.deletion import Deletion
 from redoubt.archive.layout import HoleInfo, Interruption, PieceInfo, PiecePath
@@ -120,16 +120,11 @@ class PieceEyes:
                 self._checker.verified.forget(f"{self._path.folder}/{base}")
 
     def _record(self, name: str, load: Callable[[bytes], T], unreadable: dict[str, str]) -> T | None:
-        data = self._checker.info(name)
-        if data is None:
-            return None
         try:
-            record: Any = load(data)
+            return self._checker.info(name, load)
         except RecordError as error:
             unreadable[name.rpartition("/")[2]] = str(error)
             return None
-        self._checker.sound(name, data)
-        return record  # type: ignore[no-any-return]  # what `load` gives
 
     def _segments(self, listed: list[Listed]) -> dict[SegmentName, Checked]:
         unread = [each for each in listed if each.name not in self._sound or self._sound[each.name].size != each.size]

@@ -17,6 +17,8 @@ from redoubt.verify.piece_log import PieceLog, PieceOf, put_together, with_end
 from redoubt.verify.piece_look import PieceLook
 
 _EVERYTHING = 2**63 - 1
+_MOST_NAMED = 1000
+"""The most findings in a piece that are named one by one: the cost of each is computed from all log."""
 NOT_OURS = "it belongs to another cluster"
 
 
@@ -57,7 +59,22 @@ def judge(owner: Owner, look: PieceLook) -> PieceVerdict:
         findings += [*_manifest(look, log), *_ends(look, end), *_gone(look)]
     findings += _strangers(look)
     first = LogPosition(log.first.start_lsn, log.first.min_scn) if log.first else None
-    return PieceVerdict(look, tuple(findings), log.links, first, end)
+    return PieceVerdict(look, tuple(_named(look, findings)), log.links, first, end)
+
+
+def _named(look: PieceLook, findings: list[Finding]) -> list[Finding]:
+    """The findings; beyond a number of them, the rest as one for damage and one for notes."""
+    rest = findings[_MOST_NAMED:]
+    damage = [each for each in rest if each.is_damage]
+    more = list[Finding]()
+    if damage:
+        losses = tuple(loss for each in damage for loss in each.losses)
+        is_known = all(each.is_cost_known for each in damage)
+        text = f"{len(damage)} more problems, which are not named"
+        more.append(Finding(look.path.folder, text, losses, is_cost_known=is_known))
+    if len(rest) > len(damage):
+        more.append(note(look.path.folder, f"{len(rest) - len(damage)} more remarks, which are not listed"))
+    return [*findings[:_MOST_NAMED], *more]
 
 
 def _log(owner: Owner, look: PieceLook) -> PieceLog:

@@ -15,6 +15,9 @@ from redoubt.verify.checking import Checked, Checker
 from redoubt.verify.findings import Finding, note
 from redoubt.verify.piece_verdict import NOT_OURS, Owner
 
+_MOST_NAMED = 100
+"""The most parts of a set that are named one by one: a manifest may list any number of parts."""
+
 
 @dataclass(frozen=True)
 class SetVerdict:
@@ -66,15 +69,10 @@ class _Set:
 
     def _judge_sealed(self, name: str) -> None:
         """Check only the seal of an object that records a deletion or a remark."""
-        text = self._checker.info(name)
-        if text is None:
-            return  # removed since the listing
         try:
-            unseal(text)
+            self._checker.info(name, unseal)
         except RecordError as error:
             self._findings.append(Finding(name, str(error)))
-        else:
-            self._checker.sound(name, text)
 
     def _judge_unfinished(self, *, was_complete: bool) -> None:
         if was_complete:
@@ -85,16 +83,14 @@ class _Set:
 
     def _claim(self) -> SetInfo | None:
         """The claim. A restore does not need the claim."""
-        data = self._checker.info(self._path.info)
-        if data is None:
-            self._findings.append(Finding(self._path.info, "missing: the owner of this data is unknown"))
-            return None
         try:
-            info = load_record(SetInfo, data)
+            info = self._checker.info(self._path.info, lambda text: load_record(SetInfo, text))
         except RecordError as error:
             self._findings.append(Finding(self._path.info, str(error)))
             return None
-        self._checker.sound(self._path.info, data)
+        if info is None:
+            self._findings.append(Finding(self._path.info, "missing: the owner of this data is unknown"))
+            return None
         owner, key = self._owner, self._key
         place = (owner.cluster.cluster, owner.cluster.cluster_id, owner.tenant_id, key.set_id, key.create_date)
         said = info.of
@@ -107,16 +103,11 @@ class _Set:
         return info
 
     def _manifest(self) -> SetManifest | None:
-        data = self._checker.info(self._path.manifest)
-        if data is None:
-            return None
         try:
-            manifest = load_set_manifest(data)
+            return self._checker.info(self._path.manifest, load_set_manifest)
         except RecordError as error:
             self._findings.append(Finding(self._path.manifest, str(error), self._lost, is_cost_known=False))
             return None
-        self._checker.sound(self._path.manifest, data)
-        return manifest
 
     def _judge_manifest(self, manifest: SetManifest, info: SetInfo | None) -> None:
         """Compare the manifest with its place and the claim, and its files with its parts."""
@@ -139,12 +130,12 @@ class _Set:
             return said == ours
 
         found = self._checker.parts([(self._path.part(part.number), part) for part in manifest.parts], is_ours)
-        for part in manifest.parts:
-            checked = found.get(part.number)
-            if checked is None:
-                yield Finding(self._path.part(part.number), "missing", self._lost)
-            elif checked.problem:
-                yield Finding(self._path.part(part.number), checked.problem, self._lost)
+        looks = ((part.number, found.get(part.number)) for part in manifest.parts)
+        bad = [(number, checked) for number, checked in looks if checked is None or checked.problem]
+        for number, checked in bad[:_MOST_NAMED]:
+            yield Finding(self._path.part(number), checked.problem if checked else "missing", self._lost)
+        if more := len(bad[_MOST_NAMED:]):
+            yield Finding(self._path.folder, f"{more} more parts are missing or damaged", self._lost)
         yield from self._extents(manifest, found)
 
     def _extents(self, manifest: SetManifest, found: dict[int, Checked]) -> Iterator[Finding]:

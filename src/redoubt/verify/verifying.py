@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from redoubt.archive.inventory import TenantPath, clusters, tenants
+from redoubt.archive.inventory import TenantPath, clusters, tenant_ids, tenants
 from redoubt.archive.layout import INCARNATION, ClusterInfo, ClusterPath
 from redoubt.archive.record import RecordError, load_record
 from redoubt.archive.set_layout import data_folder, set_path
@@ -57,19 +57,17 @@ class Verifier:
         """The cluster's identity, and the findings about its info object. A restore does not need the object."""
         folder = f"{path.cluster}/{path.cluster_id}"
         findings = list(self._strangers(folder, {f"incarnation_{INCARNATION}"}))
-        ours = {folder for folder in self._destination.folders(str(path)) if folder.isdecimal()}
-        findings += self._strangers(str(path), ours, {path.info})
-        data = self._checker.info(path.info)
-        if data is None:
-            is_needed = any(True for each in ours for _ in self._destination.folders(path.clog(int(each))))
+        ours = tenant_ids(self._destination, path)
+        findings += self._strangers(str(path), set(map(str, ours)), {path.info})
+        try:
+            info = self._checker.info(path.info, lambda text: load_record(ClusterInfo, text))
+        except RecordError as error:
+            return None, [*findings, Finding(path.info, str(error))]
+        if info is None:
+            is_needed = any(True for each in ours for _ in self._destination.folders(path.clog(each)))
             if is_needed or path.info.rpartition("/")[2] in self._checker.verified.last_seen(str(path)):
                 findings.append(Finding(path.info, "missing: the cluster that archives here is unknown"))
             return None, findings
-        try:
-            info = load_record(ClusterInfo, data)
-        except RecordError as error:
-            return None, [*findings, Finding(path.info, str(error))]
-        self._checker.sound(path.info, data)
         if (info.cluster, info.cluster_id) != (path.cluster, path.cluster_id):
             return None, [*findings, Finding(path.info, f"it names {info.cluster}#{info.cluster_id}: {NOT_OURS}")]
         return info.identity, findings

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from redoubt.archive.bounded import read_record
 from redoubt.archive.layout import ClusterInfo, ClusterPath
-from redoubt.archive.record import RecordError, dump_record, load_record
+from redoubt.archive.record import RecordError, dump_record
 from redoubt.control.cluster import Cluster
 from redoubt.destinations.uri import UriError, open_destination
 from redoubt.model.pieces import PieceKey
@@ -17,7 +18,7 @@ def check_new(cluster: Cluster, uri: str) -> None:
     path = ClusterPath(cluster.name, cluster.cluster_id)
     try:
         destination.probe()
-        destination.get(path.info)
+        destination.get(path.info, 0, 1)
     except ObjectMissingError:
         return
     except DestinationError as error:
@@ -35,7 +36,7 @@ def claim(cluster: Cluster, uri: str, tenant_ids: list[int], key: PieceKey) -> N
         try:
             destination.put_if_absent(path.info, dump_record(ours, indent=2))
         except ObjectExistsError:
-            if load_record(ClusterInfo, destination.get(path.info)) != ours:
+            if read_record(ClusterInfo, destination, path.info) != ours:
                 raise backup_dest_not_valid(
                     f"{uri} holds the archive of another cluster with the same name and id ({path}); "
                     "choose an empty directory"

@@ -22,12 +22,11 @@ from pathlib import Path
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import BaseDir, block_of
 from redoubt.engines.seekdb.log_layer import last_scn
-from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE, INFO_SIZE, parse_block_info
+from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE, INFO_SIZE, BadLogError, parse_block_info
 from redoubt.engines.seekdb.pausing import EnginePause, pause
-from redoubt.model.bases import BaseFile
+from redoubt.model.bases import BASE_FOLDERS, BaseFile
 from redoubt.model.log import LogPosition
 
-_FOLDERS = ("etc", "store")
 _FICLONE = 0x40049409
 _SETTLING = 10.0
 _CLONE = "clone-"
@@ -63,7 +62,10 @@ class SeekdbBaseSource:
         block = block_of(int(lsn) - 1)
         with (self._base.log / str(block)).open("rb", buffering=0) as file:
             log = os.pread(file.fileno(), int(lsn) - block * BLOCK_LOG_SIZE, INFO_SIZE)
-        return LogPosition(int(lsn), last_scn(log))
+        try:
+            return LogPosition(int(lsn), last_scn(log))
+        except BadLogError as error:
+            raise OSError(f"{self._base.log / str(block)} is damaged: {error}") from error
 
     def files(self) -> list[BaseFile]:
         """See `BaseSource`."""
@@ -108,7 +110,10 @@ class SeekdbBaseSource:
 def block_start(base: BaseDir, block: int) -> LogPosition:
     """The position at which a block of the log begins, from the block header. Raises OSError."""
     with (base.log / str(block)).open("rb") as file:
-        info = parse_block_info(file.read(INFO_SIZE))
+        try:
+            info = parse_block_info(file.read(INFO_SIZE))
+        except BadLogError as error:
+            raise OSError(f"{base.log / str(block)}: {error}") from error
     if info is None:
         raise OSError(f"{base.log / str(block)}: its block header is blank")
     return LogPosition(block * BLOCK_LOG_SIZE, info.min_scn - 1)
@@ -129,7 +134,7 @@ def _sweep(base: BaseDir) -> None:
 def files_of(base: BaseDir) -> list[BaseFile]:
     """The files of a base, see `BaseSource.files`."""
     found = []
-    for folder in _FOLDERS:
+    for folder in sorted(BASE_FOLDERS):
         for path, folders, names in os.walk(base.path / folder, onerror=_unless_gone):
             found += [each for name in names if (each := _file(base, Path(path) / name)) is not None]
             for name in folders:

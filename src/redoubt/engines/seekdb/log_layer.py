@@ -8,7 +8,6 @@ except the very first; an engine opens blocks with either).
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,9 +21,10 @@ from redoubt.engines.seekdb.files import BaseDir, block_ids, block_of
 from redoubt.engines.seekdb.palf import (
     BLOCK_LOG_SIZE,
     BLOCK_SIZE,
-    GROUP_HEADER_SIZE,
     INFO_SIZE,
+    BadLogError,
     block_info,
+    groups_in,
     parse_block_info,
     verify_groups,
 )
@@ -32,7 +32,6 @@ from redoubt.engines.seekdb.tx_log import Matter, matter_of
 from redoubt.model.bases import OpenTail
 from redoubt.model.log import LogDamagedError, LogPosition
 
-_SIZE_AND_SCN = struct.Struct(">4xi8xQ")
 _FILE_MODE = 0o640
 
 
@@ -55,10 +54,13 @@ class SeekdbLogLayer:
                 os.ftruncate(descriptor, BLOCK_SIZE)
                 places = [piece.write(descriptor) for piece in pieces]
                 start, end = places[0][0], places[-1][1]
-                with _mapped(descriptor, start, end) as written:
-                    _give_info(descriptor, block, scn_before, written)
-                    if end == BLOCK_LOG_SIZE:
-                        scn_before = last_scn(written)
+                try:
+                    with _mapped(descriptor, start, end) as written:
+                        _give_info(descriptor, block, scn_before, written)
+                        if end == BLOCK_LOG_SIZE:
+                            scn_before = last_scn(written)
+                except BadLogError as error:
+                    raise LogDamagedError(f"the log in block {block} is damaged: {error}") from error
             with self._lock:
                 self._unsynced.add(block)
 
@@ -135,8 +137,10 @@ def _mapped(descriptor: int, offset: int, end: int) -> Iterator[memoryview]:
 def _give_info(descriptor: int, block: int, scn_before: int, log: memoryview) -> None:
     """Write the header of a block's file if the header is blank; `log` is the first log in the block."""
     if parse_block_info(os.pread(descriptor, INFO_SIZE, 0)) is None:
-        first = _SIZE_AND_SCN.unpack_from(log)[1]
-        os.pwrite(descriptor, block_info(block, scn_before + 1 if scn_before else first), 0)
+        first = next(groups_in(log), None)
+        if first is None:
+            raise BadLogError("the first group has no whole header")
+        os.pwrite(descriptor, block_info(block, scn_before + 1 if scn_before else first[2]), 0)
 
 
 class SeekdbLogCutter:
@@ -155,7 +159,7 @@ class SeekdbLogCutter:
     def open_tail(self, log: bytes, low: int) -> OpenTail:
         """See `LogCutter`."""
         view, first = memoryview(log), None
-        for at, size, scn in reversed(list(_groups(log))):
+        for at, size, scn in reversed(list(groups_in(log))):
             if at < low:
                 break
             matter = matter_of(view[at : at + size])
@@ -166,29 +170,21 @@ class SeekdbLogCutter:
 
 
 def last_scn(log: bytes | memoryview) -> int:
-    """The SCN of the last group in `log`, which consists of whole groups."""
-    at = scn = 0
-    while at + GROUP_HEADER_SIZE <= len(log):
-        size, scn = _SIZE_AND_SCN.unpack_from(log, at)
-        at += GROUP_HEADER_SIZE + size
-    return int(scn)
-
-
-def _groups(log: bytes) -> Iterator[tuple[int, int, int]]:
-    """The offset, the size with header, and the SCN of each group in `log`, which consists of whole groups."""
-    at = 0
-    while at < len(log):
-        size, scn = _SIZE_AND_SCN.unpack_from(log, at)
-        yield at, GROUP_HEADER_SIZE + size, scn
-        at += GROUP_HEADER_SIZE + size
+    """The SCN of the last group in `log`, which consists of whole groups; 0 without a group. Raises BadLogError."""
+    last = 0
+    for _, _, scn in groups_in(log):
+        last = scn
+    return last
 
 
 def _size_until(log: bytes, scn: int) -> int:
-    """The size in bytes of the groups at the start of `log` whose SCN is at most `scn`."""
-    at = 0
-    while at + GROUP_HEADER_SIZE <= len(log):
-        size, group_scn = _SIZE_AND_SCN.unpack_from(log, at)
-        if group_scn > scn or size <= 0:
-            break
-        at += GROUP_HEADER_SIZE + size
-    return min(at, len(log))
+    """The size in bytes of the groups at the start of `log` whose SCN is at most `scn`; all of it if one is damaged."""
+    end = 0
+    try:
+        for at, size, group_scn in groups_in(log):
+            if group_scn > scn:
+                break
+            end = at + size
+    except BadLogError:  # the verification of the whole log says more
+        end = len(log)
+    return min(end, len(log))

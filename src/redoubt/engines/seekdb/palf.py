@@ -10,6 +10,7 @@ from the little-endian form that the engine has in memory.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -37,8 +38,12 @@ _NO_MAX_SCN = 2**64 - 1
 _CHECKSUM_BITS = 0xFFFF
 _PADDING_COVERED = 16
 
+LAST_SCN = 2**63 - 1
+"""An SCN beyond this is damage: the engine's own largest SCN is smaller."""
+
 _GROUP = struct.Struct(">hhiQQqqq")
 _GROUP_LE = struct.Struct("<hhiQQqqq")
+_SIZE_AND_SCN = struct.Struct(">4xi8xQ")
 _ENTRY = struct.Struct(">hhiQqq")
 _ENTRY_LE = struct.Struct("<hhiQqq")
 _INFO = struct.Struct(">hhiQQQqq")
@@ -117,7 +122,7 @@ def _check_group_header(fields: tuple[int, ...], after_scn: int) -> int:
         raise BadLogError("group header checksum does not match")
     if not 0 < size <= MAX_GROUP_SIZE:
         raise BadLogError(f"group size is {size}")
-    if scn <= after_scn:
+    if not after_scn < scn <= LAST_SCN:
         raise BadLogError(f"SCN {scn} does not follow {after_scn}")
     return GROUP_HEADER_SIZE + size
 
@@ -169,6 +174,21 @@ def make_group(data: bytes, lsn: int, scn: int, chain: int, log_id: int) -> byte
 def _signed(in_memory: struct.Struct, on_disk: struct.Struct, fields: tuple[int, ...]) -> bytes:
     """A header with its own checksum and no other flags."""
     return on_disk.pack(*fields, xxhash.xxh64_intdigest(in_memory.pack(*fields, 0)) & _CHECKSUM_BITS)
+
+
+def groups_in(log: bytes | memoryview) -> Iterator[tuple[int, int, int]]:
+    """The offset, the size with header, and the SCN of each group whose header is in the log.
+
+    Looks at sizes alone; `verify_groups` checks the content. Raises BadLogError at a size or SCN that cannot be: with a
+    negative size, a walk through the log would never end.
+    """
+    at = 0
+    while at + GROUP_HEADER_SIZE <= len(log):
+        size, scn = _SIZE_AND_SCN.unpack_from(log, at)
+        if not 0 < size <= MAX_GROUP_SIZE or scn > LAST_SCN:
+            raise BadLogError(f"the group at byte {at} has size {size} and SCN {scn}")
+        yield at, GROUP_HEADER_SIZE + size, scn
+        at += GROUP_HEADER_SIZE + size
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,23 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from types import NoneType
 from urllib.parse import quote
 
 from redoubt.durable import replace_file, sync
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.proven import installed_version, refuse_unproven
 
+_PATIENCE = 60.0
+"""Seconds for all statements on the database."""
+_STEPS = 100_000
+_MOST_ROWS = 10_000
+_LONGEST_VALUE = 64 * 1024
+_VALUES = (str, int, float, NoneType)
+"""What a column of a parameter may hold; JSON has all of these."""
 _PRIMARY = "PRIMARY:INVALID:NORMAL:0"
 _STANDBY = "STANDBY:INVALID:NORMAL:0"
 _ROLE = "SELECT value FROM __all_sys_parameter WHERE name = 'server_role_info'"
@@ -34,10 +43,12 @@ def become_standby(base: BaseDir) -> None:
     refuse_unproven(f"changing the role of the engine in {base.path}", installed_version())
     become_primary_again(base)
     with _opened(base) as database:
-        roles = database.execute(_ROLE).fetchall()
+        roles = database.execute(_ROLE).fetchmany(2)
         if roles != [(_PRIMARY,)]:
             raise RoleError(f"the engine's role in {_path(base)} is {roles} instead of {_PRIMARY}; nothing was changed")
-        rows = database.execute("SELECT * FROM __all_sys_parameter").fetchall()
+        rows = database.execute(f"SELECT * FROM __all_sys_parameter LIMIT {_MOST_ROWS}").fetchall()
+        if len(rows) == _MOST_ROWS or any(not isinstance(each, _VALUES) for row in rows for each in row):
+            raise RoleError(f"{_path(base)} is damaged: its parameters are no parameters; nothing was changed")
         base.ours.mkdir(mode=0o700, exist_ok=True)
         replace_file(base.parameters_before, json.dumps(rows).encode())
         database.execute("UPDATE __all_sys_parameter SET value = ? WHERE name = 'server_role_info'", (_STANDBY,))
@@ -56,7 +67,7 @@ def become_primary_again(base: BaseDir) -> None:
             places = ", ".join("?" * len(row))
             database.execute(f"INSERT INTO __all_sys_parameter VALUES ({places})", row)
         database.commit()
-        if database.execute(_ROLE).fetchall() != [(_PRIMARY,)]:
+        if database.execute(_ROLE).fetchmany(2) != [(_PRIMARY,)]:
             raise RoleError(f"the engine's role in {_path(base)} was not put back to {_PRIMARY}")
     base.parameters_before.unlink()
     sync(base.ours)
@@ -64,10 +75,17 @@ def become_primary_again(base: BaseDir) -> None:
 
 @contextmanager
 def _opened(base: BaseDir) -> Iterator[sqlite3.Connection]:
-    """The engine's database of parameters, with durable writes. Errors of SQLite become OSErrors."""
+    """The engine's database of parameters, with durable writes. Errors of SQLite become OSErrors.
+
+    A data backup may hold any database: a view in the place of the table could compute for ever.
+    """
     try:
         with closing(sqlite3.connect(f"file:{quote(_path(base))}?mode=rw", uri=True)) as database:
             database.execute("PRAGMA synchronous = FULL")
+            database.execute("PRAGMA trusted_schema = OFF")
+            database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
+            deadline = time.monotonic() + _PATIENCE
+            database.set_progress_handler(lambda: int(time.monotonic() > deadline), _STEPS)
             yield database
     except sqlite3.Error as error:
         raise OSError(f"{_path(base)}: {error}") from error

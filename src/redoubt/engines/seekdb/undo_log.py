@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from redoubt.engines.seekdb.palf import ENTRY_HEADER_SIZE, GROUP_HEADER_SIZE, make_group
+from redoubt.engines.seekdb.palf import ENTRY_HEADER_SIZE, GROUP_HEADER_SIZE, groups_in, make_group
 from redoubt.engines.seekdb.proven import refuse_unproven
 from redoubt.model.log import LogPosition
 
@@ -17,7 +17,7 @@ PRE_BARRIER = 1 << 30
 """The flag of an entry that is replayed after all earlier log: several threads replay redo."""
 _BASE = struct.Struct(">hhIq")
 _I64 = struct.Struct(">q")
-_GROUP = struct.Struct(">4xi8xQqq")
+_GROUP = struct.Struct(">16xQqq")
 _SIZE = struct.Struct(">4xi")
 _VERSION = 1
 _TRANSACTION = 1
@@ -69,26 +69,23 @@ def abort_groups(orphans: dict[Orphan, int], end: LogEnd, version: str) -> bytes
         scn, log_id = scn + 1, log_id + 1
         group = make_group(abort_data(orphan, number), lsn, scn, chain, log_id)
         written += group
-        lsn, chain = lsn + len(group), _GROUP.unpack_from(group)[2]
+        lsn, chain = lsn + len(group), _GROUP.unpack_from(group)[1]
     return written
 
 
 def last_log_id(groups: bytes | memoryview) -> int:
-    """The number of the last group in these bytes, which consist of whole groups; 0 without a group."""
-    at = log_id = 0
-    while at < len(groups):
-        size, _, _, log_id = _GROUP.unpack_from(groups, at)
-        at += GROUP_HEADER_SIZE + size
-    return int(log_id)
+    """The number of the last group in these bytes, which are whole, verified groups; 0 without a group."""
+    log_id = 0
+    for at, _, _ in groups_in(groups):
+        log_id = _GROUP.unpack_from(groups, at)[2]
+    return log_id
 
 
 def entry_numbers(groups: bytes | memoryview, tx_ids: frozenset[int]) -> dict[int, int]:
     """The number of each transaction's last entry in whole, verified groups."""
     found: dict[int, int] = {}
-    at = 0
-    while at < len(groups):
-        end = at + GROUP_HEADER_SIZE + _SIZE.unpack_from(groups, at)[0]
-        at += GROUP_HEADER_SIZE
+    for start_of_group, length, _ in groups_in(groups):
+        at, end = start_of_group + GROUP_HEADER_SIZE, start_of_group + length
         while at < end:
             size, start = _SIZE.unpack_from(groups, at)[0], at + ENTRY_HEADER_SIZE
             at = start + size
