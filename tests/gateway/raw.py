@@ -26,10 +26,12 @@ def native_answer(password: bytes, salt: bytes) -> bytes:
     return bytes(a ^ b for a, b in zip(once, twice, strict=True))
 
 
-def login_packet(user: bytes, *, capabilities: int = CAPABILITIES, tail: bytes = AUTH_PLUGIN + b"\0") -> bytes:
+def login_packet(
+    user: bytes, *, capabilities: int = CAPABILITIES, answer: bytes = b"", tail: bytes = AUTH_PLUGIN + b"\0"
+) -> bytes:
     """Return a HandshakeResponse41's payload."""
     head = capabilities.to_bytes(4, "little") + (1 << 24).to_bytes(4, "little") + bytes((45,)) + bytes(23)
-    return head + user + b"\0\0" + tail
+    return head + user + b"\0" + bytes((len(answer),)) + answer + tail
 
 
 class RawClient:
