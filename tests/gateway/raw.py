@@ -10,9 +10,19 @@ from redoubt.gateway.packets import Payload, frame
 from redoubt.gateway.protocol import AUTH_PLUGIN, OFFERED, Capability
 
 if TYPE_CHECKING:
-    from typing import Self
+    from typing import Protocol, Self
 
-    from .doors import Door
+    class Server(Protocol):
+        """What listens: a gateway of a test's own, or a service."""
+
+        @property
+        def host(self) -> str:
+            """The address."""
+
+        @property
+        def port(self) -> int:
+            """The port."""
+
 
 CAPABILITIES = OFFERED & ~(Capability.CONNECT_WITH_DB | Capability.CONNECT_ATTRS)
 
@@ -37,8 +47,8 @@ def login_packet(
 class RawClient:
     """A socket that speaks packets; used as a context it closes itself."""
 
-    def __init__(self, door: Door) -> None:
-        self.socket = socket.create_connection((door.host, door.port), timeout=20)
+    def __init__(self, server: Server) -> None:
+        self.socket = socket.create_connection((server.host, server.port), timeout=20)
         self.sequence = 0
 
     def __enter__(self) -> Self:

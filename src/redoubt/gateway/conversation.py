@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from redoubt.gateway.encoding import AnswerPackets, add_answer, encode_text, error_payload, ok_payload
+from redoubt.gateway.encoding import AnswerPackets, add_answer, add_prepared, encode_text, error_payload, ok_payload
 from redoubt.gateway.faults import EngineGone, ProtocolError, SessionOver
 from redoubt.gateway.forwarder import Forwarder
 from redoubt.gateway.kill import killed_id, translate_kill_id, translate_kill_text
@@ -169,10 +169,10 @@ class Conversation:
         except SqlError as error:
             self._answer_error(error)
             return
-        # Without columns, even if rows will come: what a statement answers is known once it runs. Clients take the
-        # columns from the execution, as they must for SHOW and CALL.
-        payload = b"\0" + statement_id.to_bytes(4, "little") + bytes(7)
-        self._client.send(frame(payload, 1))
+        columns = self._handler.columns(statement, self.link.tenant)
+        packets = PacketBuilder(1)
+        add_prepared(packets, statement_id, columns, self._status(), deprecate_eof=self.link.deprecate_eof)
+        self._client.send(packets.data)
 
     async def _run_statement(self, raw: bytes, command: int, statement_id: int) -> None:
         """Run a command on a prepared statement of the engine's."""
