@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pymysql
 from pymysql.connections import Connection
-from pymysql.constants import CLIENT
+from pymysql.constants import CLIENT, CR
 
+from redoubt.cli.tls import TlsOptions
 from redoubt.engines.registry import engine_kind
 from redoubt.errors import RedoubtError
 from redoubt.home import Home
@@ -28,8 +30,9 @@ def address_of(home: Path) -> tuple[str, int]:
     return host, running.port
 
 
-def connect(host: str, port: int, user: str, password: str) -> Connection[Any]:
-    """A connection through the gateway. Raises NoServiceError, or PyMySQL's error for a refused login."""
+def connect(host: str, port: int, user: str, password: str, tls: TlsOptions) -> Connection[Any]:
+    """A connection through the gateway. Raises NoServiceError, TlsOptionsError, or PyMySQL's error for a bad login."""
+    arguments: dict[str, Any] = tls.arguments()
     try:
         return pymysql.connect(
             host=host,
@@ -39,11 +42,27 @@ def connect(host: str, port: int, user: str, password: str) -> Connection[Any]:
             autocommit=True,
             charset="utf8mb4",
             client_flag=CLIENT.MULTI_STATEMENTS,
+            **arguments,
         )
     except pymysql.err.OperationalError as error:
-        if error.args[0] in {2003, 2013}:
-            raise NoServiceError(f"cannot connect to {host}:{port}: {error.args[1]}") from error
-        raise
+        _explain(error, f"{host}:{port}")
+
+
+def _explain(error: pymysql.err.OperationalError, address: str) -> NoReturn:
+    """Raise NoServiceError if there was no connection, and the error itself if the login was refused."""
+    cause = getattr(error, "original_exception", None)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        raise NoServiceError(
+            f"the certificate of {address} is not trusted: {cause.verify_message}; name the certificates to trust with "
+            "--ssl-ca"
+        ) from error
+    if error.args[0] == CR.CR_SSL_CONNECTION_ERROR:
+        raise NoServiceError(
+            f"{address} does not offer TLS; set tls_certificate and tls_key in the service's configuration"
+        ) from error
+    if error.args[0] in {CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_LOST}:
+        raise NoServiceError(f"cannot connect to {address}: {error.args[1]}") from error
+    raise error
 
 
 def connect_as_service(home: Path) -> Connection[Any]:
