@@ -5,8 +5,10 @@ There are no tenants: who gets past the certificate is refused as an unknown ten
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +16,7 @@ import pytest
 from redoubt.gateway.tls import load_tls
 from tests.certificates import Certificate, make_certificate
 from tests.gateway.doors import Door, Tenants
+from tests.gateway.fakes import GREETING, Peer, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +45,7 @@ def plain_door() -> Iterator[Door]:
         yield door
 
 
-def told(door: Door, *options: str | Path) -> str:
+def told(door: Door | SimpleNamespace, *options: str | Path) -> str:
     """Return what the command says on the standard error, which is all that it says."""
     command = [sys.executable, "-m", "redoubt", "sql", "--host", door.host, "--port", str(door.port), "-p", "secret"]
     ran = subprocess.run([*command, *options, "SELECT 1"], capture_output=True, text=True, check=False, timeout=60)
@@ -78,6 +81,23 @@ def test_a_service_without_tls(plain_door: Door) -> None:
     """What demands TLS sends no login, and what only prefers TLS does."""
     assert PAST in told(plain_door)
     assert "does not offer TLS; set tls_certificate" in told(plain_door, "--ssl-mode", "REQUIRED")
+
+
+@pytest.mark.parametrize("plugin", [b"mysql_clear_password", b"sha256_password", b"caching_sha2_password", b"dialog"])
+def test_a_server_that_asks_for_the_password(plugin: bytes) -> None:
+    """It is no Redoubt service, and gets nothing but an answer to a salt."""
+
+    def script(peer: Peer) -> None:
+        peer.socket.sendall(GREETING)
+        peer.receive()
+        peer.send(b"\xfe" + plugin + b"\0" + b"s" * 20 + b"\0", 2)
+        assert peer.receive() == b""
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, serving(listener, script):
+        host, port = listener.getsockname()
+        shown = told(SimpleNamespace(host=host, port=port))
+
+    assert "the server asks for the password itself" in shown
 
 
 def test_options_that_cannot_be_meant(plain_door: Door, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,6 +20,24 @@ from redoubt.model.engine_kind import SEEKDB
 
 class NoServiceError(RedoubtError):
     """No service runs or answers; the text says what to do."""
+
+
+class _RefusedPlugin:
+    """What PyMySQL calls where a server asks for an answer that would tell the password."""
+
+    def __init__(self, _connection: object) -> None:
+        pass
+
+    def authenticate(self, _request: object) -> NoReturn:
+        """Refuse."""
+        raise NoServiceError(
+            "the server asks for the password itself, which no Redoubt service does; check --host and --port"
+        )
+
+
+_REFUSED_PLUGINS: dict[str, Callable[[Connection[Any]], Any]] = dict.fromkeys(
+    ("mysql_clear_password", "dialog", "mysql_old_password", "sha256_password", "caching_sha2_password"), _RefusedPlugin
+)
 
 
 def address_of(home: Path) -> tuple[str, int]:
@@ -42,6 +61,7 @@ def connect(host: str, port: int, user: str, password: str, tls: TlsOptions) -> 
             autocommit=True,
             charset="utf8mb4",
             client_flag=CLIENT.MULTI_STATEMENTS,
+            auth_plugin_map=_REFUSED_PLUGINS,
             **arguments,
         )
     except pymysql.err.OperationalError as error:
