@@ -14,17 +14,17 @@ _CURVE = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate that signs itself, for 127.0.0.1 and localhost, and its key."""
+    """A certificate that signs itself, and its key."""
 
     certificate: Path
     key: Path
 
 
-def make_certificate(folder: Path) -> Certificate:
-    """Make one that is valid for two days."""
+def make_certificate(folder: Path, *, names: str = "IP:127.0.0.1,DNS:localhost") -> Certificate:
+    """Make one for hosts of these names that is valid for two days."""
     made = Certificate(folder / "certificate.pem", folder / "key.pem")
-    names = ("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost")
-    _openssl("req", "-x509", *_CURVE, "-keyout", made.key, "-out", made.certificate, "-days", "2", *names)
+    subject = ("-subj", "/CN=localhost", "-addext", f"subjectAltName={names}")
+    _openssl("req", "-x509", *_CURVE, "-keyout", made.key, "-out", made.certificate, "-days", "2", *subject)
     return made
 
 

@@ -1,7 +1,8 @@
 """The base of the errors that a person can do something about.
 
     RedoubtError
-    ├── what a person typed: cli/ MomentError, DurationError, WishError, NothingThereError; destinations/ UriError
+    ├── what a person typed: cli/ MomentError, DurationError, WishError, NothingThereError, TlsOptionsError;
+    │   destinations/ UriError
     ├── the home and its files: ConfigError, HomeError; gateway/ TlsError; cli/ NoServiceError
     ├── a destination: model/ DestinationError (ObjectExistsError, ObjectMissingError, LockedError)
     ├── an archive in a destination: archive/ ArchiveError, ForeignDestinationError

@@ -43,6 +43,7 @@ def matrix(
     service.run("CREATE USER operator IDENTIFIED BY 'o'")
     service.run("GRANT ALTER SYSTEM ON *.* TO operator")
     service.run("CREATE USER visitor IDENTIFIED BY 'v'")
+    service.run("CREATE USER checker")  # for HAProxy, whose check has no password
     sessions = [asdict(session) for session in SESSIONS]
     yield {"host": "127.0.0.1", "port": service.port, "ca": ca, "sessions": sessions, "home": str(service.home)}
     service.close()

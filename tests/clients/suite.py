@@ -162,3 +162,19 @@ SESSIONS = (
         ),
     ),
 )
+
+FIVE = "SELECT 1 AS n UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL SELECT 5"
+FIVE_ROWS = rows({"n": LONGLONG}, ("1",), ("2",), ("3",), ("4",), ("5",))
+TENANT_COLUMNS = {"TENANT_ID": LONGLONG} | dict.fromkeys(("TENANT_NAME", "STATUS", "KIND", "CREATED"), VARCHAR)
+NO_TENANT = rows(TENANT_COLUMNS)
+NO_PARAMETER = rows(SHOWN)
+FEW_ROWS: tuple[Step, ...] = (
+    prepared(FIVE, FIVE_ROWS),
+    prepared("SELECT 1 AS n FROM DUAL WHERE 1 = 0", rows({"n": LONGLONG})),
+    prepared("SELECT name FROM DBA_OB_NOTHING", error(1146, "42S02", "Table 'oceanbase.dba_ob_nothing' doesn't exist")),
+    prepared("SELECT TENANT_NAME FROM DBA_OB_TENANTS WHERE TENANT_ID < 0", rows({"TENANT_NAME": VARCHAR})),
+    prepared("SHOW TENANTS LIKE 'no such'", NO_TENANT),
+    prepared("SHOW PARAMETERS LIKE 'no such'", NO_PARAMETER),
+    text(f"SHOW TENANTS LIKE 'no such'; {FIVE}; SHOW PARAMETERS LIKE 'no such'", NO_TENANT, FIVE_ROWS, NO_PARAMETER),
+)
+"""For a client that fetches two rows at a time: more rows than that, and none; prepared and as texts."""

@@ -32,6 +32,23 @@ def test_who_does_not_encrypt_is_refused(matrix: Request) -> None:
 
 
 @pytest.mark.parametrize("matrix", ["tls"], indirect=True)
+def test_the_command_line_checks_the_certificate(matrix: Request) -> None:
+    """`redoubt sql --host`: whoever shows another certificate gets no password and no statement."""
+    asked = [sys.executable, "-m", "redoubt", "sql", "--host", matrix["host"], "--port", str(matrix["port"])]
+    trusting, distrusting, plain = (
+        subprocess.run([*asked, *options, "SELECT 'through'"], capture_output=True, text=True, check=False, timeout=60)
+        for options in (["--ssl-ca", matrix["ca"]], ["--ssl-mode", "verify_identity"], ["--ssl-mode", "disabled"])
+    )
+
+    assert (trusting.returncode, trusting.stderr) == (0, "")
+    assert "through" in trusting.stdout
+    assert (distrusting.returncode, distrusting.stdout) == (1, "")
+    assert "self-signed certificate; name the certificates to trust" in " ".join(distrusting.stderr.split())
+    assert plain.returncode == 1
+    assert "ERROR 3159" in plain.stderr
+
+
+@pytest.mark.parametrize("matrix", ["tls"], indirect=True)
 def test_the_command_line_encrypts(matrix: Request) -> None:
     """`redoubt sql` and `redoubt status` go through the same door."""
     for command in (["sql", "SELECT 'through'"], ["status"]):

@@ -312,6 +312,9 @@ class _Replies:
         return OK
 
 
+_COLUMNS = (Column("a"), Column("b"))
+
+
 class _Handler:
     """Answers each statement in another way."""
 
@@ -322,8 +325,12 @@ class _Handler:
         if isinstance(statement, SetParameters):
             raise invalid_config("no")
         if isinstance(statement, ShowParameters):
-            return Rows((Column("a"), Column("b")), [("1", None)])
+            return Rows(_COLUMNS, [("1", None)])
         return None
+
+    def columns(self, statement: Statement, _tenant: str) -> tuple[Column, ...]:
+        """See `StatementHandler`."""
+        return _COLUMNS if isinstance(statement, ShowParameters) else ()
 
 
 def seeds_of_sessions() -> Iterator[tuple[str, bytes]]:

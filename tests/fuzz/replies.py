@@ -10,16 +10,24 @@ from redoubt.gateway.encoding import error_payload, ok_payload
 from redoubt.gateway.faults import ProtocolError
 from redoubt.gateway.handshake import decode_greeting, encode_greeting
 from redoubt.gateway.packets import lenenc_int
-from redoubt.gateway.replies import Reply, Shape
+from redoubt.gateway.replies import Reply
+from redoubt.gateway.shapes import Shape
 from tests.gateway import test_replies as cases
 from tests.gateway.test_handshake import RECORDED_GREETING
 
 from .palf import in_general
-from .reply_model import HEAD, follow
+from .reply_model import HEAD, LONGEST_REQUEST, follow, is_named
 from .target import Target
 
 _SHAPES = tuple(Shape)
 _SETTINGS = 5
+
+
+class NamedFiles:
+    """The files that the client's command names, as the model has them."""
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, bytes) and is_named(name)
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,7 @@ def _relay(data: bytes, sizes: list[int]) -> Relayed:
         sequence=data[1],
         shift=data[2],
         more_follow=bool(data[3] & 1),
+        named_files=NamedFiles,
     )
     passed, held, error = bytearray(), bytearray(), ""
     at = turn = 0
@@ -85,7 +94,8 @@ def _feed(reply: Reply, held: bytearray, passed: bytearray) -> None:
         used = reply.feed(held)
         passed += held[:used]
         del held[:used]
-        assert reply.done or reply.wants_file or len(held) < 4 + HEAD
+        most = LONGEST_REQUEST if held[4:5] == b"\xfb" else HEAD
+        assert reply.done or reply.wants_file or len(held) < 4 + most
         if not reply.wants_file:
             return
         reply.file_sent(7)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 
-from redoubt.gateway.replies import Shape
+from redoubt.gateway.shapes import Shape
 
 HEAD = 23
+LONGEST_REQUEST = 64 * 1024
 _SIZES = {0xFC: 3, 0xFD: 4, 0xFE: 9}
 _MORE, _CURSOR = 8, 0x40
 _FILE = "file"
@@ -19,6 +20,11 @@ class MalformedError(Exception):
     """The engine said what the protocol has not."""
 
 
+def is_named(name: bytes) -> bool:
+    """Whether the client's command names a file, as the fuzzer has it."""
+    return not name.startswith(b"?")
+
+
 @dataclass
 class Followed:
     """How far a reply was followed: where its last packet ends, whether it is complete, and its last status."""
@@ -27,11 +33,12 @@ class Followed:
     done: bool = False
     status: int | None = None
     files: int = 0
+    between_results: bool = False
     malformed: bool = False
 
 
 def follow(shape: Shape, stream: bytes, *, deprecate_eof: bool) -> Followed:
-    """Follow a reply through all of the packets in `stream`; of the last one, 23 bytes are enough."""
+    """Follow a reply through all of the packets in `stream`; of the last one, 23 bytes or a file's name are enough."""
     found = Followed()
     steps = _STEPS[shape](found, deprecate_eof)
     next(steps)
@@ -39,7 +46,8 @@ def follow(shape: Shape, stream: bytes, *, deprecate_eof: bool) -> Followed:
     while not found.done and len(stream) - at >= 4:
         length = int.from_bytes(stream[at : at + 3], "little")
         payload = stream[at + 4 : at + 4 + length]
-        if len(payload) < min(length, HEAD):
+        asks = found.between_results and payload[:1] == b"\xfb"
+        if len(payload) < min(length, LONGEST_REQUEST if asks else HEAD):
             break
         try:
             found.files += steps.send(payload) == _FILE
@@ -63,6 +71,8 @@ def _single(found: Followed, deprecate_eof: bool) -> Packets:  # noqa: FBT001 - 
         found.status = _ok_status(payload)
     elif _mark(payload) == 0xFE and len(payload) < 9:
         found.status = _status(payload, 3)
+    elif _mark(payload) == 0xFB:
+        raise MalformedError
 
 
 def _rows(found: Followed, deprecate_eof: bool) -> Packets:  # noqa: FBT001
@@ -78,11 +88,14 @@ def _rows(found: Followed, deprecate_eof: bool) -> Packets:  # noqa: FBT001
 def _results(found: Followed, deprecate_eof: bool, *, cursors: bool = False) -> Packets:  # noqa: FBT001
     say: str | None = None
     while True:
+        found.between_results = True
         payload = yield say
-        say = None
+        found.between_results, say = False, None
         if _mark(payload) == 0xFF:
             return
         if payload[0] == 0xFB:
+            if len(payload) > LONGEST_REQUEST or not is_named(payload[1:]):
+                raise MalformedError
             say = _FILE
             continue
         if payload[0] == 0:
@@ -126,9 +139,9 @@ def _execution(found: Followed, deprecate_eof: bool) -> Packets:  # noqa: FBT001
 
 def _prepared(found: Followed, deprecate_eof: bool) -> Packets:  # noqa: FBT001
     head = yield None
-    if _mark(head) != 0:
+    if _mark(head) == 0xFF:
         return
-    if len(head) < 9:
+    if head[0] or len(head) < 9:
         raise MalformedError
     for count in (int.from_bytes(head[7:9], "little"), int.from_bytes(head[5:7], "little")):
         for _ in range(count):

@@ -13,7 +13,8 @@ from redoubt.archive.record import RecordError, load_record
 from redoubt.engines.seekdb.palf import verify_groups
 from redoubt.gateway.faults import ProtocolError
 from redoubt.gateway.handshake import decode_login
-from redoubt.gateway.replies import Reply, Shape
+from redoubt.gateway.replies import Reply
+from redoubt.gateway.shapes import Shape
 from redoubt.sql.backup_dest_option import parse_dest_option
 from redoubt.sql.effects import effect_of
 from redoubt.sql.errors import SqlError

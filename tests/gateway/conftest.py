@@ -54,6 +54,7 @@ def door(running_door: Door) -> Iterator[Door]:
     yield running_door
     running_door.handler.answers.clear()
     running_door.handler.seen.clear()
+    running_door.handler.shown.clear()
 
 
 @pytest.fixture

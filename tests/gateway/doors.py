@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from redoubt.gateway import EngineSession
-    from redoubt.sql.answers import Answer
+    from redoubt.sql.answers import Answer, Column
     from redoubt.sql.statements import Statement
 
     from .gates import Gate
@@ -48,12 +48,17 @@ class Handler:
 
     answers: dict[type, Callable[[Any, EngineSession], Awaitable[Answer | None]]] = field(default_factory=dict)
     seen: list[tuple[Statement, str, str]] = field(default_factory=list)
+    shown: dict[type, tuple[Column, ...]] = field(default_factory=dict)
 
     async def handle(self, statement: Statement, session: EngineSession) -> Answer | None:
         """Answer."""
         self.seen.append((statement, session.tenant, session.user))
         answer = self.answers.get(type(statement))
         return await answer(statement, session) if answer else None
+
+    def columns(self, statement: Statement, tenant: str) -> tuple[Column, ...]:
+        """Return the columns that a test says."""
+        return self.shown.get(type(statement), ())
 
 
 class Complaints(logging.Handler):

@@ -64,6 +64,16 @@ class Peer:
 @contextlib.contextmanager
 def fake_engine(path: Path, script: Callable[[Peer], object]) -> Iterator[None]:
     """Serve one connection with a script, which must have run to its end when the context is left."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        with serving(listener, script):
+            yield
+
+
+@contextlib.contextmanager
+def serving(listener: socket.socket, script: Callable[[Peer], object]) -> Iterator[None]:
+    """The same on a socket that listens."""
     failures: list[BaseException] = []
 
     def serve() -> None:
@@ -77,15 +87,12 @@ def fake_engine(path: Path, script: Callable[[Peer], object]) -> Iterator[None]:
         finally:
             peer.close()
 
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.settimeout(20)
-        listener.bind(str(path))
-        listener.listen()
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield
-        finally:
-            thread.join(20)
+    listener.settimeout(20)
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join(20)
     assert not thread.is_alive()
     assert failures == []

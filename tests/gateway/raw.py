@@ -10,9 +10,19 @@ from redoubt.gateway.packets import Payload, frame
 from redoubt.gateway.protocol import AUTH_PLUGIN, OFFERED, Capability
 
 if TYPE_CHECKING:
-    from typing import Self
+    from typing import Protocol, Self
 
-    from .doors import Door
+    class Server(Protocol):
+        """What listens: a gateway of a test's own, or a service."""
+
+        @property
+        def host(self) -> str:
+            """The address."""
+
+        @property
+        def port(self) -> int:
+            """The port."""
+
 
 CAPABILITIES = OFFERED & ~(Capability.CONNECT_WITH_DB | Capability.CONNECT_ATTRS)
 
@@ -26,17 +36,19 @@ def native_answer(password: bytes, salt: bytes) -> bytes:
     return bytes(a ^ b for a, b in zip(once, twice, strict=True))
 
 
-def login_packet(user: bytes, *, capabilities: int = CAPABILITIES, tail: bytes = AUTH_PLUGIN + b"\0") -> bytes:
+def login_packet(
+    user: bytes, *, capabilities: int = CAPABILITIES, answer: bytes = b"", tail: bytes = AUTH_PLUGIN + b"\0"
+) -> bytes:
     """Return a HandshakeResponse41's payload."""
     head = capabilities.to_bytes(4, "little") + (1 << 24).to_bytes(4, "little") + bytes((45,)) + bytes(23)
-    return head + user + b"\0\0" + tail
+    return head + user + b"\0" + bytes((len(answer),)) + answer + tail
 
 
 class RawClient:
     """A socket that speaks packets; used as a context it closes itself."""
 
-    def __init__(self, door: Door) -> None:
-        self.socket = socket.create_connection((door.host, door.port), timeout=20)
+    def __init__(self, server: Server) -> None:
+        self.socket = socket.create_connection((server.host, server.port), timeout=20)
         self.sequence = 0
 
     def __enter__(self) -> Self:

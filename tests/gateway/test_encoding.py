@@ -20,7 +20,8 @@ from redoubt.gateway.encoding import (
 )
 from redoubt.gateway.faults import ProtocolError
 from redoubt.gateway.packets import PacketBuilder
-from redoubt.gateway.replies import Reply, Shape
+from redoubt.gateway.replies import Reply
+from redoubt.gateway.shapes import Shape
 from redoubt.sql.answers import Answer, Column, ColumnType, Ok, Rows
 from redoubt.sql.errors import SqlError
 

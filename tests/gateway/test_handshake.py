@@ -14,6 +14,7 @@ from redoubt.gateway.handshake import (
     Greeting,
     LoginRequest,
     announced_capabilities,
+    decode_auth_switch,
     decode_change_user,
     decode_greeting,
     decode_login,
@@ -67,8 +68,9 @@ def test_a_login_comes_back(
     decoded = decode_login(encode_login(request, user, answer, OFFERED))
 
     expected = capabilities & OFFERED & ~Capability.CONNECT_WITH_DB | (Capability.CONNECT_WITH_DB if database else 0)
+    expected |= Capability.PLUGIN_AUTH
     wanted = attributes if capabilities & Capability.CONNECT_ATTRS else b""
-    assert decoded == LoginRequest(user, expected, charset, database, wanted)
+    assert decoded == LoginRequest(user, expected, charset, database, wanted, password_given=bool(answer))
 
 
 @given(st.binary(max_size=200))
@@ -77,6 +79,7 @@ def test_any_bytes_are_a_login_or_refused(data: bytes) -> None:
     decoders = (
         decode_greeting,
         decode_login,
+        decode_auth_switch,
         announced_capabilities,
         lambda payload: decode_change_user(payload, OFFERED),
     )

@@ -12,6 +12,7 @@ import pytest
 
 from redoubt.engines.seekdb.account import NAME
 from redoubt.gateway.accounts import SERVICE
+from redoubt.gateway.packets import frame
 from redoubt.gateway.protocol import AUTH_PLUGIN, Capability
 
 from .conftest import USER_PASSWORD
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from .engines import Engine
 
+TOO_OLD = b"\xff\xe3\x04#08004Client does not support authentication protocol requested by server; use a client of"
+WITHOUT_PLUGINS = CAPABILITIES & ~Capability.PLUGIN_AUTH
 ACCESS_DENIED = "Access denied for user 'alice'@'%' (using password: {})"
 
 
@@ -177,15 +180,64 @@ def test_commands_after_a_refused_login_get_nothing(door: Door, name: str) -> No
         assert client.ended()
 
 
-@pytest.mark.parametrize("missing", [Capability.PLUGIN_AUTH, Capability.SECURE_CONNECTION])
-def test_a_client_without_plugins_is_turned_away(door: Door, missing: int) -> None:
-    """The two capabilities that the login needs are asked for politely."""
+def test_a_client_with_passwords_from_before_4_1_is_turned_away(door: Door) -> None:
+    """The capability that the login needs is asked for politely."""
     with RawClient(door) as client:
         client.receive()
-        client.send(login_packet(b"root", capabilities=CAPABILITIES & ~missing), 1)
+        client.send(login_packet(b"root", capabilities=CAPABILITIES & ~Capability.SECURE_CONNECTION), 1)
 
-        assert client.receive().startswith(b"\xff\xe3\x04#08004Client does not support")
+        assert client.receive().startswith(TOO_OLD)
         assert client.sequence == 2
+        assert client.ended()
+
+
+def test_a_client_without_plugins_that_answers(door: Door) -> None:
+    """As npm's `mysql`: it announces no plugins, and answers another salt all the same; also to change its user."""
+    with RawClient(door) as client:
+        client.receive()
+        client.send(login_packet(b"alice@main", capabilities=WITHOUT_PLUGINS, answer=bytes(20), tail=b""), 1)
+        verdict = client.answer_switch(USER_PASSWORD.encode(), client.receive(), 3)
+        assert (verdict[0], client.sequence) == (0, 4)
+        client.send(b"\x11alice@sys\0\x14" + bytes(20) + b"\0\x2d\0")
+
+        assert client.answer_switch(USER_PASSWORD.encode(), client.receive(), 2)[0] == 0
+
+
+@pytest.mark.parametrize(("name", "first"), [("nobody@main", 0), ("alice@main", 0xFF), ("nobody@unknown", 0xFF)])
+def test_a_client_without_plugins_and_password_is_not_asked(door: Door, name: str, first: int) -> None:
+    """As HAProxy's check: it sends login and COM_QUIT at once, and expects the verdict."""
+    with RawClient(door) as client:
+        client.receive()
+        login = login_packet(name.encode(), capabilities=WITHOUT_PLUGINS, tail=b"")
+        client.socket.sendall(frame(login, 1) + frame(b"\x01", 0))
+        verdict = client.receive()
+
+        assert (verdict[0], client.sequence) == (first, 2)
+        assert first == 0 or verdict.endswith(b"(using password: NO)")
+        assert client.ended()
+
+
+def test_a_client_without_plugins_changes_to_a_user_without_password(door: Door) -> None:
+    """There is nothing to ask for either."""
+    with RawClient(door) as client:
+        client.receive()
+        client.send(login_packet(b"nobody@main", capabilities=WITHOUT_PLUGINS, tail=b""), 1)
+        assert client.receive()[0] == 0
+        client.send(b"\x11nobody@sys\0\0\0\x2d\0")
+
+        assert (client.receive()[0], client.sequence) == (0, 1)
+
+
+def test_a_client_without_plugins_that_does_not_answer_is_turned_away(door: Door) -> None:
+    """As libmysql 5.1: it takes the question for an OK, and goes on with a command; the reply says what is wrong."""
+    with RawClient(door) as client:
+        client.receive()
+        client.send(login_packet(b"alice@main", capabilities=WITHOUT_PLUGINS, answer=bytes(20), tail=b""), 1)
+        client.receive()
+        client.send(b"\x03select 1")
+
+        assert client.receive().startswith(TOO_OLD)
+        assert client.sequence == 1
         assert client.ended()
 
 
@@ -207,7 +259,6 @@ def test_a_client_from_before_4_1_is_turned_away_in_its_own_words(door: Door) ->
         (login_packet(b"root")[:30], 1),
         (login_packet(b"root")[:34], 1),
         (CAPABILITIES.to_bytes(4, "little") + bytes(28), 1),
-        (login_packet(b"root", tail=AUTH_PLUGIN), 1),
         (login_packet(b"root", capabilities=CAPABILITIES | Capability.CONNECT_ATTRS, tail=b"x\0\xff"), 1),
         (login_packet(b"root"), 2),
     ],
@@ -269,6 +320,24 @@ def test_a_login_without_plugin_name_and_attributes_is_complete(door: Door) -> N
         assert client.answer_switch(b"", client.receive(), 3)[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("capabilities", "tail"),
+    [
+        (CAPABILITIES, AUTH_PLUGIN),
+        (CAPABILITIES | Capability.CONNECT_ATTRS, AUTH_PLUGIN),
+        (CAPABILITIES | Capability.CONNECT_WITH_DB, b"main_data"),
+    ],
+    ids=["plugin", "plugin, no attributes", "database, no plugin"],
+)
+def test_a_login_whose_last_name_is_not_terminated(door: Door, capabilities: int, tail: bytes) -> None:
+    """Some clients leave out the NUL at the end of the packet."""
+    with RawClient(door) as client:
+        client.receive()
+        client.send(login_packet(b"root@main", capabilities=capabilities, tail=tail), 1)
+
+        assert client.answer_switch(b"", client.receive(), 3)[0] == 0
+
+
 def change_user(user: bytes, tail: bytes = b"") -> bytes:
     """Return a COM_CHANGE_USER without password, with what `tail` has after the user's name and answer."""
     return b"\x11" + user + b"\0\0" + (tail or b"\0\x2d\0" + AUTH_PLUGIN + b"\0")
@@ -276,8 +345,8 @@ def change_user(user: bytes, tail: bytes = b"") -> bytes:
 
 @pytest.mark.parametrize(
     "tail",
-    [b"\0", b"\0\x2d\0", b"\0\x40\x01" + AUTH_PLUGIN + b"\0"],
-    ids=["no character set", "no plugin", "a collation above 255"],
+    [b"\0", b"\0\x2d\0", b"\0\x40\x01" + AUTH_PLUGIN + b"\0", b"\0\x2d\0" + AUTH_PLUGIN, b"main_data"],
+    ids=["no character set", "no plugin", "a collation above 255", "no NUL", "no NUL after the database"],
 )
 def test_change_user_moves_to_another_tenant(door: Door, tail: bytes) -> None:
     """The new login is judged by the new tenant's engine; the packet's tail is optional."""

@@ -404,6 +404,22 @@ def test_prepared_in_packets(door: Door, handler: Handler) -> None:
     assert len(handler.seen) == 1
 
 
+def test_the_columns_are_told_when_a_statement_is_prepared(door: Door, handler: Handler) -> None:
+    """As many as will come, and their definitions, without the statement being run; they are those that come then."""
+    handler.shown[ShowParameters] = SHOWN.columns
+    with RawClient(door) as client:
+        client.log_in("root")
+        client.send(b"\x16show parameters")
+        assert client.receive() == b"\0\x01\0\0\x80" + bytes((len(SHOWN.columns),)) + bytes(6)
+        told = [client.receive() for _ in range(len(SHOWN.columns) + 1)]
+        assert handler.seen == []
+        client.send(b"\x17\x01\0\0\x80\0\1\0\0\0")
+        client.receive()
+
+        assert [client.receive() for _ in told] == told
+        assert told[-1] == b"\xfe\0\0\2\0"
+
+
 def test_prepared_statements_are_forgotten_with_the_connections_state(door: Door) -> None:
     """COM_RESET_CONNECTION drops them, as the engine drops its own."""
     with RawClient(door) as client:

@@ -13,7 +13,8 @@ from redoubt.gateway.encoding import column_payload, end_payload, error_payload,
 from redoubt.gateway.faults import ProtocolError
 from redoubt.gateway.packets import PacketBuilder, frame
 from redoubt.gateway.protocol import MAX_PART, Status
-from redoubt.gateway.replies import Reply, Shape
+from redoubt.gateway.replies import Reply
+from redoubt.gateway.shapes import Shape
 from redoubt.sql.answers import Column, ColumnType, Ok
 from redoubt.sql.errors import SqlError
 
@@ -169,13 +170,13 @@ def test_replies_of_the_engine(recorded: bytes, shape: Shape, status: int, seque
 
 def test_a_local_file_is_the_clients_turn() -> None:
     """A request for a file stops the machine until the file is sent; the reply goes on with the next number."""
-    reply = Reply(Shape.RESULTS)
+    reply = Reply(Shape.RESULTS, named_files=lambda: {b"/a/very/long/name/of/a/file/somewhere"})
     request = frame(b"\xfb/a/very/long/name/of/a/file/somewhere", 1)
 
     assert reply.feed(request[:10]) == 0
-    assert reply.feed(request[:30]) == 30
+    assert reply.feed(request[:30]) == 0
     assert not reply.wants_file
-    assert reply.feed(request[30:]) == len(request) - 30
+    assert reply.feed(request) == len(request)
     assert reply.wants_file
     assert reply.feed(frame(OK, 9)) == 0
     reply.file_sent(300)
@@ -236,12 +237,19 @@ def test_a_boundary_is_known() -> None:
         (Shape.RESULTS, (b"\1", COLUMN, b"\xfe")),
         (Shape.ROWS, (b"\xfe",)),
         (Shape.PREPARED, (b"\0\1\0\0",)),
+        (Shape.PREPARED, (b"\xfbnamed",)),
+        (Shape.SINGLE, (b"\xfbnamed",)),
+        (Shape.RESULTS, (b"\xfbunnamed",)),
+        (Shape.RESULTS, (b"\xfbnamed\0",)),
+        (Shape.RESULTS, (b"\xfb" + bytes(64 * 1024),)),
+        (Shape.EXECUTION, (b"\xfb",)),
     ],
 )
 def test_what_is_no_reply(shape: Shape, payloads: tuple[bytes, ...]) -> None:
     """An engine that sends nonsense is told apart from one that sends something new."""
+    reply = Reply(shape, named_files=lambda: {b"named"})
     with pytest.raises(ProtocolError):
-        Reply(shape).feed(bytearray(packets_of(Case(shape, payloads))))
+        reply.feed(bytearray(packets_of(Case(shape, payloads))))
 
 
 @given(

@@ -135,7 +135,7 @@ def test_names_are_bounded(cursor: Any) -> None:
 
 def test_an_engine_that_does_not_let_go_of_a_name() -> None:
     """The name would be ours and the engine's: so it becomes nobody's, with the engine's error."""
-    link = mock.Mock(query=mock.AsyncMock(side_effect=log_archive_already_disabled()))
+    link = mock.Mock(status=2, query=mock.AsyncMock(side_effect=log_archive_already_disabled()))
     texts = SessionTexts(link)
     with pytest.raises(SqlError):
         asyncio.run(texts.answer(Prepare("s", "alter system archivelog")))

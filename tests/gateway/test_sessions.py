@@ -204,6 +204,33 @@ def test_a_long_command_that_is_none_ends_the_session(door: Door) -> None:
         assert client.ended()
 
 
+@pytest.mark.parametrize(
+    ("sql", "counts"),
+    [(b"select 1 union all select 2 union all select 3", [2, 1, 0]), (b"select 1 from dual where 1 = 0", [0, 0])],
+)
+def test_rows_are_fetched_with_a_cursor(door: Door, sql: bytes, counts: list[int]) -> None:
+    """Two at a time, as MySQL Connector/J does with `useCursorFetch`; the last row may be followed by nothing."""
+    with RawClient(door) as client:
+        client.log_in()
+
+        def rows() -> list[bytes]:
+            packets = [client.receive()]
+            while packets[-1][0] != 0xFE:
+                packets.append(client.receive())
+            return packets[:-1]
+
+        client.send(b"\x16" + sql)
+        number = client.receive()[1:5]
+        assert len(rows()) == 1
+        client.send(b"\x17" + number + b"\1\1\0\0\0")
+        assert len(rows()) == 2
+        for count in counts:
+            client.send(b"\x1c" + number + b"\2\0\0\0")
+            assert len(rows()) == count
+        client.send(b"\x0e")
+        assert client.receive()[0] == 0
+
+
 def test_a_local_file(connection: Any, tmp_path: Path) -> None:
     """As PyMySQL sends it."""
     file = tmp_path / "rows"

@@ -45,6 +45,8 @@ class ServiceUnderTest:
     The `configuration` is a file's text; a service with new engines has none, as a user's.
     """
 
+    host = "127.0.0.1"
+
     def __init__(self, folder: Path, configuration: str = QUICK, *, is_new: bool = False) -> None:
         self.home = folder / "home"
         self.backup = folder / "backup"
@@ -129,7 +131,7 @@ class ServiceUnderTest:
     def connect(self, user: str = "root@sys", password: str = "", **options: Any) -> Connection[Any]:
         """A session through the gateway."""
         return pymysql.connect(
-            host="127.0.0.1",
+            host=self.host,
             port=self.port,
             user=user,
             password=password,

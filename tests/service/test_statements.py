@@ -5,6 +5,7 @@ from __future__ import annotations
 import pymysql
 import pytest
 
+from tests.gateway.raw import RawClient
 from tests.service.cluster import ServiceUnderTest
 
 OPTION = "backup_log_archive_option"
@@ -32,6 +33,65 @@ def test_show_parameters_merges_ours_with_the_engines(shared_service: ServiceUnd
     hidden = shared_service.run("SHOW PARAMETERS LIKE '\\_allow\\_short\\_intervals'")
     assert [row["value"] for row in hidden] == ["False"]
     assert shared_service.run("SHOW PARAMETERS LIKE 'no such thing'") == []
+
+
+def _until_eof(client: RawClient) -> list[bytes]:
+    packets = [client.receive()]
+    while packets[-1][0] != 0xFE:
+        packets.append(client.receive())
+    return packets
+
+
+@pytest.mark.parametrize(
+    ("user", "sql", "count"),
+    [
+        ("root@sys", "SHOW TENANTS", 5),
+        ("root@sys", "SHOW TENANTS LIKE 'no such'", 5),
+        ("root@sys", "SHOW PARAMETERS", 11),
+        ("root@sys", "SHOW PARAMETERS WHERE name = 'log_disk_size'", 11),
+        ("root@main", "SHOW PARAMETERS LIKE 'log%'", 11),
+    ],
+)
+def test_a_prepared_statement_tells_the_columns_that_come(
+    shared_service: ServiceUnderTest, user: str, sql: str, count: int
+) -> None:
+    """Their definitions at the preparation are those of the execution, byte by byte."""
+    with RawClient(shared_service) as client:
+        client.log_in(user)
+        client.send(b"\x16" + sql.encode())
+        head = client.receive()
+        assert (head[0], head[5:7]) == (0, bytes((count, 0)))
+        told = _until_eof(client)[:-1]
+        client.send(b"\x17" + head[1:5] + b"\0\1\0\0\0")
+        assert client.receive() == bytes((count,))
+
+        assert _until_eof(client)[:-1] == told
+        assert len(told) == count
+
+
+@pytest.mark.parametrize(
+    ("user", "sql", "count"),
+    [
+        ("root@sys", "SHOW RESTORE PREVIEW", 5),
+        ("root@sys", "ALTER SYSTEM NOARCHIVELOG", 0),
+        ("root@sys", "ALTER SYSTEM SUSPEND BACKUP", 0),
+        ("root@main", "SHOW TENANTS", 0),
+        ("root@main", "SHOW RESTORE PREVIEW", 0),
+    ],
+)
+def test_a_prepared_statement_is_not_run_to_tell_its_columns(
+    shared_service: ServiceUnderTest, user: str, sql: str, count: int
+) -> None:
+    """Statements that would be refused are prepared; those without rows tell no columns."""
+    with RawClient(shared_service) as client:
+        client.log_in(user)
+        client.send(b"\x16" + sql.encode())
+        head = client.receive()
+        assert (head[0], head[5:7]) == (0, bytes((count, 0)))
+        assert count == 0 or len(_until_eof(client)) == count + 1
+        client.send(b"\x17" + head[1:5] + b"\0\1\0\0\0")
+
+        assert client.receive()[0] == 0xFF
 
 
 def test_an_option_is_kept_as_typed_and_in_effect_over_a_restart(service: ServiceUnderTest) -> None:

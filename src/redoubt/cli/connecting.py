@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ssl
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pymysql
 from pymysql.connections import Connection
-from pymysql.constants import CLIENT
+from pymysql.constants import CLIENT, CR
 
+from redoubt.cli.tls import TlsOptions
 from redoubt.engines.registry import engine_kind
 from redoubt.errors import RedoubtError
 from redoubt.home import Home
@@ -17,6 +20,24 @@ from redoubt.model.engine_kind import SEEKDB
 
 class NoServiceError(RedoubtError):
     """No service runs or answers; the text says what to do."""
+
+
+class _RefusedPlugin:
+    """What PyMySQL calls where a server asks for an answer that would tell the password."""
+
+    def __init__(self, _connection: object) -> None:
+        pass
+
+    def authenticate(self, _request: object) -> NoReturn:
+        """Refuse."""
+        raise NoServiceError(
+            "the server asks for the password itself, which no Redoubt service does; check --host and --port"
+        )
+
+
+_REFUSED_PLUGINS: dict[str, Callable[[Connection[Any]], Any]] = dict.fromkeys(
+    ("mysql_clear_password", "dialog", "mysql_old_password", "sha256_password", "caching_sha2_password"), _RefusedPlugin
+)
 
 
 def address_of(home: Path) -> tuple[str, int]:
@@ -28,8 +49,9 @@ def address_of(home: Path) -> tuple[str, int]:
     return host, running.port
 
 
-def connect(host: str, port: int, user: str, password: str) -> Connection[Any]:
-    """A connection through the gateway. Raises NoServiceError, or PyMySQL's error for a refused login."""
+def connect(host: str, port: int, user: str, password: str, tls: TlsOptions) -> Connection[Any]:
+    """A connection through the gateway. Raises NoServiceError, TlsOptionsError, or PyMySQL's error for a bad login."""
+    arguments: dict[str, Any] = tls.arguments()
     try:
         return pymysql.connect(
             host=host,
@@ -39,11 +61,28 @@ def connect(host: str, port: int, user: str, password: str) -> Connection[Any]:
             autocommit=True,
             charset="utf8mb4",
             client_flag=CLIENT.MULTI_STATEMENTS,
+            auth_plugin_map=_REFUSED_PLUGINS,
+            **arguments,
         )
     except pymysql.err.OperationalError as error:
-        if error.args[0] in {2003, 2013}:
-            raise NoServiceError(f"cannot connect to {host}:{port}: {error.args[1]}") from error
-        raise
+        _explain(error, f"{host}:{port}")
+
+
+def _explain(error: pymysql.err.OperationalError, address: str) -> NoReturn:
+    """Raise NoServiceError if there was no connection, and the error itself if the login was refused."""
+    cause = getattr(error, "original_exception", None)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        raise NoServiceError(
+            f"the certificate of {address} is not trusted: {cause.verify_message}; name the certificates to trust with "
+            "--ssl-ca"
+        ) from error
+    if error.args[0] == CR.CR_SSL_CONNECTION_ERROR:
+        raise NoServiceError(
+            f"{address} does not offer TLS; set tls_certificate and tls_key in the service's configuration"
+        ) from error
+    if error.args[0] in {CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_LOST}:
+        raise NoServiceError(f"cannot connect to {address}: {error.args[1]}") from error
+    raise error
 
 
 def connect_as_service(home: Path) -> Connection[Any]:

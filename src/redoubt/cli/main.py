@@ -19,6 +19,8 @@ from redoubt.cli.options import (
     PasswordOption,
     ScnOption,
     ScratchOption,
+    SslCaOption,
+    SslModeOption,
     TenantOption,
     UntilOption,
     UriArgument,
@@ -72,14 +74,19 @@ def sql(
     password: PasswordOption = "",
     host: Annotated[str | None, typer.Option(help="Address of the service (default: the one of --home).")] = None,
     port: Annotated[int | None, typer.Option(help="Port of the service (default: the one of --home).")] = None,
+    ssl_mode: SslModeOption = None,
+    ssl_ca: SslCaOption = None,
     json: JsonOption = False,
 ) -> None:
     """Run a statement through the gateway and print the result."""
     from redoubt.cli.sql import run_statement
+    from redoubt.cli.tls import TlsOptions
 
-    text = sys.stdin.read() if statement == "-" else statement
+    text, tls = sys.stdin.read() if statement == "-" else statement, TlsOptions(ssl_mode, ssl_ca)
     raise typer.Exit(
-        run_statement(text, home.expanduser(), user=user, password=password, host=host, port=port, as_json=json)
+        run_statement(
+            text, home.expanduser(), user=user, password=password, host=host, port=port, tls=tls, as_json=json
+        )
     )
 
 

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+class SslMode(StrEnum):
+    """What a connection demands of TLS, as the mysql client spells it."""
+
+    DISABLED = "DISABLED"
+    """No TLS."""
+    PREFERRED = "PREFERRED"
+    """TLS if the service offers TLS; the certificate is not checked."""
+    REQUIRED = "REQUIRED"
+    """TLS; the certificate is not checked."""
+    VERIFY_CA = "VERIFY_CA"
+    """TLS, and a certificate that a trusted authority has signed."""
+    VERIFY_IDENTITY = "VERIFY_IDENTITY"
+    """The same, and the certificate is for the host that was dialled."""
+
 
 DEFAULT_HOME = Path("~/.local/share/redoubt")
 
@@ -15,6 +32,18 @@ PasswordOption = Annotated[
     str, typer.Option("--password", "-p", help="Password; prefer the environment variable.", envvar="REDOUBT_PASSWORD")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON; docs/ describes the fields.")]
+
+SslModeOption = Annotated[
+    SslMode | None,
+    typer.Option(
+        "--ssl-mode",
+        case_sensitive=False,
+        help="What to demand of TLS (default: PREFERRED; VERIFY_IDENTITY with --ssl-ca).",
+    ),
+]
+SslCaOption = Annotated[
+    Path | None, typer.Option("--ssl-ca", help="File with the certificates to trust (PEM); default: the system's.")
+]
 
 UriArgument = Annotated[str, typer.Argument(help="The backup destination: file:///absolute/path.")]
 TenantOption = Annotated[str | None, typer.Option("--tenant", help="Tenant (name or id), if several have a backup.")]

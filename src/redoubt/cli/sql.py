@@ -11,23 +11,33 @@ from rich.console import Console
 
 from redoubt.cli.connecting import NoServiceError, address_of, connect
 from redoubt.cli.printing import complain, console, print_rows
+from redoubt.cli.tls import TlsOptions, TlsOptionsError
 
 
 def run_statement(
-    text: str, home: Path, *, user: str, password: str, host: str | None, port: int | None, as_json: bool
+    text: str,
+    home: Path,
+    *,
+    user: str,
+    password: str,
+    host: str | None,
+    port: int | None,
+    tls: TlsOptions,
+    as_json: bool,
 ) -> int:
     """Run one or more statements and print the results; the exit status is 1 for an error."""
     out = console()
     try:
         if host is None and port is None:
             host, port = address_of(home)
-        with connect(host or "127.0.0.1", port or 2881, user, password) as connection, connection.cursor() as cursor:
+        connection = connect(host or "127.0.0.1", port or 2881, user, password, tls)
+        with connection, connection.cursor() as cursor:
             cursor.execute(text)
             while True:
                 _print_answer(out, cursor, as_json=as_json)
                 if not cursor.nextset():
                     return 0
-    except NoServiceError as error:
+    except (NoServiceError, TlsOptionsError) as error:
         complain(error)
     except pymysql.err.MySQLError as error:
         code, message = error.args if len(error.args) == 2 else (0, str(error))  # noqa: PLR2004 - code and text

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from redoubt.gateway.encoding import AnswerPackets, add_answer, encode_text, error_payload, ok_payload
+from redoubt.gateway.encoding import AnswerPackets, add_answer, add_prepared, encode_text, error_payload, ok_payload
 from redoubt.gateway.faults import EngineGone, ProtocolError, SessionOver
 from redoubt.gateway.forwarder import Forwarder
 from redoubt.gateway.kill import killed_id, translate_kill_id, translate_kill_text
 from redoubt.gateway.packets import PacketBuilder, frame
 from redoubt.gateway.prepared import PreparedStatement, PreparedStatements
 from redoubt.gateway.protocol import Capability, Command, Status
-from redoubt.gateway.replies import Reply, Shape
+from redoubt.gateway.replies import Reply
 from redoubt.gateway.session_grammar import Execute, SessionStatement, ShowDiagnostics, parse_session_statement
 from redoubt.gateway.session_texts import SessionTexts
+from redoubt.gateway.shapes import SHAPES, Shape
 from redoubt.sql.answers import Answer, Ok
 from redoubt.sql.effects import Effect
 from redoubt.sql.errors import SqlError
@@ -23,6 +24,7 @@ from redoubt.sql.parser import may_be_ours, parse, split
 
 if TYPE_CHECKING:
     from redoubt.gateway.link import EngineLink
+    from redoubt.gateway.local_files import NamedFiles
     from redoubt.gateway.seams import Neighbours, StatementHandler
     from redoubt.gateway.wire import Wire
     from redoubt.gateway.writes import Writes
@@ -30,22 +32,6 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-_SHAPES = {
-    Command.INIT_DB: Shape.SINGLE,
-    Command.QUERY: Shape.RESULTS,
-    Command.FIELD_LIST: Shape.ROWS,
-    Command.STATISTICS: Shape.SINGLE,
-    Command.PROCESS_INFO: Shape.RESULTS,
-    Command.PROCESS_KILL: Shape.SINGLE,
-    Command.DEBUG: Shape.SINGLE,
-    Command.PING: Shape.SINGLE,
-    Command.STMT_PREPARE: Shape.PREPARED,
-    Command.STMT_EXECUTE: Shape.EXECUTION,
-    Command.STMT_RESET: Shape.SINGLE,
-    Command.SET_OPTION: Shape.SINGLE,
-    Command.STMT_FETCH: Shape.ROWS,
-    Command.RESET_CONNECTION: Shape.SINGLE,
-}
 _WITHOUT_REPLY = (Command.STMT_SEND_LONG_DATA, Command.STMT_CLOSE)
 _STATEMENT_COMMANDS = (
     Command.STMT_EXECUTE,
@@ -76,6 +62,7 @@ class Conversation:
         self._forwarder = Forwarder(client, link, writes)
         self._statements = PreparedStatements()
         self._texts = SessionTexts(link)
+        self._files = self._texts.files
 
     async def run(self, raw: bytes) -> None:
         """Run the command of a one-part packet, given with its header. The reply has been sent when this returns."""
@@ -90,14 +77,14 @@ class Conversation:
                 await self._run_own_statement(command, statement_id, own)
             else:
                 await self._run_statement(raw, command, statement_id)
-        elif command in _SHAPES:
+        elif command in SHAPES:
             await self._run_session_command(raw, command, argument)
         else:
             self._answer_error(SqlError(1047, "08S01", "Unknown command"))
 
     async def run_long(self, command: int) -> None:
         """Run a command that is too long to be Redoubt's, and is still in the client's buffer."""
-        shape = _SHAPES.get(command)
+        shape = SHAPES.get(command)
         if shape is None and command != Command.STMT_SEND_LONG_DATA:
             raise ProtocolError("the command is too long for its type")
         if shape is None:
@@ -122,15 +109,22 @@ class Conversation:
         elif head == b"KILL" and (target := killed_id(argument)) is not None:
             await self._kill(target, frame(_QUERY + translate_kill_text(argument, self._engine_id), 0), Shape.RESULTS)
             return
-        await self._forward(raw, Shape.RESULTS, self._effect_of(argument))
+        await self._forward(raw, Shape.RESULTS, self._effect_of(argument), files=self._files.of_text(argument))
 
     async def _forward(
-        self, raw: bytes | bytearray, shape: Shape, effect: Effect = Effect.READ, *, shift: int = 0, more: bool = False
+        self,
+        raw: bytes | bytearray,
+        shape: Shape,
+        effect: Effect = Effect.READ,
+        *,
+        shift: int = 0,
+        more: bool = False,
+        files: NamedFiles = frozenset,
     ) -> Reply:
-        """Make the engine run a command that may be a statement."""
+        """Make the engine run a command that may be a statement, and may read these local files."""
         if self._texts.concerned:
             self._texts.forget_diagnostics()
-        return await self._forwarder.run(raw, shape, effect, shift=shift, more_follow=more)
+        return await self._forwarder.run(raw, shape, effect, shift=shift, more_follow=more, named_files=files)
 
     async def _kill(self, target: int, raw: bytes | bytearray, shape: Shape) -> None:
         """Make the engine kill a session's statement; if it succeeds, end the session's wait at the gate too."""
@@ -150,7 +144,8 @@ class Conversation:
             else:
                 argument = encode_text(text)
                 packet, effect = frame(_QUERY + argument, 0), self._effect_of(argument)
-                reply = await self._forward(packet, Shape.RESULTS, effect, shift=sequence - 1, more=more)
+                files = self._files.of_text(argument)
+                reply = await self._forward(packet, Shape.RESULTS, effect, shift=sequence - 1, more=more, files=files)
                 sequence, failed = reply.sequence, reply.failed
             if failed:
                 return
@@ -162,7 +157,10 @@ class Conversation:
                 self._prepare_own(statement, text)
                 return
         reply = await self._forward(raw, Shape.PREPARED)
-        if self._writes and reply.statement_id is not None:
+        if reply.statement_id is None:
+            return
+        self._files.remember(reply.statement_id, argument)
+        if self._writes:
             self._writes.remember(reply.statement_id, self._writes.effect_of(argument))
 
     def _prepare_own(self, statement: Statement, text: str) -> None:
@@ -171,22 +169,24 @@ class Conversation:
         except SqlError as error:
             self._answer_error(error)
             return
-        # Without columns, even if rows will come: what a statement answers is known once it runs. Clients take the
-        # columns from the execution, as they must for SHOW and CALL.
-        payload = b"\0" + statement_id.to_bytes(4, "little") + bytes(7)
-        self._client.send(frame(payload, 1))
+        columns = self._handler.columns(statement, self.link.tenant)
+        packets = PacketBuilder(1)
+        add_prepared(packets, statement_id, columns, self._status(), deprecate_eof=self.link.deprecate_eof)
+        self._client.send(packets.data)
 
     async def _run_statement(self, raw: bytes, command: int, statement_id: int) -> None:
         """Run a command on a prepared statement of the engine's."""
         effect = Effect.READ
         if self._writes and command == Command.STMT_EXECUTE:
             effect = self._writes.prepared(statement_id)
-        elif self._writes and command == Command.STMT_CLOSE:
-            self._writes.forget(statement_id)
+        elif command == Command.STMT_CLOSE:
+            self._files.forget(statement_id)
+            if self._writes:
+                self._writes.forget(statement_id)
         if command in _WITHOUT_REPLY:
             await self._forwarder.send(raw)
         else:
-            await self._forward(raw, _SHAPES[command], effect)
+            await self._forward(raw, SHAPES[command], effect, files=self._files.of_prepared(statement_id))
 
     async def _run_own_statement(self, command: int, statement_id: int, own: PreparedStatement) -> None:
         if command == Command.STMT_EXECUTE:
@@ -203,9 +203,9 @@ class Conversation:
     async def _run_session_command(self, raw: bytes, command: int, argument: bytes) -> None:
         if command == Command.PROCESS_KILL:
             target = int.from_bytes(argument, "little")
-            await self._kill(target, raw[:5] + translate_kill_id(argument, self._engine_id), _SHAPES[command])
+            await self._kill(target, raw[:5] + translate_kill_id(argument, self._engine_id), SHAPES[command])
             return
-        reply = await (self._forwarder.run if command == Command.PING else self._forward)(raw, _SHAPES[command])
+        reply = await (self._forwarder.run if command == Command.PING else self._forward)(raw, SHAPES[command])
         if reply.failed:
             return
         if command == Command.SET_OPTION:

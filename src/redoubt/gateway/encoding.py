@@ -106,12 +106,25 @@ def add_answer(packets: PacketBuilder, answer: Answer, status: int, *, deprecate
         _add_rows(packets, answer, status, deprecate_eof=deprecate_eof, binary=binary)
 
 
-def _add_rows(packets: PacketBuilder, rows: Rows, status: int, *, deprecate_eof: bool, binary: bool) -> None:
-    packets.add(lenenc_int(len(rows.columns)))
-    for column in rows.columns:
+def add_prepared(
+    packets: PacketBuilder, statement_id: int, columns: tuple[Column, ...], status: int, *, deprecate_eof: bool
+) -> None:
+    """Append the answer to the preparation of a statement without parameters."""
+    packets.add(b"\0" + statement_id.to_bytes(4, "little") + len(columns).to_bytes(2, "little") + bytes(5))
+    if columns:
+        _add_columns(packets, columns, status, deprecate_eof=deprecate_eof)
+
+
+def _add_columns(packets: PacketBuilder, columns: tuple[Column, ...], status: int, *, deprecate_eof: bool) -> None:
+    for column in columns:
         packets.add(column_payload(column))
     if not deprecate_eof:
         packets.add(end_payload(status, deprecate_eof=False))
+
+
+def _add_rows(packets: PacketBuilder, rows: Rows, status: int, *, deprecate_eof: bool, binary: bool) -> None:
+    packets.add(lenenc_int(len(rows.columns)))
+    _add_columns(packets, rows.columns, status, deprecate_eof=deprecate_eof)
     for row in rows.rows:
         packets.add(binary_row(row, rows.columns) if binary else text_row(row))
     packets.add(end_payload(status, deprecate_eof=deprecate_eof))

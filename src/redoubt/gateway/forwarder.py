@@ -9,11 +9,14 @@ from redoubt.gateway.faults import EngineGone
 from redoubt.gateway.link import engine_went_away
 from redoubt.gateway.packets import frame
 from redoubt.gateway.relay import discard_command, relay_command, relay_reply
-from redoubt.gateway.replies import Reply, Shape
+from redoubt.gateway.replies import Reply
+from redoubt.gateway.shapes import Shape
 from redoubt.sql.effects import Effect
 from redoubt.sql.errors import SqlError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from redoubt.gateway.hold import Hold
     from redoubt.gateway.link import EngineLink
     from redoubt.gateway.wire import Wire
@@ -36,9 +39,19 @@ class Forwarder:
         *,
         shift: int = 0,
         more_follow: bool = False,
+        named_files: Callable[[], frozenset[bytes]] = frozenset,
     ) -> Reply:
-        """Run a command with at most `effect`; the returned reply has been relayed."""
-        reply = Reply(shape, deprecate_eof=self._link.deprecate_eof, shift=shift, more_follow=more_follow)
+        """Run a command with at most `effect`; the returned reply has been relayed.
+
+        `named_files` are the client's files that the command names.
+        """
+        reply = Reply(
+            shape,
+            deprecate_eof=self._link.deprecate_eof,
+            shift=shift,
+            more_follow=more_follow,
+            named_files=named_files,
+        )
         if effect is Effect.READ or not self._writes:
             await self.send(raw)
             await self._follow(reply)

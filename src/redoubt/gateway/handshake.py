@@ -26,8 +26,8 @@ _LAST_CHARSET = 255  # the field has one byte; the character sets above are all 
 _LONGEST_ANSWER = 255
 _TLS_REQUEST_BYTES = 32
 
-NEEDED = Capability.PROTOCOL_41 | Capability.SECURE_CONNECTION | Capability.PLUGIN_AUTH
-"""The capabilities that a client must have; every MySQL client since 5.6 has them."""
+NEEDED = Capability.PROTOCOL_41 | Capability.SECURE_CONNECTION
+"""The capabilities that a client must have; every MySQL client since 4.1 has them."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,31 @@ class Greeting:
 
 @dataclass(frozen=True)
 class LoginRequest:
-    """A client's login data in its first packet or in COM_CHANGE_USER; names as bytes, as sent."""
+    """A client's login data in its first packet or in COM_CHANGE_USER; names as bytes, as sent.
+
+    `password_given`: the client has answered the salt in our greeting with something.
+    """
 
     name: bytes
     capabilities: int
     charset: int = UTF8MB4
     database: bytes = b""
     attributes: bytes = b""
+    password_given: bool = False
+
+    @property
+    def needs_question(self) -> bool:
+        """Whether the client must be asked to answer the engine's salt.
+
+        A client without plugins and without a password has nothing to answer, and may not understand the question:
+        HAProxy's `option mysql-check` sends COM_QUIT at once.
+        """
+        return self.password_given or self.has_plugins
+
+    @property
+    def has_plugins(self) -> bool:
+        """Whether the client says that it understands a question for another answer."""
+        return bool(self.capabilities & Capability.PLUGIN_AUTH)
 
 
 def encode_greeting(greeting: Greeting) -> bytes:
@@ -106,21 +124,16 @@ def is_tls_request(data: bytes) -> bool:
 
 
 def decode_login(data: bytes) -> LoginRequest:
-    """Decode a HandshakeResponse41. The answer to our salt is dropped: the client answers the engine's salt next."""
+    """Decode a HandshakeResponse41. The answer to our salt is dropped, because the engine has another salt."""
     payload = Payload(data)
     capabilities = payload.integer(4) & OFFERED
     payload.take(4)
     charset = payload.integer(1)
     payload.take(23)
     name = payload.until_nul()
-    payload.take(payload.integer(1))
-    database = payload.until_nul() if capabilities & Capability.CONNECT_WITH_DB else b""
-    if payload.remaining:
-        payload.until_nul()
-    attributes = b""
-    if capabilities & Capability.CONNECT_ATTRS and payload.remaining:
-        attributes = payload.lenenc_bytes()
-    return LoginRequest(name, capabilities, charset, database, attributes)
+    answer = payload.take(payload.integer(1))
+    database = payload.until_nul(or_end=True) if capabilities & Capability.CONNECT_WITH_DB else b""
+    return LoginRequest(name, capabilities, charset, database, _attributes(payload, capabilities), bool(answer))
 
 
 def encode_login(request: LoginRequest, user: bytes, answer: bytes, offered: int) -> bytes:
@@ -130,7 +143,7 @@ def encode_login(request: LoginRequest, user: bytes, answer: bytes, offered: int
     """
     if len(answer) > _LONGEST_ANSWER:
         raise ProtocolError("the password answer is longer than 255 bytes")
-    capabilities = request.capabilities & offered & ~Capability.CONNECT_WITH_DB
+    capabilities = (request.capabilities | Capability.PLUGIN_AUTH) & offered & ~Capability.CONNECT_WITH_DB
     if request.database:
         capabilities |= Capability.CONNECT_WITH_DB
     parts = [
@@ -156,17 +169,28 @@ def decode_change_user(data: bytes, capabilities: int) -> LoginRequest:
     payload = Payload(data)
     payload.take(1)
     name = payload.until_nul()
-    payload.take(payload.integer(1))
-    database = payload.until_nul()
+    answer = payload.take(payload.integer(1))
+    database = payload.until_nul(or_end=True)
     charset = payload.integer(2) if payload.remaining else UTF8MB4
-    if payload.remaining:
-        payload.until_nul()
-    attributes = b""
+    return LoginRequest(name, capabilities, charset, database, _attributes(payload, capabilities), bool(answer))
+
+
+def _attributes(payload: Payload, capabilities: int) -> bytes:
+    """Read the end of a login: over the plugin's name, which some clients do not terminate, and the attributes."""
+    if capabilities & Capability.PLUGIN_AUTH and payload.remaining:
+        payload.until_nul(or_end=True)
     if capabilities & Capability.CONNECT_ATTRS and payload.remaining:
-        attributes = payload.lenenc_bytes()
-    return LoginRequest(name, capabilities, charset, database, attributes)
+        return payload.lenenc_bytes()
+    return b""
 
 
 def encode_auth_switch(salt: bytes) -> bytes:
     """Encode the request to answer another salt."""
     return bytes((Marker.EOF,)) + AUTH_PLUGIN + b"\0" + salt + b"\0"
+
+
+def decode_auth_switch(data: bytes) -> tuple[bytes, bytes]:
+    """Decode an engine's request to answer another salt into the plugin's name and the salt."""
+    payload = Payload(data)
+    payload.take(1)
+    return payload.until_nul(or_end=True), payload.rest()[:SALT_BYTES]

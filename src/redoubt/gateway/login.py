@@ -23,6 +23,7 @@ from redoubt.gateway.handshake import (
     Greeting,
     LoginRequest,
     announced_capabilities,
+    decode_auth_switch,
     decode_greeting,
     decode_login,
     encode_auth_switch,
@@ -32,7 +33,7 @@ from redoubt.gateway.handshake import (
 )
 from redoubt.gateway.link import EngineLink, engine_unreachable
 from redoubt.gateway.packets import frame
-from redoubt.gateway.protocol import OFFERED, SALT_BYTES, Capability, Command, Marker
+from redoubt.gateway.protocol import AUTH_PLUGIN, OFFERED, SALT_BYTES, Capability, Command, Marker
 from redoubt.gateway.wire import Wire
 from redoubt.sql.answers import Rows
 from redoubt.sql.errors import SqlError, access_denied, too_many_connections
@@ -153,9 +154,9 @@ async def _dial(socket: Path | None, sequence: int) -> Wire:
 async def _judge(client: Wire, engine: Wire, request: LoginRequest, user: str, sequence: int) -> _Login:
     try:
         greeting = await _greeting(engine, sequence)
-        sequence, answer = await _ask(client, encode_auth_switch(greeting.salt), sequence)
+        sequence, answer = await _answer(client, request, greeting.salt, sequence)
         engine.send(frame(encode_login(request, user.encode(), answer, greeting.capabilities), 1))
-        sequence, verdict = await _verdict(client, engine, sequence)
+        sequence, verdict = await _verdict(client, engine, request, sequence)
     except (EngineGone, TimeoutError) as error:
         raise LoginRefused(engine_unreachable(), sequence + 1) from error
     return _Login(greeting, answer, verdict, sequence)
@@ -196,10 +197,11 @@ async def _greeting(engine: Wire, sequence: int) -> Greeting:
     return decode_greeting(payload)
 
 
-async def _verdict(client: Wire, engine: Wire, sequence: int) -> tuple[int, bytes]:
+async def _verdict(client: Wire, engine: Wire, request: LoginRequest, sequence: int) -> tuple[int, bytes]:
     """Return the engine's OK or ERR, and the sequence number of the client's last packet.
 
-    An engine may ask for another plugin for this account; the gateway relays the request.
+    An engine may ask for an answer to another salt. No other request is relayed: `mysql_clear_password` would get the
+    password itself, and other plugins want TLS or a password from before 4.1.
     """
     while True:
         engine_sequence, payload = await engine.packet(_PACKET_LIMIT)
@@ -207,16 +209,28 @@ async def _verdict(client: Wire, engine: Wire, sequence: int) -> tuple[int, byte
             raise ProtocolError("the engine's login answer is empty")
         if payload[0] in (Marker.OK, Marker.ERROR):
             return sequence, payload
-        if payload[0] == Marker.MORE_AUTH or len(payload) == 1:
-            # These want TLS or a password from before 4.1.
+        plugin, salt = decode_auth_switch(payload)
+        if payload[0] != Marker.EOF or plugin != AUTH_PLUGIN:
             raise LoginRefused(_plugin_unknown(), sequence + 1)
-        sequence, answer = await _ask(client, payload, sequence)
+        sequence, answer = await _answer(client, request, salt, sequence)
         engine.send(frame(answer, engine_sequence + 1))
 
 
-async def _ask(client: Wire, question: bytes, sequence: int) -> tuple[int, bytes]:
-    client.send(frame(question, sequence + 1))
-    return await _packet(client, sequence + 2)
+async def _answer(client: Wire, request: LoginRequest, salt: bytes, sequence: int) -> tuple[int, bytes]:
+    """Return the client's answer to a salt, and the sequence number of the client's last packet.
+
+    npm's `mysql` announces no plugins, and answers all the same. A client that goes on with a command instead has taken
+    the question for an OK.
+    """
+    if not request.needs_question:
+        return sequence, b""
+    client.send(frame(encode_auth_switch(salt), sequence + 1))
+    found, answer = await client.packet(_PACKET_LIMIT)
+    if found == 0 and not request.has_plugins:
+        raise LoginRefused(_client_too_old(), 1)
+    if found != sequence + 2:
+        raise ProtocolError("the client's packet is out of order")
+    return found, answer
 
 
 async def _enter_default_database(link: EngineLink) -> None:
@@ -228,7 +242,11 @@ async def _enter_default_database(link: EngineLink) -> None:
 
 
 def _client_too_old() -> SqlError:
-    return SqlError(1251, "08004", "Client does not support authentication protocol requested by server")
+    return SqlError(
+        1251,
+        "08004",
+        "Client does not support authentication protocol requested by server; use a client of MySQL 5.6 or newer",
+    )
 
 
 def _tls_required() -> SqlError:
@@ -242,5 +260,8 @@ def _tls_required() -> SqlError:
 
 def _plugin_unknown() -> SqlError:
     return SqlError(
-        1251, "08004", "the gateway does not support the account's authentication plugin; use mysql_native_password"
+        1251,
+        "08004",
+        "the gateway does not support the account's authentication plugin; identify the account with "
+        "mysql_native_password: ALTER USER … IDENTIFIED WITH mysql_native_password BY '…'",
     )

@@ -97,9 +97,11 @@ class Payload:
         """Read a length-encoded string."""
         return self.take(self.lenenc_int())
 
-    def until_nul(self) -> bytes:
-        """Read a NUL-terminated string and its NUL."""
+    def until_nul(self, *, or_end: bool = False) -> bytes:
+        """Read a NUL-terminated string and its NUL; with `or_end` the packet's end may stand for the NUL."""
         end = self._data.find(b"\0", self._at)
+        if end < 0 and or_end:
+            return self.rest()
         if end < 0:
             raise ProtocolError("the packet has a string without a terminating NUL")
         value = self.take(end - self._at)

@@ -8,29 +8,16 @@ the client that more results follow.
 
 from __future__ import annotations
 
-from enum import Enum, auto
+from collections.abc import Callable, Container
 
 from redoubt.gateway.faults import ProtocolError
 from redoubt.gateway.protocol import MAX_PART, Marker, Status
+from redoubt.gateway.shapes import Shape
 
 _HEADER = 4
 _HEAD = 23  # the longest beginning of a payload that is parsed: an OK up to its warnings
+_LONGEST_REQUEST = 64 * 1024  # for a file; longer than any name
 _LENENC_SIZES = {0xFC: 3, 0xFD: 4, 0xFE: 9}
-
-
-class Shape(Enum):
-    """The structure of the reply to a command."""
-
-    SINGLE = auto()
-    """One packet: OK, EOF, ERR, or a text."""
-    RESULTS = auto()
-    """Results of COM_QUERY: each an OK, an ERR, a request for a local file, or columns and rows."""
-    EXECUTION = auto()
-    """As RESULTS; but when the engine opens a cursor, the reply ends after the columns."""
-    ROWS = auto()
-    """Packets up to an EOF or ERR: COM_STMT_FETCH, COM_FIELD_LIST."""
-    PREPARED = auto()
-    """A statement's id and counts, then its parameters and columns."""
 
 
 class Reply:
@@ -39,6 +26,9 @@ class Reply:
     `sequence` is the number of the next packet that the client expects. `shift` is added to all sequence numbers;
     `more_follow` marks the last result as not the last. `status` holds the latest status flags, None before any.
     `verdicts` counts the results that have ended, well or not. `statement_id` is that of a statement just prepared.
+
+    `named_files` tells which local files the client's command names. A request for another is a ProtocolError: an
+    engine that has been taken over must not read the client's files.
     """
 
     def __init__(
@@ -49,6 +39,7 @@ class Reply:
         sequence: int = 1,
         shift: int = 0,
         more_follow: bool = False,
+        named_files: Callable[[], Container[bytes]] = frozenset,
     ) -> None:
         self.sequence = (sequence + shift) & 0xFF
         self.status: int | None = None
@@ -57,6 +48,7 @@ class Reply:
         self.statement_id: int | None = None
         self.shift = shift & 0xFF
         self._more_follow = more_follow
+        self._named_files = named_files
         self._shape = shape
         self._deprecate_eof = deprecate_eof
         self._finished = False
@@ -138,7 +130,7 @@ class Reply:
         if room < 0:
             return at
         length = data[at] | data[at + 1] << 8 | data[at + 2] << 16
-        if not self._continued and room < min(length, _HEAD):
+        if not self._continued and (room < min(length, _HEAD) or self._is_cut_request(data, at + _HEADER, length)):
             return at
         data[at + 3] = (data[at + 3] + self.shift) & 0xFF
         self.sequence = (data[at + 3] + 1) & 0xFF
@@ -148,6 +140,12 @@ class Reply:
         self._body = max(0, length - room)
         return at + _HEADER + min(length, room)
 
+    def _is_cut_request(self, data: bytearray, at: int, length: int) -> bool:
+        """Tell whether a request for a file has begun, and the file's name has not arrived as a whole."""
+        arrived = len(data) - at
+        is_cut = arrived < min(length, _LONGEST_REQUEST)
+        return is_cut and self._state == self._result and data[at] == Marker.LOCAL_FILE
+
     # The states: each looks at one packet, of `length` bytes from `at` on.
 
     def _single(self, data: bytearray, at: int, length: int) -> None:
@@ -156,6 +154,8 @@ class Reply:
             self._take_status(data, _ok_status(data, at, length))
         elif marker == Marker.EOF and length < Marker.EOF_BELOW:
             self._take_status(data, _eof_status(at, length))
+        elif marker == Marker.LOCAL_FILE:
+            raise ProtocolError("the engine asks for a file of the client's, and the command is no statement")
         self.failed = marker == Marker.ERROR
         self._finished = True
 
@@ -166,7 +166,7 @@ class Reply:
         elif marker == Marker.ERROR:
             self._fail()
         elif marker == Marker.LOCAL_FILE:
-            self._file_wanted = True
+            self._want_file(bytes(data[at + 1 : at + length]), length)
         else:
             columns = _lenenc(data, at, length)
             if not columns:
@@ -174,10 +174,18 @@ class Reply:
             self._definitions = [columns]
             self._state = self._definition
 
+    def _want_file(self, name: bytes, length: int) -> None:
+        if length > _LONGEST_REQUEST or name not in self._named_files():
+            raise ProtocolError("the engine asks for a file of the client's that the client's statement does not name")
+        self._file_wanted = True
+
     def _prepared(self, data: bytearray, at: int, length: int) -> None:
-        if self._marker(data, at, length) != Marker.OK:
+        marker = self._marker(data, at, length)
+        if marker == Marker.ERROR:
             self._fail()
             return
+        if marker != Marker.OK:
+            raise ProtocolError("the engine's reply to a prepare is neither OK nor an error")
         if length < 9:  # noqa: PLR2004 - the marker, the id, two counts
             raise ProtocolError("the engine's reply is too short")
         self.statement_id = int.from_bytes(data[at + 1 : at + 5], "little")

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from redoubt.sql.answers import Answer, Ok, Rows
+    from redoubt.sql.answers import Answer, Column, Ok, Rows
     from redoubt.sql.errors import SqlError
     from redoubt.sql.statements import Statement
 
@@ -93,6 +93,12 @@ class StatementHandler(Protocol):
 
         A SqlError becomes the client's error packet. Any other exception is logged and answered with a general
         error; the session goes on. It is not cancelled when the client goes away, only when the gateway stops.
+        """
+
+    def columns(self, statement: Statement, tenant: str) -> tuple[Column, ...]:
+        """Return the columns that a statement in a session of that tenant answers, empty if it answers no rows.
+
+        Runs nothing: a client wants to know the columns when it prepares the statement.
         """
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from redoubt.gateway.encoding import encode_text
+from redoubt.gateway.local_files import LocalFiles
 from redoubt.gateway.prepared import PreparedStatement, check_room
 from redoubt.gateway.session_grammar import Deallocate, Execute, Prepare, ShowDiagnostics
 from redoubt.sql.answers import Column, ColumnType, Ok, Rows
@@ -20,11 +22,14 @@ _COLUMNS = (Column("Level", length=32), Column("Code", ColumnType.LONGLONG, 20),
 class SessionTexts:
     """One per session. `concerned`: the next text must be parsed, because it may refer to something stored here.
 
+    `files` are the client's files that the session's statements name.
+
     A name belongs to us or to the engine, never to both: the last PREPARE of the name wins, as in MySQL.
     """
 
     def __init__(self, link: EngineLink) -> None:
         self.concerned = False
+        self.files = LocalFiles(link)
         self._link = link
         self._names: dict[str, PreparedStatement] = {}
         self._left: tuple[tuple[str, SqlError], ...] | None = None
@@ -42,6 +47,7 @@ class SessionTexts:
     def clear(self) -> None:
         """Forget all, as the engine does when a client resets its connection."""
         self._names.clear()
+        self.files.clear()
         self.forget_diagnostics()
 
     def executed(self, statement: Execute) -> PreparedStatement | None:
@@ -62,6 +68,7 @@ class SessionTexts:
     async def _prepare(self, statement: Prepare) -> Ok | None:
         self._names.pop(statement.name, None)
         text = statement.text if statement.text is not None else await self._value(statement.variable)
+        self.files.remember(statement.name, encode_text(text))
         own = parse(text)
         if own is None:
             return None

@@ -1,4 +1,5 @@
-// Runs a request's sessions through a driver with the API of mysql2: a request as JSON in, the answers as JSON out.
+// Runs a request's sessions through a driver with the API of mysql or mysql2: a request as JSON in, the answers as JSON
+// out.
 "use strict";
 
 const fs = require("node:fs");
@@ -7,15 +8,14 @@ function shown(fields, rows) {
   return {
     columns: fields.map((field) => field.name),
     types: fields.map((field) => field.columnType ?? field.type),
-    rows: rows.map((row) => row.map((value) => (value === null ? null : String(value)))),
+    rows: rows.map((row) => fields.map(({ name }) => (row[name] === null ? null : String(row[name])))),
     warnings: null,
   };
 }
 
 // Statements are sent without waiting for the answer before: the driver keeps them in line.
 function run(connection, step) {
-  const text = { sql: step.sql, rowsAsArray: true };
-  const command = step.prepared ? connection.execute(text) : connection.query(text);
+  const command = step.prepared && connection.execute ? connection.execute(step.sql) : connection.query(step.sql);
   const results = [];
   return new Promise((resolve) => {
     let current = null;
@@ -24,8 +24,8 @@ function run(connection, step) {
       if (current) results.push(current);
     });
     command.on("result", (row) => {
-      if (Array.isArray(row)) current.rows.push(row);
-      else results.push({ affected: row.affectedRows, warnings: row.warningStatus });
+      if (row.affectedRows === undefined) current.rows.push(row);
+      else results.push({ affected: row.affectedRows, warnings: row.warningStatus ?? row.warningCount });
     });
     command.on("error", (error) => {
       results.push({ code: error.errno, sqlstate: error.sqlState, message: error.sqlMessage });

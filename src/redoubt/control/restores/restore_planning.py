@@ -38,13 +38,14 @@ _OFFSET = re.compile(r":.*[-+]|[zZ]\s*\Z", re.DOTALL)
 """A UTC offset after a time. The engine would ignore the offset, and the restore would reach the wrong moment."""
 _REST = 999
 """The last nanosecond of a microsecond."""
-_PREVIEW = (
+PREVIEW_COLUMNS = (
     Column("BACKUP_TYPE", length=20),
     Column("BACKUP_ID", ColumnType.LONGLONG, 20),
     Column("COPY_ID", ColumnType.LONGLONG, 20),
     Column("PREVIEW_PATH", length=2048),
     Column("FILE_STATUS", length=64),
 )
+"""The columns of SHOW RESTORE PREVIEW."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class RestorePlanning:
 def preview_of(plan: Plan, uri: str) -> Rows:
     """The backups that a plan reads, in OceanBase's form: the data backup, then the pieces."""
     return Rows(
-        _PREVIEW,
+        PREVIEW_COLUMNS,
         [
             ("BACKUP_SET", plan.base.summary.of.set_id, 0, set_path_of(plan, uri), "AVAILABLE"),
             *(

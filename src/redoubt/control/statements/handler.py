@@ -11,13 +11,15 @@ from redoubt.catalog.session import CatalogError
 from redoubt.control.backups.data_backups import DataBackups
 from redoubt.control.backups.deletion import Deletion
 from redoubt.control.cluster import SYS_TENANT
+from redoubt.control.restores.restore_planning import PREVIEW_COLUMNS
 from redoubt.control.restores.restore_session import no_preview, restore_session
 from redoubt.control.restores.restores import Restores
 from redoubt.control.rounds.archiving import Archiving
 from redoubt.control.session import Session, check_privilege
-from redoubt.control.statements.settings import OURS, Settings
+from redoubt.control.statements.settings import OURS, PARAMETER_COLUMNS, Settings
+from redoubt.control.tenants.tenants import COLUMNS as TENANT_COLUMNS
 from redoubt.control.tenants.tenants import Tenants, check_whole_cluster
-from redoubt.sql.answers import Answer, Ok
+from redoubt.sql.answers import Answer, Column, Ok
 from redoubt.sql.errors import (
     SqlError,
     engine_away,
@@ -75,10 +77,14 @@ REFUSALS: dict[type[Statement], Callable[[], SqlError]] = {
 
 @dataclass(frozen=True)
 class _Task:
-    """The function that runs a statement; without `needs_alter_system`, no privilege is checked before the call."""
+    """The function that runs a statement, and the columns of the rows that it answers, if it answers rows.
+
+    Without `needs_alter_system`, no privilege is checked before the call.
+    """
 
     run: Callable[[Any, Session], Awaitable[Answer | None]]
     needs_alter_system: bool = True
+    columns: tuple[Column, ...] = ()
 
 
 class Handler:
@@ -99,9 +105,11 @@ class Handler:
         self._deletion = deletion
         self._backups = backups
         self.tasks: dict[type[Statement], _Task] = {
-            ShowParameters: _Task(settings.show, needs_alter_system=False),
-            ShowTenants: _Task(lambda statement, _: tenants.show(statement), needs_alter_system=False),
-            ShowRestorePreview: _Task(_show_preview, needs_alter_system=False),
+            ShowParameters: _Task(settings.show, needs_alter_system=False, columns=PARAMETER_COLUMNS),
+            ShowTenants: _Task(
+                lambda statement, _: tenants.show(statement), needs_alter_system=False, columns=TENANT_COLUMNS
+            ),
+            ShowRestorePreview: _Task(_show_preview, needs_alter_system=False, columns=PREVIEW_COLUMNS),
             SetParameters: _Task(self._set, needs_alter_system=False),
             CreateTenant: _Task(lambda statement, _: tenants.create(statement)),
             DropTenant: _Task(self._drop),
@@ -135,6 +143,12 @@ class Handler:
             return await task.run(statement, session) or Ok()
         except CatalogError as error:
             raise engine_away(str(error)) from error
+
+    def columns(self, statement: Statement, tenant: str) -> tuple[Column, ...]:
+        """The columns of the rows that a statement will answer; in a user tenant, only SHOW PARAMETERS has rows."""
+        task = self.tasks.get(type(statement))
+        is_known = tenant == SYS_TENANT or isinstance(statement, ShowParameters)
+        return task.columns if task is not None and is_known else ()
 
     async def _set(self, statement: SetParameters, session: Session) -> Ok | None:
         return await self._settings.set(

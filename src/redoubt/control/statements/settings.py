@@ -24,7 +24,7 @@ from redoubt.control.rounds.archiving import Archiving
 from redoubt.control.session import Session, check_privilege
 from redoubt.control.tenants.tenants import Tenants, check_whole_cluster
 from redoubt.model.rounds import RoundStatus
-from redoubt.sql.answers import Ok, Rows
+from redoubt.sql.answers import Column, ColumnType, Ok, Rows
 from redoubt.sql.backup_dest_option import as_text, parse_dest_option
 from redoubt.sql.errors import (
     backup_dest_not_valid,
@@ -41,6 +41,21 @@ from redoubt.sql.tokens import fold
 
 OURS = frozenset({*PARAMETERS, LOG_ARCHIVE_DEST, LOG_ARCHIVE_DEST_STATE})
 """The names of Redoubt's parameters in a SET."""
+
+PARAMETER_COLUMNS = (
+    Column("svr_type", length=16),
+    Column("name", length=128),
+    Column("data_type", length=128),
+    Column("value", length=65536),
+    Column("info", length=4096),
+    Column("section", length=128),
+    Column("scope", length=64),
+    Column("source", length=64),
+    Column("edit_level", length=128),
+    Column("default_value", length=65536),
+    Column("isdefault", ColumnType.LONGLONG, 20),
+)
+"""The columns of SHOW PARAMETERS, which are the engine's: for who prepares the statement and does not run it yet."""
 
 _LONGEST_URI = 2048
 _LONGEST_PATH = 1024

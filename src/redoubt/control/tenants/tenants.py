@@ -27,13 +27,15 @@ from redoubt.sql.errors import SqlError, not_allowed, not_supported, tenant_exis
 from redoubt.sql.restore_errors import restore_in_progress, restore_tenant_exists
 from redoubt.sql.statements import ALL_TENANTS, CreateTenant, DropTenant, ShowTenants
 
-_COLUMNS = (
+COLUMNS = (
     Column("TENANT_ID", ColumnType.LONGLONG, 20),
     Column("TENANT_NAME", length=128),
     Column("STATUS", length=64),
     Column("KIND", length=64),
     Column("CREATED", length=26),
 )
+"""The columns of SHOW TENANTS."""
+
 _RETRY_PAUSE = 1.0
 _WHITE_LIST = "SET OB_TCP_INVITED_NODES"
 """The one variable of CREATE TENANT that has an effect."""
@@ -178,7 +180,7 @@ class Tenants:
             created = datetime.fromtimestamp(record.created_at / 1e9).astimezone().isoformat(" ", "microseconds")[:26]
             status = "UNAVAILABLE" if is_away else str(record.status)
             shown.append((record.tenant_id, record.name, status, str(record.kind), created))
-        return Rows(_COLUMNS, [row for row in shown if statement.like is None or is_like(str(row[1]), statement.like)])
+        return Rows(COLUMNS, [row for row in shown if statement.like is None or is_like(str(row[1]), statement.like)])
 
     async def _checked(self, name: str, source: str | None) -> EngineSource:
         """The source of a new tenant, taken apart. Raises SqlError."""
