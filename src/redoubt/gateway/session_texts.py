@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from redoubt.gateway.encoding import encode_text
 from redoubt.gateway.prepared import PreparedStatement, check_room
 from redoubt.gateway.session_grammar import Deallocate, Execute, Prepare, ShowDiagnostics
 from redoubt.sql.answers import Column, ColumnType, Ok, Rows
+from redoubt.sql.bounds import LONGEST_TEXT
 from redoubt.sql.errors import SqlError
 from redoubt.sql.parser import parse
 
@@ -39,6 +41,11 @@ class SessionTexts:
         self._left = None
         self.concerned = bool(self._names)
 
+    def overlook(self, text: bytes) -> None:
+        """Note a text that is too long to be read: it may give any of our names to the engine."""
+        if self._names and b"prepare" in text.lower():
+            self._names.clear()
+
     def clear(self) -> None:
         """Forget all, as the engine does when a client resets its connection."""
         self._names.clear()
@@ -62,7 +69,7 @@ class SessionTexts:
     async def _prepare(self, statement: Prepare) -> Ok | None:
         self._names.pop(statement.name, None)
         text = statement.text if statement.text is not None else await self._value(statement.variable)
-        own = parse(text)
+        own = parse(text, await self._link.modes_for(encode_text(text)))
         if own is None:
             return None
         check_room(len(self._names))
@@ -71,7 +78,8 @@ class SessionTexts:
         return Ok()
 
     async def _value(self, variable: str) -> str:
-        answer = await self._link.query(f"SELECT {variable}")
+        """Return a variable's value; nothing if the value is too long to be ours."""
+        answer = await self._link.query(f"SELECT IF(LENGTH({variable}) <= {LONGEST_TEXT}, {variable}, '')")
         assert isinstance(answer, Rows)
         return str(answer.rows[0][0] or "")
 

@@ -11,6 +11,7 @@ from redoubt.gateway.protocol import Status
 from redoubt.sql.answers import Rows
 from redoubt.sql.effects import Effect, effect_of
 from redoubt.sql.errors import SqlError
+from redoubt.sql.tokens import Modes
 
 if TYPE_CHECKING:
     from redoubt.gateway.link import EngineLink
@@ -34,9 +35,12 @@ class Writes:
         self._prepared: dict[int, Effect] = {}
         self._interrupted: asyncio.Future[None] | None = None
 
-    def effect_of(self, text: bytes) -> Effect:
-        """Return the effect of a text in this session."""
-        return effect_of(text, backslash_escapes=not self._link.status & Status.NO_BACKSLASH_ESCAPES)
+    async def effect_of(self, text: bytes) -> Effect:
+        """Return the effect of a text in this session. Asks the engine for the modes if the effect depends on them."""
+        effect = effect_of(text)
+        if b"\\" not in text or effect_of(text, Modes(backslash_escapes=False)) is effect:
+            return effect
+        return effect_of(text, await self._link.modes_for(text))
 
     # Prepared statements of the engine's, by their ids.
 
