@@ -17,7 +17,6 @@ from redoubt.sql.bounds import LONGEST_TEXT
 from redoubt.sql.effects import effect_of
 from redoubt.sql.parser import may_be_ours, parse, split
 from redoubt.sql.tokens import Modes
-from tests.dose import dose
 
 from .clients import longest_stall
 from .stalls import LONGEST, least, timed_turns
@@ -50,6 +49,13 @@ SHAPES: dict[str, tuple[bytes, bytes]] = {
     "accounts": (b"create tenant;create definer=a", b" a"),
     "openings": (b"tenant", b"create drop show "),
     "rows": (b"insert into t values ('alter system')", b",('a')"),
+    "numbers": (b"select ", b"1,"),
+    "known calls": (b"select ", b"in(1),"),
+    "parts of WITH": (b"with a(b) ", b"as("),
+    "plain statements": (b"", b"a;"),
+    "blank statements": (b"", b" ;"),
+    "columns": (b"select ", b"a.`"),
+    "minuses": (b"set ", b"-"),
     "not UTF-8": (b"alter system set a='", b"\xff"),
 }
 
@@ -59,7 +65,10 @@ def _filled(shape: str, size: int) -> bytes:
     return (head + part * (size // len(part) + 1))[:size]
 
 
-@pytest.mark.parametrize("size", [LONGEST_TEXT, _TEXT_LIMIT - 1])
+SIZES = (LONGEST_TEXT, _TEXT_LIMIT - 1)
+
+
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_no_text_stops_the_loop(shape: str, size: int) -> None:
     """As text and prepared, in a session whose tenant has a write gate."""
@@ -103,7 +112,7 @@ def test_no_reader_takes_long(reader: str) -> None:
         return time.process_time() - started
 
     for shape in SHAPES:
-        for size in dose((_TEXT_LIMIT - 1,), (LONGEST_TEXT, _TEXT_LIMIT - 1)):
+        for size in SIZES:
             data = _filled(shape, size)
             assert least(lambda data=data: took(data)) < LONGEST, shape  # type: ignore[misc]
 
