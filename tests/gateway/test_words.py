@@ -189,6 +189,10 @@ SQL_MODES = st.sampled_from(["", "", NO_ESCAPES, "ANSI_QUOTES", f"ANSI_QUOTES,{N
 
 @settings(max_examples=dose(150, 5000), suppress_health_check=list(HealthCheck))
 @given(TEXTS, SQL_MODES)
+@example(f"insert into words.written values (concat('a\\', '; {OURS}; '))", NO_ESCAPES)
+@example(f"set sql_mode = '{NO_ESCAPES}'; select 'a\\'; {WRITES}; select 'b' '; {OURS}", "")
+@example(f"-- a\r{OURS}; select 1", "")
+@example(f"# a; {WRITES}", "")
 @example(f"{WRITES}; select 'a\\'; {OURS}; select 'b'", NO_ESCAPES)
 @example(f"{WRITES}; select 'a\\'; {OURS}; select 'b'", "")
 @example(f"insert into words.written values ('; {OURS};\\')", NO_ESCAPES)
