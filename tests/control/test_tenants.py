@@ -299,6 +299,12 @@ def test_names_are_kept_in_lower_case() -> None:
         ("a.b", "a.b", True),
         ("axb", "a.b", False),
         ("a\\", "a\\", True),
+        ("a%b", r"a\%%", True),
+        ("axb", r"a\%%", False),
+        ("a" * 63, "%" * 160, True),
+        ("a" * 63, "%a" * 63, True),
+        ("a" * 63, "%a" * 64, False),
+        ("a" * 63, "%a_" * 20 + "%b", False),
     ],
 )
 def test_patterns_of_like(text: str, pattern: str, is_so: bool) -> None:  # noqa: FBT001

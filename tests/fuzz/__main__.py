@@ -55,7 +55,7 @@ def _blind(target: Target, seconds: int, seed: int) -> str:
     known = sum(count for answer, count in findings.answers.items() if (target.name, answer) in KNOWN)
     return (
         f"{findings.executions} executions in {seconds} s, seed {seed}, {len(findings.answers)} different answers, "
-        f"{len(findings.failures)} failures, {known} times one that is known"
+        f"{len(findings.failures)} failures, {known} times one that is known{_and(target.report())}"
     )
 
 
@@ -66,12 +66,18 @@ def _guided(target: Target, seconds: int) -> str:
         grown = len(list(Path(folder).iterdir()))
     executions = re.search(r"number_of_executed_units: *(\d+)", done.stderr)
     coverage = re.findall(r"\bcov: (\d+) ft: (\d+)", done.stderr)
+    reports = re.findall(r"^report (.*)$", done.stdout, re.MULTILINE)
     if not executions or not coverage:
         return f"did not run to its end:\n{done.stdout}{done.stderr[-4000:]}"
     return (
         f"{executions[1]} executions in {seconds} s, guided: {coverage[-1][0]} edges, {coverage[-1][1]} features, "
         f"{grown} new inputs of interest{', exit ' + str(done.returncode) if done.returncode else ''}"
+        f"{_and(reports[-1] if reports else '')}"
     )
+
+
+def _and(report: str) -> str:
+    return f"; {report}" if report else ""
 
 
 def _files(name: str) -> list[Path]:

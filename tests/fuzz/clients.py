@@ -23,14 +23,17 @@ from redoubt.gateway.link import EngineLink
 from redoubt.gateway.login import log_in
 from redoubt.gateway.packets import frame
 from redoubt.gateway.protocol import OFFERED, Capability, Command
-from redoubt.gateway.session import Session
+from redoubt.gateway.session import _TEXT_LIMIT, Session
 from redoubt.gateway.wire import Wire
 from redoubt.sql.answers import Answer, Column, Ok, Rows
+from redoubt.sql.bounds import LONGEST_TEXT
 from redoubt.sql.errors import invalid_config
 from redoubt.sql.statements import ArchiveLog, SetParameters, ShowParameters, Statement
 from tests.gateway.fakes import OK
+from tests.gateway.gates import Gate
 from tests.gateway.raw import CAPABILITIES, login_packet
 
+from . import stalls
 from .palf import in_general
 from .target import Target
 
@@ -42,7 +45,8 @@ STATEMENTS = (
     "alter system minor freeze; KILL 5",
     "kill query 1073741825",
 )
-_MOST_WAITING = 512 * 1024
+_MOST_WAITING = _TEXT_LIMIT + 512 * 1024
+_PIECE = 64 * 1024
 _FIRST_ID = 2**30
 _NO_SUCH_SOCKET = Path("/nonexistent/redoubt-fuzz.sock")
 
@@ -136,11 +140,14 @@ class _Directory:
     cluster_name = "redoubt"
     allows_empty_password = False
 
+    def __init__(self, gate: Gate | None = None) -> None:
+        self._gate = gate
+
     def socket_of(self, tenant: str) -> Path | None:
         return _NO_SUCH_SOCKET if tenant in {"sys", "main"} else None
 
-    def gate_of(self, tenant: str) -> None:
-        return None
+    def gate_of(self, tenant: str) -> Gate | None:
+        return self._gate
 
 
 def check_login(data: bytes) -> str:
@@ -247,18 +254,49 @@ def seeds_of_login_packets() -> Iterator[tuple[str, bytes]]:
 
 
 def check_session(data: bytes) -> str:
-    """A logged-in client that sends anything ends in one of the known ways, and gets only whole packets."""
+    """A logged-in client that sends anything ends in one of the known ways, and gets only whole packets.
+
+    And it stops the event loop for no longer than it may, also when it sends the same over and over, as much as a
+    gateway reads of one text: its first command up to a place, and then its rest, repeated.
+    """
     ends = {asyncio.run(_serve(data, size)) for size in (len(data) + 1, 11)}
     assert len(ends) == 1, ends
     end, written = ends.pop()
+    middle = 5 + len(data) % 32
+    for size in (LONGEST_TEXT, _TEXT_LIMIT):
+        if rest := data[middle:]:
+            command = b"\3" + (data[5:middle] + rest * (size // len(rest) + 1))[: size - 1]
+            stall = longest_stall(command)
+            assert stall < stalls.LONGEST, f"the event loop stood still for {stall * 1e3:.0f} ms"
     return f"{end} {sorted({payload[:1] for _, payload in packets_of(written)})}"
 
 
-async def _serve(data: bytes, size: int) -> tuple[str, bytes]:
+STALLS: list[float] = [0.0]
+"""The longest that an event loop has stood still in this process, in seconds."""
+
+
+def longest_stall(command: bytes) -> float:
+    """How long the event loop stands still at most while a client sends a command, in seconds."""
+
+    def measure() -> float:
+        with stalls.timed_turns() as turns:
+            asyncio.run(_serve(bytes(frame(command, 0)), _PIECE, gate=Gate()))
+        return turns.longest
+
+    stall = stalls.least(measure)
+    STALLS[0] = max(STALLS[0], stall)
+    return stall
+
+
+def _longest_so_far() -> str:
+    return f"the event loop stood still for {STALLS[0] * 1e3:.1f} ms at most"
+
+
+async def _serve(data: bytes, size: int, gate: Gate | None = None) -> tuple[str, bytes]:
     engine = _engine()
     link = EngineLink(engine, "main", "root", OFFERED, 9, 2)
     client = wired()
-    gateway = mock.Mock(directory=_Directory(), handler=_Handler(), login_patience=60.0)
+    gateway = mock.Mock(directory=_Directory(gate), handler=_Handler(), login_patience=60.0)
     gateway.engine_id = lambda _tenant, number: 9 if number >> 4 == _FIRST_ID >> 4 else None
 
     async def logged_in(*_: object) -> EngineLink:
@@ -358,5 +396,5 @@ _WORDS = (*(text.encode() for text in STATEMENTS), b"\0", b"@", b"#", b":", b"\x
 TARGETS = (
     Target("gateway-login", check_login, seeds_of_logins, _WORDS, longest=2048, executions=150),
     Target("gateway-login-packets", check_login_packets, seeds_of_login_packets, _WORDS, longest=2048, executions=500),
-    Target("gateway-session", check_session, seeds_of_sessions, _WORDS, longest=2048, executions=150),
+    Target("session", check_session, seeds_of_sessions, _WORDS, longest=2048, executions=60, report=_longest_so_far),
 )

@@ -29,8 +29,11 @@ def main(name: str, seconds: int, folder: Path) -> None:
     others = [*corpus_of(target).values(), *target.words]
 
     def check(data: bytes) -> None:
-        before = len(findings.failures)
+        before, report = len(findings.failures), target.report()
         try_one(target, data, findings)
+        if report != target.report():
+            sys.stdout.write(f"report {target.report()}\n")
+            sys.stdout.flush()
         if len(findings.failures) > before:
             sys.stdout.write(f"found {list(findings.failures)[-1]}\n")
             sys.stdout.flush()

@@ -20,7 +20,8 @@ class Target:
     `check` takes any bytes and returns what became of them in a few words: few different ones, since an input with a
     new answer is kept to be mutated further. It raises when the reader's contract is broken. `seeds` are valid or
     otherwise telling inputs by name, `words` are bytes that mean something in the format, and `fix` makes an input's
-    checksums right, so that mutations reach what lies behind them. `executions` is the share of `make test`.
+    checksums right, so that mutations reach what lies behind them. `executions` is the share of `make test`. `report`
+    says what was measured beside, over all inputs so far.
     """
 
     name: str
@@ -30,3 +31,4 @@ class Target:
     fix: Fix = unfixed
     longest: int = 64 * 1024
     executions: int = 500
+    report: Callable[[], str] = str

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 from redoubt.sql.backup_dest_option import as_text as dest_option_as_text
 from redoubt.sql.backup_dest_option import parse_dest_option
-from redoubt.sql.cursor import Cursor
+from redoubt.sql.bounds import MOST_STATEMENTS
 from redoubt.sql.errors import SqlError
 from redoubt.sql.log_archive_dest import as_text as dest_as_text
 from redoubt.sql.log_archive_dest import parse_log_archive_dest
 from redoubt.sql.log_archive_option import LogArchiveOption, as_text, parse_option
-from redoubt.sql.parser import _has_body, may_be_ours, parse, split
+from redoubt.sql.parser import _may_have_body, may_be_ours, parse, split
 from redoubt.sql.statements import SetParameters, ShowParameters, Statement
-from redoubt.sql.tokens import BLANKS, Kind, tokens
+from redoubt.sql.tokens import BLANKS, Kind, Modes, tokens
 from tests.sql.strategies import WORDS
 
 from .target import Target
@@ -74,10 +74,10 @@ def check_tokens(data: bytes) -> str:
     """Tokens are pieces of the text in order; between them are only blanks and comments; the last is the end."""
     text = text_of(data)
     at, kinds = 0, set()
-    for token in tokens(text):
+    for token in tokens(text, _modes(data)):
         assert token.raw == text[token.start : token.end]
         assert token.start >= at
-        assert _is_gap(text[at : token.start], at, token.kind)
+        assert _is_gap(text[at : token.start])
         assert token.kind is not Kind.ERROR or token.end == len(text)
         assert token.kind is Kind.END or token.end > token.start
         assert isinstance(token.value, str)
@@ -88,34 +88,42 @@ def check_tokens(data: bytes) -> str:
     return " ".join(sorted(kinds))
 
 
-def _is_gap(gap: str, at: int, kind: Kind) -> bool:
+def _modes(data: bytes) -> Modes:
+    """Either, chosen by what a mutation changes."""
+    return Modes(backslash_escapes=len(data) % 4 > 0)
+
+
+def _is_gap(gap: str) -> bool:
     gap = gap.lstrip(BLANKS)
     return not gap or gap.startswith(("/*", "--", "#"))
 
 
 def check_split(data: bytes) -> str:
-    """The pieces are the text without its semicolons, cut where the tokens say that a statement ends."""
-    text = text_of(data)
-    pieces = split(text)
-    assert pieces == [piece for piece in _split_by_tokens(text) if piece.strip(BLANKS)]
-    at = 0
-    for piece in pieces:
-        found = text.index(piece, at)
-        assert not text[at:found].strip(BLANKS + ";")
-        at = found + len(piece)
-    assert not text[at:].strip(BLANKS + ";")
-    ours = [bool(parse(piece)) for piece in pieces]
+    """The pieces and semicolons are the text, cut where the tokens say that a statement ends."""
+    text, modes = text_of(data), _modes(data)
+    pieces = split(text, modes)
+    found = list(_split_by_tokens(text, modes))
+    while found and not found[-1].strip(BLANKS + "\0"):
+        found.pop()
+    assert pieces == (found if len(found) <= MOST_STATEMENTS else [text])
+    joined = ";".join(pieces)
+    assert text.startswith(joined)
+    assert not text[len(joined) :].strip(BLANKS + "\0;")
+    assert all(split(piece, modes) == [piece] for piece in pieces if piece.strip(BLANKS))
+    ours = [bool(parse(piece, modes)) for piece in pieces]
     assert not any(ours) or may_be_ours(data)
     return f"{min(len(pieces), 4)} pieces {ours[:3]}"
 
 
-def _split_by_tokens(text: str) -> Iterator[str]:
-    start = 0
-    while start < len(text):
-        ends = (token.start for token in tokens(text, start) if token.kind is Kind.SYMBOL and token.raw == ";")
-        end = len(text) if _has_body(Cursor(text, start)) else next(ends, len(text))
-        yield text[start : end + text.endswith("--", start, end)]
-        start = end + 1
+def _split_by_tokens(text: str, modes: Modes) -> Iterator[str]:
+    while True:
+        ends = (token.start for token in tokens(text, modes) if token.kind is Kind.SYMBOL and token.raw == ";")
+        end = next(ends, len(text))
+        is_last = end == len(text) or _may_have_body(text[:end], modes)
+        yield text if is_last else text[:end]
+        if is_last:
+            return
+        text = text[end + 1 :]
 
 
 def check_parse(data: bytes) -> str:

@@ -109,6 +109,27 @@ def test_an_engine_that_dies_between_packets(tmp_path: Path) -> None:
         assert client.ended()
 
 
+def test_an_engine_that_dies_when_it_is_asked_for_the_modes(tmp_path: Path) -> None:
+    """The error stands in the place of the statement that the question was for."""
+
+    def script(peer: Peer) -> None:
+        peer.log_in()
+        for _ in range(2):
+            assert peer.receive() == b"\x0e"
+            peer.send(OK, 1)
+        assert peer.receive() == b"\x03select '\\_';"
+        peer.send(OK, 1)
+        assert peer.receive() == b"\x0e"
+
+    with behind(tmp_path, script) as door, RawClient(door) as client:
+        client.log_in()
+        client.send(b"\x03select '\\_';alter system set a = '\\_'")
+        client.receive()
+        assert client.receive() == WENT_AWAY
+        assert client.sequence == 2
+        assert client.ended()
+
+
 def test_an_engine_that_dies_within_a_packet(tmp_path: Path) -> None:
     """A packet that is half there can't be followed by an error: the connection just ends."""
 

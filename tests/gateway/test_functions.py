@@ -91,7 +91,7 @@ def test_a_text_that_calls_a_stored_function_writes(connection: Any, text: str) 
 
 
 def test_a_version_comment_is_run(connection: Any) -> None:
-    """That is why it makes any text a WRITE."""
+    """That is why it counts with its content."""
     assert calls(connection, "/*!50000 insert into called values (1) */") == 1
 
 

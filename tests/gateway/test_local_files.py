@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from typing import TYPE_CHECKING, Any
-from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 from pymysql.constants import CLIENT
 
 from redoubt.gateway.local_files import LocalFiles
-from redoubt.sql.local_files import LONGEST_TEXT
+from redoubt.sql.bounds import LONGEST_TEXT
 
 from .fakes import OK, Peer
 from .raw import RawClient
@@ -208,7 +207,7 @@ def test_a_file_of_a_reset_session_is_not_sent(tmp_path: Path) -> None:
 
 def test_prepared_statements_are_bounded() -> None:
     """A session cannot fill the memory: the oldest is forgotten. Statements without a file take no room."""
-    files = LocalFiles(mock.Mock(status=2))
+    files = LocalFiles()
     for number in range(1025):
         files.remember(number, b"load data local infile 'f%d' into table t" % number)
         files.remember(f"p{number}", b"select 1")
@@ -223,7 +222,7 @@ def test_prepared_statements_are_bounded() -> None:
 @pytest.mark.parametrize("text", [b"execute p", b"select 1; EXECUTE `P` using @x"])
 def test_a_long_text_executes_nothing_that_names_a_file(text: bytes) -> None:
     """Reading a long text would keep other sessions waiting."""
-    files = LocalFiles(mock.Mock(status=2))
+    files = LocalFiles()
     files.remember("p", b"load data local infile 'f' into table t")
 
     assert files.of_text(text)() == {b"f"}

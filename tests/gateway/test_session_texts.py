@@ -14,8 +14,10 @@ from pymysql.constants import CLIENT
 from redoubt.gateway.session_grammar import Execute, Prepare
 from redoubt.gateway.session_texts import SessionTexts
 from redoubt.sql.answers import Answer, Ok
+from redoubt.sql.bounds import LONGEST_TEXT
 from redoubt.sql.errors import SqlError, log_archive_already_disabled
-from redoubt.sql.statements import ArchiveLog, NoArchiveLog
+from redoubt.sql.statements import ArchiveLog, NoArchiveLog, SetParameters
+from redoubt.sql.tokens import DEFAULT_MODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,11 +137,48 @@ def test_names_are_bounded(cursor: Any) -> None:
 
 def test_an_engine_that_does_not_let_go_of_a_name() -> None:
     """The name would be ours and the engine's: so it becomes nobody's, with the engine's error."""
-    link = mock.Mock(status=2, query=mock.AsyncMock(side_effect=log_archive_already_disabled()))
+    modes_for = mock.AsyncMock(return_value=DEFAULT_MODES)
+    link = mock.Mock(query=mock.AsyncMock(side_effect=log_archive_already_disabled()), modes_for=modes_for)
     texts = SessionTexts(link)
     with pytest.raises(SqlError):
         asyncio.run(texts.answer(Prepare("s", "alter system archivelog")))
     assert texts.executed(Execute("s")) is None
+
+
+def test_a_text_that_is_too_long_is_the_engines(cursor: Any) -> None:
+    """Also if it is in a variable. It may have given our names to the engine."""
+    long = "alter system archivelog" + " " * LONGEST_TEXT
+    cursor.execute("set @long = concat('alter system archivelog', repeat(' ', %s))", (LONGEST_TEXT,))
+
+    assert code(cursor, "prepare go from @long") == 1064
+    cursor.execute("prepare go from 'alter system archivelog'")
+    assert code(cursor, long) == 1064
+    assert cursor.execute("execute go") == 3
+    cursor.execute(f"select 1; /* {long} */; prepare go from 'select 4'")
+    while cursor.nextset():
+        pass
+    assert rows(cursor, "execute go") == [(4,)]
+    cursor.execute("deallocate prepare go")
+
+
+@pytest.mark.parametrize(
+    ("mode", "text", "value"),
+    [
+        ("", r"""'alter system set a = "b\\n"'""", "b\n"),
+        ("NO_BACKSLASH_ESCAPES", r"""'alter system set a = "b\n"'""", r"b\n"),
+    ],
+)
+def test_a_text_is_prepared_in_the_sessions_mode(
+    cursor: Any, handler: Handler, mode: str, text: str, value: str
+) -> None:
+    """The string that holds the text, and the strings in the text."""
+    handler.answers[SetParameters] = _archive_log
+    cursor.execute(f"set sql_mode = '{mode}'")
+    cursor.execute(f"prepare go from {text}")
+    assert cursor.execute("execute go") == 3
+    statement, *_ = handler.seen[-1]
+    assert isinstance(statement, SetParameters)
+    assert [item.value for item in statement.assignments] == [value]
 
 
 def test_show_warnings_tells_of_our_statement(cursor: Any) -> None:

@@ -67,7 +67,7 @@ def keywords(draw: st.DrawFn, phrase: str) -> str:
 def string(draw: st.DrawFn, value: str) -> str:
     """A string literal that means `value`, which has none of MySQL's control characters to name."""
     quote = draw(st.sampled_from("'\""))
-    within = draw(st.sampled_from([quote * 2, "\\" + quote]))
+    within = draw(st.sampled_from(["''", "\\'"])) if quote == "'" else '""'
     return quote + value.replace("\\", "\\\\").replace(quote, within) + quote
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redoubt.sql.effects import Effect, effect_of
+from redoubt.sql.tokens import Modes
 
 from .strategies import OTHER_TEXTS, PADDING
 
@@ -50,6 +51,10 @@ READS = [
     "set sql_mode = ''",
     "set session transaction isolation level read committed",
     "select 1; rollback; set @a = 1;",
+    "select /*!40001 sql_no_cache */ * from t",
+    "/*!40101 set names utf8 */",
+    "/*!40103 set time_zone = '+00:00' */; select /*! 1, */ 2",
+    "select 1 /*!999999 , 'garbage' ( */",
 ]
 COMMITTING = [
     "commit",
@@ -65,6 +70,7 @@ COMMITTING = [
     "unlock tables",
     "unlock table",
     "begin; select 1; commit",
+    "start transaction /*!40100 with consistent snapshot */",
 ]
 DMLS = [
     "insert into t values (f(1))",
@@ -81,6 +87,8 @@ DMLS = [
     "with c as (select 1) update t set a = 1",
     "set @a = (select a from t for update)",
     "select 1; insert into t values (1)",
+    "/*!50000 insert into t values (1) */",
+    "insert into t values (1) /*! , (2) */",
     "insert into t values (1); insert into t values (2)",
 ]
 WRITES = [
@@ -142,9 +150,19 @@ WRITES = [
     'set "autocommit" = 1',
     "set sql_mode = 'ansi_quotes'; select 1",
     "set autocommit = (select 1 from t for update)",
-    "/*!50000 insert into t values (1) */",
+    "/*!50000insert into t values (1) */",
+    "/*!5000 insert into t values (1) */",
+    "/*!50000 drop table t */",
     "select 1 /*! ; insert into t values (1) */",
-    "insert into t values (1) /*! , (2) */",
+    "select 1 /*! 'a*/ ; insert into t values (1); -- ' */",
+    "select /*! f(1), */ 1",
+    "select f /*! , */ (1)",
+    "select /*!1234567count(1)*/",
+    "/*! commit */; /*! select */ insert into t values (1)",
+    "select /*+ ' */ 1, ' */",
+    "# a; insert into t values (1)",
+    "select 1 -- \r; insert into t values (1)",
+    "select 1 # '\r; insert into t values (1)",
     "select 'open",
     "select `open",
     "select /* open",
@@ -178,16 +196,18 @@ def test_worse_is_greater() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "effect"),
+    ("text", "effect", "without_escapes"),
     [
-        ("select '\\'; insert into t values (1) -- '", Effect.WRITE),
-        ("select 'a'", Effect.READ),
-        ("insert into t values ('\\')", Effect.DML),
+        ("select 'a\\'; insert into t values (1) -- '", Effect.READ, Effect.DML),
+        ("select 'a\\''; insert into t values (1) -- ", Effect.DML, Effect.WRITE),
+        ("select 'a\\n'", Effect.READ, Effect.READ),
+        ("insert into t values ('\\')", Effect.DML, Effect.DML),
     ],
 )
-def test_without_backslash_escapes(text: str, effect: Effect) -> None:
-    """Where a string with a backslash ends is not known then; one statement of DML stays one."""
-    assert effect_of(text.encode(), backslash_escapes=False) is effect
+def test_backslashes_escape_or_not(text: str, effect: Effect, without_escapes: Effect) -> None:
+    """Where a string ends depends on the session's modes."""
+    assert effect_of(text.encode()) is effect
+    assert effect_of(text.encode(), Modes(backslash_escapes=False)) is without_escapes
 
 
 def test_a_long_insert_is_not_looked_into() -> None:
@@ -201,7 +221,7 @@ EXAMPLES = st.sampled_from(READS + COMMITTING + DMLS + WRITES)
 @given(st.binary(max_size=200) | OTHER_TEXTS.map(str.encode), st.booleans())
 def test_any_bytes_have_an_effect(text: bytes, backslash_escapes: bool) -> None:  # noqa: FBT001 - drawn
     """Whatever comes, there is an answer."""
-    assert effect_of(text, backslash_escapes=backslash_escapes) in Effect
+    assert effect_of(text, Modes(backslash_escapes)) in Effect
 
 
 @given(PADDING, EXAMPLES | OTHER_TEXTS)
@@ -219,9 +239,15 @@ def test_dml_is_never_harmless(padding: str, verb: str, rest: str) -> None:
 
 
 @given(PADDING, OTHER_TEXTS | EXAMPLES)
-def test_a_version_comment_may_do_anything(padding: str, rest: str) -> None:
+def test_a_version_comment_of_no_certain_end_may_do_anything(padding: str, rest: str) -> None:
     """Wherever it stands, outside of strings."""
-    assert effect_of(f"{padding}select 1 /*!1*/ {rest}".encode()) is Effect.WRITE
+    assert effect_of(f"{padding}select 1 /*! ' */ {rest}".encode()) is Effect.WRITE
+
+
+@given(PADDING, EXAMPLES)
+def test_a_version_comment_does_what_it_says(padding: str, text: str) -> None:
+    """Or is unclear."""
+    assert effect_of(f"{padding}/*!50000 {text} */".encode()) >= effect_of(text.encode())
 
 
 @given(st.from_regex(rb"f[a-z0-9_$\x80-\xff]{1,8}_", fullmatch=True), PADDING, OTHER_TEXTS)

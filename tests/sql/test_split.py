@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from redoubt.sql.bounds import LONGEST_TEXT, MOST_STATEMENTS, MOST_WORDS
 from redoubt.sql.parser import may_be_ours, parse, split
-from redoubt.sql.tokens import BLANKS
+from redoubt.sql.statements import NoArchiveLog
+from redoubt.sql.tokens import BLANKS, Modes
 
 from .strategies import OTHER_TEXTS, Written, statements
 
@@ -19,15 +21,23 @@ from .strategies import OTHER_TEXTS, Written, statements
     [
         ("", []),
         (" ;\n; ", []),
+        (" ;a", [" ", "a"]),
+        ("a;;b", ["a", "", "b"]),
         ("a", ["a"]),
         ("a;", ["a"]),
         ("a; b ;c", ["a", " b ", "c"]),
         ("a 'x;y' \"x;y\" `x;y`; b", ["a 'x;y' \"x;y\" `x;y`", " b"]),
         ("a 'x\\';y'; b", ["a 'x\\';y'", " b"]),
-        ("a /* ; */ -- ;\n # ;\n ; b", ["a /* ; */ -- ;\n # ;\n ", " b"]),
-        ("a /*! x; y */; b", ["a /*! x; y */", " b"]),
+        ("a /* ; */ -- ;\n # \n ; b", ["a /* ; */ -- ;\n # \n ", " b"]),
+        ("a -- ;\r\n; b # '\r\n; c", ["a -- ;\r\n", " b # '\r\n", " c"]),
+        ("a; b # '\r; c", ["a", " b # '\r; c"]),
+        ("a -- '\r; b", ["a -- '\r; b"]),
+        ("a; # b; c\n; d", ["a", " # b; c\n; d"]),
+        ("a /*! x y */; b", ["a /*! x y */", " b"]),
+        ("a; b /*! x; y */; c", ["a", " b /*! x; y */; c"]),
+        ('a "x\\"y"; b', ['a "x\\"y"; b']),
         ("a - 1 --1; b", ["a - 1 --1", " b"]),
-        ("a --;b --", ["a --;", "b --"]),
+        ("a --;b --", ["a --", "b --"]),
         ("a 'open; b", ["a 'open; b"]),
         ("a /* open; b", ["a /* open; b"]),
         ("a; -- end", ["a", " -- end"]),
@@ -39,12 +49,36 @@ def test_split(text: str, expected: list[str]) -> None:
     assert expected == split(text)
 
 
-def test_two_dashes_before_a_semicolon_open_no_comment() -> None:
-    """Alone they would: what is an error to the engine must not become a statement of ours by being cut off."""
-    text = "alter system archivelog--;"
+def test_where_strings_end_depends_on_the_mode() -> None:
+    """A correct text of one mode, with a statement of ours within its string, is another text in the other."""
+    text = "insert into t values ('a\\', '; alter system noarchivelog; ')"
 
-    assert [parse(piece) for piece in split(text)] == [parse(text)] == [None]
-    assert parse("alter system archivelog--") is not None
+    assert split(text, Modes(backslash_escapes=False)) == [text]
+    assert [parse(piece) for piece in split(text)] == [None, NoArchiveLog(), None]
+
+
+@pytest.mark.parametrize("end", ["--", "--;", "-- ;--"])
+def test_two_dashes_alone_open_no_comment(end: str) -> None:
+    """What is an error to the engine must not become a statement of ours by being cut off."""
+    text = f"alter system archivelog{end}"
+
+    assert parse(text) is None or end == "-- ;--"
+    assert [parse(piece) for piece in split(text)] == [parse(text)]
+
+
+def test_bounds() -> None:
+    """Beyond each of them a text is the engine's, whole."""
+    items = ",".join(["a=1"] * (MOST_WORDS // 4))
+    gap = " " * (LONGEST_TEXT - len("show tenants"))
+
+    assert parse(f"alter system set {items[:-4]}") is not None
+    assert parse(f"alter system set {items}, a=1") is None
+    assert parse(f"show{gap} tenants") == parse("show tenants")
+    assert parse(f"show{gap}  tenants") is None
+    assert len(split("a;" * MOST_STATEMENTS)) == MOST_STATEMENTS
+    assert split("a;" * MOST_STATEMENTS + "a") == ["a;" * MOST_STATEMENTS + "a"]
+    assert split(f"show{gap} tenants;") == [f"show{gap} tenants;"]
+    assert not may_be_ours(f"show{gap}  tenants".encode())
 
 
 @pytest.mark.parametrize(
@@ -63,6 +97,9 @@ def test_two_dashes_before_a_semicolon_open_no_comment() -> None:
         "CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO",
         "ALTER DEFINER = a@b EVENT e DO",
         "ALTER EVENT e DO",
+        "/*!50003 CREATE*/ /*!50020 DEFINER=`root`@`%`*/ TRIGGER t BEFORE INSERT ON x FOR EACH ROW",
+        "CREATE /*!50003 PROCEDURE*/ p()",
+        "CREATE DEFINER = " + "a " * MOST_WORDS + " PROCEDURE p()",
     ],
 )
 def test_stored_programs_are_not_cut(head: str) -> None:

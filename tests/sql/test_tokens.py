@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from redoubt.sql.tokens import Kind, Token, fold, tokens
+from redoubt.sql.tokens import Kind, Modes, fold, tokens
 
 from .strategies import OTHER_TEXTS
 
@@ -20,7 +20,7 @@ def kinds_and_values(text: str) -> list[tuple[Kind, str]]:
     [
         ("a_1$ _b $c é漢1 ALTER", [(Kind.WORD, word) for word in ("a_1$", "_b", "$c", "é漢1", "ALTER")]),
         ("12 1.5 120s 0x1F 1d.2", [(Kind.NUMBER, word) for word in ("12", "1.5", "120s", "0x1F", "1d.2")]),
-        ("=,().@?-%\0", [(Kind.SYMBOL, char) for char in "=,().@?-%\0"]),
+        ("=,().@?-%\x01", [(Kind.SYMBOL, char) for char in "=,().@?-%\x01"]),
         ("`a``b` `c;d\\`", [(Kind.BACKTICK, "a`b"), (Kind.BACKTICK, "c;d\\")]),
         ('\'it\'\'s\' "say ""x"""', [(Kind.STRING, "it's"), (Kind.STRING, 'say "x"')]),
         ("'a\"\"b' \"c''d\"", [(Kind.STRING, 'a""b'), (Kind.STRING, "c''d")]),
@@ -42,12 +42,13 @@ def test_words_strings_and_symbols(text: str, expected: list[tuple[Kind, str]]) 
         "a -- b 'c\nd",
         "a --\td\nd",
         "a --\nd",
+        "a -- b 'c\r\nd",
         "a# b `c\nd",
+        "a# b \v\f\0 `c\r\nd",
         "a/* 'b */d",
         "a/**/d",
         "a/*/ b */d",
-        "a/*+ b */d",
-        "a d --",
+        "a/*+ b('c', \"d\", `e`) */d",
         "a d -- ",
         "a d #",
         "\n a\r\n\t\v\fd ",
@@ -60,31 +61,67 @@ def test_comments_are_passed_over(text: str) -> None:
     assert expected == kinds_and_values(text)
 
 
-def test_dashes_in_arithmetic() -> None:
-    """Two dashes without white space behind them are two signs."""
-    expected = [(Kind.NUMBER, "5"), (Kind.SYMBOL, "-"), (Kind.SYMBOL, "-"), (Kind.NUMBER, "1")]
+@pytest.mark.parametrize("behind", ["1", "", ";", "\v", "\f", "\x01", "\xa0"])
+def test_two_dashes_that_open_no_comment(behind: str) -> None:
+    """They do only before a blank; the engine takes not all of our blanks for one."""
+    found = kinds_and_values(f"5--{behind}'b'")
 
-    assert expected == kinds_and_values("5--1")
-
-
-def test_executable_comment_is_one_token() -> None:
-    """What some servers run and others skip stays in one piece."""
-    expected = [(Kind.WORD, "a"), (Kind.OPAQUE, "/*!50000 b; */"), (Kind.WORD, "c")]
-
-    assert expected == kinds_and_values("a /*!50000 b; */ c")
+    assert found[:3] == [(Kind.NUMBER, "5"), (Kind.SYMBOL, "-"), (Kind.SYMBOL, "-")]
+    assert found[-1] == (Kind.STRING, "b")
 
 
-@pytest.mark.parametrize("tail", ["'b", '"b', "`b", "'b\\'", "'b\\", "'b''", "`b``", "/* b", "/*! b", "/*+ b", "/*/"])
+@pytest.mark.parametrize("inside", [" b ", "50000 b ", "40101 SET @a = 'b', `c` = \"\" ", "count(*)", "a - 1"])
+def test_version_comment_is_one_token(inside: str) -> None:
+    """The engine may run it or pass over it, and finds the same end."""
+    expected = [(Kind.WORD, "a"), (Kind.OPAQUE, f"/*!{inside}*/"), (Kind.WORD, "c")]
+
+    assert expected == kinds_and_values(f"a /*!{inside}*/ c")
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        *("/*! ; */", "/*! 'a*/ ' */", "/*! ' */", "/*! # */", "/*! -- */", "/*! /* */", "/*! '\\' */", '/*! "a;b" */'),
+        *("/*+ ' */", "/*+ `a*/` */", '"a\\"b"'),
+    ],
+)
+def test_what_ends_elsewhere_in_another_reading_is_an_error(tail: str) -> None:
+    """A version comment that is run or not, a hint with quotes, double quotes with ANSI_QUOTES or without."""
+    assert [(Kind.WORD, "a"), (Kind.ERROR, f"{tail} d; 'e")] == kinds_and_values(f"a {tail} d; 'e")
+
+
+def test_strings_without_backslash_escapes() -> None:
+    """The mode makes a plain character of the backslash."""
+    found = list(tokens(r"""'a\' "b\" 'c\n''d' """, Modes(backslash_escapes=False)))
+
+    assert [token.value for token in found] == ["a\\", "b\\", "c\\n'd", ""]
+    assert [token.kind for token in tokens(r"'a\' 'b")] == [Kind.STRING, Kind.WORD, Kind.END]
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "'b",
+        '"b',
+        "`b",
+        "'b\\'",
+        "'b\\",
+        "'b''",
+        "`b``",
+        "/* b",
+        "/*! b",
+        "/*+ b",
+        "/*/",
+        "\0;b",
+        "# b; c\nd",
+        "# b\rc\nd",
+        "-- b\rc",
+        "--\rc",
+    ],
+)
 def test_what_does_not_end_is_an_error(tail: str) -> None:
     """An open string, identifier or comment takes the rest of the text."""
     assert [(Kind.WORD, "a"), (Kind.ERROR, tail)] == kinds_and_values(f"a {tail}")
-
-
-def test_tokens_from_an_offset() -> None:
-    """Reading may begin inside the text; offsets stay those of the whole text."""
-    expected = [Token(Kind.WORD, "cd", 4, 6), Token(Kind.END, "", 7, 7)]
-
-    assert expected == list(tokens("ab; cd ", 3))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
@@ -18,17 +19,21 @@ from redoubt.gateway.session_grammar import Execute, SessionStatement, ShowDiagn
 from redoubt.gateway.session_texts import SessionTexts
 from redoubt.gateway.shapes import SHAPES, Shape
 from redoubt.sql.answers import Answer, Ok
+from redoubt.sql.bounds import LONGEST_TEXT
 from redoubt.sql.effects import Effect
 from redoubt.sql.errors import SqlError
 from redoubt.sql.parser import may_be_ours, parse, split
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from redoubt.gateway.link import EngineLink
     from redoubt.gateway.local_files import NamedFiles
     from redoubt.gateway.seams import Neighbours, StatementHandler
     from redoubt.gateway.wire import Wire
     from redoubt.gateway.writes import Writes
     from redoubt.sql.statements import Statement
+    from redoubt.sql.tokens import Modes
 
 _log = structlog.get_logger(__name__)
 
@@ -41,6 +46,7 @@ _STATEMENT_COMMANDS = (
     Command.STMT_FETCH,
 )
 _QUERY = bytes((Command.QUERY,))
+_T = TypeVar("_T")
 
 
 class Conversation:
@@ -96,20 +102,31 @@ class Conversation:
 
     async def _query(self, raw: bytes, argument: bytes) -> None:
         head = argument[:4].upper()
-        if may_be_ours(argument) or self._texts.concerned or head == b"PREP":
-            texts = split(argument.decode("utf-8", "surrogateescape"))
-            statements = [parse(text) or parse_session_statement(text) for text in texts]
-            if len(texts) == 1 and statements[0]:
-                if answer := await self._own(statements[0], 1):
+        if len(argument) > LONGEST_TEXT:
+            self._texts.overlook(argument)
+        elif may_be_ours(argument) or self._texts.concerned or head == b"PREP":
+            modes = await self._ask(self.link.modes_for(argument))
+            texts = split(argument.decode("utf-8", "surrogateescape"), modes)
+            if len(texts) == 1:
+                statement = _read(texts[0], modes)
+                if statement and (answer := await self._own(statement, 1)):
                     await self._send_answer(answer)
                     return
-            elif any(statements) and self.link.capabilities & Capability.MULTI_STATEMENTS:
-                await self._several(texts, statements)
+            elif self.link.capabilities & Capability.MULTI_STATEMENTS and await self._is_any_ours(texts, modes):
+                await self._several(texts)
                 return
         elif head == b"KILL" and (target := killed_id(argument)) is not None:
             await self._kill(target, frame(_QUERY + translate_kill_text(argument, self._engine_id), 0), Shape.RESULTS)
             return
-        await self._forward(raw, Shape.RESULTS, self._effect_of(argument), files=self._files.of_text(argument))
+        await self._forward(raw, Shape.RESULTS, await self._effect_of(argument), files=self._files.of_text(argument))
+
+    async def _is_any_ours(self, texts: list[str], modes: Modes) -> bool:
+        """Tell whether any statement of one text is ours. Other sessions take their turn after each of them."""
+        for text in texts:
+            if _read(text, modes):
+                return True
+            await asyncio.sleep(0)
+        return False
 
     async def _forward(
         self,
@@ -132,18 +149,26 @@ class Conversation:
         if not reply.failed:
             self._neighbours.interrupt(self.link.tenant, target)
 
-    async def _several(self, texts: list[str], statements: list[Statement | SessionStatement | None]) -> None:
-        """Run the statements of one text in turn, up to the first error; the replies form one reply."""
+    async def _several(self, texts: list[str]) -> None:
+        """Run the statements of one text in turn, up to the first error; the replies form one reply.
+
+        The text was cut in the modes before it; each statement is read in the modes when its turn comes. If a statement
+        ends sooner then, the rest of its piece is ignored. The engine does the same.
+        """
         sequence = 1
-        for index, (text, statement) in enumerate(zip(texts, statements, strict=True), start=1):
+        for index, piece in enumerate(texts, start=1):
             more = index < len(texts)
+            modes = await self._ask(self.link.modes_for(encode_text(piece)), sequence)
+            text = (split(piece, modes) or [piece])[0]
+            statement = _read(text, modes)
             answer = await self._own(statement, sequence, more=more) if statement else None
             if answer:
                 await self._send_answer(answer)
                 sequence, failed = answer.sequence, answer.failed
             else:
-                argument = encode_text(text)
-                packet, effect = frame(_QUERY + argument, 0), self._effect_of(argument)
+                # With its semicolon: the engine ignores blanks at a text's end, and two dashes there open no comment.
+                argument = encode_text(text) + b";" * more
+                packet, effect = frame(_QUERY + argument, 0), await self._effect_of(argument, sequence)
                 files = self._files.of_text(argument)
                 reply = await self._forward(packet, Shape.RESULTS, effect, shift=sequence - 1, more=more, files=files)
                 sequence, failed = reply.sequence, reply.failed
@@ -153,15 +178,16 @@ class Conversation:
     async def _prepare(self, raw: bytes, argument: bytes) -> None:
         if may_be_ours(argument):
             text = argument.decode("utf-8", "surrogateescape")
-            if statement := parse(text):
+            if statement := parse(text, await self._ask(self.link.modes_for(argument))):
                 self._prepare_own(statement, text)
                 return
+        effect = await self._effect_of(argument)
         reply = await self._forward(raw, Shape.PREPARED)
         if reply.statement_id is None:
             return
         self._files.remember(reply.statement_id, argument)
         if self._writes:
-            self._writes.remember(reply.statement_id, self._writes.effect_of(argument))
+            self._writes.remember(reply.statement_id, effect)
 
     def _prepare_own(self, statement: Statement, text: str) -> None:
         try:
@@ -288,12 +314,25 @@ class Conversation:
     def _answer_error(self, error: SqlError) -> None:
         self._client.send(frame(error_payload(error), 1))
 
-    def _effect_of(self, text: bytes) -> Effect:
+    async def _effect_of(self, text: bytes, sequence: int = 1) -> Effect:
         """Return the effect of a text; READ for a tenant without a gate."""
-        return self._writes.effect_of(text) if self._writes else Effect.READ
+        return await self._ask(self._writes.effect_of(text), sequence) if self._writes else Effect.READ
+
+    async def _ask(self, answer: Awaitable[_T], sequence: int = 1) -> _T:
+        """Await what the engine says before a command is run; if the engine is lost meanwhile, tell the client."""
+        try:
+            return await answer
+        except EngineGone:
+            self._forwarder.tell_that_engine_went_away(sequence)
+            raise
 
     def _engine_id(self, connection_id: int) -> int | None:
         return self._neighbours.engine_id(self.link.tenant, connection_id)
 
     def _status(self) -> int:
         return self.link.status & Status.SESSION
+
+
+def _read(text: str, modes: Modes) -> Statement | SessionStatement | None:
+    """Return the one statement in `text` if it can be ours."""
+    return parse(text, modes) or parse_session_statement(text, modes)

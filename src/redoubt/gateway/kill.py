@@ -7,30 +7,51 @@ greeted with. That id is the gateway's, and unknown to the engine, so it is repl
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
+
+from redoubt.sql.bounds import LONGEST_TEXT
+from redoubt.sql.cursor import Cursor, NotOurs
+from redoubt.sql.tokens import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from redoubt.sql.tokens import Token
+
 FIRST_CONNECTION_ID = 1 << 30
 
-_KILL = re.compile(rb"\s*KILL\s+(?:(?:QUERY|CONNECTION)\s+)?(\d{1,10})\s*;?\s*", re.IGNORECASE)
+_MOST_DIGITS = 10
 
 
 def killed_id(text: bytes) -> int | None:
     """Return the id in a `KILL … id`; None for any other text."""
-    match = _KILL.fullmatch(text)
-    return int(match[1]) if match else None
+    token = _id_token(text)
+    return int(token.raw) if token else None
 
 
 def translate_kill_text(text: bytes, engine_id: Callable[[int], int | None]) -> bytes:
     """Return a `KILL … id` with the engine's id in place of the gateway's; any other text as it is."""
-    match = _KILL.fullmatch(text)
-    if not match:
+    token = _id_token(text)
+    found = engine_id(int(token.raw)) if token else None
+    if token is None or found is None:
         return text
-    found = engine_id(int(match[1]))
-    return text if found is None else text[: match.start(1)] + str(found).encode() + text[match.end(1) :]
+    return text[: token.start] + str(found).encode() + text[token.end :]
+
+
+def _id_token(text: bytes) -> Token | None:
+    """Find the id, at its offset in bytes; the text may be in any character set that extends ASCII."""
+    if len(text) > LONGEST_TEXT:
+        return None
+    cursor = Cursor(text.decode("latin-1"))
+    try:
+        cursor.expect_word("kill")
+        cursor.take_word("query", "connection")
+        token = cursor.expect(Kind.NUMBER)
+    except NotOurs:
+        return None
+    cursor.take_symbol(";")
+    is_id = token.raw.isascii() and token.raw.isdigit() and len(token.raw) <= _MOST_DIGITS
+    return token if is_id and cursor.token.kind is Kind.END else None
 
 
 def translate_kill_id(argument: bytes, engine_id: Callable[[int], int | None]) -> bytes:

@@ -11,6 +11,7 @@ from redoubt.gateway.packets import Payload, frame
 from redoubt.gateway.protocol import MAX_PART, Capability, Command, Marker, Status
 from redoubt.sql.answers import Ok, Rows
 from redoubt.sql.errors import SqlError
+from redoubt.sql.tokens import DEFAULT_MODES, Modes
 
 if TYPE_CHECKING:
     from redoubt.gateway.wire import Wire
@@ -50,6 +51,16 @@ class EngineLink:
         while self.status & Status.MORE_RESULTS:
             await self._result()
         return answer
+
+    async def modes_for(self, text: bytes) -> Modes:
+        """Return the session's modes; the default ones for a text without a backslash, to which they are all the same.
+
+        Asks the engine: only an OK tells the modes. The end of rows does not, nor does an error or the login.
+        """
+        if b"\\" not in text:
+            return DEFAULT_MODES
+        await self.command(Command.PING, b"")
+        return Modes(backslash_escapes=not self.status & Status.NO_BACKSLASH_ESCAPES)
 
     async def _result(self) -> Ok | Rows:
         sequence, head = await self._packet()

@@ -5,15 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from redoubt.gateway.protocol import Status
 from redoubt.gateway.session_grammar import Execute, parse_session_statement
-from redoubt.sql.local_files import LONGEST_TEXT, local_files
+from redoubt.sql.bounds import LONGEST_TEXT
+from redoubt.sql.local_files import local_files
 from redoubt.sql.parser import split
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from redoubt.gateway.link import EngineLink
 
     NamedFiles = Callable[[], frozenset[bytes]]
 
@@ -23,8 +21,7 @@ _LIMIT = 1024
 class LocalFiles:
     """One per session. Only texts that were prepared are read at once; all others when an engine asks for a file."""
 
-    def __init__(self, link: EngineLink) -> None:
-        self._link = link
+    def __init__(self) -> None:
         self._prepared: dict[int | str, frozenset[bytes]] = {}
 
     def of_text(self, text: bytes) -> NamedFiles:
@@ -38,7 +35,7 @@ class LocalFiles:
     def remember(self, key: int | str, text: bytes) -> None:
         """Remember the files of a prepared statement, by its id or its name; beyond a limit, forget the oldest."""
         self._prepared.pop(key, None)
-        if files := self._named_in(text):
+        if files := local_files(text):
             self._prepared[key] = files
         if len(self._prepared) > _LIMIT:
             del self._prepared[next(iter(self._prepared))]
@@ -52,12 +49,9 @@ class LocalFiles:
         self._prepared.clear()
 
     def _of_text(self, text: bytes) -> frozenset[bytes]:
-        files = self._named_in(text)
+        files = local_files(text)
         if not self._prepared or len(text) > LONGEST_TEXT:
             return files
         parsed = (parse_session_statement(one) for one in split(text.decode("utf-8", "surrogateescape")))
         executed = (statement.name for statement in parsed if isinstance(statement, Execute))
         return files.union(*(self._prepared.get(name, frozenset()) for name in executed))
-
-    def _named_in(self, text: bytes) -> frozenset[bytes]:
-        return local_files(text, backslash_escapes=not self._link.status & Status.NO_BACKSLASH_ESCAPES)

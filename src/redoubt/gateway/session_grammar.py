@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from redoubt.sql.cursor import Cursor, NotOurs
-from redoubt.sql.tokens import Kind
+from redoubt.sql.tokens import DEFAULT_MODES, Kind, Modes
 
 _NAME = (Kind.WORD, Kind.BACKTICK)
 
@@ -54,9 +54,9 @@ class ShowDiagnostics:
 SessionStatement = Prepare | Execute | Deallocate | ShowDiagnostics
 
 
-def parse_session_statement(text: str) -> SessionStatement | None:
+def parse_session_statement(text: str, modes: Modes = DEFAULT_MODES) -> SessionStatement | None:
     """Return the one statement in `text` if it is one of these, else None; never raises."""
-    cursor = Cursor(text)
+    cursor = Cursor(text, modes)
     try:
         statement = _statement(cursor)
     except NotOurs:
@@ -103,10 +103,10 @@ def _show(cursor: Cursor) -> ShowDiagnostics:
     what = _what(cursor)
     if not cursor.take_word("limit"):
         return ShowDiagnostics(what)
-    first = _number(cursor)
+    first = cursor.expect_number()
     if not cursor.take_symbol(","):
         return ShowDiagnostics(what, limit=first)
-    return ShowDiagnostics(what, first, _number(cursor))
+    return ShowDiagnostics(what, first, cursor.expect_number())
 
 
 def _what(cursor: Cursor) -> str:
@@ -117,10 +117,3 @@ def _what(cursor: Cursor) -> str:
 
 def _name(cursor: Cursor) -> str:
     return cursor.expect(*_NAME).value.lower()
-
-
-def _number(cursor: Cursor) -> int:
-    raw = cursor.expect(Kind.NUMBER).raw
-    if not (raw.isascii() and raw.isdecimal()):
-        raise NotOurs
-    return int(raw)

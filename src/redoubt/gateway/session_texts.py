@@ -9,6 +9,7 @@ from redoubt.gateway.local_files import LocalFiles
 from redoubt.gateway.prepared import PreparedStatement, check_room
 from redoubt.gateway.session_grammar import Deallocate, Execute, Prepare, ShowDiagnostics
 from redoubt.sql.answers import Column, ColumnType, Ok, Rows
+from redoubt.sql.bounds import LONGEST_TEXT
 from redoubt.sql.errors import SqlError
 from redoubt.sql.parser import parse
 
@@ -29,7 +30,7 @@ class SessionTexts:
 
     def __init__(self, link: EngineLink) -> None:
         self.concerned = False
-        self.files = LocalFiles(link)
+        self.files = LocalFiles()
         self._link = link
         self._names: dict[str, PreparedStatement] = {}
         self._left: tuple[tuple[str, SqlError], ...] | None = None
@@ -43,6 +44,11 @@ class SessionTexts:
         """Note that a statement of the engine runs: diagnostics are the engine's again."""
         self._left = None
         self.concerned = bool(self._names)
+
+    def overlook(self, text: bytes) -> None:
+        """Note a text that is too long to be read: it may give any of our names to the engine."""
+        if self._names and b"prepare" in text.lower():
+            self._names.clear()
 
     def clear(self) -> None:
         """Forget all, as the engine does when a client resets its connection."""
@@ -69,7 +75,7 @@ class SessionTexts:
         self._names.pop(statement.name, None)
         text = statement.text if statement.text is not None else await self._value(statement.variable)
         self.files.remember(statement.name, encode_text(text))
-        own = parse(text)
+        own = parse(text, await self._link.modes_for(encode_text(text)))
         if own is None:
             return None
         check_room(len(self._names))
@@ -78,7 +84,8 @@ class SessionTexts:
         return Ok()
 
     async def _value(self, variable: str) -> str:
-        answer = await self._link.query(f"SELECT {variable}")
+        """Return a variable's value; nothing if the value is too long to be ours."""
+        answer = await self._link.query(f"SELECT IF(LENGTH({variable}) <= {LONGEST_TEXT}, {variable}, '')")
         assert isinstance(answer, Rows)
         return str(answer.rows[0][0] or "")
 

@@ -12,6 +12,7 @@ from redoubt.gateway.protocol import Status
 from redoubt.sql.answers import Rows
 from redoubt.sql.effects import Effect, effect_of
 from redoubt.sql.errors import SqlError
+from redoubt.sql.tokens import Modes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,9 +67,12 @@ class Writes:
         self._known_gate = self._known_gate or self._gate_of()
         return self._known_gate or _NO_GATE
 
-    def effect_of(self, text: bytes) -> Effect:
-        """Return the effect of a text in this session."""
-        return effect_of(text, backslash_escapes=not self._link.status & Status.NO_BACKSLASH_ESCAPES)
+    async def effect_of(self, text: bytes) -> Effect:
+        """Return the effect of a text in this session. Asks the engine for the modes if the effect depends on them."""
+        effect = effect_of(text)
+        if b"\\" not in text or effect_of(text, Modes(backslash_escapes=False)) is effect:
+            return effect
+        return effect_of(text, await self._link.modes_for(text))
 
     # Prepared statements of the engine's, by their ids.
 

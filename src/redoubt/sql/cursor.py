@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from redoubt.sql.tokens import Kind, Token, fold, tokens
+from redoubt.sql.bounds import MOST_WORDS
+from redoubt.sql.tokens import DEFAULT_MODES, Kind, Modes, Token, fold, tokens
 
 NAME = (Kind.WORD, Kind.BACKTICK, Kind.STRING)
 """The kinds of token that may be a tenant's name."""
@@ -17,22 +18,26 @@ class NotOurs(Exception):  # noqa: N818 - not an error: the engine answers the s
 
 
 class Cursor:
-    """Reads `text` from offset `start`, token by token, no further than it is asked to.
+    """Reads `text` token by token, no further than it is asked to, and no more than MOST_WORDS of them: then `NotOurs`.
 
     `token` is the next token to read. `word` is that token in lower case if it is a bare word, else empty. `end` is the
     offset behind the last token that was read. `take_…` reads the next token if it matches, and returns whether it did.
     `expect_…` raises `NotOurs` if the next token does not match.
     """
 
-    def __init__(self, text: str, start: int = 0) -> None:
+    def __init__(self, text: str, modes: Modes = DEFAULT_MODES) -> None:
         self.text = text
-        self.end = start
-        self._rest = tokens(text, start)
+        self.end = 0
+        self._left = MOST_WORDS
+        self._rest = tokens(text, modes)
         self.token = next(self._rest)
         self.word = fold(self.token.raw) if self.token.kind is Kind.WORD else ""
 
     def advance(self) -> Token:
         """Read the next token, which must not be END, and return it."""
+        if not self._left:
+            raise NotOurs
+        self._left -= 1
         token = self.token
         self.end = token.end
         self.token = ahead = next(self._rest)

@@ -2,7 +2,7 @@
 
 The judgement errs on the safe side: a text that is not plainly harmless is a WRITE. Three things decide: the first word
 of each statement; a call of a function that is not built in, as a stored function may write (`SELECT f()` commits what
-f inserts); and anything whose meaning the text does not show, such as a version comment, which the engine runs.
+f inserts); and anything whose meaning the text does not show. A version comment counts with its content and without.
 
 The text cannot show the definition of a view: a view that calls a writing function looks like any table.
 """
@@ -10,11 +10,13 @@ The text cannot show the definition of a view: a view that calls a writing funct
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
+from functools import reduce
 from typing import Final
 
-from redoubt.sql.tokens import BLANKS, Kind, Token, token_at
+from redoubt.sql.bounds import LONGEST_TEXT, MOST_STATEMENTS
+from redoubt.sql.tokens import BLANKS, DEFAULT_MODES, Modes, patterns
 
 
 class Effect(IntEnum):
@@ -90,10 +92,6 @@ HARMLESS_BEFORE_PARENTHESIS: Final = frozenset(
     f"{_KEYWORDS} {_TYPES} {_AGGREGATES} {_NUMBERS} {_STRINGS} {_TIMES} {_DOCUMENTS_AND_VECTORS} {_SERVER}".split()
 )
 
-# Looking into more than this would keep other sessions waiting.
-_LONGEST_WITH_LITERALS = 64 * 1024
-_MOST_STATEMENTS = 256
-
 _BLANK = "[ \\t\\n\\v\\f\\r]"
 _WORD = "[0-9a-z_$\\x80-\\xff]"
 _NAME = rf"(?<!{_WORD})({_WORD}++|[`\"]){_BLANK}*+\("
@@ -116,35 +114,36 @@ _TRANSACTION = re.compile(rf"{_BLANK}++transaction(?!{_WORD})")
 _PREPARE = re.compile(rf"{_BLANK}++prepare(?!{_WORD})")
 _NOTHING_OR_WORK = re.compile(rf"{_BLANK}*+(?:work{_BLANK}*+)?\Z")
 
-_LITERAL_OR_COMMENT = re.compile(r"['\"`#]|--(?![^\x00- ])|/\*")
-_STAND_INS = {"'": "''", '"': '"', "`": "`", "#": " ", "-": " ", "/": " "}
+_STAND_INS = {"'": "''", '"': '"', "`": "`"}
+_VERSION = re.compile(rf"(?:[0-9]{{5,6}}(?={_BLANK}))?+(?![0-9])")
 
 
-def effect_of(text: bytes, *, backslash_escapes: bool = True) -> Effect:
-    """Return the worst that `text`, one statement or several, may do; never raises.
+def effect_of(text: bytes, modes: Modes = DEFAULT_MODES) -> Effect:
+    """Return the worst that `text`, one statement or several, may do in a session's `modes`; never raises.
 
-    `text` is as the client sent it, in a character set that extends ASCII. `backslash_escapes` is False in a session
-    with the SQL mode NO_BACKSLASH_ESCAPES, where strings end elsewhere.
+    `text` is as the client sent it, in a character set that extends ASCII.
     """
     lowered = text.decode("latin-1").lower()
     if _ONE_DML.match(lowered) and ";" not in lowered.rstrip("; \t\n\v\f\r") and "/*!" not in lowered:
         return Effect.DML  # without parsing the text, which may be long
-    if "\\" in lowered and not backslash_escapes:
+    if len(text) > LONGEST_TEXT:
         return Effect.WRITE
-    words = _without_literals(lowered)
-    return Effect.WRITE if words is None else _of_statements(words)
+    # The engine runs version comments; where it cannot parse a statement then, it ignores them all.
+    readings = (_without_literals(lowered, modes, runs_versions=runs) for runs in {"/*!" in lowered, False})
+    return _together(Effect.WRITE if words is None else _of_statements(words) for words in readings)
 
 
 def _of_statements(words: str) -> Effect:
     statements = [statement for statement in words.split(";") if statement.strip(BLANKS)]
-    if len(statements) > _MOST_STATEMENTS:
+    if len(statements) > MOST_STATEMENTS:
         return Effect.WRITE
     if len(statements) > 1 and "sql_mode" in words:
         return Effect.WRITE  # the next statement's strings may end elsewhere
-    worst = Effect.READ
-    for statement in statements:
-        worst = _both(worst, _of_statement(statement))
-    return worst
+    return _together(_of_statement(statement) for statement in statements)
+
+
+def _together(effects: Iterable[Effect]) -> Effect:
+    return reduce(_both, effects, Effect.READ)
 
 
 def _both(one: Effect, other: Effect) -> Effect:
@@ -161,24 +160,24 @@ def _of_statement(words: str) -> Effect:
     return kind if isinstance(kind, Effect) else kind(words, first.end())
 
 
-def _without_literals(text: str) -> str | None:
+def _without_literals(text: str, modes: Modes, *, runs_versions: bool) -> str | None:
     """Return `text` with blanks for comments and stand-ins for strings and quoted names; None if it is not plain."""
-    pieces: list[str] = []
-    at = 0
-    while mark := _LITERAL_OR_COMMENT.search(text, at):
-        token = token_at(text, mark.start())
-        if len(text) > _LONGEST_WITH_LITERALS or _is_unclear(token):
-            return None
-        pieces += text[at : token.start], _STAND_INS[token.raw[0]]
-        at = token.end
-    return "".join([*pieces, text[at:]]) if pieces else text
+    is_plain = True
 
+    def stand_in(match: re.Match[str]) -> str:
+        nonlocal is_plain
+        literal, comment, content = match.groups()
+        if literal:
+            return _STAND_INS[literal[0]]
+        if comment or (content is not None and not runs_versions):
+            return " "
+        version = _VERSION.match(content) if content is not None else None
+        is_plain = is_plain and version is not None
+        return f" {other.sub(stand_in, content[version.end() :])} " if version else ""
 
-def _is_unclear(token: Token) -> bool:
-    r"""Tell whether a token may be code; `"\""` is a name that ends sooner with the SQL mode ANSI_QUOTES."""
-    if token.kind in (Kind.OPAQUE, Kind.ERROR):
-        return True
-    return token.raw[0] == '"' and '\\"' in token.raw[1:-1]
+    other = patterns(modes).other
+    words = other.sub(stand_in, text)
+    return words if is_plain else None
 
 
 # Statements that take a second look: each function gets the words, and where those behind the first begin.

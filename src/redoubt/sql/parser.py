@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from redoubt.sql.backup_grammar import backup, cancel, delete, resume, start, stop, suspend, validate
+from redoubt.sql.bounds import LONGEST_TEXT, MOST_STATEMENTS
 from redoubt.sql.cursor import Cursor, NotOurs
 from redoubt.sql.restore_grammar import add_restore_source, clear_restore_source, restore, show_restore_preview
 from redoubt.sql.round_grammar import archive_log, minor_freeze, no_archive_log, set_parameters, show_parameters
 from redoubt.sql.statements import Statement
 from redoubt.sql.tenant_grammar import create_tenant, drop_tenant, show_tenants
-from redoubt.sql.tokens import BLANKS, Kind, token_at
+from redoubt.sql.tokens import BLANKS, DEFAULT_MODES, GAP, Kind, Modes, patterns
 
 _Grammar = Callable[[Cursor], Statement]
 
@@ -40,18 +41,10 @@ _ALTER_SYSTEM: Final[Mapping[str, _Grammar]] = {
 }
 _TENANTS: Final[Mapping[str, _Grammar]] = {"create": create_tenant, "drop": drop_tenant, "show": show_tenants}
 
-# A semicolon, or the start of a string or comment, in which no statement ends.
-_SPLIT_MARK = re.compile(r"[;'\"`#]|--(?![^\x00- ])|/\*")
-
-# Without a cursor, a regular expression on the beginning recognizes what a text may hold by the thousand: empty
-# statements, the engine's statements, and statements without a body. The event loop waits while a text is parsed.
-_BLANK = rf"[{BLANKS}]*+"
-_BLOCK_COMMENT = r"/\*(?!!)(?:[^*]++|\*(?!/))*+\*/"
-_LINE_COMMENT = r"(?:--(?=[\x00- ]|\Z)|#)[^\n]*+"
-_GAP = rf"(?:[{BLANKS}]++|{_BLOCK_COMMENT}|{_LINE_COMMENT})*+"
-_EMPTY_STATEMENTS = re.compile(rf"(?:{_BLANK};)*+")
-_MAY_BE_OURS = re.compile(rf"{_GAP}(?:alter|show|create|drop)", re.IGNORECASE)
-_MAY_HAVE_BODY = re.compile(rf"{_GAP}(?:create|alter)(?!{_BLANK}(?:system|tenant)\b)", re.IGNORECASE)
+# Without a cursor, a regular expression on the beginning recognizes most of the engine's statements.
+_MAY_BE_OURS = re.compile(rf"{GAP}(?:alter|show|create|drop)", re.IGNORECASE | re.DOTALL)
+_MAY_HAVE_BODY = re.compile(rf"{GAP}(?:create|alter)(?!{GAP}(?:system|tenant)\b)", re.IGNORECASE | re.DOTALL)
+_PROGRAM = re.compile("procedure|function|trigger|event", re.IGNORECASE)
 
 # `SELECT tenant_id, created_at` is the engine's. Each pattern begins with a word, which makes the search fast.
 _TENANT_OPENINGS = tuple(
@@ -59,15 +52,15 @@ _TENANT_OPENINGS = tuple(
 )
 
 
-def parse(text: str) -> Statement | None:
+def parse(text: str, modes: Modes = DEFAULT_MODES) -> Statement | None:
     """Return the one statement in `text` (a semicolon may follow it) if it is Redoubt's, else None; never raises.
 
     Reads no more of the text than the decision needs: of an engine's statement, one or two words.
     """
-    if not _MAY_BE_OURS.match(text):
+    if len(text) > LONGEST_TEXT or not _MAY_BE_OURS.match(text):
         return None
     try:
-        cursor = Cursor(text)
+        cursor = Cursor(text, modes)
         statement = _statement(cursor)
     except NotOurs:
         return None
@@ -75,22 +68,26 @@ def parse(text: str) -> Statement | None:
     return statement if cursor.token.kind is Kind.END else None
 
 
-def split(text: str) -> list[str]:
-    """Cut `text` at the semicolons between its statements, and drop the pieces that are only white space.
+def split(text: str, modes: Modes = DEFAULT_MODES) -> list[str]:
+    """Cut `text` at the semicolons between its statements; what is only white space at the text's end is dropped.
 
-    The pieces are as typed, with white space and comments, without the semicolons; only behind two dashes the semicolon
-    stays, as they would open a comment at the end of a text. The body of a stored program has
-    semicolons of its own, and where it ends only the engine knows: from the statement that creates or alters one
-    on, the rest of the text is one piece.
+    The pieces are as typed, with white space and comments, without the semicolons; an empty one is an error to the
+    engine. From a place on where only the engine knows the next end, the rest is one piece: a token without a certain
+    end, or a statement that may create or alter a stored program, whose body has semicolons of its own. A text that
+    is too long, or has too many statements, is one piece.
     """
-    pieces = []
-    start = _after_empty_statements(text, 0)
-    while start < len(text):
-        has_body = _MAY_HAVE_BODY.match(text, start) and _has_body(Cursor(text, start))
-        end = len(text) if has_body else _separator(text, start)
-        pieces.append(text[start : end + text.endswith("--", start, end)])
-        start = _after_empty_statements(text, end + 1)
-    return [piece for piece in pieces if piece.strip(BLANKS)]
+    pieces: list[str] = []
+    start = 0
+    while start <= len(text) <= LONGEST_TEXT and len(pieces) <= MOST_STATEMENTS:
+        match = patterns(modes).statement.match(text, start)
+        end = match.end() if match else start
+        if not text.startswith(";", end) or _may_have_body(text[start:end], modes):
+            end = len(text)
+        pieces.append(text[start:end])
+        start = end + 1
+    while pieces and not pieces[-1].strip(BLANKS + "\0"):
+        pieces.pop()
+    return pieces if start > len(text) and len(pieces) <= MOST_STATEMENTS else [text]
 
 
 def may_be_ours(text: bytes) -> bool:
@@ -99,6 +96,8 @@ def may_be_ours(text: bytes) -> bool:
     `text` is the whole text as the client sent it, in any character set that extends ASCII, with one statement or
     several. Our keywords are never quoted or split, so a search for the words finds them.
     """
+    if len(text) > LONGEST_TEXT:
+        return False
     lowered = text.lower()
     return (
         (b"system" in lowered and b"alter" in lowered)
@@ -126,25 +125,17 @@ def _statement(cursor: Cursor) -> Statement:
     return _TENANTS[opening](cursor)
 
 
-def _separator(text: str, start: int) -> int:
-    """Offset of the semicolon that ends the statement at `start`, or the text's end."""
-    if text.find(";", start) < 0:
-        return len(text)
-    while mark := _SPLIT_MARK.search(text, start):
-        if mark.group() == ";":
-            return mark.start()
-        start = token_at(text, mark.start()).end
-    return len(text)
-
-
-def _after_empty_statements(text: str, start: int) -> int:
-    """Offset behind the semicolons with nothing but white space before them."""
-    match = _EMPTY_STATEMENTS.match(text, start)
-    return match.end() if match else start
+def _may_have_body(text: str, modes: Modes) -> bool:
+    """Tell whether the statement is one that may hold the body of a stored program."""
+    if "/*!" in text and _PROGRAM.search(text):
+        return True
+    try:
+        return bool(_MAY_HAVE_BODY.match(text)) and _has_body(Cursor(text, modes))
+    except NotOurs:
+        return True
 
 
 def _has_body(cursor: Cursor) -> bool:
-    """Tell whether the statement is one that may hold the body of a stored program."""
     programs: tuple[str, ...] = ("event",)
     if cursor.take_word("create"):
         programs = ("procedure", "function", "trigger", "event")

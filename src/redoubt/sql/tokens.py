@@ -1,57 +1,105 @@
-"""The words of a MySQL text: a hand-written tokenizer, lazy, and linear in the text's length whatever the text is.
+"""The words of a MySQL text as the engine sees them: the one tokenizer of all that looks into texts.
 
-The tokenizer knows MySQL's lexical rules well enough to find the ends of strings, comments and words. It skips comments
-and optimizer hints. A version comment (`/*! … */`), which one server runs and another ignores, is one OPAQUE token. A
-token without an end is one ERROR token. So no statement of Redoubt's is ever found inside either.
+Patterns find the ends of strings, comments and words. Each of them is linear in the text's length, whatever the text
+is. Where the end of a token is not certain, the token is an ERROR and reaches to the end of the text. So no statement
+of Redoubt's is found behind such a place.
 
-Two server modes change these rules and cannot be seen from here: NO_BACKSLASH_ESCAPES and ANSI_QUOTES are taken as off.
+What the engine does was measured (`tests/gateway/test_words.py`). Two dashes open a comment only before a blank. A line
+comment ends at a line feed; also at a carriage return, but not at the beginning of some texts; and, if # opens it, at a
+semicolon in some places: with either in it, its end is not certain. The engine runs a version comment (`/*! … */`)
+whatever its version is, and ignores it if the text cannot be parsed with its content. A NUL outside of strings and
+comments is an error, but at the end of a text.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import NamedTuple
 
 BLANKS = " \t\n\v\f\r"
 
-_WORD_CHARACTERS = r"0-9A-Za-z_$\x80-\U0010ffff"
 
-# Blanks, then a token whose characters show its end, by group: nearly all tokens are of this kind. Before any other
-# token the pattern matches the blanks alone, and `token_at` looks closer.
-_PLAIN = re.compile(
-    rf"[{BLANKS}]*+(?:"
-    rf"([A-Za-z_$\x80-\U0010ffff][{_WORD_CHARACTERS}]*+)"
-    rf"|([0-9][{_WORD_CHARACTERS}.]*+)"
-    r"|('[^'\\]*+'(?!')|\"[^\"\\]*+\"(?!\"))"
-    r"|(`[^`]*+`(?!`))"
-    rf"|([^{BLANKS}{_WORD_CHARACTERS}'\"`/#-]))?"
-)
+@dataclass(frozen=True)
+class Modes:
+    """The SQL modes of a session that move the ends of strings.
 
-# For each quote: the characters to stop at while searching for its end, and the escape sequences inside.
-_QUOTE_MARKS = {"'": re.compile(r"['\\]"), '"': re.compile(r'["\\]'), "`": re.compile("`")}
-_ESCAPED = {"'": re.compile(r"\\.|''", re.DOTALL), '"': re.compile(r'\\.|""', re.DOTALL), "`": re.compile("``")}
+    `backslash_escapes` is False under NO_BACKSLASH_ESCAPES. ANSI_QUOTES is not here, because the engine's status flags
+    do not show it: in double quotes the mode makes a plain character of the backslash, so a text in double quotes with
+    an escaped double quote has no certain end.
+    """
 
-# `\%` and `\_` keep their backslash: they mean something to LIKE. A letter that is not here stands for itself.
-_ESCAPES = {"0": "\0", "b": "\b", "n": "\n", "r": "\r", "t": "\t", "Z": "\x1a", "%": r"\%", "_": r"\_"}
+    backslash_escapes: bool = True
+
+
+DEFAULT_MODES = Modes()
 
 
 class Kind(Enum):
     """The kind of a token."""
 
     WORD = "a bare identifier or keyword"
-    BACKTICK = "an identifier in backticks"
-    STRING = "a string in single or double quotes"
     NUMBER = "a run that begins with a digit: 12, 1.5, 120s, 0x1f"
+    STRING = "a string in single or double quotes"
+    BACKTICK = "an identifier in backticks"
+    OPAQUE = "a version comment, /*! … */"
+    ERROR = "a string, identifier or comment without a certain end, or a NUL; reaches to the end of the text"
     SYMBOL = "any other single character"
-    OPAQUE = "an executable comment, /*! … */"
-    ERROR = "a string, identifier or comment without an end; reaches to the end of the text"
     END = "the end of the text"
-    COMMENT = "a comment or a hint; skipped"
 
 
-_PLAIN_KINDS = (Kind.END, Kind.WORD, Kind.NUMBER, Kind.STRING, Kind.BACKTICK, Kind.SYMBOL)
+_KINDS = (Kind.END, Kind.WORD, Kind.NUMBER, Kind.STRING, Kind.BACKTICK, Kind.OPAQUE, Kind.ERROR, Kind.SYMBOL)
+
+_WORD_CHARACTERS = r"0-9A-Za-z_$\x80-\U0010ffff"
+_BACKTICK = "`(?:[^`]++|``)*+`"
+_STRINGS = {
+    True: r"""'(?:[^'\\]++|\\.|'')*+'|"(?:[^"\\]++|\\[^"]|"")*+\"""",
+    False: r"""'(?:[^']++|'')*+'|"(?:[^"]++|"")*+\"""",
+}
+
+# What a version comment or a hint holds if its end is certain: no semicolon, comment, backslash or quote outside of
+# short strings. The engine reads such a comment in two ways (as code, to the end of the comment), which then agree.
+_CONTENT = r"""(?:[^'"`\\;#/*\0-]|\*(?!/)|-(?!-)|'[^'\\*;]*+'|"[^"\\*;]*+"|`[^`\\*;]*+`)*+"""
+_VERSION_COMMENT = rf"/\*!{_CONTENT}\*/"
+_DASHES = r"--(?=[ \t\r\n])"
+_COMMENT = rf"/\*(?:\+{_CONTENT}|(?![!+])(?:[^*]++|\*(?!/))*+)\*/|(?:#[^;\r\n]*+|{_DASHES}[^\r\n]*+)(?=\r?\n|\Z)"
+_ERROR = rf"(?:['\"`#\0]|/\*|{_DASHES}).*+"
+
+GAP = rf"(?:[{BLANKS}]++|{_COMMENT})*+"
+"""Pattern of what may stand between two words."""
+
+# `\%` and `\_` keep their backslash: they mean something to LIKE. A letter that is not here stands for itself.
+_ESCAPES = {"0": "\0", "b": "\b", "n": "\n", "r": "\r", "t": "\t", "Z": "\x1a", "%": r"\%", "_": r"\_"}
+_ESCAPED = re.compile(r"\\.|''|\"\"", re.DOTALL)
+
+
+class Patterns(NamedTuple):
+    """The patterns of a session's modes.
+
+    `token`: a gap and a token, in the group whose number is its kind's. `statement`: a statement, up to a semicolon,
+    the text's end or an ERROR. `other`: what is not plain words, by group: a string or identifier, a comment, the
+    content of a version comment; an ERROR has none.
+    """
+
+    token: re.Pattern[str]
+    statement: re.Pattern[str]
+    other: re.Pattern[str]
+
+
+@cache
+def patterns(modes: Modes) -> Patterns:
+    """Return the patterns of `modes`."""
+    string = _STRINGS[modes.backslash_escapes]
+    token = (
+        rf"{GAP}(?:([A-Za-z_$\x80-\U0010ffff][{_WORD_CHARACTERS}]*+)|([0-9][{_WORD_CHARACTERS}.]*+)|({string})"
+        rf"|({_BACKTICK})|({_VERSION_COMMENT})|({_ERROR})|(.))?"
+    )
+    statement = rf"(?:[^;'\"`#/\0-]++|{string}|{_BACKTICK}|{_COMMENT}|{_VERSION_COMMENT}|/(?!\*)|(?!{_DASHES})-)*+"
+    other = rf"({string}|{_BACKTICK})|({_COMMENT})|/\*!({_CONTENT})\*/|{_ERROR}"
+    return Patterns(*(re.compile(pattern, re.DOTALL) for pattern in (token, statement, other)))
 
 
 class Token(NamedTuple):
@@ -61,6 +109,7 @@ class Token(NamedTuple):
     raw: str
     start: int
     end: int
+    modes: Modes = DEFAULT_MODES
 
     @property
     def value(self) -> str:
@@ -68,9 +117,9 @@ class Token(NamedTuple):
         if self.kind not in (Kind.STRING, Kind.BACKTICK):
             return self.raw
         quote, inside = self.raw[0], self.raw[1:-1]
-        if quote not in inside and "\\" not in inside:
-            return inside
-        return _ESCAPED[quote].sub(_unescaped, inside)
+        if self.kind is Kind.STRING and self.modes.backslash_escapes and "\\" in inside:
+            return _ESCAPED.sub(lambda escape: _unescaped(escape.group(), quote), inside)
+        return inside.replace(quote * 2, quote)
 
 
 def fold(word: str) -> str:
@@ -81,74 +130,21 @@ def fold(word: str) -> str:
     return word.lower() if word.isascii() else word
 
 
-def tokens(text: str, start: int = 0) -> Iterator[Token]:
-    """Yield the tokens of `text` from offset `start`, the last one being END; nothing is read ahead."""
-    at = start
-    while match := _PLAIN.match(text, at):  # pragma: no branch - it matches at the end, too
-        at = match.end()
-        if group := match.lastindex:
-            yield Token(_PLAIN_KINDS[group], match[group], match.start(group), at)
-        elif at == len(text):
-            yield Token(Kind.END, "", at, at)
+def tokens(text: str, modes: Modes = DEFAULT_MODES) -> Iterator[Token]:
+    """Yield the tokens of `text`, the last one being END; nothing is read ahead."""
+    pattern = patterns(modes).token
+    at = 0
+    while match := pattern.match(text, at):  # pragma: no branch - it matches at the end, too
+        group = match.lastindex or 0
+        if not group:
+            yield Token(Kind.END, "", match.end(), match.end())
             return
-        else:
-            token = token_at(text, at)
-            at = token.end
-            if token.kind is not Kind.COMMENT:
-                yield token
+        at = match.end()
+        yield Token(_KINDS[group], match[group], match.start(group), at, modes)
 
 
-def token_at(text: str, at: int) -> Token:
-    """Return the token or comment at offset `at`, where there is a quote or another character that is in no word."""
-    first = text[at]
-    if first in _QUOTE_MARKS:
-        kind = Kind.BACKTICK if first == "`" else Kind.STRING
-        return _token(kind, text, at, _quoted_end(text, at))
-    if text.startswith("/*", at):
-        kind = Kind.OPAQUE if text.startswith("!", at + 2) else Kind.COMMENT
-        return _token(kind, text, at, _block_end(text, at))
-    if first == "#" or _dashes_open_comment(text, at):
-        return _token(Kind.COMMENT, text, at, _line_end(text, at))
-    return Token(Kind.SYMBOL, first, at, at + 1)
-
-
-def _token(kind: Kind, text: str, start: int, end: int | None) -> Token:
-    """Build a token; one without an end is an ERROR that takes the rest of the text."""
-    if end is None:
-        return Token(Kind.ERROR, text[start:], start, len(text))
-    return Token(kind, text[start:end], start, end)
-
-
-def _quoted_end(text: str, at: int) -> int | None:
-    """Offset behind the quote that closes the one at `at`; None without such a quote."""
-    quote = text[at]
-    at += 1
-    while mark := _QUOTE_MARKS[quote].search(text, at):
-        at = mark.end()
-        if mark.group() == quote and not text.startswith(quote, at):
-            return at
-        at += 1  # the character behind a backslash, or the second of a doubled quote
-    return None
-
-
-def _block_end(text: str, at: int) -> int | None:
-    """Offset behind the end of the `/*` comment at `at`; None if it has no end."""
-    close = text.find("*/", at + 2)
-    return None if close < 0 else close + 2
-
-
-def _dashes_open_comment(text: str, at: int) -> bool:
-    """Two dashes open a comment only before white space, a control character or the end: `5--1` is arithmetic."""
-    return text.startswith("--", at) and (at + 2 == len(text) or text[at + 2] <= " ")
-
-
-def _line_end(text: str, at: int) -> int:
-    """Offset of the line feed that ends the line of `at`, or the text's end."""
-    feed = text.find("\n", at)
-    return len(text) if feed < 0 else feed
-
-
-def _unescaped(escape: re.Match[str]) -> str:
-    """Return the character that a backslash sequence or a doubled quote stands for."""
-    second = escape.group()[1]
-    return _ESCAPES.get(second, second)
+def _unescaped(escape: str, quote: str) -> str:
+    """Return what a backslash and a character, or a doubled quote, stand for."""
+    if escape[0] == "\\":
+        return _ESCAPES.get(escape[1], escape[1])
+    return quote if escape[0] == quote else escape

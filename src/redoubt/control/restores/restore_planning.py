@@ -34,7 +34,7 @@ from redoubt.sql.restore_option import RestoreOption, parse_restore_option
 from redoubt.sql.statements import RestoreTenant
 
 _WRONG_VALUE = 1292
-_OFFSET = re.compile(r":.*[-+]|[zZ]\s*\Z", re.DOTALL)
+_OFFSET = re.compile(r"[^:]*+:[^-+]*+[-+]|.*[zZ]\s*\Z", re.DOTALL)
 """A UTC offset after a time. The engine would ignore the offset, and the restore would reach the wrong moment."""
 _REST = 999
 """The last nanosecond of a microsecond."""
@@ -183,7 +183,7 @@ def error_for(scn: int, bases: Sequence[Base], runs: Sequence[LogRun]) -> Callab
 
 async def _microseconds(until: str, session: Session) -> int:
     """Parse a time in the session's time zone to microseconds since the epoch. Raises SqlError 1525."""
-    if not until.strip() or _OFFSET.search(until):
+    if not until.strip() or _OFFSET.match(until):
         raise wrong_restore_timestamp(until)
     text = f"CONVERT(0x{until.encode('utf-8', 'surrogateescape').hex()} USING utf8mb4)"
     try:

@@ -13,7 +13,7 @@ from redoubt.sql.restore_errors import uri_error
 
 _KEY = "restore"
 _MOST_SOURCES = 64
-_INSIDE = re.compile(r"(?P<destination>[^/]*://.*?)/[^/]+/[0-9]+/incarnation_1(/.*)?")
+_INSIDE = re.compile(r"(?P<destination>[^/]*://.*?)/[^/]+/[0-9]+/incarnation_1(/.*)?", re.DOTALL)
 """A path below a destination, as SHOW RESTORE PREVIEW shows it."""
 
 

@@ -217,5 +217,7 @@ def _check_form(uri: str) -> None:
 
 
 def _quoted(text: str) -> str:
-    """A text as SQL literal."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+    """A text as SQL literal, which is the same in all modes: with a backslash in it, in hexadecimal digits."""
+    if "\\" in text:
+        return f"_utf8mb4 X'{text.encode(errors='surrogateescape').hex()}'"
+    return "'" + text.replace("'", "''") + "'"
