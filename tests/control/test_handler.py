@@ -15,6 +15,7 @@ from redoubt.sql.answers import Column, Ok, Rows
 from redoubt.sql.errors import SqlError
 from redoubt.sql.parser import parse
 from redoubt.sql.statements import (
+    AccountWithHost,
     ArchiveLog,
     BackupDatabase,
     BackupPart,
@@ -61,8 +62,17 @@ async def _run(stage: Stage, sql: str, session: FakeSession | None = None) -> ob
 
 
 def test_every_statement_is_answered_or_refused(stage: Stage) -> None:
-    """Each has one task or one refusal."""
-    assert sorted(map(str, get_args(Statement))) == sorted(map(str, [*stage.handler.tasks, *REFUSALS]))
+    """Each has one task or one refusal; an account with a host part is refused in every tenant."""
+    known = [*stage.handler.tasks, *REFUSALS, AccountWithHost]
+    assert sorted(map(str, get_args(Statement))) == sorted(map(str, known))
+
+    async def scene() -> None:
+        for session in (FakeSession(), FakeSession("main")):
+            with pytest.raises(SqlError, match="leave the host part out") as refused:
+                await stage.handler.handle(AccountWithHost("u", "10.0.0.%"), session)
+            assert refused.value.code == 1235
+
+    play(scene())
 
 
 def test_archiving_is_started_and_stopped(stage: Stage) -> None:

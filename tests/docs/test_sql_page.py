@@ -15,6 +15,7 @@ from redoubt.control.parameters.parameter_list import LOG_ARCHIVE_DEST, LOG_ARCH
 from redoubt.sql.backup_dest_option import BackupDestOption, parse_dest_option
 from redoubt.sql.parser import parse, split
 from redoubt.sql.statements import (
+    AccountWithHost,
     BackupDatabase,
     CancelValidate,
     RestoreTables,
@@ -27,7 +28,7 @@ SOURCES = ROOT / "src" / "redoubt"
 TEXT = (ROOT / "docs" / "SQL.md").read_text()
 MAKERS = [SOURCES / "sql" / name for name in ("errors.py", "restore_errors.py")]
 """Where errors are made."""
-REFUSED = (ValidateBackup, CancelValidate, RestoreTables)
+REFUSED = (ValidateBackup, CancelValidate, RestoreTables, AccountWithHost)
 """Statements of which the words are known and nothing else is here."""
 INCREMENTAL = BackupDatabase(is_incremental=True)
 """So is this form of one that is here."""

@@ -221,6 +221,20 @@ def test_an_address_that_is_not_invited_is_refused(door: Door, engines: dict[str
     assert wrong.value.args[0] == 1045
 
 
+def test_an_account_with_a_host_part_cannot_log_in(door: Door, engines: dict[str, Engine]) -> None:
+    """The engine does not know a client's address, and takes no other host part than %."""
+    names = ("u@'127.0.0.1'", "v@localhost", "w@'127.%'", "x@'%'")
+    engines["main"].execute(*(f"create user {name} identified by '{USER_PASSWORD}'" for name in names))
+    try:
+        for user in "uvw":
+            with pytest.raises(pymysql.err.OperationalError) as refused:
+                door.connect(f"{user}@main", password=USER_PASSWORD)
+            assert refused.value.args[0] == 1045
+        door.connect("x@main", password=USER_PASSWORD).close()
+    finally:
+        engines["main"].execute(*(f"drop user {name}" for name in names))
+
+
 def test_a_change_of_user_is_judged_as_a_login(door: Door, engines: dict[str, Engine]) -> None:
     """The address as well."""
     engines["main"].execute("set global ob_tcp_invited_nodes = '10.0.0.1'")

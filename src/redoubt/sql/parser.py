@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from redoubt.sql.account_grammar import create_user, rename_user
 from redoubt.sql.backup_grammar import backup, cancel, delete, resume, start, stop, suspend, validate
 from redoubt.sql.bounds import LONGEST_TEXT, MOST_STATEMENTS
 from redoubt.sql.cursor import Cursor, NotOurs
@@ -39,17 +40,18 @@ _ALTER_SYSTEM: Final[Mapping[str, _Grammar]] = {
     "suspend": suspend,
     "validate": validate,
 }
+_USERS: Final[Mapping[str, _Grammar]] = {"create": create_user, "rename": rename_user}
 _TENANTS: Final[Mapping[str, _Grammar]] = {"create": create_tenant, "drop": drop_tenant, "show": show_tenants}
 
 # Without a cursor, a regular expression on the beginning recognizes most of the engine's statements.
-_MAY_BE_OURS = re.compile(rf"{GAP}(?:alter|show|create|drop)", re.IGNORECASE | re.DOTALL)
+_MAY_BE_OURS = re.compile(rf"{GAP}(?:alter|show|create|drop|rename)", re.IGNORECASE | re.DOTALL)
 _MAY_HAVE_BODY = re.compile(rf"{GAP}(?:create|alter)(?!{GAP}(?:system|tenant)\b)", re.IGNORECASE | re.DOTALL)
 _PROGRAM = re.compile("procedure|function|trigger|event", re.IGNORECASE)
 
 # `SELECT tenant_id, created_at` is the engine's. Each pattern begins with a word, which makes the search fast.
-_TENANT_OPENINGS = tuple(
-    re.compile(word + rb"[ \t\n\v\f\r]*+(?:tenant|/\*|--|#)") for word in (b"create", b"drop", b"show")
-)
+_OPENING = rb"%s[ \t\n\v\f\r]*+(?:%s|/\*|--|#)"
+_TENANT_OPENINGS = tuple(re.compile(_OPENING % (word, b"tenant")) for word in (b"create", b"drop", b"show"))
+_USER_OPENINGS = tuple(re.compile(_OPENING % (word, b"user")) for word in (b"create", b"rename"))
 
 
 def parse(text: str, modes: Modes = DEFAULT_MODES) -> Statement | None:
@@ -104,12 +106,13 @@ def may_be_ours(text: bytes) -> bool:
         or (b"parameters" in lowered and b"show" in lowered)
         or (b"preview" in lowered and b"restore" in lowered and b"show" in lowered)
         or (b"tenant" in lowered and any(opening.search(lowered) for opening in _TENANT_OPENINGS))
+        or (b"@" in lowered and b"user" in lowered and any(opening.search(lowered) for opening in _USER_OPENINGS))
     )
 
 
 def _statement(cursor: Cursor) -> Statement:
     opening, start = cursor.word, cursor.token.start
-    cursor.expect_word("alter", "show", "create", "drop")
+    cursor.expect_word("alter", "show", "create", "drop", "rename")
     if opening == "alter":
         cursor.expect_word("system")
         grammar = _ALTER_SYSTEM.get(cursor.word)
@@ -121,8 +124,13 @@ def _statement(cursor: Cursor) -> Statement:
         return show_parameters(cursor, start)
     if opening == "show" and cursor.take_word("restore"):
         return show_restore_preview(cursor)
-    cursor.expect_word("tenants" if opening == "show" else "tenant")
-    return _TENANTS[opening](cursor)
+    is_user = opening in _USERS and cursor.take_word("user")
+    if not is_user:
+        cursor.expect_word("tenants" if opening == "show" else "tenant")
+    grammar = (_USERS if is_user else _TENANTS).get(opening)
+    if grammar is None:
+        raise NotOurs
+    return grammar(cursor)
 
 
 def _may_have_body(text: str, modes: Modes) -> bool:

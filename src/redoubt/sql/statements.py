@@ -231,6 +231,14 @@ class ShowTenants:
     like: str | None = None
 
 
+@dataclass(frozen=True)
+class AccountWithHost:
+    """CREATE USER or RENAME USER with a new account `'user'@'host'` whose host part is not `%`."""
+
+    user: str
+    host: str
+
+
 Statement = (
     ArchiveLog
     | NoArchiveLog
@@ -257,4 +265,5 @@ Statement = (
     | CreateTenant
     | DropTenant
     | ShowTenants
+    | AccountWithHost
 )

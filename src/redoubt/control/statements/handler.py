@@ -25,12 +25,14 @@ from redoubt.sql.errors import (
     engine_away,
     invalid_argument,
     no_privilege,
+    not_supported,
     not_supported_feature,
     unknown_config,
     unknown_tenant,
 )
 from redoubt.sql.statements import (
     ALL_TENANTS,
+    AccountWithHost,
     AddRestoreSource,
     ArchiveLog,
     BackupDatabase,
@@ -129,6 +131,12 @@ class Handler:
 
     async def handle(self, statement: Statement, session: Session) -> Answer | None:
         """The answer to a statement, None if the engine must answer it. Raises SqlError."""
+        if isinstance(statement, AccountWithHost):
+            raise not_supported(
+                f"the host part of {statement.user[:64]!r}@{statement.host[:64]!r}",
+                "an engine does not know where a client comes from, so nobody could log in with the account; leave the "
+                "host part out, and limit the tenant's addresses with SET GLOBAL ob_tcp_invited_nodes",
+            )
         if session.tenant != SYS_TENANT:
             await _check_tenants_own(statement, session)
             return None
