@@ -57,6 +57,7 @@ OURS: Final = (
     "CREATE TENANT IF NOT EXISTS t1 CHARSET = utf8mb4, RESOURCE_POOL_LIST = ('p1') SET ob_tcp_invited_nodes = '%'",
     "CREATE TENANT t1 SOURCE = 'seekdb:///data/app'",
     "DROP TENANT IF EXISTS t1 FORCE",
+    "CREATE USER 'app'@'10.0.0.%' IDENTIFIED BY 'secret'",
     "SHOW TENANTS",
     "SHOW TENANTS LIKE 't%'",
 )

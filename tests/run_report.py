@@ -23,6 +23,7 @@ MOST_ENGINE_STARTS = 265
 _TESTS = Path(__file__).parent
 _COUNTING = _TESTS / "engine_starts"
 sys.path.insert(0, str(_COUNTING))
+from sitecustomize import SILENT as SILENT  # noqa: E402, PLC0414 - for tests
 from sitecustomize import STARTS as STARTS  # noqa: E402, PLC0414 - this process notes its own starts, too
 
 _PHASES = ("setup", "call", "teardown")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from redoubt.engines.landlock import Grants, confined, landlock_abi
@@ -36,7 +37,8 @@ def confined_command(base: BaseDir, package: Path, command: list[str]) -> list[s
     """The command that runs an engine confined, or as it is where nothing confines. Makes the engine's folders."""
     own = [base.path / name for name in _FOLDERS]
     for folder in own:
-        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):  # the engine says what is wrong with it
+            folder.mkdir(parents=True, exist_ok=True)
     if not what_confines():
         return command
     tools = [os.path.realpath(found) for name in ("sh", "grep") if (found := shutil.which(name))]
