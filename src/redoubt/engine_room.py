@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import structlog
 
 from redoubt.control.background import Background
 from redoubt.control.cluster import MAIN_TENANT_ID, EngineRefusedError, EngineSource, Tenant
+from redoubt.holder_process import HolderProcess
 from redoubt.home import Home
 from redoubt.model.engine_kind import (
     SEEKDB,
@@ -25,7 +25,6 @@ from redoubt.model.keeping import AccountError, ApplicationKeeper, EngineSizes, 
 from redoubt.model.own_files import OwnFiles
 from redoubt.restore.restoring import RestoreError, kind_restored_in
 
-_HOLD_PAUSE = 0.25
 _FIRST_TRY = 60.0
 """Seconds that the start of the service waits for a tenant's engine."""
 _log = structlog.get_logger("redoubt.engine_room")
@@ -54,11 +53,11 @@ class EngineRoom:
         self.gateway_ids: Callable[[str], set[int]] = lambda _: set()
         """The engine's ids of the sessions that clients opened through the gateway, by the tenant's name."""
         self._sys = kind_of(SEEKDB).embedded(home.sys.path, sizes, may_be_new=True, is_exposed=is_exposed)
+        self._holding = HolderProcess(kind_of)
         self._keepers: dict[int, Keeper] = {}
         self._applications: dict[int, ApplicationKeeper] = {}
         """The keepers whose engine an application runs."""
         self._keeping: dict[int, asyncio.Task[None]] = {}
-        self._stopping = threading.Event()
 
     async def start_sys(self) -> None:
         """Start the sys engine, and meanwhile the engines in the home. Raises EngineStartError, AccountError."""
@@ -67,13 +66,14 @@ class EngineRoom:
             try:
                 kind = kind_restored_in(self._home.tenant(tenant_id).path)
                 self._keepers[tenant_id] = self._embedded(tenant_id, kind, is_new=is_new)
+                self._holding.add(kind, self._keepers[tenant_id].directory)
             except (RestoreError, UnknownEngineKindError) as error:  # `place` adds it: the catalog has its kind
                 _log.warning("the engine is not started yet", tenant_id=tenant_id, cause=str(error))
             else:
                 self._begin_keeping(tenant_id)
-        threading.Thread(target=self._keep_holding, name="hold-log", daemon=True).start()
+        self._background.keep("holding of log", self._holding.run)
         await self._sys.start()
-        self._background.start(self._sys.keep())
+        self._background.keep("engine of sys", self._sys.keep)
 
     async def settle(self, tenants: list[Tenant], unready: list[Tenant]) -> None:
         """Keep the engines of `tenants` and no others; returns after one attempt to reach each engine.
@@ -84,7 +84,7 @@ class EngineRoom:
         for tenant_id in set(self._keepers) - wanted - {tenant.tenant_id for tenant in unready}:
             _log.warning("the directory belongs to no tenant", directory=str(self._keepers[tenant_id].directory))
             await self._let_go(tenant_id)
-            del self._keepers[tenant_id]
+            self._forget(tenant_id)
         for tenant_id in wanted - set(self._keeping):
             self._begin_keeping(tenant_id)
         tries = [asyncio.ensure_future(self._keepers[key].was_tried.wait()) for key in wanted]
@@ -124,6 +124,7 @@ class EngineRoom:
         elif tenant_id not in self._keepers:
             self._keepers[tenant_id] = self._embedded(tenant_id, source.engine_kind, is_new=is_new)
         keeper = self._keepers[tenant_id]
+        self._holding.add(source.engine_kind, keeper.directory)
         keeper.may_be_new = keeper.may_be_new or is_new
         return Tenant(tenant_id, name, keeper.directory, keeper.engine, source.engine_kind)
 
@@ -191,12 +192,10 @@ class EngineRoom:
             if not force:
                 raise EngineRefusedError(str(error)) from error
             _log.error("remove Redoubt's files by hand", directory=str(tenant.base_dir), cause=str(error))
-        del self._keepers[tenant.tenant_id]
-        self._applications.pop(tenant.tenant_id, None)
+        self._forget(tenant.tenant_id)
 
     async def stop(self) -> None:
         """Stop all engines; the tasks that keep the engines have ended."""
-        self._stopping.set()
         await asyncio.gather(*(keeper.stop() for keeper in (self._sys, *self._keepers.values())))
 
     def _embedded(self, tenant_id: int, kind: str, *, is_new: bool) -> Keeper:
@@ -220,8 +219,13 @@ class EngineRoom:
         with self._kind_of(tenant.engine_kind).connect(tenant.base_dir) as connection, connection.cursor() as cursor:
             cursor.execute("SET GLOBAL ob_tcp_invited_nodes = %s", (white_list,))
 
+    def _forget(self, tenant_id: int) -> None:
+        self._holding.remove(self._keepers.pop(tenant_id).directory)
+        self._applications.pop(tenant_id, None)
+
     def _begin_keeping(self, tenant_id: int) -> None:
-        self._keeping[tenant_id] = self._background.start(self._keepers[tenant_id].keep())
+        name = f"engine of tenant {tenant_id}"
+        self._keeping[tenant_id] = self._background.keep(name, self._keepers[tenant_id].keep)
 
     async def _let_go(self, tenant_id: int) -> None:
         """Stop keeping an engine, and release the engine."""
@@ -229,12 +233,3 @@ class EngineRoom:
             task.cancel()
             await asyncio.wait([task])
         await self._keepers[tenant_id].kill()
-
-    def _keep_holding(self) -> None:
-        """Link new redo blocks while log is held; in a thread of its own, so that nothing delays the links."""
-        while not self._stopping.wait(_HOLD_PAUSE):
-            for keeper in list(self._keepers.values()):
-                try:
-                    keeper.engine.keep_up()
-                except OSError as error:
-                    _log.error("cannot hold the log, retrying", directory=str(keeper.directory), cause=str(error))

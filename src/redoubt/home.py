@@ -11,7 +11,7 @@ import signal
 import time
 import uuid
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from redoubt.durable import kept_line, replace_file, sync
@@ -32,12 +32,16 @@ class HomeError(RedoubtError):
 
 @dataclass(frozen=True)
 class Running:
-    """A running service, as in `run/service.json`: its process id, its address, and what confines its engines."""
+    """A running service, as in `run/service.json`.
+
+    Its process id, its address, what confines its engines, and the causes why parts of it fail, by the part's name.
+    """
 
     pid: int
     host: str
     port: int
     confinement: str = ""
+    troubles: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

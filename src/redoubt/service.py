@@ -9,6 +9,7 @@ import resource
 import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -83,16 +84,13 @@ class Service:
         """Serve until `stop` is set; `ready(host, port)` is called when statements are accepted."""
         async with AsyncExitStack() as ends:
             address = await self._start(ends)
-            self._home.announce(Running(os.getpid(), *address, self._sys_kind.confinement))
+            self._background.changed = partial(self._announce, *address)
+            self._background.changed()
             ends.callback(self._home.withdraw)
             _log.info("ready", host=address[0], port=address[1], pid=os.getpid())
             ready(*address)
-            waits = [asyncio.ensure_future(work) for work in (stop.wait(), self._background.wait())]
-            done, waiting = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            for task in waiting:
-                task.cancel()
-            for task in done:
-                await task  # background work ends only if it fails; then the service fails too
+            await stop.wait()
+            self._background.changed = lambda: None
             _log.info("stopping")
         _log.info("stopped")
 
@@ -138,17 +136,17 @@ class Service:
         valve = Valve(archiving, self._parameters, self._chronicle)
         await valve.recover()
         tenants = Tenants(self._register, self._room, archiving, valve, self._chronicle, self._background)
-        for work in (
-            self._worker.run(archiving),
-            archiving.save_changes(),
-            valve.write(),
-            AutoRestart(archiving, self._parameters).run(),
-            PieceSwitch(archiving, self._parameters).run(),
-            deletion.run(),
-            data_backups.run(),
-            self._register.write(),
+        for name, work in (
+            ("archive worker", lambda: self._worker.run(archiving)),
+            ("progress of archiving", archiving.save_changes),
+            ("journal", valve.write),
+            ("log_archive_auto_restart", AutoRestart(archiving, self._parameters).run),
+            ("switch of pieces", PieceSwitch(archiving, self._parameters).run),
+            ("deletion of backups", deletion.run),
+            ("data backups", data_backups.run),
+            ("register of tenants", self._register.write),
         ):
-            self._background.start(work)
+            self._background.keep(name, work)
         await tenants.start()
         planning = RestorePlanning(cluster, self._parameters, engine_kind)
         restores = Restores(planning, tenants, self._room, RestoreJobs(self._session))
@@ -175,6 +173,9 @@ class Service:
         address = await _listen(gateway, config.gateway.host, config.gateway.port)
         await self._ask_catalog(lambda: asyncio.to_thread(self._catalog.set_server, *address))
         return address
+
+    def _announce(self, host: str, port: int) -> None:
+        self._home.announce(Running(os.getpid(), host, port, self._sys_kind.confinement, self._background.troubles))
 
     async def _start_sys(self) -> None:
         try:

@@ -73,7 +73,7 @@ def test_a_status_without_rounds_or_with_trouble(capsys: pytest.CaptureFixture[s
 
 def test_engines_that_nothing_confines_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     """Once a person can do something about it."""
-    running = {"pid": 1, "host": "127.0.0.1", "port": 2881}
+    running = {"pid": 1, "host": "127.0.0.1", "port": 2881, "troubles": {}}
     status._print(NOTHING | {"service": running | {"confinement": ""}})
     status._print(NOTHING | {"service": running | {"confinement": "Landlock"}})
     lines = capsys.readouterr().out.splitlines()
@@ -81,6 +81,14 @@ def test_engines_that_nothing_confines_are_named(capsys: pytest.CaptureFixture[s
     assert [line for line in lines if "not confined" in line] == [
         "engines are not confined: read docs/SECURITY.md, and give nobody FILE"
     ]
+
+
+def test_parts_of_the_service_that_fail_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the cause, as long as they fail."""
+    running = {"pid": 1, "host": "h", "port": 2, "confinement": "Landlock", "troubles": {"journal": "OSError: [x]"}}
+    status._print(NOTHING | {"service": running})
+
+    assert "journal: fails, and is begun again: OSError: [x]" in capsys.readouterr().out.splitlines()
 
 
 def test_the_last_data_backup_is_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

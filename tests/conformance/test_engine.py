@@ -88,7 +88,6 @@ def test_log_is_held_until_it_is_released(seekdb: Seekdb) -> None:
     engine = seekdb.engine
     for _ in range(2):
         engine.hold_log()
-        engine.keep_up()
     held = block_ids(seekdb.base.held)
     for _ in range(2):
         engine.release_log(0)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 
 import pytest
 
 from redoubt.catalog.session import CatalogError
 from redoubt.catalog.tenants import TenantRecord, TenantStatus
-from redoubt.control.background import Background
 from redoubt.control.cluster import EngineSource
 from redoubt.control.rounds import archiving as archiving_module
 from redoubt.control.tenants import register as register_module
@@ -137,7 +135,7 @@ def test_a_catalog_that_fails_leaves_nothing(town: Town, passing: int, failing: 
     async def scene() -> None:
         await town.start()
         town.table.keeps, town.table.passing, town.table.failures = keeps, passing, failing
-        town.background.start(town.register.write())
+        town.background.keep("register", town.register.write)
         with pytest.raises(CatalogError):
             await town.tenants.create(CreateTenant("new"))
         await town.stage.until(lambda: not town.table.failures and "new" not in town.statuses())
@@ -159,7 +157,7 @@ def test_a_drop_that_the_catalog_does_not_take_has_not_begun(town: Town) -> None
         with pytest.raises(CatalogError):
             await town.tenants.drop(DropTenant("main"))
         assert town.tenants.named("main") is not None
-        town.background.start(town.register.write())
+        town.background.keep("register", town.register.write)
         await town.stage.until(lambda: town.statuses() == {"main": TenantStatus.NORMAL})
         await town.end()
 
@@ -244,30 +242,12 @@ def test_troubles_are_put_on_record(town: Town) -> None:
 
     async def scene() -> None:
         await town.start()
-        town.background.start(town.register.write())
+        town.background.keep("register", town.register.write)
         town.table.failures, town.engines.troubles = 2, {1001: "it ended"}
         await town.stage.until(lambda: town.table.troubles == {1001: "it ended"})
         town.engines.troubles = {}
         await town.stage.until(lambda: town.table.troubles == {1001: ""})
         await town.end()
-
-    play(scene())
-
-
-def test_what_fails_in_the_background_is_told() -> None:
-    """Not what was cancelled or has ended."""
-
-    async def fail() -> None:
-        raise ValueError("a bug")
-
-    async def scene() -> None:
-        background = Background()
-        background.start(asyncio.sleep(0))
-        background.start(asyncio.sleep(1000)).cancel()
-        background.start(fail())
-        with pytest.raises(ValueError, match="a bug"):
-            await background.wait()
-        await background.stop()
 
     play(scene())
 

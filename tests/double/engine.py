@@ -90,10 +90,6 @@ class DoubleEngine:
         """See `Engine`."""
         self._holder.hold()
 
-    def keep_up(self) -> None:
-        """See `KeptEngine`."""
-        self._holder.keep_up()
-
     def release_log(self, lsn: int) -> None:
         """See `Engine`."""
         self._holder.release(lsn)

@@ -14,6 +14,7 @@ from pymysql.connections import Connection
 
 from redoubt.durable import kept_line
 from redoubt.engines.seekdb.files import BaseDir, block_ids
+from redoubt.engines.seekdb.holding import LogHolder
 from redoubt.engines.seekdb.log_copy import SeekdbLogCopy
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
 from redoubt.engines.seekdb.still_source import StillSource
@@ -116,6 +117,10 @@ class DoubleKind:
     def engine(self, directory: Path) -> DoubleEngine:
         """See `EngineKind`."""
         return DoubleEngine(directory)
+
+    def keep_up(self, directory: Path) -> None:
+        """See `EngineKind`."""
+        LogHolder(BaseDir(directory)).keep_up()
 
     def base_source(self, directory: Path) -> StillSource:
         """See `EngineKind`. Its files never change."""

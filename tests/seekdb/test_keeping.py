@@ -145,3 +145,27 @@ def test_an_application_is_waited_for(tmp_path: Path, monkeypatch: pytest.Monkey
         await keeper.kill()
 
     asyncio.run(scene())
+
+
+@pytest.mark.parametrize("cause", ["Permission denied", "Input/output error", "Stale file handle"])
+def test_a_directory_that_cannot_be_looked_into_is_the_keepers_own_trouble(
+    embedded: EmbeddedKeeper, monkeypatch: pytest.MonkeyPatch, cause: str
+) -> None:
+    """Keeping goes on; when the directory can be looked into again, the trouble is over."""
+    states: list[str] = []
+
+    async def scene() -> None:
+        await embedded.start()
+        keeping_it = asyncio.ensure_future(embedded.keep())
+        with monkeypatch.context() as broken:
+            broken.setattr(keeping, "resume_stopped", _always(OSError(5, cause)))
+            await _until(lambda: embedded.trouble)
+            states.append(embedded.trouble)
+        await _until(lambda: not embedded.trouble)
+        assert not keeping_it.done()
+        keeping_it.cancel()
+
+    embedded._is_exposed = False
+    asyncio.run(scene())
+
+    assert states == [f"[Errno 5] {cause}"]

@@ -146,7 +146,6 @@ def test_an_engine_whose_kind_is_not_known_yet_is_not_started(room: Room, capsys
         room.home.tenant(number).restored_from.write_bytes(content)
     room.home.tenant(1005).path.mkdir()
     room.play(room.room.start_sys())
-    room.room._stopping.set()
     said = capsys.readouterr().out
 
     assert sorted(room.room._keeping) == [1005]

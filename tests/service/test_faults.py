@@ -79,23 +79,6 @@ def test_a_catalog_that_does_not_answer_ends_the_start(parts: Service, monkeypat
     assert len(tries) > 1
 
 
-def test_log_that_cannot_be_held_is_logged(
-    parts: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """And holding is tried again."""
-    room = parts._room
-    tenant = room.place(1001, "main", EngineSource(), is_new=True)
-
-    def fail(_: object) -> None:
-        room._stopping.set()
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(type(tenant.engine), "keep_up", fail)
-    room._keep_holding()
-
-    assert "cannot hold the log, retrying" in capsys.readouterr().out
-
-
 def test_a_directory_that_cannot_be_removed_is_told(
     parts: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,7 +25,8 @@ _EXIT_ALARM = 3
 def show_status(home: Path, *, as_json: bool) -> int:
     """Print the status of a home's service; returns the exit status.
 
-    0: fine, or no round runs; 1: no service; 2: the round is INTERRUPTED; 3: a tenant is STALE or GATED.
+    0: fine, or no round runs; 1: no service; 2: the round is INTERRUPTED; 3: a tenant is STALE or GATED, or a part of
+    the service fails.
     """
     try:
         status = _status(home)
@@ -41,7 +42,8 @@ def show_status(home: Path, *, as_json: bool) -> int:
         _print(status)
     if status["round"]["status"] == "INTERRUPTED":
         return _EXIT_INTERRUPTED
-    return _EXIT_ALARM if any(entry["health"] in {"STALE", "GATED"} for entry in status["health"]) else 0
+    is_alarm = any(entry["health"] in {"STALE", "GATED"} for entry in status["health"])
+    return _EXIT_ALARM if is_alarm or (status["service"] and status["service"]["troubles"]) else 0
 
 
 def _status(home: Path) -> dict[str, Any]:
@@ -196,6 +198,8 @@ def _print_service(out: Console, service: dict[str, Any]) -> None:
     out.print(f"service {service['pid']} on {service['host']}:{service['port']}")
     if not service["confinement"]:
         out.print("engines are not confined: read docs/SECURITY.md, and give nobody FILE", style="red")
+    for part, cause in service["troubles"].items():
+        out.print(f"{part}: fails, and is begun again: {cause}", markup=False, style="red")
 
 
 def _details(entry: dict[str, Any]) -> str:

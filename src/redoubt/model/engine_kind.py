@@ -133,6 +133,13 @@ class EngineKind(Protocol):
         """The engine there, as the owner of a log. The engine's process need not run."""
         ...
 
+    def keep_up(self, directory: Path) -> None:
+        """Hold the log written since the last call, if the engine's log is held; cheap without new log.
+
+        Raises OSError.
+        """
+        ...
+
     def base_source(self, directory: Path) -> BaseSource:
         """The engine there, as the source of a base."""
         ...

@@ -36,10 +36,6 @@ class EngineSizes:
 class KeptEngine(Engine, Protocol):
     """An engine, as its keeper gives it out. Methods block and may be called from any thread."""
 
-    def keep_up(self) -> None:
-        """Hold the log written since the last call, if log is held; cheap if there is no new log. Raises OSError."""
-        ...
-
     def end_sessions(self, only: set[int] | None = None) -> None:
         """End every session except the service's own, or only the sessions with these ids.
 

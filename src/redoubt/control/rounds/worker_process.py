@@ -12,6 +12,7 @@ from typing import Protocol
 
 import structlog
 
+from redoubt.control.child_messages import LONGEST_LINE, messages_from
 from redoubt.messages.archiving import Command, Event, from_line, to_line
 
 _RESTART_PAUSE = 0.5
@@ -51,6 +52,7 @@ class WorkerProcess:
                 *(sys.executable, "-m", "redoubt.worker", *self._arguments),
                 stdin=PIPE,
                 stdout=PIPE,
+                limit=LONGEST_LINE,
                 start_new_session=True,
             )
             _log.info("worker started", pid=self._process.pid)
@@ -62,7 +64,7 @@ class WorkerProcess:
             if not attending.done():
                 await asyncio.wait({attending}, timeout=_KILL_PATIENCE)
             if attending.done():
-                await attending
+                await self._end_of(attending)
             else:
                 _log.error("a killed worker is stuck in uninterruptible I/O, starting another", pid=self._process.pid)
                 self._held.add(attending)
@@ -97,14 +99,28 @@ class WorkerProcess:
         except TimeoutError:
             self.kill()
 
+    async def _end_of(self, attending: asyncio.Task[None]) -> None:
+        """Raise the error of a listener, without a worker that nobody listens to."""
+        try:
+            await attending
+        except Exception:
+            self.kill()
+            raise
+
     async def _attend(self, process: Process, tell: Callable[[Event], None]) -> None:
         """Listen to a worker until it ends; ignore events of a worker that has a successor."""
         assert process.stdout is not None
-        async for line in process.stdout:
-            event = from_line(line)
-            assert isinstance(event, Event)
+        async for event in messages_from(process.stdout, _event):
             if process is self._process:
                 tell(event)
         status = await process.wait()
         if not self._ending:
             _log.warning("worker ended", pid=process.pid, status=status)
+
+
+def _event(line: bytes) -> Event:
+    """The event in a line. Raises TypeError for another message."""
+    event = from_line(line)
+    if not isinstance(event, Event):
+        raise TypeError(f"{type(event).__name__} is not an event")
+    return event

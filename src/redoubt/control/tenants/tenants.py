@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 
 import structlog
 
@@ -82,7 +83,7 @@ class Tenants:
                 continue  # `Restores` resumes it
             if entry.record.status is TenantStatus.DROPPING:
                 self._watch(entry.tenant)
-                self._background.start(self._drop_to_the_end(entry))
+                self._background.keep(f"drop of tenant {entry.tenant.tenant_id}", partial(self._drop_to_the_end, entry))
             elif now.is_archiving and entry.tenant.tenant_id not in now.tenants:
                 await self._join(entry.tenant)  # created just before the last service died
             else:
@@ -235,7 +236,8 @@ class Tenants:
 
     def _watch(self, tenant: Tenant) -> None:
         archive = next(each for each in self._archiving.archives if each.tenant.tenant_id == tenant.tenant_id)
-        self._watches[tenant.tenant_id] = self._background.start(self._valve.watch(archive))
+        watch = partial(self._valve.watch, archive)
+        self._watches[tenant.tenant_id] = self._background.keep(f"valve of tenant {tenant.tenant_id}", watch)
 
 
 async def _nothing_to_end(tenant_id: int) -> None:

@@ -46,10 +46,6 @@ class SeekdbEngine:
         """See `Engine`."""
         self._holder.hold()
 
-    def keep_up(self) -> None:
-        """Link the new blocks, if log is held."""
-        self._holder.keep_up()
-
     def release_log(self, lsn: int) -> None:
         """See `Engine`."""
         self._holder.release(lsn)

@@ -107,6 +107,7 @@ def leave(engine: SeekdbEngine, *, force: bool) -> None:
     with suppress(OSError):
         engine.run(f"DROP USER IF EXISTS {NAME}")
     engine.close()
+    engine.release_all_log()  # from here on nobody links blocks in the folder
     if engine.base.ours.exists():
         shutil.rmtree(engine.base.ours)
     _log.info("removed Redoubt's files from an application's directory", directory=str(engine.base.path))

@@ -7,22 +7,21 @@ everything. The folder of links is the state: while it exists, log is held, also
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
-import threading
+from collections.abc import Iterator
 
 from redoubt.engines.seekdb.files import BaseDir, block_ids, block_of
 
 
 class LogHolder:
-    """The held blocks of one base directory. Safe to use from several threads."""
+    """The held blocks of one base directory. Safe to use from several threads and processes."""
 
     def __init__(self, base: BaseDir) -> None:
         self._base = base
-        self._lock = threading.Lock()
-        self._floor = 0
 
     def is_holding(self) -> bool:
-        """Whether log is held, by this process or by an earlier process."""
+        """Whether log is held, by any process."""
         return self._base.held.is_dir()
 
     def start(self) -> int | None:
@@ -30,40 +29,53 @@ class LogHolder:
         return min(block_ids(self._base.held), default=None)
 
     def hold(self) -> None:
-        """Begin to hold log: link every block that exists now and was not released."""
-        with self._lock:
-            if not self.is_holding():
-                self._floor = 0  # a new round may begin before the point up to which the last round released log
-                self._base.ours.mkdir(exist_ok=True)  # without parents: a removed engine directory stays removed
-                self._base.held.mkdir()
-            self._link_new()
+        """Begin to hold log: link every block that exists now, or, if log is held already, every new block."""
+        is_done = False
+        while not is_done:
+            self._base.ours.mkdir(exist_ok=True)  # without parents: a removed engine directory stays removed
+            self._base.held.mkdir(exist_ok=True)
+            is_done = self.keep_up()
 
-    def keep_up(self) -> None:
-        """Link the new blocks, if log is held; cheap without new blocks."""
-        with self._lock:
-            if self.is_holding():
+    def keep_up(self) -> bool:
+        """Link the new blocks, if log is held, and return whether log is held; cheap without new blocks."""
+        with self._locked() as is_held:
+            if is_held:
                 self._link_new()
+        return is_held
 
     def release(self, lsn: int) -> None:
         """Release the blocks that end at or below `lsn`."""
-        with self._lock:
-            self._floor = max(self._floor, block_of(lsn))
-            for block in block_ids(self._base.held):
-                if block < self._floor:
+        with self._locked() as is_held:
+            for block in block_ids(self._base.held) if is_held else ():
+                if block < block_of(lsn):
                     (self._base.held / str(block)).unlink(missing_ok=True)
 
     def release_all(self) -> None:
         """Release every block and stop holding log."""
-        with self._lock:
-            self._floor = 0
-            for block in block_ids(self._base.held):
-                (self._base.held / str(block)).unlink(missing_ok=True)
-            if self._base.held.is_dir():
+        with self._locked() as is_held:
+            if is_held:
+                for block in block_ids(self._base.held):
+                    (self._base.held / str(block)).unlink(missing_ok=True)
                 self._base.held.rmdir()
 
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[bool]:
+        """Keep other threads and processes out while the context is open; its value is whether log is held."""
+        try:
+            folder = os.open(self._base.held, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            yield False
+            return
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield os.fstat(folder).st_nlink > 0  # otherwise somebody stopped holding meanwhile
+        finally:
+            os.close(folder)
+
     def _link_new(self) -> None:
-        held = set(block_ids(self._base.held))
+        """Link the blocks after the last held one: earlier ones were released, or recycled before they were held."""
+        last = max(block_ids(self._base.held), default=-1)
         for block in block_ids(self._base.log):
-            if block >= self._floor and block not in held:
+            if block > last:
                 with contextlib.suppress(FileNotFoundError):  # just recycled: the reader will report the gap
                     os.link(self._base.log / str(block), self._base.held / str(block))

@@ -84,14 +84,15 @@ class Keeper(ABC):
         pause = 0.0
         while True:
             await asyncio.sleep(pause)
-            resume_stopped(self.base)
-            if not self.trouble and await self._is_there():
-                pause = self._pause
-                continue
             try:
-                await self.start()
+                resume_stopped(self.base)
+                if self.trouble or not await self._is_there():
+                    await self.start()
                 pause = self._pause
             except (EngineStartError, AccountError):
+                pause = min(max(pause, self._pause) * 2, self._longest_pause)
+            except OSError as error:  # of the directory; the engine may be well
+                self._complain(str(error))
                 pause = min(max(pause, self._pause) * 2, self._longest_pause)
 
     async def stop(self) -> None:

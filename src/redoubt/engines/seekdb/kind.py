@@ -16,6 +16,7 @@ from redoubt.engines.seekdb.confinement import what_confines
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import MAX_SOCKET_PATH, BaseDir
 from redoubt.engines.seekdb.first_start import start_once
+from redoubt.engines.seekdb.holding import LogHolder
 from redoubt.engines.seekdb.keeping import EmbeddedKeeper, ExternalKeeper
 from redoubt.engines.seekdb.log_copy import SeekdbLogCopy
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
@@ -92,6 +93,10 @@ class SeekdbKind:
     def engine(self, directory: Path) -> SeekdbEngine:
         """See `EngineKind`."""
         return SeekdbEngine(BaseDir(directory))
+
+    def keep_up(self, directory: Path) -> None:
+        """See `EngineKind`."""
+        LogHolder(BaseDir(directory)).keep_up()
 
     def base_source(self, directory: Path) -> SeekdbBaseSource:
         """See `EngineKind`."""
