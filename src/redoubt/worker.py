@@ -155,7 +155,7 @@ class Worker:
     def _stop(self, command: StopRound) -> None:
         jobs = self._of(command.tenant_id, command.round)
         for job in jobs:
-            job.stop(command.patience)
+            job.stop(command.patience, command.end_lsn)
         if not jobs:
             self._events.write(to_line(PieceStopped(command.tenant_id, command.round, UNKNOWN_ROUND, ALL_PIECES)))
 

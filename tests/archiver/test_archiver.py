@@ -148,6 +148,23 @@ def test_draining_ends_where_the_log_ended_then(bench: Bench) -> None:
     assert archived(bench.destination) == b"before"
 
 
+def test_draining_ends_where_the_round_was_stopped(bench: Bench) -> None:
+    """A writer that is always ahead of the reader does not keep it going; nor does a reader that is at the end."""
+    for _ in range(3):
+        bench.log.append(b"before")
+    bench.archiver.stop_at(10)
+    bench.log.append(*[b"after"] * 100)
+    for _ in range(3):
+        bench.step(draining=True)
+    is_drained = bench.archiver.is_drained()
+    bench.archiver.stop_at(10**6)
+    bench.step(draining=True)
+
+    assert is_drained
+    assert archived(bench.destination).startswith(b"before" * 2)
+    assert len(archived(bench.destination)) < 500
+
+
 def test_nothing_is_drained_before_the_log_was_read_to_its_end(bench: Bench) -> None:
     """Neither before draining began, nor while the log cannot be read."""
     bench.step()

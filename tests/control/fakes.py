@@ -274,6 +274,9 @@ class FakeEngine:
         self._answer()
         return self.end
 
+    def end_of_commits(self) -> int:
+        return self.end_of_log()
+
     def reader(self) -> LogReader:
         raise AssertionError("the service reads no log: the worker does")
 

@@ -82,6 +82,10 @@ class DoubleEngine:
         """See `Engine`."""
         return end_of(self._base.path).lsn
 
+    def end_of_commits(self) -> int:
+        """See `Engine`."""
+        return self.end_of_log()
+
     def reader(self) -> SeekdbLogReader:
         """See `Engine`."""
         return SeekdbLogReader(self._base, self.end_of_log)

@@ -222,7 +222,7 @@ class Service:
     def _tell_stop(self) -> None:
         """As `Orders.stop` does: a worker that does not know the round would say at once that it has stopped."""
         if self._archive.told:
-            self.send(StopRound(TENANT, self.round.round_id, _PATIENCE))
+            self.send(StopRound(TENANT, self.round.round_id, _PATIENCE, self.stop_lsn))
 
     def _stopped(self) -> None:
         """A stop of which nothing is said says that all is archived that there was when it was asked for."""

@@ -118,6 +118,10 @@ class Archival:
         """See `Archiver`."""
         self._archiver.cut_at(scn)
 
+    def stop_at(self, lsn: int | None) -> None:
+        """See `Archiver`."""
+        self._archiver.stop_at(lsn)
+
     def step(self, *, draining: bool) -> bool:
         """See `Archiver`."""
         more = self._archiver.step(draining=draining)

@@ -60,6 +60,7 @@ class Archiver:
         self._gathered_since = 0.0
         self._is_read_out = False
         self._cut_scn: int | None = None
+        self._stop_lsn: int | None = None
         self._flush_asked = 0
         self._flush_marks: deque[tuple[int, int]] = deque()
         self.flushed = 0
@@ -79,6 +80,10 @@ class Archiver:
         """End the piece at the first batch end whose SCN is not before `scn`: later log belongs to another piece."""
         self._cut_scn = scn
 
+    def stop_at(self, lsn: int | None) -> None:
+        """End the piece at the first batch end that is not before `lsn`, even if draining would find more log."""
+        self._stop_lsn = lsn
+
     def step(self, *, draining: bool = False) -> bool:
         """Do the work that needs no waiting; True if there is probably more to do at once.
 
@@ -90,7 +95,7 @@ class Archiver:
             self._count(shipped)
         more = False
         while self._shipper.has_room() and not self._is_large() and not self._is_read_out:
-            if self._cut_scn is not None and self._read_to.scn >= self._cut_scn:
+            if self._is_at_end():
                 self._is_read_out = True
                 break
             batch = self._reader.read(self._read_to, self._seal.size - self._gathered_bytes)
@@ -105,6 +110,11 @@ class Archiver:
         if self._gathered and self._shipper.has_room() and (draining or self._is_due()):
             self._ship()
         return more
+
+    def _is_at_end(self) -> bool:
+        """Whether later log belongs to another piece, or was written after the round was stopped."""
+        is_cut = self._cut_scn is not None and self._read_to.scn >= self._cut_scn
+        return is_cut or (self._stop_lsn is not None and self._read_to.lsn >= self._stop_lsn)
 
     @property
     def read_to(self) -> int:

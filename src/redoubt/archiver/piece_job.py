@@ -75,14 +75,20 @@ class PieceJob:
         self._log_trouble = self._lost = ""
         self._switch_scn = task.switch_scn
         self._patience: float | None = None
+        self._stop_lsn: int | None = None
         self._moved: tuple[float, object] = (0.0, None)
         self._tenure = Tenure(self._storing, resources.holder)
         self._opening: Future[Opened] = resources.storer.submit(self._open)
         self._opening.add_done_callback(lambda _: resources.notify())
 
-    def stop(self, patience: float) -> None:
-        """Archive all present log, freeze the piece, end. Without progress for `patience` seconds, end at once."""
-        self._patience = patience
+    def stop(self, patience: float, end_lsn: int | None = None) -> None:
+        """Archive all present log, freeze the piece, end. Without progress for `patience` seconds, end at once.
+
+        `end_lsn`: see `StopRound`.
+        """
+        self._patience, self._stop_lsn = patience, end_lsn
+        if self._archival is not None:
+            self._archival.stop_at(end_lsn)
         self._moved = (self._resources.clock(), None)
 
     def switch(self, scn: int) -> None:
@@ -157,6 +163,7 @@ class PieceJob:
             self._events.append,
         )
         self._archival.flush(self._flush_asked)
+        self._archival.stop_at(self._stop_lsn)
         if self._switch_scn:
             self._archival.cut_at(self._switch_scn)
 

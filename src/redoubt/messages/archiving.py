@@ -104,12 +104,14 @@ class Configure:
 class StopRound:
     """Command: archive all present log, then report `PieceStopped` for each piece.
 
-    Gives up after `patience` seconds without progress.
+    Gives up after `patience` seconds without progress. The present log ends at the first place after `end_lsn` at which
+    a read ends; without `end_lsn`, where a read finds no more, which never happens if the writers are faster.
     """
 
     tenant_id: int
     round: int
     patience: float
+    end_lsn: int | None = None
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,10 @@ class Engine(Protocol):
         """LSN up to which the engine has finished writing. Raises OSError while the engine does not answer."""
         ...
 
+    def end_of_commits(self) -> int:
+        """An LSN before which the log of all acknowledged commits lies; not before `end_of_log`. Raises OSError."""
+        ...
+
     def reader(self) -> LogReader:
         """A new reader of this engine's log."""
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from redoubt.control.cluster import Tenant
 from redoubt.control.modes.chronicle import Chronicle
@@ -11,6 +12,8 @@ from redoubt.control.modes.commits import SynchronousCommit, SyncState
 from redoubt.control.modes.gate import TenantGate
 from redoubt.messages.archiving import Command, Flush
 from redoubt.model.health import Health
+
+_END_PATIENCE = 2.0
 
 
 class TenantArchive:
@@ -25,6 +28,8 @@ class TenantArchive:
         self.end_lsn = 0
         self.begun_at_lsn: int | None = None
         """The end of the log when the round began: earlier log is not backlog."""
+        self.stop_lsn: int | None = None
+        """Where the log ended when the round was stopped; None before, and if the engine did not say."""
         self.backlog = 0
         """Bytes of log that are not durable, as last measured."""
         self.limit = 0
@@ -51,10 +56,19 @@ class TenantArchive:
         self.commits = SynchronousCommit(self._flush, self._tell_sync)
         self.gate = TenantGate(tenant.engine, self.commits, self._why_gated)
 
+    async def note_end(self) -> None:
+        """Ask the engine where the log ends, because the round is being stopped.
+
+        A silent engine writes no more, so that a worker finds the end.
+        """
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(_END_PATIENCE):
+                self.stop_lsn = await asyncio.to_thread(self.tenant.engine.end_of_commits)
+
     def begin_round(self) -> None:
         """Reset for a new round."""
         self.told.clear()
-        self.durable_lsn = self.begun_at_lsn = None
+        self.durable_lsn = self.begun_at_lsn = self.stop_lsn = None
         self.troubles.clear()
 
     @property

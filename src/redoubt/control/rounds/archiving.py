@@ -138,6 +138,7 @@ class Archiving:
             await self._change(rounds.stopping)
             _log.info("round is stopping", round=self.round.round_id)
             self._heard_at = time.monotonic()
+            await asyncio.gather(*(archive.note_end() for archive in self.archives))
             for archive in self.archives:
                 self._orders.stop(archive)
             self._orders.begin(self._force_stop(self.round.round_id))

@@ -57,7 +57,8 @@ class Orders:
         """Stop a tenant's round. A worker that does not know the round yet gets both commands later."""
         if archive.told:
             seconds = self._stop_patience if patience is None else patience
-            self._worker.send(StopRound(archive.tenant.tenant_id, self._present().round_id, seconds))
+            now, tenant_id = self._present(), archive.tenant.tenant_id
+            self._worker.send(StopRound(tenant_id, now.round_id, seconds, archive.stop_lsn))
 
     def switch(self, archive: TenantArchive) -> None:
         """Switch a tenant's log to the round's last piece."""
