@@ -8,6 +8,7 @@ import os
 import resource
 import shutil
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -55,6 +56,8 @@ from redoubt.model.keeping import EngineSizes, EngineStartError, OpenDoorError
 
 _READY_TIMEOUT = 120.0
 _POLL = 0.05
+_THREADS = 128
+"""The most threads that wait for engines and disks: some for one that hangs, and still enough for all others."""
 _DESCRIPTORS = 16384
 """The number of descriptors that is enough for all clients and tenants."""
 _log = structlog.get_logger("redoubt.service")
@@ -82,6 +85,7 @@ class Service:
 
     async def run(self, ready: Callable[[str, int], None], stop: asyncio.Event) -> None:
         """Serve until `stop` is set; `ready(host, port)` is called when statements are accepted."""
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="service"))
         async with AsyncExitStack() as ends:
             address = await self._start(ends)
             self._background.changed = partial(self._announce, *address)

@@ -195,6 +195,22 @@ def test_a_torn_tail_of_an_engine_that_is_down_is_not_yet(
     assert log.asked > 0
 
 
+def test_a_verdict_waits_for_the_engines_answer(log: WrittenLog, clock: Clock) -> None:
+    """And nothing else does: what is there is read meanwhile."""
+    answers: list[int | None] = [None, None, None]
+    log.append(b"first")
+    log.put(log.end.lsn, log.next_group(b"second")[:-1])
+    reader = SeekdbLogReader(log.base, lambda: answers.pop(0) if answers else 2**40, clock)
+    clock.now += QUIET
+    first = reader.read(START, LIMIT)
+    assert first
+    for _ in range(3):
+        assert reader.read(first.end, LIMIT) is None
+
+    with pytest.raises(LogDamagedError, match="the log goes on to LSN"):
+        reader.read(first.end, LIMIT)
+
+
 def test_a_group_that_becomes_whole_while_the_engine_is_asked_is_read(log: WrittenLog, clock: Clock) -> None:
     """The first look may have come in the middle of a write."""
     data = log.next_group(b"first")

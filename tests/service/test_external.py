@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import socket
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -144,3 +147,40 @@ def _ask(directory: Path, sql: str, password: str = "") -> tuple[tuple[object, .
     with connection, connection.cursor() as cursor:
         cursor.execute(sql)
         return cursor.fetchall()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(240)
+def test_an_engine_that_hangs_stalls_only_itself(
+    shared_service: ServiceUnderTest, directory: Path, start: Callable[[], Application]
+) -> None:
+    """For longer than it takes until it is asked: another tenant's commits are archived, and status answers."""
+    service, application = shared_service, start()
+    service.run("ALTER SYSTEM SET backup_log_archive_option = 'mandatory', log_archive_sync_commit = True")
+    service.archive("mandatory")
+    service.run(f"CREATE TENANT app SOURCE='seekdb://{directory}'")
+    number = service.run("SHOW TENANTS LIKE 'app'")[0]["TENANT_ID"]
+    wait_until("it is archived", lambda: _status(service, number) == "DOING")
+    application.insert(10)
+    engine = service.engine_pid(directory)
+    longest = {"commit": 0.0, "status": 0.0}
+    with service.connect("root@main") as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE IF NOT EXISTS test.beside (id INT AUTO_INCREMENT PRIMARY KEY)")
+        os.kill(engine, signal.SIGSTOP)
+        try:
+            end = time.monotonic() + 45
+            while time.monotonic() < end:
+                for what, run in (
+                    ("commit", lambda: cursor.execute("INSERT INTO test.beside VALUES ()")),
+                    ("status", lambda: service.run("SELECT * FROM CDB_REDOUBT_ARCHIVELOG_STATUS")),
+                ):
+                    began = time.monotonic()
+                    run()
+                    longest[what] = max(longest[what], time.monotonic() - began)
+        finally:
+            os.kill(engine, signal.SIGCONT)
+    service.run("ALTER SYSTEM SET log_archive_sync_commit = False")
+    application.insert(1)
+    service.run("DROP TENANT app FORCE")
+
+    assert max(longest.values()) < 5, longest

@@ -12,6 +12,7 @@ from redoubt.engines.seekdb.account import NAME
 from redoubt.engines.seekdb.files import BaseDir, block_of
 from redoubt.engines.seekdb.holding import LogHolder
 from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE
+from redoubt.engines.seekdb.question import Question
 from redoubt.engines.seekdb.reader import SeekdbLogReader
 from redoubt.engines.seekdb.session import Session
 from redoubt.model.log import LogPosition
@@ -44,7 +45,7 @@ class SeekdbEngine:
 
     def reader(self) -> SeekdbLogReader:
         """See `Engine`."""
-        return SeekdbLogReader(self.base, self.end_of_log)
+        return SeekdbLogReader(self.base, Question(self.end_of_log))
 
     def hold_log(self) -> None:
         """See `Engine`."""

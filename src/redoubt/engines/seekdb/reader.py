@@ -36,10 +36,13 @@ _TOO_LARGE = "a group extends past the end of its block"
 
 
 class SeekdbLogReader:
-    """A LogReader over one base directory. `end_of_log()` asks the engine (OSError while it does not answer)."""
+    """A LogReader over one base directory.
+
+    `end_of_log()` asks the engine: None if its answer is not there yet, OSError if it does not answer.
+    """
 
     def __init__(
-        self, base: BaseDir, end_of_log: Callable[[], int], clock: Callable[[], float] = time.monotonic
+        self, base: BaseDir, end_of_log: Callable[[], int | None], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._base = base
         self._end_of_log = end_of_log
@@ -123,16 +126,7 @@ class SeekdbLogReader:
     def _judge(self, position: LogPosition, limit: int) -> tuple[bytes, VerifiedGroups]:
         """Ask for the end of the log, read once more, and raise if existing log is missing or not sound."""
         block = block_of(position.lsn)
-        if self._log_goes_on_after(block):
-            known_end = (block + 1) * BLOCK_LOG_SIZE
-        else:
-            self._quiet_since = self._clock()
-            try:
-                known_end = self._end_of_log()
-            except OSError:  # the engine is down: the tail of its log may be torn, and its next start repairs the tail
-                known_end = 0
-            else:
-                self._refuse_earlier_end(position, known_end)
+        known_end = (block + 1) * BLOCK_LOG_SIZE if self._log_goes_on_after(block) else self._ask_end(position)
         self.close()
         data, found = self._look(position, limit)
         if known_end <= position.lsn or found.size > 0:
@@ -142,6 +136,19 @@ class SeekdbLogReader:
             raise LogGoneError(f"the engine recycled the log at {where} before it was archived")
         why = found.why or found.tail.value
         raise LogDamagedError(f"the log at {where} is damaged, and the log goes on to LSN {known_end}: {why}")
+
+    def _ask_end(self, position: LogPosition) -> int:
+        """The engine's end of its log, 0 if it is not known now. Raises LogDamagedError for an earlier end."""
+        try:
+            known_end = self._end_of_log()
+        except OSError:  # the engine is down: the tail of its log may be torn, and its next start repairs the tail
+            self._quiet_since = self._clock()
+            return 0
+        if known_end is None:
+            return 0
+        self._quiet_since = self._clock()
+        self._refuse_earlier_end(position, known_end)
+        return known_end
 
     def _refuse_earlier_end(self, position: LogPosition, known_end: int) -> None:
         """Raise if the log ends, also at a second look, before a position up to which it was read."""
