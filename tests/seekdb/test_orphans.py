@@ -148,6 +148,16 @@ def test_what_is_not_there_when_read_back_is_damage(log: WrittenLog, monkeypatch
         append_aborts(log.base, [ORPHAN], log.end.lsn)
 
 
+@pytest.mark.parametrize("damage", [b"", b"short", b"?" * 4096])
+def test_a_damaged_block_is_named(log: WrittenLog, damage: bytes) -> None:
+    """Whatever it holds, as damage of the log and not as a bug."""
+    log.block(0).write_bytes(damage)
+
+    for look in (lambda: end_of_log(log.base), lambda: append_aborts(log.base, [ORPHAN], 0)):
+        with pytest.raises(LogDamagedError, match=rf"the redo block {log.block(0)} is damaged"):
+            look()
+
+
 def test_nothing_is_appended_while_an_engine_runs(log: WrittenLog, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or is about to: it holds its lock, or its process is there."""
     with log.base.clients.open("wb") as file:

@@ -20,6 +20,7 @@ from redoubt.engines.seekdb.palf import (
     BLOCK_LOG_SIZE,
     BLOCK_SIZE,
     INFO_SIZE,
+    BadLogError,
     VerifiedGroups,
     parse_block_info,
     verify_groups,
@@ -189,10 +190,18 @@ def _next_numbers(base: BaseDir, found: list[Orphan]) -> dict[int, int]:
 
 
 def _verified_blocks(base: BaseDir, blocks: Iterator[int]) -> Iterator[tuple[int, bytes, VerifiedGroups]]:
-    """Each of these blocks with a block header: the number, the log, and the verified groups of the log."""
+    """Each of these blocks with a block header: the number, the log, and the verified groups of the log.
+
+    Raises LogDamagedError for a header that is damaged.
+    """
     for block in blocks:
-        data = (base.log / str(block)).read_bytes()
-        if parse_block_info(data[:INFO_SIZE]) is not None:
+        path = base.log / str(block)
+        data = path.read_bytes()
+        try:
+            is_written = parse_block_info(data[:INFO_SIZE]) is not None
+        except BadLogError as error:
+            raise LogDamagedError(f"the redo block {path} is damaged: {error}") from error
+        if is_written:
             log = data[INFO_SIZE:]
             yield block, log, verify_groups(log, None)
 
