@@ -5,20 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
-import structlog
-
-from redoubt.gateway.encoding import AnswerPackets, add_answer, add_prepared, encode_text, error_payload, ok_payload
-from redoubt.gateway.faults import EngineGone, ProtocolError, SessionOver
+from redoubt.gateway.encoding import encode_text
+from redoubt.gateway.faults import EngineGone, ProtocolError
 from redoubt.gateway.forwarder import Forwarder
 from redoubt.gateway.kill import killed_id, translate_kill_id, translate_kill_text
-from redoubt.gateway.packets import PacketBuilder, frame
-from redoubt.gateway.prepared import PreparedStatement, PreparedStatements
-from redoubt.gateway.protocol import Capability, Command, Status
+from redoubt.gateway.own_statements import OwnStatements
+from redoubt.gateway.packets import frame
+from redoubt.gateway.protocol import Capability, Command
 from redoubt.gateway.replies import Reply
-from redoubt.gateway.session_grammar import Execute, SessionStatement, ShowDiagnostics, parse_session_statement
+from redoubt.gateway.session_grammar import SessionStatement, parse_session_statement
 from redoubt.gateway.session_texts import SessionTexts
 from redoubt.gateway.shapes import SHAPES, Shape
-from redoubt.sql.answers import Answer, Ok
 from redoubt.sql.bounds import LONGEST_TEXT
 from redoubt.sql.effects import Effect
 from redoubt.sql.errors import SqlError
@@ -34,8 +31,6 @@ if TYPE_CHECKING:
     from redoubt.gateway.writes import Writes
     from redoubt.sql.statements import Statement
     from redoubt.sql.tokens import Modes
-
-_log = structlog.get_logger(__name__)
 
 _WITHOUT_REPLY = (Command.STMT_SEND_LONG_DATA, Command.STMT_CLOSE)
 _STATEMENT_COMMANDS = (
@@ -61,13 +56,11 @@ class Conversation:
         writes: Writes | None,
     ) -> None:
         self.link = link
-        self._client = client
-        self._handler = handler
         self._neighbours = neighbours
         self._writes = writes
         self._forwarder = Forwarder(client, link, writes)
-        self._statements = PreparedStatements()
         self._texts = SessionTexts(link)
+        self._own = OwnStatements(client, link, handler, self._forwarder, self._texts)
         self._files = self._texts.files
 
     async def run(self, raw: bytes) -> None:
@@ -78,15 +71,15 @@ class Conversation:
         elif command == Command.STMT_PREPARE:
             await self._prepare(raw, argument)
         elif command in _STATEMENT_COMMANDS:
-            own = self._statements.get(statement_id := int.from_bytes(argument[:4], "little"))
+            own = self._own.prepared(statement_id := int.from_bytes(argument[:4], "little"))
             if own:
-                await self._run_own_statement(command, statement_id, own)
+                await self._own.run(command, statement_id, own)
             else:
                 await self._run_statement(raw, command, statement_id)
         elif command in SHAPES:
             await self._run_session_command(raw, command, argument)
         else:
-            self._answer_error(SqlError(1047, "08S01", "Unknown command"))
+            self._own.refuse(SqlError(1047, "08S01", "Unknown command"))
 
     async def run_long(self, command: int) -> None:
         """Run a command that is too long to be Redoubt's, and is still in the client's buffer."""
@@ -109,8 +102,8 @@ class Conversation:
             texts = split(argument.decode("utf-8", "surrogateescape"), modes)
             if len(texts) == 1:
                 statement = _read(texts[0], modes)
-                if statement and (answer := await self._own(statement, 1)):
-                    await self._send_answer(answer)
+                if statement and (answer := await self._own.answer(statement, 1)):
+                    await self._own.send(answer)
                     return
             elif self.link.capabilities & Capability.MULTI_STATEMENTS and await self._is_any_ours(texts, modes):
                 await self._several(texts)
@@ -161,9 +154,9 @@ class Conversation:
             modes = await self._ask(self.link.modes_for(encode_text(piece)), sequence)
             text = (split(piece, modes) or [piece])[0]
             statement = _read(text, modes)
-            answer = await self._own(statement, sequence, more=more) if statement else None
+            answer = await self._own.answer(statement, sequence, more=more) if statement else None
             if answer:
-                await self._send_answer(answer)
+                await self._own.send(answer)
                 sequence, failed = answer.sequence, answer.failed
             else:
                 # With its semicolon: the engine ignores blanks at a text's end, and two dashes there open no comment.
@@ -179,7 +172,7 @@ class Conversation:
         if may_be_ours(argument):
             text = argument.decode("utf-8", "surrogateescape")
             if statement := parse(text, await self._ask(self.link.modes_for(argument))):
-                self._prepare_own(statement, text)
+                self._own.prepare(statement, text)
                 return
         effect = await self._effect_of(argument)
         reply = await self._forward(raw, Shape.PREPARED)
@@ -188,17 +181,6 @@ class Conversation:
         self._files.remember(reply.statement_id, argument)
         if self._writes:
             self._writes.remember(reply.statement_id, effect)
-
-    def _prepare_own(self, statement: Statement, text: str) -> None:
-        try:
-            statement_id = self._statements.add(statement, text)
-        except SqlError as error:
-            self._answer_error(error)
-            return
-        columns = self._handler.columns(statement, self.link.tenant)
-        packets = PacketBuilder(1)
-        add_prepared(packets, statement_id, columns, self._status(), deprecate_eof=self.link.deprecate_eof)
-        self._client.send(packets.data)
 
     async def _run_statement(self, raw: bytes, command: int, statement_id: int) -> None:
         """Run a command on a prepared statement of the engine's."""
@@ -214,18 +196,6 @@ class Conversation:
         else:
             await self._forward(raw, SHAPES[command], effect, files=self._files.of_prepared(statement_id))
 
-    async def _run_own_statement(self, command: int, statement_id: int, own: PreparedStatement) -> None:
-        if command == Command.STMT_EXECUTE:
-            answer = await self._own(own.statement, 1, prepared=own)
-            assert answer
-            await self._send_answer(answer)
-        elif command == Command.STMT_CLOSE:
-            self._statements.close(statement_id)
-        elif command == Command.STMT_RESET:
-            self._client.send(frame(ok_payload(Ok(), self._status()), 1))
-        elif command == Command.STMT_FETCH:
-            self._answer_error(SqlError(1421, "HY000", f"The statement ({statement_id}) has no open cursor."))
-
     async def _run_session_command(self, raw: bytes, command: int, argument: bytes) -> None:
         if command == Command.PROCESS_KILL:
             target = int.from_bytes(argument, "little")
@@ -239,80 +209,11 @@ class Conversation:
             flag = Capability.MULTI_STATEMENTS
             self.link.capabilities = self.link.capabilities | flag if on else self.link.capabilities & ~flag
         elif command == Command.RESET_CONNECTION:
-            self._statements.clear()
+            self._own.clear()
             self._texts.clear()
             self.link.kept.clear()
             if self._writes:
                 self._writes.forget_all()
-
-    async def _own(
-        self,
-        statement: Statement | SessionStatement,
-        sequence: int,
-        *,
-        more: bool = False,
-        prepared: PreparedStatement | None = None,
-    ) -> AnswerPackets | None:
-        """Answer a statement; None leaves the statement to the engine."""
-        packets = AnswerPackets(sequence)
-        try:
-            answer = await self._answer_to(statement, prepared)
-            if answer is None:
-                return None
-            add_answer(
-                packets,
-                answer,
-                self._status() | (Status.MORE_RESULTS if more else 0),
-                deprecate_eof=self.link.deprecate_eof,
-                binary=prepared is not None,
-            )
-        except SqlError as error:
-            self._texts.leave(error)
-            return AnswerPackets.failure(error, sequence)
-        except EngineGone:
-            self._forwarder.tell_that_engine_went_away(sequence)
-            raise
-        except SessionOver:
-            raise
-        except Exception as error:  # noqa: BLE001 - a handler's bug must not end the session
-            kind = type(error).__name__
-            _log.exception("a statement failed", statement=type(statement).__name__, tenant=self.link.tenant)
-            internal = SqlError(1105, "HY000", f"internal error: {kind}; see the service's log")
-            self._texts.leave(internal)
-            return AnswerPackets.failure(internal, sequence)
-        return packets
-
-    async def _answer_to(
-        self, statement: Statement | SessionStatement, prepared: PreparedStatement | None
-    ) -> Answer | None:
-        """Ask the handler, or the session's memory; None if neither has an answer.
-
-        The engine does not know our prepared statements: one that the handler leaves to the engine runs as text.
-        """
-        if isinstance(statement, Execute):
-            prepared = self._texts.executed(statement)
-            if prepared is None:
-                return None
-            statement = prepared.statement
-        elif isinstance(statement, SessionStatement):
-            answer = await self._texts.answer(statement)
-            if answer and not isinstance(statement, ShowDiagnostics):
-                self._texts.leave()
-            return answer
-        answer = await self._handler.handle(statement, self.link)
-        if answer is None and prepared:
-            self._texts.forget_diagnostics()
-            return await self.link.query(prepared.text)
-        if answer:
-            self._texts.leave(*(answer.notes if isinstance(answer, Ok) else ()), level="Note")
-        return answer
-
-    async def _send_answer(self, answer: PacketBuilder) -> None:
-        self._client.send(answer.data)
-        await self._client.drain()
-
-    def _answer_error(self, error: SqlError) -> None:
-        self._client.send(frame(error_payload(error), 1))
 
     async def _effect_of(self, text: bytes, sequence: int = 1) -> Effect:
         """Return the effect of a text; READ for a tenant without a gate."""
@@ -328,9 +229,6 @@ class Conversation:
 
     def _engine_id(self, connection_id: int) -> int | None:
         return self._neighbours.engine_id(self.link.tenant, connection_id)
-
-    def _status(self) -> int:
-        return self.link.status & Status.SESSION
 
 
 def _read(text: str, modes: Modes) -> Statement | SessionStatement | None:
