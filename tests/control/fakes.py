@@ -47,6 +47,9 @@ class FakeCatalog:
     def load_round(self) -> Round | None:
         return self.round
 
+    def knows_destination(self, uri: str) -> bool:
+        return any(each.destination == uri for each in self.history)
+
     def save_round(self, now: Round, before: Round | None = None) -> None:
         self._fail()
         self.round = now

@@ -18,15 +18,15 @@ OURS, OTHERS = Cluster("c", 1, "ours"), Cluster("c", 1, "others")
 def test_a_destination_is_claimed_once_and_stays_ours(tmp_path: Path) -> None:
     """Another cluster of the same name and number is refused; what holds our archive is no new destination."""
     uri = f"file://{tmp_path}"
-    check_new(OURS, uri)
-    claim(OURS, uri, [1001], PieceKey(1))
-    claim(OURS, uri, [1001], PieceKey(2))
+    check_new(OURS, uri, is_known=False)
+    claim(OURS, uri, [1001], PieceKey(1), is_known=False)
+    claim(OURS, uri, [1001], PieceKey(2), is_known=True)
 
     with pytest.raises(SqlError, match="archive of another cluster") as refused:
-        claim(OTHERS, uri, [1001], PieceKey(1))
+        claim(OTHERS, uri, [1001], PieceKey(1), is_known=False)
     assert refused.value.code == 9026
     with pytest.raises(SqlError, match="already holds a log archive"):
-        check_new(OURS, uri)
+        check_new(OURS, uri, is_known=False)
 
 
 def test_what_is_in_the_way_of_a_round_is_not_touched(tmp_path: Path) -> None:
@@ -36,8 +36,8 @@ def test_what_is_in_the_way_of_a_round_is_not_touched(tmp_path: Path) -> None:
     (folder / "something").write_text("kept")
 
     with pytest.raises(SqlError, match=r"is not empty; choose an empty directory"):
-        claim(OURS, f"file://{tmp_path}", [1001], PieceKey(3))
-    claim(OURS, f"file://{tmp_path}", [1001], PieceKey(4))
+        claim(OURS, f"file://{tmp_path}", [1001], PieceKey(3), is_known=False)
+    claim(OURS, f"file://{tmp_path}", [1001], PieceKey(4), is_known=False)
     assert (folder / "something").read_text() == "kept"
 
 
@@ -48,7 +48,7 @@ def test_a_record_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     info.write_text("nonsense")
 
     with pytest.raises(SqlError) as refused:
-        claim(OURS, f"file://{tmp_path}", [1001], PieceKey(1))
+        claim(OURS, f"file://{tmp_path}", [1001], PieceKey(1), is_known=False)
     assert refused.value.code == 9026
 
 
@@ -58,9 +58,24 @@ def test_a_destination_that_does_not_work(tmp_path: Path) -> None:
     for uri in (f"file://{tmp_path}/file", "nonsense"):
         assert not works(uri)
         with pytest.raises(SqlError) as refused:
-            check_new(OURS, uri)
+            check_new(OURS, uri, is_known=False)
         assert refused.value.code == 9026
         with pytest.raises(SqlError) as refused:
-            claim(OURS, uri, [1001], PieceKey(1))
+            claim(OURS, uri, [1001], PieceKey(1), is_known=False)
         assert refused.value.code == 9026
     assert works(f"file://{tmp_path}")
+
+
+def test_an_empty_mount_point_is_no_new_destination(tmp_path: Path) -> None:
+    """Where the cluster has archived before, its claim is found and never made; the message says both ways out."""
+    uri = f"file://{tmp_path}/"
+    with pytest.raises(SqlError) as of_set:
+        check_new(OURS, uri, is_known=True)
+    with pytest.raises(SqlError) as of_round:
+        claim(OURS, uri, [1001], PieceKey(2), is_known=True)
+
+    for refused in (of_set.value, of_round.value):
+        assert refused.code == 9026
+        assert "mount the backup disk again; or, if that archive is lost" in refused.message
+        assert f"such as file://{tmp_path}/2" in refused.message
+    assert list(tmp_path.iterdir()) == []

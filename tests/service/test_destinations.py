@@ -77,6 +77,40 @@ def test_another_clusters_archive_is_not_touched(shared_service: ServiceUnderTes
     assert shared_service.status() == "STOP"
 
 
+def test_an_unmounted_disk_is_no_new_destination(shared_service: ServiceUnderTest, tmp_path: Path) -> None:
+    """Neither for a new round, nor for SET, nor for a data backup; nothing is written on the disk below."""
+    service, disk, point = shared_service, tmp_path / "disk", shared_service.backup
+    disk.mkdir()
+    mount, umount = ["mount", "--bind", str(disk), str(point)], ["umount", str(point)]
+    subprocess.run(mount, check=True)
+    try:
+        service.archive()
+        service.stop_archiving()
+        subprocess.run(umount, check=True)
+        refused = [
+            service.error("ALTER SYSTEM ARCHIVELOG"),
+            service.error(f"ALTER SYSTEM SET backup_dest = 'file://{point}/'"),
+        ]
+        left = list(point.iterdir())
+        subprocess.run(mount, check=True)
+        service.archive()
+        subprocess.run(["umount", "--lazy", str(point)], check=True)
+        service.run("ALTER SYSTEM BACKUP DATABASE")
+        query = "SELECT STATUS, CAUSE FROM CDB_REDOUBT_BACKUP_SETS WHERE TENANT_ID = 1 ORDER BY BS_KEY DESC LIMIT 1"
+        backup = wait_until("it ends", lambda: (rows := service.run(query)) and rows[0]["STATUS"] != "DOING" and rows)
+        left += list(point.iterdir())
+    finally:
+        subprocess.run(mount, check=True)
+    service.stop_archiving()
+    subprocess.run(umount, check=True)
+
+    assert [code for code, _ in refused] == [9026, 9026]
+    assert all("mount the backup disk again" in text for _, text in refused)
+    assert backup[0]["STATUS"] == "FAILED"
+    assert "mount the backup disk again" in backup[0]["CAUSE"]
+    assert left == []
+
+
 def test_a_full_disk_is_waited_out(service: ServiceUnderTest, small_disk: Path) -> None:
     """Trouble shows in the status, writers do not notice, and archiving goes on by itself when there is space.
 

@@ -122,7 +122,8 @@ class Archiving:
                 has_pieces=self._parameters.piece_switch_interval > 0,
             )
             key = begun.pieces[0].key(begun.round_id)
-            await self._questions.ask(uri, claim, self._cluster, uri, list(begun.tenants), key)
+            is_known = await asyncio.to_thread(self._catalog.knows_destination, uri)
+            await self._questions.ask(uri, claim, self._cluster, uri, list(begun.tenants), key, is_known=is_known)
             await self._book.begin(begun)
             _log.info("round started", round=begun.round_id, destination=uri)
             for archive in self.archives:
@@ -223,8 +224,9 @@ class Archiving:
         return await self._questions.ask(self.round.destination, works, self.round.destination)
 
     async def check_new_destination(self, uri: str) -> None:
-        """Check that `backup_dest` may become `uri`. Raises SqlError."""
-        await self._questions.ask(uri, check_new, self._cluster, uri)
+        """Check that `backup_dest` may become `uri`. Raises SqlError, CatalogError."""
+        is_known = await asyncio.to_thread(self._catalog.knows_destination, uri)
+        await self._questions.ask(uri, check_new, self._cluster, uri, is_known=is_known)
 
     def worker_started(self) -> None:
         """See `Listener`: send everything to the new worker."""

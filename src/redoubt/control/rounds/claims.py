@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from redoubt.archive.bounded import read_record
 from redoubt.archive.layout import ClusterInfo, ClusterPath
 from redoubt.archive.record import RecordError, dump_record
@@ -9,42 +11,52 @@ from redoubt.control.cluster import Cluster
 from redoubt.destinations.uri import UriError, open_destination
 from redoubt.model.pieces import PieceKey
 from redoubt.model.seams import Destination, DestinationError, ObjectExistsError, ObjectMissingError
-from redoubt.sql.errors import backup_dest_not_valid
+from redoubt.sql.errors import SqlError, backup_dest_not_valid
 
 
-def check_new(cluster: Cluster, uri: str) -> None:
-    """Check that `uri` works and that this cluster never archived there. Raises SqlError."""
+def check_new(cluster: Cluster, uri: str, *, is_known: bool) -> None:
+    """Check that `uri` works and that this cluster never archived there. Raises SqlError.
+
+    `is_known`: the catalog has rounds or data backups in the destination.
+    """
     destination = _open(uri)
     path = ClusterPath(cluster.name, cluster.cluster_id)
     try:
         destination.probe()
         destination.get(path.info, 0, 1)
     except ObjectMissingError:
+        if is_known:
+            raise _gone(uri) from None
         return
     except DestinationError as error:
         raise backup_dest_not_valid(str(error)) from error
     raise backup_dest_not_valid(f"{uri} already holds a log archive ({path.info}); choose an empty directory")
 
 
-def claim(cluster: Cluster, uri: str, tenant_ids: list[int], key: PieceKey) -> None:
-    """Claim a working destination for the cluster, with empty folders for a round's first piece. Raises SqlError."""
+def claim(cluster: Cluster, uri: str, tenant_ids: list[int], key: PieceKey, *, is_known: bool) -> None:
+    """Claim a working destination for the cluster, with empty folders for a round's first piece. Raises SqlError.
+
+    `is_known`: see `check_new`; then the claim must be there already. An empty mount point has none.
+    """
     destination = _open(uri)
     path = ClusterPath(cluster.name, cluster.cluster_id)
     ours = ClusterInfo(cluster.name, cluster.cluster_id, cluster.identity)
     try:
         destination.probe()
-        try:
-            destination.put_if_absent(path.info, dump_record(ours, indent=2))
-        except ObjectExistsError:
-            if read_record(ClusterInfo, destination, path.info) != ours:
-                raise backup_dest_not_valid(
-                    f"{uri} holds the archive of another cluster with the same name and id ({path}); "
-                    "choose an empty directory"
-                ) from None
+        if not is_known:
+            with suppress(ObjectExistsError):
+                destination.put_if_absent(path.info, dump_record(ours, indent=2))
+        if read_record(ClusterInfo, destination, path.info) != ours:
+            raise backup_dest_not_valid(
+                f"{uri} holds the archive of another cluster with the same name and id ({path}); "
+                "choose an empty directory"
+            )
         for tenant_id in tenant_ids:
             folder = path.piece(tenant_id, key).folder
             if any(True for _ in destination.list(folder)):
                 raise backup_dest_not_valid(f"{folder} in {uri} is not empty; choose an empty directory")
+    except ObjectMissingError:
+        raise _gone(uri) from None
     except (DestinationError, RecordError) as error:
         raise backup_dest_not_valid(str(error)) from error
 
@@ -56,6 +68,13 @@ def works(uri: str) -> bool:
     except (UriError, DestinationError):
         return False
     return True
+
+
+def _gone(uri: str) -> SqlError:
+    return backup_dest_not_valid(
+        f"this cluster has archived in {uri} before, and nothing of that is there now: mount the backup disk again; "
+        f"or, if that archive is lost for good, set backup_dest to another directory, such as {uri.rstrip('/')}/2"
+    )
 
 
 def _open(uri: str) -> Destination:
