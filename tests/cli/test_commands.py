@@ -108,6 +108,18 @@ def test_sql_says_what_went_wrong(service: ServiceUnderTest, tmp_path: Path) -> 
     assert [run.returncode for run in (refused, wrong, nobody, nothing)] == [1, 1, 1, 1]
 
 
+def test_text_is_utf_8(service: ServiceUnderTest) -> None:
+    """Passwords of any language log in, and bytes that are no text come as digits."""
+    password = "пароль-密码"
+    service.run(f"CREATE USER reader IDENTIFIED BY '{password}'")
+    login = ("sql", "--home", str(service.home), "-u", "reader", "-p", password)
+    shown = _redoubt(*login, "--json", "SELECT '数据' AS text, X'FF00' AS blob_of_bytes, X'6162' AS letters")
+    refused = _redoubt(*login[:-1], "неверный", "SELECT 1")
+
+    assert json.loads(shown.stdout) == [{"text": "数据", "blob_of_bytes": "0xff00", "letters": "ab"}]
+    assert "ERROR 1045" in refused.stderr
+
+
 def test_status_shows_round_tenants_and_pieces(service: ServiceUnderTest) -> None:
     """For people as tables, for programs as JSON."""
     shown = _redoubt("status", "--home", str(service.home))
@@ -193,3 +205,20 @@ def test_a_demo_that_cannot_start_says_why(tmp_path: Path) -> None:
     assert "the service did not start" in run.stderr
     assert "choose a shorter home directory" in run.stderr
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (("drill", "file:///b", "--query", "SELECT 1", "--query", "SELECT 2"), "--query"),
+        (("sql", "-u", "a", "SELECT 1", "--user", "b"), "--user"),
+        (("status", "--home", "/a", "--home=/b"), "--home"),
+        (("restore", "file:///b", "--to", "/a", "--to", "/b"), "--to"),
+    ],
+)
+def test_an_option_that_is_given_twice_is_refused(arguments: tuple[str, ...], option: str) -> None:
+    """The first value would vanish: a drill would pass without having asked the first question."""
+    refused = _redoubt(*arguments)
+
+    assert refused.returncode == 2
+    assert f"{option} was given 2 times; give it once" in " ".join(refused.stderr.replace("│", " ").split())

@@ -472,3 +472,23 @@ def test_a_client_without_multi_statements_at_login(door: Door, handler: Handler
         client.send(b"\x03alter system archivelog; select 1")
         assert client.receive()[0] == 0xFF
     assert handler.seen == []
+
+
+def test_the_log_says_who_did_what(connection: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also what was refused; without the keys of a destination, and without what only shows something."""
+    with connection.cursor() as cursor:
+        cursor.execute("alter system archivelog")
+        for refused in ("alter system noarchivelog", "alter system backup database"):
+            with contextlib.suppress(pymysql.err.MySQLError):
+                cursor.execute(refused)
+        cursor.execute("show parameters")
+        with contextlib.suppress(pymysql.err.MySQLError):
+            cursor.execute("alter system add restore source 's3://bucket/path?access_key=secret&x=y'")
+    told = [line for line in capsys.readouterr().out.splitlines() if "statement=" in line and "outcome=" in line]
+
+    assert ["ArchiveLog(" in told[0], "outcome=done" in told[0], "user=root" in told[0]] == [True] * 3
+    assert "tenant=sys" in told[0]
+    assert "127.0.0.1" in told[0]
+    assert "NoArchiveLog(" in told[1]
+    assert "ShowParameters" not in "".join(told)
+    assert "secret" not in "".join(told)

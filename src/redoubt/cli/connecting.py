@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -57,7 +58,7 @@ def connect(host: str, port: int, user: str, password: str, tls: TlsOptions) -> 
             host=host,
             port=port,
             user=user,
-            password=password,
+            password=os.fsencode(password),  # as UTF-8: of a text, PyMySQL would make latin-1
             autocommit=True,
             charset="utf8mb4",
             client_flag=CLIENT.MULTI_STATEMENTS,

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from redoubt.cli.once import OnceCommand
 from redoubt.cli.options import (
     DEFAULT_HOME,
     ConfigOption,
@@ -51,7 +52,7 @@ def redoubt(
         typer.echo(context.get_help(), nl=False)
 
 
-@app.command()
+@app.command(cls=OnceCommand)
 def start(
     home: HomeOption = DEFAULT_HOME,
     host: Annotated[str | None, typer.Option(help="Address to listen on (default 127.0.0.1).")] = None,
@@ -64,7 +65,7 @@ def start(
     raise typer.Exit(serve(home.expanduser(), host=host, port=port, config_path=config))
 
 
-@app.command()
+@app.command(cls=OnceCommand)
 def sql(
     statement: Annotated[str, typer.Argument(help="Statement, or - to read statements from standard input.")],
     home: HomeOption = DEFAULT_HOME,
@@ -90,7 +91,7 @@ def sql(
     )
 
 
-@app.command()
+@app.command(cls=OnceCommand)
 def status(
     home: HomeOption = DEFAULT_HOME,
     json: JsonOption = False,
@@ -101,7 +102,7 @@ def status(
     raise typer.Exit(show_status(home.expanduser(), as_json=json))
 
 
-@app.command()
+@app.command(cls=OnceCommand)
 def drill(
     uri: UriArgument,
     tenant: TenantOption = None,
@@ -143,7 +144,7 @@ def drill(
     raise typer.Exit(run_drill(options))
 
 
-@app.command()
+@app.command(cls=OnceCommand)
 def follow(
     uri: UriArgument,
     to: Annotated[Path, typer.Option("--to", help="Directory of the standby: new, or one that follows already.")],
@@ -157,7 +158,7 @@ def follow(
     raise typer.Exit(keep_following(uri, tenant, to, once=once, interval=interval))
 
 
-@app.command()
+@app.command(cls=OnceCommand)
 def restore(
     uri: UriArgument,
     tenant: Annotated[str, typer.Option(help="Name or id of the tenant in the backup.")],
@@ -195,7 +196,7 @@ def restore(
     raise typer.Exit(run(wish))
 
 
-@app.command()
+@app.command(cls=OnceCommand)
 def replay(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory that redoubt restored.")],
     user: Annotated[str, typer.Option("--user", "-u", help="Account with the ALTER SYSTEM privilege.")] = "root",
@@ -207,7 +208,7 @@ def replay(
     raise typer.Exit(run(directory.expanduser().absolute(), user, password))
 
 
-@app.command(name="roll-forward")
+@app.command(name="roll-forward", cls=OnceCommand)
 def roll_forward(
     uri: UriArgument,
     tenant: TenantOption = None,
@@ -238,7 +239,7 @@ def roll_forward(
     raise typer.Exit(run_roll_forward(options))
 
 
-@app.command()
+@app.command(cls=OnceCommand)
 def verify(
     uri: UriArgument,
     tenant: OneTenantOption = None,
@@ -255,7 +256,7 @@ def verify(
     raise typer.Exit(verify(wish, as_json=json))
 
 
-@app.command()
+@app.command(cls=OnceCommand)
 def window(
     uri: UriArgument,
     tenant: OneTenantOption = None,
@@ -272,7 +273,7 @@ def window(
     raise typer.Exit(show_window(uri, tenant, wanted=wanted, lag=lag, as_json=json))
 
 
-@app.command(name="repair-catalog")
+@app.command(name="repair-catalog", cls=OnceCommand)
 def repair_catalog(
     uri: UriArgument,
     home: HomeOption = DEFAULT_HOME,
@@ -285,7 +286,7 @@ def repair_catalog(
     raise typer.Exit(repair_catalog(uri, home.expanduser(), config, is_dry_run=dry_run))
 
 
-@app.command()
+@app.command(cls=OnceCommand)
 def demo() -> None:
     """Follow OceanBase's page "Initiate log backup" on a cluster of its own, and restore a table dropped by mistake."""
     from redoubt.cli.demo import play
@@ -293,7 +294,7 @@ def demo() -> None:
     raise typer.Exit(play())
 
 
-@app.command()
+@app.command(cls=OnceCommand)
 def version() -> None:
     """Print the version."""
     from redoubt import __version__

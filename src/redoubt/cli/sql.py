@@ -55,6 +55,16 @@ def _print_answer(out: Console, cursor: Any, *, as_json: bool) -> None:
     names = [column[0] for column in cursor.description]
     rows = list(cursor.fetchall())
     if as_json:
-        out.print_json(json.dumps([dict(zip(names, row, strict=True)) for row in rows], default=str))
+        out.print_json(json.dumps([dict(zip(names, row, strict=True)) for row in rows], default=_plain))
     else:
         print_rows(out, names, rows)
+
+
+def _plain(value: object) -> str:
+    """A value that JSON does not have, as text: bytes that are no text in hexadecimal digits, as SQL writes them."""
+    if not isinstance(value, bytes):
+        return str(value)
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return f"0x{value.hex()}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import structlog
@@ -12,8 +13,10 @@ from redoubt.gateway.packets import PacketBuilder, frame
 from redoubt.gateway.prepared import PreparedStatement, PreparedStatements
 from redoubt.gateway.protocol import Command, Status
 from redoubt.gateway.session_grammar import Execute, SessionStatement, ShowDiagnostics
+from redoubt.printable import printable
 from redoubt.sql.answers import Answer, Ok
 from redoubt.sql.errors import SqlError
+from redoubt.sql.statements import ShowParameters, ShowRestorePreview, ShowTenants
 
 if TYPE_CHECKING:
     from redoubt.gateway.forwarder import Forwarder
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
     from redoubt.gateway.wire import Wire
     from redoubt.sql.statements import Statement
 
+_SHOWING = ShowParameters | ShowTenants | ShowRestorePreview
+_ACCESS = re.compile(r"(://[^\s?'\"]*)\?[^\s'\"]*")
+"""The part of a destination's text in which keys stand."""
+_LONGEST_STATEMENT = 1000
 _log = structlog.get_logger(__name__)
 
 
@@ -94,6 +101,7 @@ class OwnStatements:
                 binary=prepared is not None,
             )
         except SqlError as error:
+            self._note(statement, f"{error.code}: {error.message}")
             self._texts.leave(error)
             return AnswerPackets.failure(error, sequence)
         except EngineGone:
@@ -107,6 +115,7 @@ class OwnStatements:
             internal = SqlError(1105, "HY000", f"internal error: {kind}; see the service's log")
             self._texts.leave(internal)
             return AnswerPackets.failure(internal, sequence)
+        self._note(statement, "done")
         return packets
 
     async def _answer_to(
@@ -133,6 +142,14 @@ class OwnStatements:
         if answer:
             self._texts.leave(*(answer.notes if isinstance(answer, Ok) else ()), level="Note")
         return answer
+
+    def _note(self, statement: Statement | SessionStatement, outcome: str) -> None:
+        """Log who has run, or has tried to run, a statement that changes something."""
+        if isinstance(statement, _SHOWING | SessionStatement):
+            return
+        what = printable(_ACCESS.sub(r"\1?***", repr(statement)), _LONGEST_STATEMENT)
+        names = {"tenant": self._link.tenant, "user": printable(self._link.user), "peer": self._client.peer}
+        _log.info("statement", statement=what, outcome=printable(outcome), **names)
 
     async def send(self, answer: PacketBuilder) -> None:
         """Send an answer."""

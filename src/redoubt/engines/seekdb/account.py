@@ -94,7 +94,7 @@ def connect_as(base: BaseDir, user: str, password: str, timeout: float = 10.0, c
     """A connection to the engine as the given user, autocommit on, in UTC. Raises pymysql.err.Error or OSError."""
     connection = pymysql.connect(
         user=user,
-        password=password,
+        password=password.encode(),  # as UTF-8: of a text, PyMySQL would make latin-1
         autocommit=True,
         charset="utf8mb4",
         read_timeout=timeout,
