@@ -32,6 +32,7 @@ from redoubt.restore.planning import LogPart, Plan
 from redoubt.sql.answers import Ok, Rows
 from redoubt.sql.errors import SqlError
 from redoubt.sql.parser import parse
+from redoubt.sql.restore_errors import unknown_restore_keys
 from redoubt.sql.statements import DropTenant
 from tests.control.fakes import FakeSession
 from tests.control.stage import Stage, play
@@ -151,7 +152,10 @@ def test_a_tenant_is_restored_step_by_step(workshop: Workshop) -> None:
     async def scene() -> None:
         await workshop.stage.doing()
         workshop.may_end.clear()
-        assert await workshop.run(RESTORE.format("New")) == Ok()
+        mistyped = RESTORE.format("New").replace("primary_zone=", "primary_zon=x&primary_zone=")
+        answer = await workshop.run(mistyped)
+        assert isinstance(answer, Ok)
+        assert [note.message for note in answer.notes] == [unknown_restore_keys(("primary_zon",)).message]
         await workshop.stage.until(lambda: workshop.jobs.rows[0].done_bytes == 5)
         assert workshop.statuses() == {"new": TenantStatus.RESTORING}
         assert workshop.stage.tenants.named("new") is None

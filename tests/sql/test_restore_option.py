@@ -35,9 +35,9 @@ NUMBERS = ("backup_cluster_id", "restore_job_id")
         ("Pool_List=P1&LOCALITY=F@z1,F@z2", RestoreOption(pool_list="P1", locality="F@z1,F@z2")),
         ("primary_zone=z1;z2&kms_encrypt=true", RestoreOption(primary_zone="z1;z2", kms_encrypt="true")),
         ("restore_job_id=-7&restore_job_id=+8", RestoreOption(restore_job_id=8)),
-        ("colour=blue&pool_list=p", RestoreOption(pool_list="p")),
+        ("colour=blue&pool_list=p", RestoreOption(pool_list="p", unknown=("colour",))),
         ("&pool_list=p", RestoreOption(pool_list="p")),
-        (f"colour={'x' * 2040}", RestoreOption()),
+        (f"colour={'x' * 2040}", RestoreOption(unknown=("colour",))),
     ],
 )
 def test_what_is_taken(text: str, expected: RestoreOption) -> None:
@@ -99,6 +99,7 @@ def test_a_text_says_what_was_written(written: list[tuple[str, str, str]]) -> No
     """Whatever the order, the case and the number of keys, known or not."""
     option = parse_restore_option("&".join(f"{typed}={value}" for _, typed, value in written))
 
+    assert set(option.unknown) == {key for key, _, _ in written} - set(FIELDS)
     last = {key: value for key, _, value in written}
     said = {key: getattr(option, field) for key, field in FIELDS.items()}
     assert {key: str(value) for key, value in said.items() if value is not None} == {

@@ -33,9 +33,9 @@ class Ok:
     notes: tuple[SqlError, ...] = ()
 
     @classmethod
-    def noted(cls, note: SqlError) -> Ok:
-        """Success with a note: without IF EXISTS or IF NOT EXISTS, the note would be an error."""
-        return cls(warnings=1, notes=(note,))
+    def noted(cls, *notes: SqlError) -> Ok:
+        """Success with notes, such as one that would be an error without IF EXISTS or IF NOT EXISTS."""
+        return cls(warnings=len(notes), notes=notes)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,11 @@ from redoubt.sql.errors import SqlError, not_allowed, not_supported_text, with_h
 _LONGEST_SHOWN = 200  # characters of a wrong value in an error's text
 
 
+def unknown_restore_keys(keys: tuple[str, ...]) -> SqlError:
+    """The note of a RESTORE whose WITH has keys that mean nothing, such as a mistyped one."""
+    return invalid_restore_option(f"no such key: {', '.join(keys)[:100]}; the rest of the text has its effect")
+
+
 def invalid_restore_option(why: str) -> SqlError:
     """OB_INVALID_ARGUMENT: the text after WITH is invalid. OceanBase's text ends after the first two words."""
     return SqlError(1210, "HY000", f"Invalid argument: restore option after WITH: {why}")

@@ -1,8 +1,8 @@
 """The text behind WITH of ALTER SYSTEM RESTORE: from which cluster, and into which resources, a tenant is restored.
 
 The grammar is OceanBase's: `key=value` joined with `&`, in printable ASCII without spaces, keys in any case, neither
-key nor value empty. Of a repeated key the last one counts. Unknown keys are ignored. The text may begin with one `&`,
-but must not end with one.
+key nor value empty. Of a repeated key the last one counts. Unknown keys have no effect; the caller names them. The text
+may begin with one `&`, but must not end with one.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ _NUMBERS: Final = {"backup_cluster_id": "cluster_id", "restore_job_id": "restore
 class RestoreOption:
     """The parsed text. None means that the key is not given. `cluster_name` and `cluster_id` are the backup's.
 
+    `unknown` are the keys that mean nothing.
     OceanBase requires `cluster_name`, `cluster_id` and `pool_list`. Here the caller decides which keys are required.
     """
 
@@ -44,6 +45,7 @@ class RestoreOption:
     primary_zone: str | None = None
     restore_job_id: int | None = None
     kms_encrypt: str | None = None
+    unknown: tuple[str, ...] = ()
 
 
 def parse_restore_option(text: str) -> RestoreOption:
@@ -53,13 +55,16 @@ def parse_restore_option(text: str) -> RestoreOption:
     if _NOT_PRINTABLE.search(text):
         raise invalid_restore_option("write key=value&key=value, in printable ASCII without spaces")
     values: dict[str, str | int] = {}
+    unknown: list[str] = []
     for item in text.removeprefix("&").split("&") if text else ():
         key, value = _item(item)
         if key in _TEXTS:
             values[_TEXTS[key]] = value
         elif key in _NUMBERS:
             values[_NUMBERS[key]] = _number(key, value)
-    return RestoreOption(**values)  # type: ignore[arg-type]  # each field is in the table of its kind
+        else:
+            unknown.append(key)
+    return RestoreOption(**values, unknown=tuple(unknown))  # type: ignore[arg-type]  # each field is in the table of its kind
 
 
 def _item(item: str) -> tuple[str, str]:

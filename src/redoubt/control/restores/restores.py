@@ -27,7 +27,12 @@ from redoubt.control.tenants.tenants import Tenants
 from redoubt.messages import jobs as messages
 from redoubt.restore.planning import Plan
 from redoubt.sql.answers import Ok
-from redoubt.sql.restore_errors import restore_in_progress, restore_preview_note, restore_timestamp_too_new
+from redoubt.sql.restore_errors import (
+    restore_in_progress,
+    restore_preview_note,
+    restore_timestamp_too_new,
+    unknown_restore_keys,
+)
 from redoubt.sql.statements import RestoreTenant
 
 _NEWEST = 10 * 10**9
@@ -61,16 +66,17 @@ class Restores:
         finally:
             if not statement.is_preview:
                 kept.sources.clear()
+        notes = [unknown_restore_keys(wanted.option.unknown)] if wanted.option.unknown else []
         if statement.is_preview:
             plan, _ = await self._planning.plan(wanted, session)
             kept.preview = preview_of(plan, wanted.uri)
-            return Ok.noted(restore_preview_note(_told(plan)))
+            return Ok.noted(restore_preview_note(_told(plan)), *notes)
         if wanted.until_scn + _NEWEST >= time.time_ns():
             raise restore_timestamp_too_new("wait until the moment is more than 10 s ago, or name an earlier moment")
         plan, scn = await self._planning.plan(wanted, session)
         async with self._statement:
             await self._begin(statement.name, replace(wanted, until_scn=scn), plan)
-        return Ok()
+        return Ok.noted(*notes)
 
     async def load(self) -> None:
         """Resume unfinished restores, and discard those that never began. Raises CatalogError."""
