@@ -73,6 +73,7 @@ class Service:
         is_exposed = not (_is_loopback(config.gateway.host) or config.gateway.allow_empty_password)
         sizes = EngineSizes(config.engine.memory_budget, config.engine.log_disk_size)
         self._descriptors = _allowed_descriptors()
+        self._say: Callable[[str], None] = lambda _: None
         self._background = Background()
         self._room = EngineRoom(home, sizes, self._background, engine_kind, is_exposed=is_exposed)
         self._sys_kind = engine_kind(SEEKDB)
@@ -83,8 +84,14 @@ class Service:
         self._chronicle = Chronicle(Journal(self._session))
         self._worker = WorkerProcess(home.path, config.archive.segment_size, config.archive.segment_age)
 
-    async def run(self, ready: Callable[[str, int], None], stop: asyncio.Event) -> None:
-        """Serve until `stop` is set; `ready(host, port)` is called when statements are accepted."""
+    async def run(
+        self, ready: Callable[[str, int], None], stop: asyncio.Event, say: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """Serve until `stop` is set; `ready(host, port)` is called when statements are accepted.
+
+        `say` receives a line of text for each step of the start.
+        """
+        self._say = say
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="service"))
         async with AsyncExitStack() as ends:
             address = await self._start(ends)
@@ -105,11 +112,14 @@ class Service:
         ends.push_async_callback(self._background.stop)
         if not self._sys_kind.confinement:
             _log.warning("engines are not confined: users with the FILE privilege reach every file of this service")
+        self._say("starting the engine of sys")
         await self._start_sys()
+        self._say("opening the catalog")
         await self._ask_catalog(self._open_catalog)
         entries = self._register.entries
         unready = [entry.tenant for entry in entries if entry.record.status is TenantStatus.RESTORING]
         present = [entry.tenant for entry in entries if entry.tenant not in unready]
+        self._say(f"waiting for the engines of {len(present)} tenants: {', '.join(each.name for each in present)}")
         await self._room.settle(present, unready)
         self._refuse_open_doors(present)
         config = self._config
@@ -159,6 +169,15 @@ class Service:
         metrics = MetricsServer(archiving, data_backups)
         ends.push_async_callback(asyncio.to_thread, metrics.stop)
         self._serve_metrics(metrics)
+        settings = Settings(tenants, archiving, self._parameters)
+        handler = Handler(tenants, archiving, settings, deletion, data_backups, restores)
+        return await self._open_gateway(ends, tenants, archiving, handler)
+
+    async def _open_gateway(
+        self, ends: AsyncExitStack, tenants: Tenants, archiving: Archiving, handler: Handler
+    ) -> tuple[str, int]:
+        """Let clients in. Returns the address."""
+        config = self._config
         sys_socket = self._sys_kind.socket(self._home.sys.path)
         directory = Directory(
             config.cluster.name,
@@ -169,8 +188,6 @@ class Service:
             engine_kind,
             allows_empty_password=config.gateway.allow_empty_password,
         )
-        settings = Settings(tenants, archiving, self._parameters)
-        handler = Handler(tenants, archiving, settings, deletion, data_backups, restores)
         gateway = Gateway(directory, handler, tls=self._tls, places=Places.of(self._descriptors))
         ends.push_async_callback(gateway.stop)
         self._room.gateway_ids = gateway.engine_ids

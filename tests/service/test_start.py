@@ -88,6 +88,7 @@ def test_an_open_door_needs_passwords(stopped_service: ServiceUnderTest, tmp_pat
     refused = _start("--home", str(stopped_service.home), "--port", "0", "--host", "0.0.0.0")
 
     assert refused.returncode == 1
+    assert "starting the engine of sys" in refused.stderr
     assert "root@sys has no password" in refused.stderr
 
 

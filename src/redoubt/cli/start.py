@@ -39,8 +39,12 @@ async def _serve(home: Home, config: Config) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    console(error=True).print(f"starting in {home.path} (log: {home.log})", style="dim")
-    await Service(home, config).run(_print_ready, stop)
+    _say(f"starting in {home.path} (log: {home.log})")
+    await Service(home, config).run(_print_ready, stop, _say)
+
+
+def _say(text: str) -> None:
+    console(error=True).print(text, style="dim")
 
 
 def _print_ready(host: str, port: int) -> None:
