@@ -6,6 +6,8 @@ import io
 import os
 import subprocess
 import sys
+import time
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -89,6 +91,25 @@ def test_parts_of_the_service_that_fail_are_named(capsys: pytest.CaptureFixture[
     status._print(NOTHING | {"service": running})
 
     assert "journal: fails, and is begun again: OSError: [x]" in capsys.readouterr().out.splitlines()
+
+
+def test_only_the_present_rounds_pieces_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    """A cluster has hundreds of them after a year."""
+    names = ("tenant_id", "piece_id", "status", "file_status", "start_time", "checkpoint_time")
+    pieces = [dict.fromkeys(names, f"of round {number}") | {"round_id": number} for number in (1, 2, 2, 3)]
+    status._print(NOTHING | {"round": NOTHING["round"] | {"round_id": 3}, "pieces": pieces})
+    shown = capsys.readouterr().out
+
+    assert "of round 3" in shown
+    assert "of round 2" not in shown
+    assert "and 3 pieces of earlier rounds" in shown
+
+
+def test_no_archive_is_ahead_of_the_clock() -> None:
+    """Though an engine's SCNs may be, after its restart."""
+    row: dict[str, Any] = defaultdict(int, status="DOING", checkpoint_scn=time.time_ns() + 5_000_000_000)
+
+    assert status._round(row)["lag_seconds"] == 0
 
 
 def test_the_last_data_backup_is_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,8 @@ def _status(home: Path) -> dict[str, Any]:
 
 def _round(row: dict[str, Any]) -> dict[str, Any]:
     live = row["status"] in {"BEGINNING", "DOING", "STOPPING", "INTERRUPTED"}
-    behind = (time.time_ns() - row["checkpoint_scn"]) / 1e9 if live and row["checkpoint_scn"] else None
+    # An engine's SCNs may be some seconds ahead of the clock after its restart.
+    behind = max(0, time.time_ns() - row["checkpoint_scn"]) / 1e9 if live and row["checkpoint_scn"] else None
     return {
         "tenant_id": row["tenant_id"],
         "round_id": row["log_archive_round"],
@@ -173,9 +174,7 @@ def _print(status: dict[str, Any]) -> None:
     names = ["tenant_id", "status", "min_first_time", "max_next_time", "lag_seconds", "input_bytes", "output_bytes"]
     if status["tenants"]:
         print_rows(out, names, [tuple(entry[name] for name in names) for entry in status["tenants"]])
-    names = ["tenant_id", "round_id", "piece_id", "status", "file_status", "start_time", "checkpoint_time"]
-    if status["pieces"]:
-        print_rows(out, names, [tuple(entry[name] for name in names) for entry in status["pieces"]])
+    _print_pieces(out, now["round_id"], status["pieces"])
     if (last := status["last_backup_set"]) is not None:
         snapshot = f", snapshot {last['snapshot_time']}" if last["snapshot_time"] else ""
         out.print(
@@ -200,6 +199,16 @@ def _print_service(out: Console, service: dict[str, Any]) -> None:
         out.print("engines are not confined: read docs/SECURITY.md, and give nobody FILE", style="red")
     for part, cause in service["troubles"].items():
         out.print(f"{part}: fails, and is begun again: {cause}", markup=False, style="red")
+
+
+def _print_pieces(out: Console, round_id: int, pieces: list[dict[str, Any]]) -> None:
+    """Those of the present round; a cluster has hundreds after a year."""
+    names = ["tenant_id", "round_id", "piece_id", "status", "file_status", "start_time", "checkpoint_time"]
+    present = [entry for entry in pieces if entry["round_id"] == round_id]
+    if present:
+        print_rows(out, names, [tuple(entry[name] for name in names) for entry in present])
+    if earlier := len(pieces) - len(present):
+        out.print(f"and {earlier} pieces of earlier rounds (--json lists them, with all fields)", style="dim")
 
 
 def _details(entry: dict[str, Any]) -> str:
