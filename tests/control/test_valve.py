@@ -196,6 +196,31 @@ def test_what_was_last_known_counts_while_the_engine_is_away(stage: Stage) -> No
     play(scene())
 
 
+def test_an_engine_that_stays_away_is_not_fine(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a few seconds, with the cause, until it answers; a restart takes less, and is no trouble."""
+    now = [0.0]
+    monkeypatch.setattr("redoubt.control.modes.tenant_archive.time", SimpleNamespace(monotonic=lambda: now[0]))
+    seen: list[tuple[str, str]] = []
+
+    async def scene() -> None:
+        await stage.doing(**OPTIONAL)
+        await stage.look()
+        stage.engine.is_away = True
+        for seconds in (0, 3, 3):
+            now[0] += seconds
+            await stage.look()
+            seen.append((str(stage.archive.health), stage.archive.cause))
+        stage.engine.is_away = False
+        await stage.look()
+        seen.append((str(stage.archive.health), stage.archive.cause))
+        await stage.archiving.close()
+
+    play(scene())
+
+    assert [health for health, _ in seen] == ["FINE", "FINE", "BEHIND", "FINE"]
+    assert [bool(cause) for _, cause in seen] == [False, False, True, False]
+
+
 def test_a_full_disk_is_a_lower_limit(stage: Stage) -> None:
     """Held log leaves the engines their reserve."""
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import suppress
+
+import structlog
 
 from redoubt.control.cluster import Tenant
 from redoubt.control.modes.chronicle import Chronicle
@@ -14,6 +17,8 @@ from redoubt.messages.archiving import Command, Flush
 from redoubt.model.health import Health
 
 _END_PATIENCE = 2.0
+_AWAY_PATIENCE = 5.0
+_log = structlog.get_logger("redoubt.control.modes.tenant_archive")
 
 
 class TenantArchive:
@@ -41,6 +46,10 @@ class TenantArchive:
         """Seconds since `waiting_since`, 0 without a backlog."""
         self.troubles: dict[int, str] = {}
         """The cause of a delay, by piece."""
+        self.away_since: float | None = None
+        """Since when the engine cannot be asked, in seconds of the monotonic clock; None while it can."""
+        self.away_cause = ""
+        self._asked_at = 0.0
         self.health = Health.STOPPED
         self.health_since = 0
         self.cause = ""
@@ -78,8 +87,28 @@ class TenantArchive:
 
     @property
     def trouble(self) -> str:
-        """The cause of a delay, of the newest piece with one; empty without a delay."""
-        return next((text for _, text in sorted(self.troubles.items(), reverse=True) if text), "")
+        """The cause of a delay, of the newest piece with one, or else of the engine; empty without a delay.
+
+        An engine that is away for a moment is being restarted, which is no trouble.
+        """
+        is_away = self.away_since is not None and time.monotonic() - self.away_since > _AWAY_PATIENCE
+        of_engine = self.away_cause if is_away else ""
+        return next((text for _, text in sorted(self.troubles.items(), reverse=True) if text), of_engine)
+
+    def asking_engine(self) -> None:
+        """Note that the engine is being asked: one that hangs fails late."""
+        self._asked_at = time.monotonic()
+
+    def engine_answered(self) -> None:
+        """Note that the engine can be asked."""
+        self.away_since, self.away_cause = None, ""
+
+    def engine_failed(self, cause: str) -> None:
+        """Note why the engine cannot be asked."""
+        if self.away_since is None:
+            self.away_since = self._asked_at
+            _log.warning("the engine cannot be asked", tenant=self.tenant.name, cause=cause)
+        self.away_cause = cause
 
     def tell(self, what: str, before: str, after: str, cause: str) -> None:
         """Record a change."""

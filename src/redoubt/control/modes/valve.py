@@ -98,7 +98,7 @@ class Valve:
                 self._time(archive, now)
                 await self._act(archive)
         except OSError as error:
-            _log.warning("cannot measure or release the log, retrying", tenant=archive.tenant.name, cause=str(error))
+            archive.engine_failed(f"cannot measure or release the log: {error}")
         self._rule_commits(archive)
         self._judge(archive)
 
@@ -106,13 +106,16 @@ class Valve:
         if status not in {RoundStatus.BEGINNING, RoundStatus.DOING}:
             archive.backlog = 0
         else:
+            archive.asking_engine()
             held_from = await asyncio.to_thread(archive.tenant.engine.held_from)
             try:
                 archive.end_lsn = await asyncio.to_thread(archive.tenant.engine.end_of_log)
                 if status is RoundStatus.BEGINNING and archive.begun_at_lsn is None:
                     archive.begun_at_lsn = archive.end_lsn
             except OSError as error:
-                _log.debug("the engine does not tell the end of its log", cause=str(error))
+                archive.engine_failed(str(error))
+            else:
+                archive.engine_answered()
             starts = (archive.durable_lsn if archive.durable_lsn is not None else held_from, archive.begun_at_lsn)
             start = max((lsn for lsn in starts if lsn is not None), default=archive.end_lsn)
             archive.backlog = max(0, archive.end_lsn - start)
