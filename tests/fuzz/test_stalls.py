@@ -21,6 +21,7 @@ from redoubt.sql.tokens import Modes
 from .clients import longest_stall
 from .stalls import LONGEST, least, timed_turns
 
+pytestmark = pytest.mark.repeated  # coverage would double the times
 SHAPES: dict[str, tuple[bytes, bytes]] = {
     "patterns": (b"show tenants like '", b"%"),
     "patterns of letters": (b"show tenants like '", b"%a_"),
@@ -47,6 +48,8 @@ SHAPES: dict[str, tuple[bytes, bytes]] = {
     "blanks": (b"kill 1", b" "),
     "what is prepared": (b"prepare s from '", b"''"),
     "accounts": (b"create tenant;create definer=a", b" a"),
+    "accounts without hosts": (b"create user a", b",a@'%'"),
+    "renamed accounts": (b"rename user a to a@'%'", b",a to a@'%'"),
     "openings": (b"tenant", b"create drop show "),
     "rows": (b"insert into t values ('alter system')", b",('a')"),
     "numbers": (b"select ", b"1,"),

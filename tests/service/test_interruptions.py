@@ -41,7 +41,7 @@ def test_damaged_log_interrupts_the_round(service: ServiceUnderTest) -> None:
     service.archive()
     worker = service.worker_pid()
     os.kill(worker, signal.SIGSTOP)
-    unread = service.run("SELECT END_LSN FROM oceanbase.V$OB_LOG_STAT", "root@main")[0]["END_LSN"]
+    unread = service.run("SELECT MAX_LSN FROM oceanbase.V$OB_LOG_STAT", "root@main")[0]["MAX_LSN"]
     with WriteLoad(service).running() as load:
         wait_until("some log", lambda: load.commits > 50)
     with (service.engine_log / "0").open("r+b") as block:

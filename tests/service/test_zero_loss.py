@@ -124,7 +124,7 @@ def test_commits_that_wait_when_the_round_is_interrupted_are_not_acknowledged(se
     service.run("CREATE TABLE test.t (a INT PRIMARY KEY)", "root@main")
     worker = service.worker_pid()
     os.kill(worker, signal.SIGSTOP)
-    end = service.run("SELECT END_LSN FROM oceanbase.V$OB_LOG_STAT", "root@main")[0]["END_LSN"]
+    end = service.run("SELECT MAX_LSN FROM oceanbase.V$OB_LOG_STAT", "root@main")[0]["MAX_LSN"]
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(service.error, "INSERT INTO test.t VALUES (1)", "root@main")
         wait_until("it is in the engine", lambda: service.run("SELECT a FROM test.t", "root@main") == [{"a": 1}])
