@@ -6,7 +6,10 @@ import contextlib
 import json
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import pytest
 
 from tests.service.cluster import ServiceUnderTest, WriteLoad, assert_archive_equals_engine, wait_until
 
@@ -77,32 +80,46 @@ def test_another_clusters_archive_is_not_touched(shared_service: ServiceUnderTes
     assert shared_service.status() == "STOP"
 
 
-def test_an_unmounted_disk_is_no_new_destination(shared_service: ServiceUnderTest, tmp_path: Path) -> None:
-    """Neither for a new round, nor for SET, nor for a data backup; nothing is written on the disk below."""
-    service, disk, point = shared_service, tmp_path / "disk", shared_service.backup
+@pytest.fixture
+def bound_disk(shared_service: ServiceUnderTest, tmp_path: Path) -> Iterator[Callable[[str], None]]:
+    """Mounts and unmounts a disk at the service's destination: called with `mount` or `umount`."""
+    disk, point = tmp_path / "disk", str(shared_service.backup)
     disk.mkdir()
-    mount, umount = ["mount", "--bind", str(disk), str(point)], ["umount", str(point)]
-    subprocess.run(mount, check=True)
-    try:
-        service.archive()
-        service.stop_archiving()
-        subprocess.run(umount, check=True)
-        refused = [
-            service.error("ALTER SYSTEM ARCHIVELOG"),
-            service.error(f"ALTER SYSTEM SET backup_dest = 'file://{point}/'"),
-        ]
-        left = list(point.iterdir())
-        subprocess.run(mount, check=True)
-        service.archive()
-        subprocess.run(["umount", "--lazy", str(point)], check=True)
-        service.run("ALTER SYSTEM BACKUP DATABASE")
-        query = "SELECT STATUS, CAUSE FROM CDB_REDOUBT_BACKUP_SETS WHERE TENANT_ID = 1 ORDER BY BS_KEY DESC LIMIT 1"
-        backup = wait_until("it ends", lambda: (rows := service.run(query)) and rows[0]["STATUS"] != "DOING" and rows)
-        left += list(point.iterdir())
-    finally:
-        subprocess.run(mount, check=True)
+    words = {"mount": ["mount", "--bind", str(disk), point], "umount": ["umount", "--lazy", point]}
+    done: list[str] = []
+
+    def change(what: str) -> None:
+        subprocess.run(words[what], check=True)
+        done.append(what)
+
+    yield change
+    if done[-1:] == ["mount"]:
+        change("umount")
+
+
+def test_an_unmounted_disk_is_no_new_destination(
+    shared_service: ServiceUnderTest, bound_disk: Callable[[str], None]
+) -> None:
+    """Neither for a new round, nor for SET, nor for a data backup; nothing is written on the disk below."""
+    service, point = shared_service, shared_service.backup
+    bound_disk("mount")
+    service.archive()
     service.stop_archiving()
-    subprocess.run(umount, check=True)
+    bound_disk("umount")
+    refused = [
+        service.error("ALTER SYSTEM ARCHIVELOG"),
+        service.error(f"ALTER SYSTEM SET backup_dest = 'file://{point}/'"),
+    ]
+    left = list(point.iterdir())
+    bound_disk("mount")
+    service.archive()
+    bound_disk("umount")
+    service.run("ALTER SYSTEM BACKUP DATABASE")
+    query = "SELECT STATUS, CAUSE FROM CDB_REDOUBT_BACKUP_SETS WHERE TENANT_ID = 1 ORDER BY BS_KEY DESC LIMIT 1"
+    backup = wait_until("it ends", lambda: (rows := service.run(query)) and rows[0]["STATUS"] != "DOING" and rows)
+    left += list(point.iterdir())
+    bound_disk("mount")
+    service.stop_archiving()
 
     assert [code for code, _ in refused] == [9026, 9026]
     assert all("mount the backup disk again" in text for _, text in refused)
