@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from redoubt.archive.layout import ClusterPath
-from redoubt.archive.record import stored_fields
+from redoubt.archive.layout import ClusterInfo, ClusterPath
+from redoubt.archive.record import dump_record, stored_fields
 from redoubt.archive.set_layout import SetIdentity, SetInfo, set_path
 from redoubt.archive.set_manifest import SetManifest
 from redoubt.archive.set_store import SetStore
@@ -193,7 +193,10 @@ def test_an_applications_engine_gives_a_base(tmp_path: Path) -> None:
 
 
 def test_a_job_takes_a_base_once(seekdb: Seekdb, tmp_path: Path) -> None:
-    """While another writes there it is refused; so is a set that exists. Nothing but messages is on its output."""
+    """It is refused without the cluster's claim, while another writes there, and if the set exists.
+
+    Nothing but messages is on its output.
+    """
     request = TakeBase(
         tenant_id=1001,
         tenant="main",
@@ -208,15 +211,20 @@ def test_a_job_takes_a_base_once(seekdb: Seekdb, tmp_path: Path) -> None:
         began_at=5,
         pause_limit=1.0,
     )
-    lock = FileDestination(tmp_path).lock(PATH.lock, "a test")
+    destination = FileDestination(tmp_path)
+    unmounted = outcome_of(request)
+    info = ClusterInfo(request.cluster, request.cluster_id, request.identity)
+    destination.put_if_absent(ClusterPath(info.cluster, info.cluster_id).info, dump_record(info))
+    lock = destination.lock(PATH.lock, "a test")
     refused = outcome_of(request)
     lock.release()
     taken = outcome_of(request)
     again = outcome_of(request)
 
+    assert "mount the backup disk again" in unmounted["text"]
     assert refused["kind"] == "Failed"
     assert "a test" in refused["text"]
-    manifest = SetStore(FileDestination(tmp_path), PATH).manifest()
+    manifest = SetStore(destination, PATH).manifest()
     assert manifest is not None
     known = stored_fields(manifest.summary) | {"kind": "BaseTaken"}
     assert taken == {name: known[name] for name in taken}
