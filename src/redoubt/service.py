@@ -131,6 +131,7 @@ class Service:
             self._parameters,
             self._worker,
             self._chronicle,
+            self._home.path,
             config.archive.stop_patience,
         )
         ends.push_async_callback(self._chronicle.write)

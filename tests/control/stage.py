@@ -64,7 +64,8 @@ class Stage:
         tenants = [tenant_with(self.engine)]
         self.chronicle = Chronicle(cast("Journal", self.journal))
         cluster = Cluster("c", 1, "identity")
-        self.archiving = Archiving(cluster, tenants, catalog, self.parameters, self.worker, self.chronicle)
+        self.home = backup.parent / f"{backup.name}-home"
+        self.archiving = Archiving(cluster, tenants, catalog, self.parameters, self.worker, self.chronicle, self.home)
         self.valve = Valve(self.archiving, self.parameters, self.chronicle)
         self.tenant_table, self.engines, self.background = FakeTenantTable(), FakeEngines(self.engine), Background()
         self.register = Register(cast("TenantTable", self.tenant_table), self.engines)

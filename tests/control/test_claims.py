@@ -8,7 +8,7 @@ import pytest
 
 from redoubt.archive.layout import ClusterPath
 from redoubt.control.cluster import Cluster
-from redoubt.control.rounds.claims import check_new, claim, works
+from redoubt.control.rounds.claims import check_new, check_place, claim, works
 from redoubt.model.pieces import PieceKey
 from redoubt.sql.errors import SqlError
 
@@ -79,3 +79,23 @@ def test_an_empty_mount_point_is_no_new_destination(tmp_path: Path) -> None:
         assert "mount the backup disk again; or, if that archive is lost" in refused.message
         assert f"such as file://{tmp_path}/2" in refused.message
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_archive_lies_in_nobody_elses_directory(tmp_path: Path) -> None:
+    """Nor behind a link, nor where the cluster's own folder would fall into it; beside it is well."""
+    home = tmp_path / "c"
+    (home / "tenants").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(home / "tenants")
+    taken = {"the home of this service": home}
+
+    for place in (home, home / "new" / "backup", tmp_path / "link", tmp_path, home / ".." / "c"):
+        with pytest.raises(SqlError, match="is inside the home of this service") as refused:
+            check_place(OURS, f"file://{place}", taken)
+        assert refused.value.code == 9026
+    for root in ("/", "//", "/.."):
+        with pytest.raises(SqlError, match="the root of the file system"):
+            check_place(OURS, f"file://{root}", taken)
+    with pytest.raises(SqlError, match="three slashes"):
+        check_place(OURS, "file://backup", taken)
+    check_place(OURS, f"file://{tmp_path}/backup", taken)
+    check_place(OURS, f"file://{home}2", taken)

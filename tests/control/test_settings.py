@@ -222,6 +222,21 @@ def test_a_round_does_not_begin_between_a_sets_check_and_its_effect(
     assert stage.archiving.round.destination == uri
 
 
+def test_backup_dest_is_in_nobody_elses_directory(stage: Stage) -> None:
+    """Neither in the home nor in a tenant's directory; the message names the directory, and nothing changes."""
+    tenant, before = stage.archiving.archives[0].tenant, stage.parameters.backup_dest
+    for place, what in ((stage.home, "the home of this"), (tenant.base_dir / "b", "tenant main")):
+
+        async def scene(uri: str = f"file://{place}") -> None:
+            await _set(stage, f"{BACKUP_DEST} = '{uri}'")
+
+        with pytest.raises(SqlError, match=f"is inside .*{what}") as refused:
+            play(scene())
+        assert refused.value.code == 9026
+
+    assert stage.parameters.backup_dest == before
+
+
 class Engine(FakeSession):
     """A session whose engine has a parameter that is one of three words, and remembers what was set."""
 

@@ -41,6 +41,12 @@ def open_destination(uri: str) -> Destination:
     return _kept(kind, place) if kind.is_kept else kind.open(place)
 
 
+def local_directory(uri: str) -> Path | None:
+    """The directory of a `file://` destination, None for other kinds. Raises UriError."""
+    destination = open_destination(uri)
+    return destination.root if isinstance(destination, FileDestination) else None
+
+
 @lru_cache(_MOST_KEPT)
 def _kept(kind: DestinationKind, place: str) -> Destination:
     return kind.open(place)

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 
 import structlog
 
@@ -18,7 +19,7 @@ from redoubt.control.destination_questions import DestinationQuestions
 from redoubt.control.modes.chronicle import Chronicle
 from redoubt.control.modes.tenant_archive import TenantArchive
 from redoubt.control.parameters.parameters import Parameters
-from redoubt.control.rounds.claims import check_new, claim, works
+from redoubt.control.rounds.claims import check_new, check_place, claim, works
 from redoubt.control.rounds.orders import Orders
 from redoubt.control.rounds.piece_tasks import WorkerLink
 from redoubt.control.rounds.round_book import RoundBook
@@ -55,9 +56,11 @@ class Archiving:
         parameters: Parameters,
         worker: WorkerLink,
         chronicle: Chronicle,
+        home: Path,
         stop_patience: float = STOP_PATIENCE,
     ) -> None:
         self._cluster = cluster
+        self._home = home
         self._stop_patience = stop_patience
         self._chronicle = chronicle
         self._catalog = catalog
@@ -225,6 +228,9 @@ class Archiving:
 
     async def check_new_destination(self, uri: str) -> None:
         """Check that `backup_dest` may become `uri`. Raises SqlError, CatalogError."""
+        engines = {f"the directory of tenant {each.tenant.name}": each.tenant.base_dir for each in self.archives}
+        taken = engines | {"the home of this service": self._home}
+        await self._questions.ask(uri, check_place, self._cluster, uri, taken)
         is_known = await asyncio.to_thread(self._catalog.knows_destination, uri)
         await self._questions.ask(uri, check_new, self._cluster, uri, is_known=is_known)
 

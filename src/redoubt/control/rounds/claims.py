@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 
 from redoubt.archive.bounded import read_record
 from redoubt.archive.layout import ClusterInfo, ClusterPath
 from redoubt.archive.record import RecordError, dump_record
 from redoubt.control.cluster import Cluster
-from redoubt.destinations.uri import UriError, open_destination
+from redoubt.destinations.uri import UriError, local_directory, open_destination
 from redoubt.model.pieces import PieceKey
 from redoubt.model.seams import Destination, DestinationError, ObjectExistsError, ObjectMissingError
 from redoubt.sql.errors import SqlError, backup_dest_not_valid
+
+
+def check_place(cluster: Cluster, uri: str, taken: Mapping[str, Path]) -> None:
+    """Check that the archive would not lie in a directory that has another use. Raises SqlError.
+
+    `taken`: the directories by what they are. Links are followed; a destination that is no directory passes.
+    """
+    try:
+        root = local_directory(uri)
+    except UriError as error:
+        raise backup_dest_not_valid(str(error)) from error
+    if root is None:
+        return
+    archive = (root / str(ClusterPath(cluster.name, cluster.cluster_id))).resolve()
+    if root.resolve() == Path("/"):
+        raise backup_dest_not_valid("/ is the root of the file system; choose a directory on the backup disk")
+    for what, directory in taken.items():
+        if archive.is_relative_to(directory.resolve()):
+            raise backup_dest_not_valid(f"{archive} is inside {what} ({directory}); choose a directory outside")
 
 
 def check_new(cluster: Cluster, uri: str, *, is_known: bool) -> None:
