@@ -39,3 +39,27 @@ def test_an_engine_that_does_not_answer_is_an_error() -> None:
     for _ in range(2):
         with pytest.raises(ConnectionError, match="no answer"):
             until(lambda: question() is not None)
+
+
+def test_an_answer_of_now_is_of_now() -> None:
+    """It is waited for; an earlier answer does not count, and an engine that hangs is waited for once."""
+    may_answer, asked = threading.Event(), list[int]()
+
+    def ask() -> int:
+        asked.append(1)
+        number = len(asked)
+        assert number != 3 or may_answer.wait(20)
+        return number
+
+    question = Question(ask)
+    assert question.now(20) == 1
+    while question() is None:
+        pass
+    assert len(asked) == 2
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            question.now(0.01)
+    assert len(asked) == 3
+    may_answer.set()
+    until(lambda: question() is not None)
+    assert question.now(20) == 4

@@ -196,7 +196,7 @@ def test_a_torn_tail_of_an_engine_that_is_down_is_not_yet(
 
 
 def test_a_verdict_waits_for_the_engines_answer(log: WrittenLog, clock: Clock) -> None:
-    """And nothing else does: what is there is read meanwhile."""
+    """And nothing else does: what is there is read meanwhile. Until then "no more log" would be a guess."""
     answers: list[int | None] = [None, None, None]
     log.append(b"first")
     log.put(log.end.lsn, log.next_group(b"second")[:-1])
@@ -205,10 +205,28 @@ def test_a_verdict_waits_for_the_engines_answer(log: WrittenLog, clock: Clock) -
     first = reader.read(START, LIMIT)
     assert first
     for _ in range(3):
-        assert reader.read(first.end, LIMIT) is None
+        with pytest.raises(TimeoutError, match="does not say where its log ends"):
+            reader.read(first.end, LIMIT)
 
     with pytest.raises(LogDamagedError, match="the log goes on to LSN"):
         reader.read(first.end, LIMIT)
+
+
+def test_log_that_may_be_a_commits_is_not_the_end(log: WrittenLog, clock: Clock) -> None:
+    """An engine's finished end lags behind its commits: until it has caught up, the verdict is open."""
+    first = log.append(b"first")
+    log.put(log.end.lsn, log.next_group(b"second")[:-1])
+    at = len(first)
+    ends = [(at, at + 1), (at, at), (at + 1, at + 1)]
+    reader = SeekdbLogReader(log.base, log.end_of_log, clock, ends_now=lambda: ends.pop(0))
+    batch = reader.read(START, LIMIT)
+    assert batch
+
+    with pytest.raises(TimeoutError, match="is still writing what is at LSN"):
+        reader.read(batch.end, LIMIT)
+    assert reader.read(batch.end, LIMIT) is None
+    with pytest.raises(LogDamagedError, match="the log goes on to LSN"):
+        reader.read(batch.end, LIMIT)
 
 
 def test_a_group_that_becomes_whole_while_the_engine_is_asked_is_read(log: WrittenLog, clock: Clock) -> None:

@@ -121,20 +121,26 @@ def test_commits_that_wait_when_the_round_is_interrupted_are_not_acknowledged(se
     Own service: its engine's log is damaged.
     """
     _archive_synchronously(service)
-    service.run("CREATE TABLE test.t (a INT PRIMARY KEY)", "root@main")
+    service.run("CREATE TABLE test.t (a INT PRIMARY KEY, filler LONGTEXT)", "root@main")
     worker = service.worker_pid()
     os.kill(worker, signal.SIGSTOP)
     end = service.run("SELECT MAX_LSN FROM oceanbase.V$OB_LOG_STAT", "root@main")[0]["MAX_LSN"]
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(service.error, "INSERT INTO test.t VALUES (1)", "root@main")
-        wait_until("it is in the engine", lambda: service.run("SELECT a FROM test.t", "root@main") == [{"a": 1}])
+    # The second is long: an engine writes the last page of its log again with what comes next, which would mend it.
+    inserts = ["INSERT INTO test.t VALUES (1, NULL)", "INSERT INTO test.t VALUES (2, REPEAT('x', 65536))"]
+    count = "SELECT COUNT(*) AS n FROM test.t"
+    with ThreadPoolExecutor(2) as pool:
+        waiting = []
+        for number, insert in enumerate(inserts, 1):
+            waiting.append(pool.submit(service.error, insert, "root@main"))
+            wait_until("it is in the engine", lambda n=number: service.run(count, "root@main")[0]["n"] == n)  # type: ignore[misc]
         _damage(service, end + 100)
         os.kill(worker, signal.SIGCONT)
-        code, text = waiting.result(60)
+        answers = [each.result(60) for each in waiting]
     service.wait_for_status("INTERRUPTED")
-    service.run("INSERT INTO test.t VALUES (2)", "root@main")
+    service.run("INSERT INTO test.t VALUES (3, NULL)", "root@main")
 
-    assert (code, "committed in the engine, but its log may be missing" in text) == (9027, True)
+    for code, text in answers:
+        assert (code, "committed in the engine, but its log may be missing" in text) == (9027, True)
 
 
 def _damage(service: ServiceUnderTest, lsn: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, TypeVar
 
 from redoubt.gateway.encoding import encode_text
@@ -138,9 +139,14 @@ class Conversation:
 
     async def _kill(self, target: int, raw: bytes | bytearray, shape: Shape) -> None:
         """Make the engine kill a session's statement; if it succeeds, end the session's wait at the gate too."""
-        reply = await self._forwarder.run(raw, shape)
-        if not reply.failed:
-            self._neighbours.interrupt(self.link.tenant, target)
+        victims = self._neighbours.writes_of(self.link.tenant, target)
+        with ExitStack() as kills:
+            for victim in victims:
+                kills.enter_context(victim.killing())
+            reply = await self._forwarder.run(raw, shape)
+            if not reply.failed:
+                for victim in victims:
+                    victim.interrupt()
 
     async def _several(self, texts: list[str]) -> None:
         """Run the statements of one text in turn, up to the first error; the replies form one reply.

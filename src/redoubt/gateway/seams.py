@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from redoubt.gateway.writes import Writes
     from redoubt.sql.answers import Answer, Column, Ok, Rows
     from redoubt.sql.errors import SqlError
     from redoubt.sql.statements import Statement
@@ -108,5 +109,5 @@ class Neighbours(Protocol):
     def engine_id(self, tenant: str, connection_id: int) -> int | None:
         """Return the engine's connection id of a tenant's session, by the gateway's id; None without one."""
 
-    def interrupt(self, tenant: str, connection_id: int) -> None:
-        """End the waiting at the write gate of a tenant's session, if it waits, by either id."""
+    def writes_of(self, tenant: str, connection_id: int) -> list[Writes]:
+        """Return the writing of a tenant's session, by either id."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from redoubt.gateway.accounts import Account
     from redoubt.gateway.seams import StatementHandler, TenantDirectory
     from redoubt.gateway.tls import Tls
+    from redoubt.gateway.writes import Writes
 
 _log = structlog.get_logger(__name__)
 
@@ -82,12 +83,16 @@ class Gateway:
         links = (session.link for session in self._sessions.values())
         return {link.connection_id for link in links if link and link.tenant == tenant}
 
-    def interrupt(self, tenant: str, connection_id: int) -> None:
-        """End the waiting at the write gate of a tenant's session, if it waits, by the gateway's id or the engine's."""
-        for known_id, session in self._sessions.items():
-            link, writes = session.link, session.writes
-            if link and writes and link.tenant == tenant and connection_id in (known_id, link.connection_id):
-                writes.interrupt()
+    def writes_of(self, tenant: str, connection_id: int) -> list[Writes]:
+        """Return the writing of a tenant's sessions that have the id, the gateway's or the engine's."""
+        return [
+            session.writes
+            for known_id, session in self._sessions.items()
+            if session.link
+            and session.writes
+            and session.link.tenant == tenant
+            and connection_id in (known_id, session.link.connection_id)
+        ]
 
     def has_place_for(self, account: Account) -> bool:
         """Whether one more session may begin."""

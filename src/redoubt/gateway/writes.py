@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from redoubt.gateway.faults import ProtocolError
@@ -15,7 +15,7 @@ from redoubt.sql.errors import SqlError
 from redoubt.sql.tokens import Modes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from redoubt.gateway.link import EngineLink
@@ -60,6 +60,7 @@ class Writes:
         self._dirty = False
         self._prepared: dict[int, Effect] = {}
         self._interrupted: asyncio.Future[None] | None = None
+        self._kills_under_way = 0
 
     @property
     def _gate(self) -> WriteGate:
@@ -112,6 +113,15 @@ class Writes:
         if self._dirty and reply.status is not None and not reply.failed:
             self._dirty = bool(reply.status & Status.IN_TRANSACTION)
 
+    @contextmanager
+    def killing(self) -> Iterator[None]:
+        """While the engine is asked to kill; an engine may close the connection before it answers who asked."""
+        self._kills_under_way += 1
+        try:
+            yield
+        finally:
+            self._kills_under_way -= 1
+
     def interrupt(self) -> None:
         """End a wait at the gate with an error; does nothing if the session does not wait."""
         if self._interrupted and not self._interrupted.done():
@@ -145,7 +155,7 @@ class Writes:
         try:
             changes = (opened, spoken, self._interrupted)
             await asyncio.wait(changes, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-            if self._interrupted.done():
+            if self._interrupted.done() or (self._kills_under_way and self._link.wire.lost):
                 raise SqlError(1317, "70100", "Query execution was interrupted")
             if spoken.done():
                 await spoken

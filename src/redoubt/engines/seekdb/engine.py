@@ -17,6 +17,9 @@ from redoubt.engines.seekdb.reader import SeekdbLogReader
 from redoubt.engines.seekdb.session import Session
 from redoubt.model.log import LogPosition
 
+_PATIENCE = 1.0
+"""Seconds that a reader waits for the engine, about log that is not sound: all tenants wait meanwhile."""
+
 
 class SeekdbEngine:
     """The engine whose files are in `base`. The engine's process need not run."""
@@ -45,7 +48,13 @@ class SeekdbEngine:
 
     def reader(self) -> SeekdbLogReader:
         """See `Engine`."""
-        return SeekdbLogReader(self.base, Question(self.end_of_log))
+        ends = Question(self._ends_of_log)
+        return SeekdbLogReader(self.base, Question(self.end_of_log), ends_now=lambda: ends.now(_PATIENCE))
+
+    def _ends_of_log(self) -> tuple[int, int]:
+        """See `end_of_log` and `end_of_commits`; both are of one moment."""
+        row = self.ask("SELECT END_LSN, MAX_LSN FROM oceanbase.V$OB_LOG_STAT")
+        return int(row[0]), int(row[1])
 
     def hold_log(self) -> None:
         """See `Engine`."""

@@ -38,14 +38,22 @@ _TOO_LARGE = "a group extends past the end of its block"
 class SeekdbLogReader:
     """A LogReader over one base directory.
 
-    `end_of_log()` asks the engine: None if its answer is not there yet, OSError if it does not answer.
+    `end_of_log()` asks a quiet engine: None if its answer is not there yet, OSError if it does not answer.
+    `ends_now()` asks at once about log that is not sound: up to where the log is finished, and up to where there may be
+    log of acknowledged commits. TimeoutError if the engine hangs, OSError if it is down.
     """
 
     def __init__(
-        self, base: BaseDir, end_of_log: Callable[[], int | None], clock: Callable[[], float] = time.monotonic
+        self,
+        base: BaseDir,
+        end_of_log: Callable[[], int | None],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        ends_now: Callable[[], tuple[int, int]] | None = None,
     ) -> None:
         self._base = base
         self._end_of_log = end_of_log
+        self._ends_now = ends_now or self._same_ends
         self._clock = clock
         self._quiet_since = clock() + _SECOND_LOOK - _QUIET_LIMIT  # a new reader that finds nothing asks soon
         self._behind_since: float | None = None
@@ -56,7 +64,7 @@ class SeekdbLogReader:
         """See `LogReader`."""
         data, found = self._look(position, limit)
         if found.size == 0 and self._is_suspect(position, found):
-            data, found = self._judge(position, limit)
+            data, found = self._judge(position, limit, found.tail)
         if found.size == 0:
             return None
         self._quiet_since, self._behind_since = self._clock(), None
@@ -123,14 +131,21 @@ class SeekdbLogReader:
             return True
         return self._clock() - self._quiet_since > _QUIET_LIMIT
 
-    def _judge(self, position: LogPosition, limit: int) -> tuple[bytes, VerifiedGroups]:
+    def _judge(self, position: LogPosition, limit: int, tail: Tail) -> tuple[bytes, VerifiedGroups]:
         """Ask for the end of the log, read once more, and raise if existing log is missing or not sound."""
         block = block_of(position.lsn)
-        known_end = (block + 1) * BLOCK_LOG_SIZE if self._log_goes_on_after(block) else self._ask_end(position)
+        if self._log_goes_on_after(block):
+            known_end = end_of_commits = (block + 1) * BLOCK_LOG_SIZE
+        elif tail is Tail.BAD:
+            known_end, end_of_commits = self._ask_ends(position)
+        else:
+            known_end = end_of_commits = self._ask_end(position)
         self.close()
         data, found = self._look(position, limit)
-        if known_end <= position.lsn or found.size > 0:
+        if found.size > 0 or end_of_commits <= position.lsn:
             return data, found
+        if known_end <= position.lsn:  # "no more log" would acknowledge a commit whose log may be what is not sound
+            raise TimeoutError(f"the engine is still writing what is at LSN {position.lsn}")
         where = f"LSN {position.lsn} (redo block {block} of {self._base.path})"
         if found.why == _NO_BLOCK:
             raise LogGoneError(f"the engine recycled the log at {where} before it was archived")
@@ -149,6 +164,24 @@ class SeekdbLogReader:
         self._quiet_since = self._clock()
         self._refuse_earlier_end(position, known_end)
         return known_end
+
+    def _ask_ends(self, position: LogPosition) -> tuple[int, int]:
+        """As `_ask_end`, of log that is not sound, where it must be known. Raises TimeoutError too."""
+        try:
+            known_end, end_of_commits = self._ends_now()
+        except TimeoutError:
+            raise
+        except OSError:  # as above
+            known_end, end_of_commits = 0, 0
+        else:
+            self._refuse_earlier_end(position, known_end)
+        self._quiet_since = self._clock()
+        return known_end, end_of_commits
+
+    def _same_ends(self) -> tuple[int, int]:
+        if (known_end := self._end_of_log()) is None:
+            raise TimeoutError("the engine does not say where its log ends")
+        return known_end, known_end
 
     def _refuse_earlier_end(self, position: LogPosition, known_end: int) -> None:
         """Raise if the log ends, also at a second look, before a position up to which it was read."""
