@@ -298,6 +298,7 @@ async def _serve(data: bytes, size: int, gate: Gate | None = None) -> tuple[str,
     client = wired()
     gateway = mock.Mock(directory=_Directory(gate), handler=_Handler(), login_patience=60.0)
     gateway.engine_id = lambda _tenant, number: 9 if number >> 4 == _FIRST_ID >> 4 else None
+    gateway.writes_of = lambda _tenant, _number: []
 
     async def logged_in(*_: object) -> EngineLink:
         return link
