@@ -43,7 +43,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     os.environ.setdefault(TEMPLATE, str(folder_of_templates()))
     if not hasattr(config, "workerinput") and config.option.basetemp is None and (memory := _memory()) is not None:
-        os.environ["TMPDIR"] = tempfile.tempdir = config.option.basetemp = tempfile.mkdtemp(prefix="rt-", dir=memory)
+        os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="rt-", dir=memory)
+        # Without workers, pytest empties this folder at the first `tmp_path`; shared engines lie beside it by then.
+        config.option.basetemp = f"{tempfile.tempdir}/p"
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

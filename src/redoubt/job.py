@@ -16,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from redoubt.archive.bounded import read_record
-from redoubt.archive.layout import ClusterInfo, ClusterPath
+from redoubt.archive.layout import ClusterInfo
+from redoubt.archive.owner import check_owner
 from redoubt.archive.set_layout import SetIdentity, SetInfo
 from redoubt.archive.set_store import SetStore
 from redoubt.backup.taking import Taking, TakingOptions
@@ -37,7 +37,6 @@ from redoubt.messages.jobs import (
     to_line,
 )
 from redoubt.model.bases import LogLayer
-from redoubt.model.seams import Destination, DestinationError, ObjectMissingError
 from redoubt.rehearsal.fingerprint import dump_fingerprint, take_fingerprint
 from redoubt.restore.planning import find_tenant, make_plan
 from redoubt.restore.restoring import Restoration, unfinished
@@ -85,7 +84,7 @@ class Job:
         )
         info, path = SetInfo(of, request.began_at), of.path
         destination = open_destination(request.destination)
-        _check_owner(destination, ClusterInfo(request.cluster, request.cluster_id, request.identity))
+        check_owner(destination, ClusterInfo(request.cluster, request.cluster_id, request.identity))
         lock = destination.lock(path.lock, f"pid {os.getpid()} on {socket.gethostname()}")
         try:
             store = SetStore(destination, path)
@@ -115,19 +114,6 @@ class Job:
         if done == total or time.monotonic() - self._told_at >= _TELL_EVERY:
             self._told_at = time.monotonic()
             self.tell(Progress(done, total))
-
-
-def _check_owner(destination: Destination, ours: ClusterInfo) -> None:
-    """Check that the cluster's claim is in the destination: an empty mount point has none. Raises RedoubtError."""
-    name = ClusterPath(ours.cluster, ours.cluster_id).info
-    try:
-        found = read_record(ClusterInfo, destination, name)
-    except ObjectMissingError as error:
-        raise DestinationError(f"{name} is not in the destination: mount the backup disk again") from error
-    if found != ours:
-        raise DestinationError(
-            f"{name} belongs to another cluster; set backup_dest to a directory of this cluster's own"
-        )
 
 
 def main() -> None:

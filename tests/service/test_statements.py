@@ -42,6 +42,15 @@ def _until_eof(client: RawClient) -> list[bytes]:
     return packets
 
 
+def _prepared(client: RawClient, user: str, sql: str, count: int) -> bytes:
+    """The first packet of the answer to a preparation, which announces `count` columns and no parameters."""
+    client.log_in(user)
+    client.send(b"\x16" + sql.encode())
+    head = client.receive()
+    assert (head[0], head[5:7]) == (0, bytes((count, 0)))
+    return head
+
+
 @pytest.mark.parametrize(
     ("user", "sql", "count"),
     [
@@ -57,10 +66,7 @@ def test_a_prepared_statement_tells_the_columns_that_come(
 ) -> None:
     """Their definitions at the preparation are those of the execution, byte by byte."""
     with RawClient(shared_service) as client:
-        client.log_in(user)
-        client.send(b"\x16" + sql.encode())
-        head = client.receive()
-        assert (head[0], head[5:7]) == (0, bytes((count, 0)))
+        head = _prepared(client, user, sql, count)
         told = _until_eof(client)[:-1]
         client.send(b"\x17" + head[1:5] + b"\0\1\0\0\0")
         assert client.receive() == bytes((count,))
@@ -84,10 +90,7 @@ def test_a_prepared_statement_is_not_run_to_tell_its_columns(
 ) -> None:
     """Statements that would be refused are prepared; those without rows tell no columns."""
     with RawClient(shared_service) as client:
-        client.log_in(user)
-        client.send(b"\x16" + sql.encode())
-        head = client.receive()
-        assert (head[0], head[5:7]) == (0, bytes((count, 0)))
+        head = _prepared(client, user, sql, count)
         assert count == 0 or len(_until_eof(client)) == count + 1
         client.send(b"\x17" + head[1:5] + b"\0\1\0\0\0")
 

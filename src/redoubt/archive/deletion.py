@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from redoubt.archive.bounded import read_record
-from redoubt.archive.layout import ClusterInfo, ClusterPath, PiecePath
-from redoubt.archive.record import INFO_FORMAT, Prose, RecordError, dump_record
+from redoubt.archive.layout import ClusterInfo, PiecePath
+from redoubt.archive.owner import check_owner
+from redoubt.archive.record import INFO_FORMAT, Prose, dump_record
 from redoubt.archive.set_layout import SetPath
-from redoubt.model.seams import Destination, DestinationError, ObjectExistsError
+from redoubt.model.seams import Destination, ObjectExistsError
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def delete_some(
     Raises DestinationError, and LockedError while another process writes into the folder. Deletes nothing unless the
     destination's `cluster_clog_backup_info` is `ours`, because an unmounted disk must not count as empty.
     """
-    _check_owner(destination, ours)
+    check_owner(destination, ours)
     names = [info.name for info in destination.list(folder.folder)]
     if not names:
         return True
@@ -84,16 +84,6 @@ def _doomed(folder: PiecePath | SetPath, names: list[str]) -> list[str]:
     else:
         kept = {folder.info, folder.manifest, folder.interruption, folder.hole, folder.deletion}
     return [name for name in names if name not in kept]
-
-
-def _check_owner(destination: Destination, ours: ClusterInfo) -> None:
-    name = ClusterPath(ours.cluster, ours.cluster_id).info
-    try:
-        theirs = read_record(ClusterInfo, destination, name)
-    except RecordError as error:
-        raise DestinationError(f"{name} is damaged ({error}); the deletion is refused") from error
-    if theirs != ours:
-        raise DestinationError(f"{name} belongs to another cluster; the deletion is refused")
 
 
 def _put(destination: Destination, folder: PiecePath | SetPath, record: Deletion | SetDeletion) -> None:
