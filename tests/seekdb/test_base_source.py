@@ -221,7 +221,7 @@ def test_a_job_takes_a_base_once(seekdb: Seekdb, tmp_path: Path) -> None:
     taken = outcome_of(request)
     again = outcome_of(request)
 
-    assert "mount the backup disk again" in unmounted["text"]
+    assert "check that the backup disk is mounted" in unmounted["text"]
     assert refused["kind"] == "Failed"
     assert "a test" in refused["text"]
     manifest = SetStore(destination, PATH).manifest()

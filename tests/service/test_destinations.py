@@ -124,7 +124,7 @@ def test_an_unmounted_disk_is_no_new_destination(
     assert [code for code, _ in refused] == [9026, 9026]
     assert all("mount the backup disk again" in text for _, text in refused)
     assert backup[0]["STATUS"] == "FAILED"
-    assert "mount the backup disk again" in backup[0]["CAUSE"]
+    assert "check that the backup disk is mounted" in backup[0]["CAUSE"]
     assert left == []
 
 

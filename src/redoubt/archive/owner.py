@@ -14,7 +14,7 @@ def check_owner(destination: Destination, ours: ClusterInfo) -> None:
     try:
         found = read_record(ClusterInfo, destination, name)
     except ObjectMissingError as error:
-        raise DestinationError(f"{name} is not there: mount the backup disk again") from error
+        raise DestinationError(f"{name} is not there: check that the backup disk is mounted") from error
     except RecordError as error:
         raise DestinationError(f"{name} is damaged ({error}): nothing is changed in the destination") from error
     if found != ours:
