@@ -14,18 +14,10 @@ import pytest
 
 from redoubt.engines.landlock import Grants, confined, landlock_abi
 
-INTERPRETER = tuple({sys.prefix, sys.base_prefix, "/lib", "/lib64", "/usr/lib", "/etc/ld.so.cache"})
+from .tries import INTERPRETER, TRIES
+
 NEWEST = landlock_abi()
 assert NEWEST, "these tests need a kernel with Landlock, Linux 5.13 or newer"
-
-TRIES = """\
-import json, os, socket, sys
-for source in json.loads(sys.argv[1]):
-    try:
-        print(eval(source))
-    except OSError as error:
-        print(type(error).__name__)
-"""
 
 
 def outcomes(*tries: str, abi: int = 6, **paths: tuple[str, ...]) -> list[str]:

@@ -13,11 +13,12 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from redoubt.engines.landlock import Grants, confined, landlock_abi
+from redoubt.engines import landlock, namespaces
+from redoubt.engines.landlock import Grants
 from redoubt.engines.seekdb.files import BaseDir
 
 SWITCH = "REDOUBT_ENGINE_CONFINEMENT"
-"""The environment variable that switches the confinement off, with the value `off`."""
+"""The environment variable that switches the confinement off (`off`), or Landlock (`namespaces`)."""
 _FOLDERS = ("etc", "log", "run", "store")
 _LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/nix/store", "/gnu/store")
 _SYSTEM = (
@@ -29,8 +30,13 @@ _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ")
 
 
 def what_confines() -> str:
-    """What confines the engines that Redoubt starts: `Landlock`, empty if nothing does."""
-    return "Landlock" if os.environ.get(SWITCH) != "off" and landlock_abi() else ""
+    """What confines the engines that Redoubt starts: `Landlock`, else `namespaces`; empty if nothing does."""
+    wished = os.environ.get(SWITCH)
+    if wished == "off":
+        return ""
+    if wished != "namespaces" and landlock.landlock_abi():
+        return "Landlock"
+    return "namespaces" if namespaces.namespaces_work() else ""
 
 
 def confined_command(base: BaseDir, package: Path, command: list[str]) -> list[str]:
@@ -39,12 +45,16 @@ def confined_command(base: BaseDir, package: Path, command: list[str]) -> list[s
     for folder in own:
         with suppress(FileExistsError):  # the engine says what is wrong with it
             folder.mkdir(parents=True, exist_ok=True)
-    if not what_confines():
-        return command
-    tools = [os.path.realpath(found) for name in ("sh", "grep") if (found := shutil.which(name))]
-    return confined(
-        Grants(tuple(map(str, own)), (str(package), *_LIBRARIES, *tools), readable=_SYSTEM, writable=_DEVICES), command
-    )
+    tools = [path for name in ("sh", "grep") if (path := shutil.which(name))]
+    programs = (str(package), *_LIBRARIES, "/bin/sh", *tools, *map(os.path.realpath, tools))
+    grants = Grants(tuple(map(str, own)), programs, readable=_SYSTEM, writable=_DEVICES)
+    match what_confines():
+        case "Landlock":
+            return landlock.confined(grants, command)
+        case "namespaces":
+            return namespaces.confined(grants, command)
+        case _:
+            return command
 
 
 def environment(package: Path) -> dict[str, str]:
