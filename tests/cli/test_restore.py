@@ -20,8 +20,8 @@ from redoubt.archive.record import load_record
 from redoubt.cli import progress
 from redoubt.cli import restore as command
 from redoubt.cli.main import app
-from redoubt.cli.moments import MomentError, instant, moment
 from redoubt.engines.seekdb.log_layer import SeekdbLogLayer
+from redoubt.moments import MomentError, instant, moment
 from redoubt.restore.restoring import Restored
 from tests.restore.small import SmallArchive, assert_restored, ordinary
 

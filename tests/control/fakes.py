@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from redoubt.catalog.cleaning import CleanJob, CleanStatus, CleanType
@@ -25,6 +27,9 @@ from redoubt.model.rounds import Round, RoundStatus, TenantRound
 from redoubt.model.seams import LogReader
 from redoubt.sql.answers import Ok, Rows
 from redoubt.sql.errors import SqlError
+
+ZONE = timezone(timedelta(hours=8))
+"""The time zone of sessions."""
 
 
 class FakeCatalog:
@@ -461,6 +466,10 @@ class FakeSession:
         self.asked.append(sql)
         if "__redoubt_privilege_probe" in sql:
             raise SqlError(5099, "42000", "System config unknown")
+        if moments := re.findall(r"usec_to_time\((\d+)\)", sql):
+            return Rows(
+                (), [tuple(f"{datetime.fromtimestamp(int(each) / 1e6, ZONE):%Y-%m-%d %H:%M:%S.%f}" for each in moments)]
+            )
         return Ok()
 
 

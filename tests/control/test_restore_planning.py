@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from redoubt.archive.store import ArchiveError
 from redoubt.control.restores import restore_planning
 from redoubt.control.restores.restore_planning import RestorePlanning, UnreachableError, Wanted, error_for
 from redoubt.control.restores.restore_session import RestoreSession, restore_session
+from redoubt.control.restores.until import checked_until
+from redoubt.control.session_time import moment_text
 from redoubt.model.bases import Base, SetKey
 from redoubt.model.pieces import PieceKey
 from redoubt.model.recovery import LogRun, NotRecoverableError, way_to
@@ -43,8 +46,7 @@ class Clockwork(FakeSession):
         self.asked.append(sql)
         if self.error:
             raise SqlError(self.error, "HY000", "Incorrect value")
-        moment = re.search(r"usec_to_time\((\d+)\)", sql)
-        return Rows((), [(f"<{moment[1]}>" if moment else self.value,)])
+        return Rows((), [(self.value,)])
 
 
 def _statement(until: str = "2026-11-23 12:00:00", at: str = "", options: str = "pool_list=p") -> RestoreTenant:
@@ -96,32 +98,79 @@ def test_what_cannot_be_read_is_refused(stage: Stage) -> None:
     several = RestoreSession(["file:///a", "file:///b"])
 
     assert _refused(stage.planning, _statement("noon", at="file:///there"), several) == 1235
-    assert _refused(stage.planning, _statement("noon", options="x"), session=Clockwork("-9223372022400000000")) == 1525
-    assert _refused(stage.planning, _statement("noon"), session=Clockwork(None)) == 1525
-    assert _refused(stage.planning, _statement("noon"), session=Clockwork(error=1292)) == 1525
-    assert _refused(stage.planning, _statement("noon"), session=Clockwork(error=1053)) == 1053
+    assert (
+        _refused(stage.planning, _statement("2026-02-30", options="x"), session=Clockwork("-9223372022400000000"))
+        == 1525
+    )
+    assert _refused(stage.planning, _statement("2026-02-30"), session=Clockwork(None)) == 1525
+    assert _refused(stage.planning, _statement("2026-02-30"), session=Clockwork(error=1292)) == 1525
+    assert _refused(stage.planning, _statement("2026-02-30"), session=Clockwork(error=1053)) == 1053
     assert _refused(stage.planning, _statement(options="x")) == 1210
     assert _refused(stage.planning, _statement(options="kms_encrypt=true")) == 1235
     assert _refused(stage.planning, _statement(), several) == 1235
 
 
 @pytest.mark.parametrize(
-    "until", ["", "  ", "2026-11-23 12:00:00+02:00", "2026-11-23 12:00:00 -0500", "2026-11-23T12:00:00Z"]
+    "until",
+    [
+        *(
+            "2026-11-23 20:00:00+08:00",
+            "2026-11-23 12:00:00Z",
+            " 2026-11-23T12:00:00.000000z ",
+            "2026-11-23 07:00:00 -0500",
+        ),
+        *("2026-11-23T12:00+00:00", "2026-11-23 12:00+00:00"),
+    ],
 )
-def test_an_offset_is_not_passed_over(stage: Stage, until: str) -> None:
-    """The engine would: another moment would be restored."""
+def test_an_offset_names_the_moment(stage: Stage, until: str) -> None:
+    """Without the engine, which would pass over the offset, and in whatever time zone the session is."""
     session = Clockwork()
+    wanted = _wanted(stage.planning, _statement(until), session=session)
 
-    assert _refused(stage.planning, _statement(until), session=session) == 1525
+    assert wanted.until_scn == NOON * 1000 + 999
     assert not session.asked
 
 
-def test_the_engine_gets_the_time_as_it_was_typed(stage: Stage) -> None:
-    """Whatever is in it, and whatever the session's sql_mode."""
+@pytest.mark.parametrize(
+    "until",
+    [
+        *("", "  ", "noon", "12:00:00", "2026-11-23 12:00:00 noon", "2026-11-23 12:00:00 Europe/Berlin", "x" * 5000),
+        *(
+            "2026-11-23 12:00:00+2:00",
+            "2026-11-23 12:00:00 UTC",
+            "2026-11-23 12:00:00.1234567",
+            "2026-11-23 12:00:00 1",
+        ),
+        *("2026-11-23 12:00:00.1234567Z", "2026-13-23 12:00:00Z", "2026-11-23 12:00:00\\'", "2026-11-23 + 1"),
+    ],
+)
+def test_what_is_more_than_a_time_is_not_passed_over(stage: Stage, until: str) -> None:
+    """The engine would pass over what it does not understand: another moment would be restored."""
     session = Clockwork()
-    _wanted(stage.planning, _statement("2026-11-23 12:00:00''\\\\"), session=session)
 
-    assert session.asked == [f"SELECT time_to_usec(CONVERT(0x{rb'2026-11-23 12:00:00'.hex()}275c USING utf8mb4))"]
+    assert _refused(stage.planning, replace(_statement(), until=until), session=session) == 1525
+    assert not session.asked
+
+
+@pytest.mark.parametrize(
+    "until", ["2026-11-23 12:00:00", "2026-11-23T12:00", " 2026/1/2 1:2:3.5 ", "20261123", "20261123120000.25"]
+)
+def test_a_time_without_an_offset_is_the_sessions(stage: Stage, until: str) -> None:
+    """The engine reads it, in the session's time zone."""
+    session = Clockwork()
+    _wanted(stage.planning, _statement(until), session=session)
+
+    assert session.asked == [f"SELECT time_to_usec('{until}')"]
+
+
+@given(st.integers(-14 * 60, 14 * 60), st.integers(1, 10**18))
+def test_a_moment_is_told_with_its_offset(minutes: int, scn: int) -> None:
+    """So that UNTIL takes it back as it stands, in any session: property."""
+    local = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=scn // 1000, minutes=minutes)
+    told = asyncio.run(moment_text(scn, Clockwork(f"{local:%Y-%m-%d %H:%M:%S.%f}")))
+    text, _, in_utc = told[:-1].partition(" (")
+
+    assert checked_until(text) == checked_until(in_utc) == scn // 1000
 
 
 @pytest.mark.parametrize(
@@ -143,12 +192,14 @@ def test_what_planning_finds_has_oceanbases_code(
     monkeypatch.setattr(restore_planning, "_plan", fail)
     wanted = _wanted(stage.planning, _statement())
     with pytest.raises(SqlError) as refused:
-        asyncio.run(stage.planning.plan(wanted, Clockwork()))
+        asyncio.run(stage.planning.plan(wanted, Clockwork("1970-01-01 08:00:00.000006")))
 
     assert refused.value.code == code
     if isinstance(error, UnreachableError):
         assert refused.value.message.endswith(
-            "why; the latest restorable moment before it is <5>; the earliest after it is <6>"
+            "why; the latest restorable moment before it is 1970-01-01 08:00:00.000006+08:00 "
+            "(1970-01-01T00:00:00.000005Z); the earliest after it is 1970-01-01 08:00:00.000006+08:00 "
+            "(1970-01-01T00:00:00.000006Z)"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
@@ -16,6 +17,7 @@ from redoubt.control.tenants.names import checked_name, is_like
 from redoubt.sql.answers import Ok
 from redoubt.sql.errors import SqlError
 from redoubt.sql.statements import CreateTenant, DropTenant, ShowTenants
+from tests.control.fakes import FakeSession
 from tests.control.stage import Stage, play
 
 
@@ -66,10 +68,12 @@ def test_the_first_start_has_sys_and_main(town: Town) -> None:
 
     async def scene() -> None:
         await town.start()
-        rows = (await town.tenants.show(ShowTenants())).rows
+        rows = (await town.tenants.show(ShowTenants(), FakeSession())).rows
         await town.end()
 
         assert [row[:4] for row in rows] == [(1, "sys", "NORMAL", "SYS"), (1001, "main", "NORMAL", "EMBEDDED")]
+        created = datetime.fromisoformat(f"{rows[1][4]}+08:00").timestamp()
+        assert created == pytest.approx(town.table.rows[1001].created_at / 1e9, abs=1e-5)
 
     play(scene())
 
@@ -87,7 +91,7 @@ def test_a_tenant_is_made_joined_shown_and_dropped(town: Town) -> None:
         assert town.tenants.named("NEW") in town.tenants.all
         assert 1002 in town.stage.archiving.round.tenants
         town.engines.troubles[1002] = "it ended"
-        shown = (await town.tenants.show(ShowTenants("n_W"))).rows
+        shown = (await town.tenants.show(ShowTenants("n_W"), FakeSession())).rows
         assert shown[0][:4] == (1002, "new", "UNAVAILABLE", "EMBEDDED")
         assert len(shown) == 1
         assert (await _refused(town.tenants.create(CreateTenant("new")))).code == 5156

@@ -14,7 +14,7 @@ from unittest import mock
 
 LONGEST = 0.05
 """Seconds that nothing which a client sends may take. What takes longer is tried again: a turn may be unlucky."""
-TRIES = 4
+TRIES = 20
 
 
 @dataclass

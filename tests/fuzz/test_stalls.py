@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
-from redoubt.control.restores.restore_planning import _OFFSET
 from redoubt.control.restores.restore_session import RestoreSession
+from redoubt.control.restores.until import checked_until
 from redoubt.control.tenants.names import is_like
 from redoubt.gateway.kill import killed_id
 from redoubt.gateway.session import _TEXT_LIMIT
 from redoubt.gateway.session_grammar import parse_session_statement
+from redoubt.moments import MomentError
 from redoubt.sql.bounds import LONGEST_TEXT
 from redoubt.sql.effects import effect_of
 from redoubt.sql.parser import may_be_ours, parse, split
@@ -92,6 +94,11 @@ def _one(data: bytes) -> None:
     parse_session_statement(text)
 
 
+def _until(data: bytes) -> None:
+    with suppress(MomentError):
+        checked_until(data[:LONGEST_TEXT].decode("latin-1"))
+
+
 READERS: dict[str, Callable[[bytes], object]] = {
     "one statement": _one,
     "pieces": _pieces,
@@ -100,7 +107,7 @@ READERS: dict[str, Callable[[bytes], object]] = {
     "kill": killed_id,
     "maybe": may_be_ours,
     "like": lambda data: [is_like("a" * 63, data.decode("latin-1")) for _ in range(10)],
-    "offset": lambda data: _OFFSET.match(data[:LONGEST_TEXT].decode("latin-1")),
+    "until": _until,
     "source": lambda data: RestoreSession([data[:LONGEST_TEXT].decode("latin-1")]).destination(),
 }
 
@@ -110,9 +117,9 @@ def test_no_reader_takes_long(reader: str) -> None:
     """Each of them, of every shape."""
 
     def took(data: bytes) -> float:
-        started = time.process_time()
+        started = time.thread_time()
         READERS[reader](data)
-        return time.process_time() - started
+        return time.thread_time() - started
 
     for shape in SHAPES:
         for size in SIZES:
@@ -123,7 +130,7 @@ def test_no_reader_takes_long(reader: str) -> None:
 @pytest.mark.parametrize(
     ("reader", "text"),
     [
-        ("offset", b":" * LONGEST_TEXT),
+        ("until", b":" * LONGEST_TEXT),
         ("source", b"a://" + b"/1/1/incarnation_1/" * 3400 + b"\n"),
         ("like", b"%a" * 100 + b"%b"),
         ("kill", b"kill 1" + b" " * LONGEST_TEXT + b"x"),
@@ -131,10 +138,10 @@ def test_no_reader_takes_long(reader: str) -> None:
 )
 def test_patterns_do_not_search_again_and_again(reader: str, text: bytes) -> None:
     """Texts that took the square of their length, or more."""
-    started = time.process_time()
+    started = time.thread_time()
     READERS[reader](text)
 
-    assert time.process_time() - started < LONGEST * 4
+    assert time.thread_time() - started < LONGEST * 4
 
 
 def test_the_measure_sees_a_turn_that_takes_long() -> None:

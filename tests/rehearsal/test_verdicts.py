@@ -12,7 +12,6 @@ import pytest
 
 from redoubt.archive.set_store import SetStore
 from redoubt.cli.drill import DrillOptions, run_drill
-from redoubt.cli.moments import MomentError
 from redoubt.cli.rehearsing import chosen_tenant, is_of_home, logins_for, moment_of, utc_text
 from redoubt.destinations.file import FileDestination
 from redoubt.engines.seekdb import scratch_seekdb as seekdb_scratch
@@ -24,6 +23,7 @@ from redoubt.model.log import LogPosition
 from redoubt.model.recovery import NotRecoverableError
 from redoubt.model.scratch_engine import Login, ScratchError, StatementError, TableName
 from redoubt.model.seams import ObjectMissingError
+from redoubt.moments import MomentError
 from redoubt.rehearsal.checks import Check, OwnSql
 from redoubt.rehearsal.drill import Drill, DrillRequest
 from redoubt.rehearsal.record import Verdict, kept_records

@@ -163,9 +163,9 @@ def test_a_long_text_takes_no_longer_than_it_is(repeated: str) -> None:
 
     def took(size: int) -> float:
         text = (repeated * size)[:size]
-        started = time.process_time()
+        started = time.thread_time()
         assert len([parse(piece) for piece in split(text)]) <= size
-        return time.process_time() - started
+        return time.thread_time() - started
 
     small = min(took(16 * 1024) for _ in range(3))
     assert took(256 * 1024) < 100 * max(small, 0.001)

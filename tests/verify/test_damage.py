@@ -320,11 +320,11 @@ def test_a_piece_of_very_many_gaps_is_judged_in_bounded_time() -> None:
         segments[SegmentName(start, start + 100, ".redo")] = Checked(1, header=header)
     expected = tuple(SegmentName(start + 100, start + 200, ".redo") for start in range(0, 200 * 4000, 200))
     piece = PieceOf(CLUSTER, TENANT, LIVE, "folder", None, expected=expected)
-    began = time.process_time()
+    began = time.thread_time()
     log = put_together(piece, segments)
 
     assert [each.problem for each in log.findings] == [
         "0 objects are damaged, and 3999 ranges of the log are missing: too many to name them"
     ]
     assert len(log.links) == 4000 + 3999
-    assert time.process_time() - began < 5
+    assert time.thread_time() - began < 5

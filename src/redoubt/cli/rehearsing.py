@@ -11,11 +11,11 @@ from redoubt.archive.bounded import read_record
 from redoubt.archive.inventory import TenantPath, clusters, tenants
 from redoubt.archive.layout import ClusterInfo
 from redoubt.archive.record import RecordError
-from redoubt.cli.moments import MomentError, instant, moment
 from redoubt.home import Home
 from redoubt.model.engine_kind import EngineKind
 from redoubt.model.scratch_engine import Login
 from redoubt.model.seams import Destination, ObjectMissingError
+from redoubt.moments import MomentError, instant, moment
 from redoubt.restore.planning import UnknownTenantError, find_tenant
 
 

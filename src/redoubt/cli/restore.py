@@ -11,7 +11,6 @@ from rich.console import Console
 
 from redoubt.archive.inventory import clusters
 from redoubt.archive.record import stored_fields
-from redoubt.cli.moments import instant, moment
 from redoubt.cli.printing import complain, console
 from redoubt.cli.progress import shown_progress
 from redoubt.cli.replay import start_once
@@ -22,6 +21,7 @@ from redoubt.model.engine_kind import FirstStart, RestoredDirectory
 from redoubt.model.recovery import NotRecoverableError
 from redoubt.model.scratch_engine import Login
 from redoubt.model.seams import Destination
+from redoubt.moments import instant, moment
 from redoubt.restore.planning import Plan, find_tenant, make_plan
 from redoubt.restore.restoring import Restoration, Restored, check_directory, check_room, unfinished
 

@@ -15,12 +15,12 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-from redoubt.cli.moments import duration, instant, span
 from redoubt.cli.printing import complain, console
 from redoubt.destinations.uri import open_destination
 from redoubt.errors import RedoubtError
 from redoubt.model import bases
 from redoubt.model.recovery import Window
+from redoubt.moments import duration, instant, span
 from redoubt.verify.checking import Checker
 from redoubt.verify.findings import Finding, Report, TenantReport
 from redoubt.verify.verified_objects import VerifiedObjects

@@ -9,12 +9,12 @@ from typing import Any
 
 from rich.console import Console
 
-from redoubt.cli.moments import duration, instant, span
 from redoubt.cli.printing import complain, console
 from redoubt.destinations.uri import open_destination
 from redoubt.errors import RedoubtError
 from redoubt.model.coverage import missing
 from redoubt.model.seams import DestinationError
+from redoubt.moments import duration, instant, span
 from redoubt.verify.covering import TenantCoverage, cover
 
 _NOT_COVERED = 2

@@ -22,7 +22,10 @@ def invalid_restore_option(why: str) -> SqlError:
 
 def wrong_restore_timestamp(until: str) -> SqlError:
     """OB_ERR_WRONG_VALUE (5241 inside): the text after UNTIL is not a time."""
-    hint = "write it as UNTIL '2026-11-23 10:00:00.000000', in the session's time zone"
+    hint = (
+        "write it as UNTIL '2026-11-23 10:00:00.000000' in the session's time zone, or with an offset, "
+        "as UNTIL '2026-11-23 10:00:00+08:00'"
+    )
     return SqlError(1525, "HY000", with_hint(f"Incorrect TIMESTAMP value: '{until[:_LONGEST_SHOWN]}'", hint))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +11,9 @@ from redoubt.control.cluster import Cluster
 from redoubt.control.destination_questions import DestinationQuestions
 from redoubt.control.parameters.parameters import Parameters
 from redoubt.control.restores.restore_session import RestoreSession
+from redoubt.control.restores.until import until_microseconds
 from redoubt.control.session import Session
+from redoubt.control.session_time import moment_text
 from redoubt.destinations.uri import UriError, open_destination
 from redoubt.model.bases import Base
 from redoubt.model.engine_kind import EngineKind, UnknownEngineKindError
@@ -28,14 +29,10 @@ from redoubt.sql.restore_errors import (
     log_archive_backup_info_not_exist,
     restore_sources_twice,
     uri_error,
-    wrong_restore_timestamp,
 )
 from redoubt.sql.restore_option import RestoreOption, parse_restore_option
 from redoubt.sql.statements import RestoreTenant
 
-_WRONG_VALUE = 1292
-_OFFSET = re.compile(r"[^:]*+:[^-+]*+[-+]|.*[zZ]\s*\Z", re.DOTALL)
-"""A UTC offset after a time. The engine would ignore the offset, and the restore would reach the wrong moment."""
 _REST = 999
 """The last nanosecond of a microsecond."""
 PREVIEW_COLUMNS = (
@@ -89,7 +86,7 @@ class RestorePlanning:
         """The request of a statement, with the session's sources. Raises SqlError 1235, 1525, 1210, 9026."""
         if statement.at is not None and kept.sources:
             raise restore_sources_twice()
-        until = await _microseconds(statement.until, session)
+        until = await until_microseconds(statement.until, session)
         option = parse_restore_option(statement.options)
         if option.kms_encrypt is not None:
             raise not_supported("restore with kms_encrypt", "Redoubt does not encrypt backups; leave kms_encrypt out")
@@ -181,36 +178,11 @@ def error_for(scn: int, bases: Sequence[Base], runs: Sequence[LogRun]) -> Callab
     return backup_file_not_exist if scn < found[0].start_scn else isolated_backup_set
 
 
-async def _microseconds(until: str, session: Session) -> int:
-    """Parse a time in the session's time zone to microseconds since the epoch. Raises SqlError 1525."""
-    if not until.strip() or _OFFSET.match(until):
-        raise wrong_restore_timestamp(until)
-    text = f"CONVERT(0x{until.encode('utf-8', 'surrogateescape').hex()} USING utf8mb4)"
-    try:
-        answer = await session.query(f"SELECT time_to_usec({text})")
-    except SqlError as error:
-        if error.code != _WRONG_VALUE:
-            raise
-        raise wrong_restore_timestamp(until) from error
-    assert isinstance(answer, Rows)
-    value = answer.rows[0][0]
-    microseconds = int(value) if value is not None else 0
-    if microseconds <= 0:
-        raise wrong_restore_timestamp(until)
-    return microseconds
-
-
 async def _hint(error: UnreachableError, session: Session) -> str:
-    """The cause, and the nearest restorable moments in the session's time zone."""
+    """The cause, and the nearest restorable moments."""
     nearest = []
     if error.before is not None:
-        nearest.append(f"the latest restorable moment before it is {await _text(error.before, session)}")
+        nearest.append(f"the latest restorable moment before it is {await moment_text(error.before, session)}")
     if error.after is not None:
-        nearest.append(f"the earliest after it is {await _text(error.after, session)}")
+        nearest.append(f"the earliest after it is {await moment_text(error.after, session)}")
     return "; ".join([str(error), *nearest])
-
-
-async def _text(scn: int, session: Session) -> str:
-    answer = await session.query(f"SELECT CAST(usec_to_time({scn // 1000}) AS CHAR(26))")
-    assert isinstance(answer, Rows)
-    return str(answer.rows[0][0])

@@ -108,9 +108,7 @@ class Handler:
         self._backups = backups
         self.tasks: dict[type[Statement], _Task] = {
             ShowParameters: _Task(settings.show, needs_alter_system=False, columns=PARAMETER_COLUMNS),
-            ShowTenants: _Task(
-                lambda statement, _: tenants.show(statement), needs_alter_system=False, columns=TENANT_COLUMNS
-            ),
+            ShowTenants: _Task(tenants.show, needs_alter_system=False, columns=TENANT_COLUMNS),
             ShowRestorePreview: _Task(_show_preview, needs_alter_system=False, columns=PREVIEW_COLUMNS),
             SetParameters: _Task(self._set, needs_alter_system=False),
             CreateTenant: _Task(lambda statement, _: tenants.create(statement)),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import datetime
 from functools import partial
 
 import structlog
@@ -21,6 +20,8 @@ from redoubt.control.cluster import SYS_TENANT, SYS_TENANT_ID, EngineRefusedErro
 from redoubt.control.modes.chronicle import Chronicle
 from redoubt.control.modes.valve import Valve
 from redoubt.control.rounds.archiving import Archiving
+from redoubt.control.session import Session
+from redoubt.control.session_time import local_texts
 from redoubt.control.tenants.names import checked_name, is_like
 from redoubt.control.tenants.register import Entry, Register
 from redoubt.sql.answers import Column, ColumnType, Ok, Rows
@@ -172,13 +173,14 @@ class Tenants:
                 await self._engines.remove(entry.tenant, force=True)
                 await self._register.mark_gone(entry)
 
-    async def show(self, statement: ShowTenants) -> Rows:
-        """`SHOW TENANTS`: sys as well. CREATED is in the service's time zone."""
+    async def show(self, statement: ShowTenants, session: Session) -> Rows:
+        """`SHOW TENANTS`: sys as well. CREATED is in the session's time zone, as in the views. Raises SqlError."""
         shown: list[tuple[str | int | None, ...]] = [(SYS_TENANT_ID, SYS_TENANT, str(TenantStatus.NORMAL), "SYS", None)]
-        for entry in self._register.entries:
+        entries = self._register.entries
+        created_at = await local_texts([entry.record.created_at for entry in entries], session)
+        for entry, created in zip(entries, created_at, strict=True):
             record = entry.record
             is_away = record.status is TenantStatus.NORMAL and self._engines.trouble(entry.tenant)
-            created = datetime.fromtimestamp(record.created_at / 1e9).astimezone().isoformat(" ", "microseconds")[:26]
             status = "UNAVAILABLE" if is_away else str(record.status)
             shown.append((record.tenant_id, record.name, status, str(record.kind), created))
         return Rows(COLUMNS, [row for row in shown if statement.like is None or is_like(str(row[1]), statement.like)])
