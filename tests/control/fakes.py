@@ -467,9 +467,8 @@ class FakeSession:
         if "__redoubt_privilege_probe" in sql:
             raise SqlError(5099, "42000", "System config unknown")
         if moments := re.findall(r"usec_to_time\((\d+)\)", sql):
-            return Rows(
-                (), [tuple(f"{datetime.fromtimestamp(int(each) / 1e6, ZONE):%Y-%m-%d %H:%M:%S.%f}" for each in moments)]
-            )
+            local = (datetime.fromtimestamp(int(each) / 1e6, ZONE) for each in moments)
+            return Rows((), [tuple(f"{each:%Y-%m-%d %H:%M:%S.%f}" for each in local)])
         return Ok()
 
 

@@ -119,8 +119,7 @@ class DataBackups:
             limit = self._parameters.seconds(BACKUP_PAUSE_LIMIT)
             _log.info("data backup started", set=number, destination=uri, tenants=tenants)
             self._work = BackupWork(self._cluster, self._archiving, self._table, self._run_job, backup, limit)
-            self._task = asyncio.create_task(self._work.run())
-            self._task.add_done_callback(self._done)
+            self._task = asyncio.create_task(self._run_work(self._work))
 
     async def cancel(self) -> None:
         """`CANCEL BACKUP`: returns when the backup has ended and its end is recorded. Raises SqlError 9049."""
@@ -185,11 +184,13 @@ class DataBackups:
                 told[remains] = cause
             self._has_failed.set()
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        assert self._work is not None
-        if not task.cancelled() and self._work.now.status is SetStatus.SUCCESS:
-            self.last_snapshot = self._work.now.whole(0).snapshot_scn
-        self._has_failed.set()
+    async def _run_work(self, work: BackupWork) -> None:
+        try:
+            await work.run()
+            if work.now.status is SetStatus.SUCCESS:
+                self.last_snapshot = work.now.whole(0).snapshot_scn
+        finally:
+            self._has_failed.set()
 
 
 def _last_set(uri: str, path: ClusterPath) -> int:
