@@ -179,20 +179,23 @@ class EngineRoom:
         except OSError as error:
             _log.warning("cannot end the tenant's sessions", tenant=tenant.name, cause=str(error))
 
-    async def remove(self, tenant: Tenant, *, force: bool) -> None:
+    async def remove(self, tenant: Tenant, *, force: bool) -> str:
         """See `Engines`."""
+        left = ""
         application = self._applications.get(tenant.tenant_id)
         await self._let_go(tenant.tenant_id)
         try:
             if application is not None:
-                await application.leave(force=force)
+                left = await application.leave(force=force)
             else:
                 await asyncio.to_thread(self._home.remove_tenant, tenant.tenant_id)
         except OSError as error:
             if not force:
                 raise EngineRefusedError(str(error)) from error
             _log.error("remove Redoubt's files by hand", directory=str(tenant.base_dir), cause=str(error))
+            left = f"remove Redoubt's files in {tenant.base_dir} by hand ({error})"
         self._forget(tenant.tenant_id)
+        return left
 
     async def stop(self) -> None:
         """Stop all engines; the tasks that keep the engines have ended."""

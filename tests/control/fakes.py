@@ -408,6 +408,7 @@ class FakeEngines:
         self.folder = Path("/nowhere")
         self.restored: set[int] = set()
         self.advice = ""
+        self.left = ""
 
     def restoring(self, tenant: Tenant) -> Path:
         return self.folder / tenant.name
@@ -443,10 +444,11 @@ class FakeEngines:
     async def end_sessions(self, tenant: Tenant) -> None:
         self.calls.append(f"end_sessions {tenant.name}")
 
-    async def remove(self, tenant: Tenant, *, force: bool) -> None:
+    async def remove(self, tenant: Tenant, *, force: bool) -> str:
         if not force:
             self._refuse("remove")
         self.calls.append(f"remove {tenant.name}")
+        return self.left
 
     def _refuse(self, what: str) -> None:
         if what in self.refusals:

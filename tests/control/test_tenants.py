@@ -187,6 +187,21 @@ def test_a_drop_that_was_refused_can_be_repeated(town: Town) -> None:
     assert not town.stage.archiving.archives
 
 
+def test_a_drop_tells_what_it_left(town: Town) -> None:
+    """As a note: the tenant is gone."""
+
+    async def scene() -> None:
+        await town.start()
+        town.engines.left = "run DROP USER"
+        answer = await town.tenants.drop(DropTenant("main"))
+        await town.end()
+
+        assert [(note.code, note.message) for note in answer.notes] == [(1003, "run DROP USER")]
+        assert not town.tenants.all
+
+    play(scene())
+
+
 def test_what_a_crash_left_is_ended_at_the_start(town: Town) -> None:
     """What was being made is removed, what was being dropped is dropped, as often as it takes."""
     town.table.rows = {

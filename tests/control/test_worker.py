@@ -100,4 +100,4 @@ def test_a_job_waits_for_room_for_its_process(monkeypatch: pytest.MonkeyPatch) -
     )
 
     assert not failures
-    assert outcome == Failed("no backup of tenant 'main' found; tenants with a backup: none")
+    assert outcome == Failed("/no/such is not a directory: correct the path, create it, or mount the backup disk there")

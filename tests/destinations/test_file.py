@@ -386,8 +386,17 @@ def test_probing_a_path_without_directory_says_what_to_do(tmp_path: Path) -> Non
     """A missing one, and a file in its place."""
     (tmp_path / "file").touch()
     for name in ("missing", "file"):
-        with pytest.raises(DestinationError, match=f"{name} is not a directory: create it, or mount the backup disk"):
+        with pytest.raises(DestinationError, match=f"{name} is not a directory: correct the path, create"):
             FileDestination(tmp_path / name).probe()
+
+
+def test_a_path_without_directory_is_not_an_empty_destination(tmp_path: Path) -> None:
+    """A mistyped path: nobody has archived there, but something else is the matter."""
+    destination = FileDestination(tmp_path / "missing")
+    for listing in (destination.list, destination.folders):
+        with pytest.raises(DestinationError, match="missing is not a directory: correct the path"):
+            listing("folder")
+    assert list(FileDestination(tmp_path).list("folder")) == []
 
 
 def test_probing_an_impossible_path_is_an_error(tmp_path: Path) -> None:

@@ -70,9 +70,10 @@ class DoubleKeeper:
     async def kill(self) -> None:
         """See `Keeper`."""
 
-    async def leave(self, *, force: bool) -> None:
+    async def leave(self, *, force: bool) -> str:
         """See `ApplicationKeeper`."""
         await asyncio.to_thread(shutil.rmtree, self.directory / "redoubt")
+        return ""
 
 
 class RestoredDouble:

@@ -64,10 +64,11 @@ def test_writes_are_not_left_closed_unless_by_force(base: BaseDir) -> None:
     with pytest.raises(ConnectionError, match="start the application, so that Redoubt can reset read_only"):
         external.leave(engine, force=False)
     kept = base.read_only_before.exists()
-    external.leave(engine, force=True)
+    left = external.leave(engine, force=True)
     external.leave(engine, force=True)
 
     assert kept
+    assert left.endswith(f"log in to {base.socket} as root and run DROP USER redoubt_service")
     assert not base.ours.exists()
     assert base.log.exists()
 

@@ -100,6 +100,29 @@ def test_an_application_is_archived_over_its_restarts(
     assert (directory / "store").is_dir()
 
 
+def test_the_account_of_an_application_that_is_away_is_left_and_told(
+    shared_service: ServiceUnderTest, directory: Path, start: Callable[[], Application]
+) -> None:
+    """The statement of the note removes the account."""
+    service, application = shared_service, start()
+    service.run(f"CREATE TENANT app SOURCE='seekdb://{directory}'")
+    application.close()
+    wait_until("its engine has ended", lambda: not _is_running(directory))
+    with service.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("DROP TENANT app")
+        cursor.execute("SHOW WARNINGS")
+        ((_, code, note),) = cursor.fetchall()
+    application = start()
+    before = _ask(directory, "SELECT user FROM mysql.user ORDER BY user")
+    _ask(directory, note.rpartition(" and run ")[2])
+    after = _ask(directory, "SELECT user FROM mysql.user")
+    application.close()
+
+    assert code == 1003
+    assert before == (("redoubt_service",), ("root",))
+    assert after == (("root",),)
+
+
 def test_what_cannot_be_a_source_is_refused(
     shared_service: ServiceUnderTest, directory: Path, start: Callable[[], Application]
 ) -> None:
@@ -121,6 +144,11 @@ def test_what_cannot_be_a_source_is_refused(
 
         assert code == 4179
         assert why in text
+    (directory / "inside").mkdir()
+    service.run(f"ALTER SYSTEM SET backup_dest = 'file://{directory}/inside'")
+    code, text = service.error(f"CREATE TENANT app SOURCE='seekdb://{directory}'")
+    assert (code, f"is inside the directory of tenant app ({directory}); choose" in text) == (9026, True)
+    service.run("ALTER SYSTEM SET backup_dest = ''")
     _ask(directory, "ALTER USER root IDENTIFIED BY 'secret'")
 
     create = f"CREATE TENANT app SOURCE='seekdb://{directory}'"

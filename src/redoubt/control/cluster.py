@@ -94,8 +94,9 @@ class Engines(Protocol):
     async def end_sessions(self, tenant: Tenant) -> None:
         """End the engine's sessions if the engine answers; of an application's engine, only the gateway's sessions."""
 
-    async def remove(self, tenant: Tenant, *, force: bool) -> None:
+    async def remove(self, tenant: Tenant, *, force: bool) -> str:
         """End the engine and remove its directory; in an application's directory, remove only Redoubt's files.
 
+        Returns what the user must remove, empty for nothing.
         May be called again after a failure. Raises EngineRefusedError, but not with `force`.
         """

@@ -86,6 +86,7 @@ class FileDestination:
             try:
                 entries = self._entries(folder)
             except FileNotFoundError:
+                self._check_root()
                 return iter(())
             found = [info for entry in entries if (info := _object(prefix, entry))]
             _fsync_folder(folder)
@@ -98,6 +99,7 @@ class FileDestination:
             try:
                 entries = self._entries(folder)
             except FileNotFoundError:
+                self._check_root()
                 return iter(())
             folders = (entry for entry in entries if entry.is_dir(follow_symlinks=False))
             names = [entry.name for entry in folders if not entry.name.startswith(_HIDDEN)]
@@ -129,8 +131,7 @@ class FileDestination:
     def probe(self) -> None:
         """See `Destination`."""
         with _named(self.root):
-            if not _is_folder(self.root):
-                raise DestinationError(f"{self.root} is not a directory: create it, or mount the backup disk there")
+            self._check_root()
         name, content = f"redoubt-probe-{os.urandom(16).hex()}", os.urandom(4096)
         try:
             self.put_if_absent(name, content)
@@ -148,6 +149,13 @@ class FileDestination:
         if not listed:
             raise DestinationError(
                 f"{self.root} does not list a file that was written: check the disk, or choose another destination"
+            )
+
+    def _check_root(self) -> None:
+        """Check that the destination's directory is there, so that a mistyped path does not look empty."""
+        if not _is_folder(self.root):
+            raise DestinationError(
+                f"{self.root} is not a directory: correct the path, create it, or mount the backup disk there"
             )
 
     def _sync(self, path: Path) -> None:

@@ -90,9 +90,10 @@ class Keeper(Protocol):
 class ApplicationKeeper(Keeper, Protocol):
     """Waits for an engine that an application runs, and never starts or stops it."""
 
-    async def leave(self, *, force: bool) -> None:
+    async def leave(self, *, force: bool) -> str:
         """Remove everything of Redoubt's from the application's directory.
 
+        Returns what the user must remove, as the engine does not answer; empty if nothing is left.
         Raises OSError if that fails; with `force`, an engine that still refuses writes is no error.
         """
         ...

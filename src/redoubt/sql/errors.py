@@ -178,6 +178,11 @@ def unknown_tenant(name: str) -> SqlError:
     return SqlError(5157, "HY000", f"Unknown tenant '{name}'")
 
 
+def tenant_left(what: str) -> SqlError:
+    """The note of a DROP TENANT that could not remove everything of Redoubt's."""
+    return SqlError(1003, "HY000", what)
+
+
 def engine_away(why: str) -> SqlError:
     """An engine that the statement needs does not answer."""
     return SqlError(1053, "08S01", f"{why}; try again in a few seconds")

@@ -226,6 +226,12 @@ class Archiving:
         """Whether the current round's destination stores objects now. Raises SqlError."""
         return await self._questions.ask(self.round.destination, works, self.round.destination)
 
+    async def check_source(self, tenant: str, directory: Path) -> None:
+        """Check that the archive does not lie in the directory of a tenant that is to be created. Raises SqlError."""
+        if uri := self._parameters.backup_dest:
+            taken = {f"the directory of tenant {tenant}": directory}
+            await self._questions.ask(uri, check_place, self._cluster, uri, taken)
+
     async def check_new_destination(self, uri: str) -> None:
         """Check that `backup_dest` may become `uri`. Raises SqlError, CatalogError."""
         engines = {f"the directory of tenant {each.tenant.name}": each.tenant.base_dir for each in self.archives}

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import structlog
 
@@ -25,7 +26,7 @@ from redoubt.control.session_time import local_texts
 from redoubt.control.tenants.names import checked_name, is_like
 from redoubt.control.tenants.register import Entry, Register
 from redoubt.sql.answers import Column, ColumnType, Ok, Rows
-from redoubt.sql.errors import SqlError, not_allowed, not_supported, tenant_exists, unknown_tenant
+from redoubt.sql.errors import SqlError, not_allowed, not_supported, tenant_exists, tenant_left, unknown_tenant
 from redoubt.sql.restore_errors import restore_in_progress, restore_tenant_exists
 from redoubt.sql.statements import ALL_TENANTS, CreateTenant, DropTenant, ShowTenants
 
@@ -130,10 +131,10 @@ class Tenants:
             if was_restoring:
                 await self.end_restore(entry.tenant.tenant_id)
             try:
-                await self._end(entry, force=statement.force)
+                left = await self._end(entry, force=statement.force)
             except EngineRefusedError as error:
                 raise not_allowed(f"drop tenant {name}", f"{error}; then repeat DROP TENANT, or add FORCE") from error
-        return Ok()
+        return Ok.noted(tenant_left(left)) if left else Ok()
 
     def check_restore(self, name: str) -> str:
         """Check that a tenant can be restored under a name; returns the name as stored. Raises SqlError."""
@@ -195,10 +196,15 @@ class Tenants:
             if found.directory and entry.record.base_dir == found.directory:
                 why = f"{found.directory} is already archived, as tenant {entry.record.name}"
                 raise not_allowed(f"create tenant {name}", why)
+        if found.directory:
+            await self._archiving.check_source(name, Path(found.directory))
         return found
 
-    async def _end(self, entry: Entry, *, force: bool) -> None:
-        """End a tenant that is DROPPING; may be called again. Raises EngineRefusedError, SqlError, CatalogError."""
+    async def _end(self, entry: Entry, *, force: bool) -> str:
+        """End a tenant that is DROPPING; may be called again. Returns what the user must remove, empty for nothing.
+
+        Raises EngineRefusedError, SqlError, CatalogError.
+        """
         tenant = entry.tenant
         await self._engines.end_sessions(tenant)
         if any(archive.tenant.tenant_id == tenant.tenant_id for archive in self._archiving.archives):
@@ -208,9 +214,10 @@ class Tenants:
             watch.cancel()
             await asyncio.wait([watch])
         await self._chronicle.forget(tenant.tenant_id)
-        await self._engines.remove(tenant, force=force)
+        left = await self._engines.remove(tenant, force=force)
         await self._register.mark_gone(entry)
         _log.info("tenant dropped", tenant=tenant.name, tenant_id=tenant.tenant_id)
+        return left
 
     async def _drop_to_the_end(self, entry: Entry) -> None:
         """Repeat dropping a tenant until it succeeds."""
@@ -218,11 +225,13 @@ class Tenants:
         while True:
             async with self._statement:
                 if entry not in self._register.entries:
-                    return None  # somebody dropped it again meanwhile
+                    return  # somebody dropped it again meanwhile
                 try:
-                    return await self._end(entry, force=False)
+                    await self._end(entry, force=False)
                 except (EngineRefusedError, SqlError, CatalogError) as error:
                     _log.warning("cannot drop the tenant, retrying", tenant=entry.tenant.name, cause=str(error))
+                else:
+                    return
             await asyncio.sleep(_RETRY_PAUSE)
 
     async def _join(self, tenant: Tenant) -> None:

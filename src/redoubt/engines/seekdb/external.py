@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -88,9 +87,10 @@ def absence(path: Path, error: OSError) -> str:
     return f"the application's engine in {path} does not answer ({error}); start the application, archiving waits"
 
 
-def leave(engine: SeekdbEngine, *, force: bool) -> None:
-    """Remove the held log, the account and the folder; blocks. The account stays if the engine does not answer.
+def leave(engine: SeekdbEngine, *, force: bool) -> str:
+    """Remove the held log, the account and the folder; blocks. Returns what the user must remove, empty for nothing.
 
+    The account stays if the engine does not answer.
     Raises OSError if files cannot be removed, and without `force` also if the engine would continue to refuse writes.
     """
     if not force:
@@ -104,13 +104,21 @@ def leave(engine: SeekdbEngine, *, force: bool) -> None:
                 f"reset read_only ({error})"
             ) from error
         _log.error("cannot reset read_only, writes stay refused", directory=str(engine.base.path), cause=str(error))
-    with suppress(OSError):
+    left = ""
+    try:
         engine.run(f"DROP USER IF EXISTS {NAME}")
+    except OSError:
+        left = (
+            f"the application's engine in {engine.base.path} does not answer, so Redoubt's account is still in it: "
+            f"start the application, log in to {engine.base.socket} as root and run DROP USER {NAME}"
+        )
+        _log.warning("the account is left in the application's engine", directory=str(engine.base.path), user=NAME)
     engine.close()
     engine.release_all_log()  # from here on nobody links blocks in the folder
     if engine.base.ours.exists():
         shutil.rmtree(engine.base.ours)
     _log.info("removed Redoubt's files from an application's directory", directory=str(engine.base.path))
+    return left
 
 
 def _try_to_hold(base: BaseDir, block: Path) -> None:

@@ -238,9 +238,9 @@ class ExternalKeeper(Keeper):
     _pause = _EXTERNAL_PAUSE
     _longest_pause = _EXTERNAL_PAUSE
 
-    async def leave(self, *, force: bool) -> None:
+    async def leave(self, *, force: bool) -> str:
         """See `ApplicationKeeper`."""
-        await asyncio.to_thread(external.leave, self.engine, force=force)
+        return await asyncio.to_thread(external.leave, self.engine, force=force)
 
     async def _reach(self) -> None:
         await asyncio.to_thread(external.enter, self.base)
