@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
@@ -56,6 +56,7 @@ class MemoryDestination:
     lost_answer: Callable[[str], None] = lambda _name: None
     stored: list[str] = field(default_factory=list)
     locks: dict[str, str] = field(default_factory=dict)
+    readers: Counter[str] = field(default_factory=Counter)
 
     def put_if_absent(self, name: str, data: bytes) -> None:
         """See `Destination`."""
@@ -100,8 +101,18 @@ class MemoryDestination:
         self.failing("lock", name)
         if name in self.locks:
             raise LockedError(f"{name} is held by {self.locks[name]}")
+        if self.readers[name]:
+            raise LockedError(f"{name} is being read")
         self.locks[name] = holder
         return MemoryLock(self.locks, name)
+
+    def share(self, name: str) -> Lock | None:
+        """See `Destination`."""
+        self.failing("share", name)
+        if name in self.locks:
+            raise LockedError(f"{name} is held by {self.locks[name]}")
+        self.readers[name] += 1
+        return SharedMemoryLock(self.readers, name)
 
     def probe(self) -> None:
         """See `Destination`."""
@@ -118,6 +129,20 @@ class MemoryLock:
     def release(self) -> None:
         """See `Lock`."""
         self.locks.pop(self.name, None)
+
+
+@dataclass
+class SharedMemoryLock:
+    """A reader's share of a lock of a `MemoryDestination`."""
+
+    readers: Counter[str]
+    name: str
+
+    def release(self) -> None:
+        """See `Lock`."""
+        if self.name:
+            self.readers[self.name] -= 1
+            self.name = ""
 
 
 def down(_operation: str, _name: str) -> None:

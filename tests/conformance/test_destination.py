@@ -135,6 +135,23 @@ def test_a_lock_is_held_by_one(destination: Destination) -> None:
     again.release()
 
 
+def test_a_lock_is_shared_by_readers(destination: Destination) -> None:
+    """While any of them reads, nobody writes, and nobody begins to read while somebody writes."""
+    destination.lock("a/writer", "worker 1").release()
+    first, second = destination.share("a/writer"), destination.share("a/writer")
+    assert first is not None
+    assert second is not None
+    first.release()
+    first.release()
+    with pytest.raises(LockedError, match="is being read"):
+        destination.lock("a/writer", "worker 2")
+    second.release()
+    lock = destination.lock("a/writer", "worker 2")
+    with pytest.raises(LockedError, match="worker 2"):
+        destination.share("a/writer")
+    lock.release()
+
+
 def test_a_lock_is_no_object(destination: Destination) -> None:
     """It is not listed, while it is held and after, and takes no object's name."""
     lock = destination.lock("a/writer", "worker 1")

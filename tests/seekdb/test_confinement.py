@@ -23,7 +23,7 @@ REFUSED = {4009, 1017}
 def confined(request: pytest.FixtureRequest) -> Iterator[Seekdb]:
     """An engine that the kernel confines in this way.
 
-    Own engine for namespaces, which this kernel with Landlock would not choose.
+    Own engine: for namespaces, which this kernel with Landlock would not choose.
     """
     if request.param == "Landlock":
         yield request.getfixturevalue("seekdb")

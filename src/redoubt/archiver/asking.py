@@ -68,6 +68,11 @@ class WatchedDestination:
         with self._asking(f"locking {name}"):
             return self._destination.lock(name, holder)
 
+    def share(self, name: str) -> Lock | None:
+        """See `Destination`."""
+        with self._asking(f"sharing {name}"):
+            return self._destination.share(name)
+
     def probe(self) -> None:
         """See `Destination`."""
         with self._asking("probing the destination"):

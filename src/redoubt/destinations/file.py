@@ -119,7 +119,7 @@ class FileDestination:
         A writer holds the lock of the folder in which it stores objects. So a temporary file in that folder is the
         leftover of a dead writer, and is removed here.
         """
-        path = (self.root / name).with_name(f"{LOCK_PREFIX}{Path(name).name}")
+        path = self._lock_file(name)
         with _named(path):
             self._make_folder(path.parent)
             self._refuse_links(path.parent)
@@ -127,6 +127,13 @@ class FileDestination:
         with contextlib.suppress(OSError):  # leftovers are invisible, and the next holder tries again
             _sweep(path.parent)
         return lock
+
+    def share(self, name: str) -> Lock | None:
+        """See `Destination`."""
+        path = self._lock_file(name)
+        with _named(path):
+            self._refuse_links(path.parent)
+            return FileLock.share(path)
 
     def probe(self) -> None:
         """See `Destination`."""
@@ -150,6 +157,9 @@ class FileDestination:
             raise DestinationError(
                 f"{self.root} does not list a file that was written: check the disk, or choose another destination"
             )
+
+    def _lock_file(self, name: str) -> Path:
+        return (self.root / name).with_name(f"{LOCK_PREFIX}{Path(name).name}")
 
     def _check_root(self) -> None:
         """Check that the destination's directory is there, so that a mistyped path does not look empty."""

@@ -23,7 +23,10 @@ _WITHOUT_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
 class FileLock:
-    """A lock that is held from `take` to `release`. The open file is the lock: a forked process shares the lock."""
+    """A lock that is held from `take` or `share` to `release`.
+
+    The open file is the lock: a forked process shares the lock.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor: int | None = descriptor
@@ -41,6 +44,31 @@ class FileLock:
         except BaseException:
             os.close(descriptor)
             raise
+        return cls(descriptor)
+
+    @classmethod
+    def share(cls, path: Path) -> FileLock | None:
+        """Share the lock with other readers; None without a lock file, or without the right to.
+
+        The file is not created: it would belong to the reader's user, and the writer could perhaps not open the file.
+        Raises LockedError, OSError.
+        """
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except (FileNotFoundError, PermissionError):
+            return None
+        try:
+            check_regular(os.fstat(descriptor))
+            is_shared = _flock(descriptor, fcntl.LOCK_SH)
+            error = None if is_shared else _written(descriptor, path)
+        except OSError as failed:
+            os.close(descriptor)
+            if failed.errno in _WITHOUT_LOCKS:
+                return None
+            raise
+        if error is not None:
+            os.close(descriptor)
+            raise error
         return cls(descriptor)
 
     def release(self) -> None:
@@ -64,10 +92,9 @@ def check_regular(status: os.stat_result) -> int:
 
 def _lock(descriptor: int, path: Path) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(descriptor, _LONGEST_HOLDER, 0).decode(errors="replace").strip()
-        raise LockedError(f"{path.parent} is being written by {holder or 'another process'}") from None
+        if _flock(descriptor, fcntl.LOCK_EX):
+            return
+        is_read = _flock(descriptor, fcntl.LOCK_SH)
     except OSError as error:
         if error.errno not in _WITHOUT_LOCKS:
             raise
@@ -75,3 +102,20 @@ def _lock(descriptor: int, path: Path) -> None:
             f"{path}: {error.strerror} (the file system has no locks, which keep two writers apart; on NFS, mount it "
             "without nolock, or with vers=4)"
         ) from error
+    if is_read:
+        raise LockedError(f"{path.parent} is being read, by a restore or a drill; wait until that has ended")
+    raise _written(descriptor, path)
+
+
+def _flock(descriptor: int, kind: int) -> bool:
+    """Whether the lock could be had, without waiting. Raises OSError."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _written(descriptor: int, path: Path) -> LockedError:
+    holder = os.pread(descriptor, _LONGEST_HOLDER, 0).decode(errors="replace").strip() or "another process"
+    return LockedError(f"{path.parent} is being written by {holder}")

@@ -171,6 +171,14 @@ class Destination(Protocol):
         """
         ...
 
+    def share(self, name: str) -> Lock | None:
+        """Keep others from taking the lock of that name as long as this process reads. Any number may share.
+
+        None if that cannot be had: nobody has taken the lock yet, or the place has no locks, or none for this user.
+        Raises LockedError while a process has taken the lock. Writes nothing.
+        """
+        ...
+
     def probe(self) -> None:
         """Store, read, list and delete a test object. Raises DestinationError."""
         ...

@@ -22,6 +22,7 @@ from redoubt.model.bases import LogCutter, LogLayer, Progress
 from redoubt.model.engine_kind import SEEKDB
 from redoubt.model.log import LogPosition
 from redoubt.restore.base_files import write_files
+from redoubt.restore.in_use import in_use
 from redoubt.restore.laying import lay_log
 from redoubt.restore.planning import Plan
 
@@ -143,11 +144,11 @@ class Restoration:
         self._done = 0
 
     def run(self) -> Restored:
-        """Restore, or resume. Raises RestoreError, ArchiveError, DestinationError, OSError."""
+        """Restore, or resume. Raises RestoreError, BeingDeletedError, ArchiveError, DestinationError, OSError."""
         check_directory(self._directory)
         check_room(self._plan, self._directory)
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _alone(self._directory):
+        with _alone(self._directory), in_use(self._plan):
             state = self._lay(self._write_files(self._begin()))
             self._keep(state)
             (self._directory / _STATE).rename(self._directory / _RESULT)
