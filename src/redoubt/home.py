@@ -130,6 +130,11 @@ class Home:
         """The service's log."""
         return self.path / "log" / "redoubt.log"
 
+    @property
+    def clock(self) -> Path:
+        """What the service knows of the machine's clock."""
+        return self.path / "clock"
+
     def prepare(self) -> None:
         """Create the directory and its folders. Raises HomeError."""
         try:

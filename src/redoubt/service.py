@@ -26,6 +26,7 @@ from redoubt.catalog.tenants import TenantStatus, TenantTable
 from redoubt.config import Config, GatewaySection
 from redoubt.control.background import Background
 from redoubt.control.backups.clean_work import CleanWork
+from redoubt.control.backups.clock_watch import ClockWatch
 from redoubt.control.backups.data_backups import DataBackups
 from redoubt.control.backups.deletion import Deletion
 from redoubt.control.cluster import SYS_TENANT, Cluster, Tenant
@@ -139,7 +140,8 @@ class Service:
         ends.push_async_callback(self._background.stop)
         ends.push_async_callback(self._worker.stop)
         backups, cleaning = Backups(self._session), Cleaning(self._session)
-        deletion = Deletion(cluster, archiving, self._parameters, backups, cleaning)
+        clock = ClockWatch(self._home.clock)
+        deletion = Deletion(cluster, archiving, self._parameters, backups, cleaning, clock)
         ends.push_async_callback(deletion.close)
         data_backups = DataBackups(
             cluster, archiving, self._parameters, SetTable(self._session), CleanWork(cluster, cleaning), run_job

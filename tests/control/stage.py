@@ -17,6 +17,7 @@ from redoubt.catalog.set_table import SetTable
 from redoubt.catalog.tenants import TenantStatus, TenantTable
 from redoubt.control.background import Background
 from redoubt.control.backups.clean_work import CleanWork
+from redoubt.control.backups.clock_watch import ClockWatch
 from redoubt.control.backups.data_backups import DataBackups
 from redoubt.control.backups.deletion import Deletion
 from redoubt.control.cluster import MAIN_TENANT, MAIN_TENANT_ID, Cluster, EngineSource
@@ -71,8 +72,9 @@ class Stage:
         self.register = Register(cast("TenantTable", self.tenant_table), self.engines)
         self.register.take(new_record(MAIN_TENANT_ID, MAIN_TENANT, EngineSource(), {}, TenantStatus.NORMAL))
         self.tenants = Tenants(self.register, self.engines, self.archiving, self.valve, self.chronicle, self.background)
+        self.clock = ClockWatch(backup.parent / f"{backup.name}-clock")
         backups, cleaning = cast("Backups", self.clean), cast("Cleaning", self.clean)
-        self.deletion = Deletion(cluster, self.archiving, self.parameters, backups, cleaning)
+        self.deletion = Deletion(cluster, self.archiving, self.parameters, backups, cleaning, self.clock)
         settings = Settings(self.tenants, self.archiving, self.parameters)
         self.set_table, self.jobs = FakeSetTable(), FakeJobs()
         table, remover = cast("SetTable", self.set_table), CleanWork(cluster, cleaning)

@@ -20,7 +20,7 @@ from redoubt.archive.set_layout import set_path
 from redoubt.catalog.cleaning import CleanStatus, CleanType
 from redoubt.catalog.session import CatalogError
 from redoubt.control import destination_questions as asking
-from redoubt.control.backups import clean_work, deletion
+from redoubt.control.backups import clean_work, clock_watch, deletion
 from redoubt.control.parameters.parameter_list import AUTO_DELETE, BACKUP_DEST, BACKUP_DEST_OPTION, RECOVERY_WINDOW
 from redoubt.destinations.file import FileDestination
 from redoubt.model.bases import SetKey
@@ -245,6 +245,78 @@ def test_obsolete_log_goes_when_there_is_a_window(stage: Stage, tmp_path: Path) 
     job = stage.clean.jobs[0]
     assert job.kind is CleanType.OBSOLETE
     assert abs(time.time() - 86400 - int(job.parameter) / 10**6) < 60
+
+
+def test_a_clock_that_jumps_ahead_deletes_nothing(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither by itself nor by DELETE OBSOLETE; that is told, and goes on when the clock is right again."""
+    day, ahead, time_ns = 86_400 * 10**9, [0], time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: time_ns() + ahead[0])
+    stage.parameters.change({RECOVERY_WINDOW: "7d", AUTO_DELETE: "True"})
+    for age in (10, 3, 1):
+        _full_set(stage, time_ns() - age * day)
+    statuses: list[list[str]] = []
+
+    async def look(jump: int) -> None:
+        ahead[0] = jump
+        await stage.deletion.look()
+        await _done(stage)
+        statuses.append([str(each.file_status) for each in stage.clean.backup_sets])
+
+    async def scene() -> None:
+        await look(0)
+        stage.deletion._looked_at = 1
+        await look(30 * day)
+        with pytest.raises(SqlError, match=r"the clock is 720\.0 h ahead of the time that this service has witnessed"):
+            await stage.deletion.delete_obsolete()
+        await look(0)
+        stage.clean.backup_sets[1] = replace(stage.clean.backup_sets[1], snapshot_scn=time_ns() - 8 * day)
+        stage.deletion._looked_at = 1
+        await look(0)
+        await stage.chronicle.write()
+
+    play(scene())
+
+    assert statuses == [["AVAILABLE"] * 3] * 3 + [["DELETED", "AVAILABLE", "AVAILABLE"]]
+    events = [(each.what, each.state_before, each.state_after) for each in stage.journal.events]
+    assert events == [("CLOCK", "BELIEVED", "DOUBTED"), ("CLOCK", "DOUBTED", "BELIEVED")]
+
+
+def test_what_is_known_of_the_clock_survives_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that is started after the jump knows it too; a file that cannot be read or written is no trouble."""
+    day, wall = 86_400 * 10**9, time.time_ns()
+    first = clock_watch.ClockWatch(tmp_path / "clock")
+    before = first.look(7 * 86_400)
+    monkeypatch.setattr(time, "time_ns", lambda: wall + 30 * day)
+    after = clock_watch.ClockWatch(tmp_path / "clock").look(7 * 86_400)
+    (tmp_path / "clock").write_text("damaged")
+    anew = clock_watch.ClockWatch(tmp_path / "clock").look(7 * 86_400)
+    nowhere = clock_watch.ClockWatch(tmp_path / "no" / "clock").look(7 * 86_400)
+
+    assert (before, anew, nowhere) == ("", "", "")
+    assert "backups are deleted by age in 168 h" in after
+
+
+def test_ages_are_counted_from_the_newest_archived_moment(stage: Stage) -> None:
+    """Nothing newer replaces the old backups of a cluster that does not archive."""
+    day = 86_400 * 10**9
+    stage.parameters.change({RECOVERY_WINDOW: "7d"})
+    for age in (25, 20):
+        _full_set(stage, time.time_ns() - age * day)
+
+    def archived_to(scn: int) -> None:
+        stage.archiving._book.round = replace(stage.archiving.round, checkpoint_scn=scn)
+
+    async def scene() -> None:
+        await stage.doing()
+        archived_to(time.time_ns() - 15 * day)
+        assert stage.deletion._obsolete(stage.deletion._newest_moment()).sets == ()
+        archived_to(time.time_ns() - 10 * day)
+        assert [each.set_id for each in stage.deletion._obsolete(stage.deletion._newest_moment()).sets] == [1]
+        await stage.archiving.close()
+
+    play(scene())
 
 
 def test_obsolete_log_goes_by_itself_when_that_is_wished(stage: Stage, tmp_path: Path) -> None:

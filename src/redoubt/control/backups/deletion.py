@@ -16,6 +16,7 @@ from redoubt.catalog.backups import Backups
 from redoubt.catalog.cleaning import Cleaning, CleanJob, CleanStatus, CleanType
 from redoubt.catalog.session import CatalogError
 from redoubt.control.backups.clean_work import CleanWork
+from redoubt.control.backups.clock_watch import ClockWatch
 from redoubt.control.cluster import Cluster
 from redoubt.control.parameters.parameters import Parameters
 from redoubt.control.rounds.archiving import Archiving
@@ -48,16 +49,24 @@ class Deletion:
     """For the event loop. `load` resumes an unfinished job; `run` deletes obsolete backups automatically."""
 
     def __init__(
-        self, cluster: Cluster, archiving: Archiving, parameters: Parameters, backups: Backups, cleaning: Cleaning
+        self,
+        cluster: Cluster,
+        archiving: Archiving,
+        parameters: Parameters,
+        backups: Backups,
+        cleaning: Cleaning,
+        clock: ClockWatch,
     ) -> None:
         self._archiving = archiving
         self._parameters = parameters
         self._backups = backups
         self._cleaning = cleaning
+        self._clock = clock
         self._work = CleanWork(cluster, cleaning)
         self._job: CleanJob | None = None
         self._task: asyncio.Task[None] | None = None
         self._looked_at = 0
+        self._is_doubted = False
 
     @property
     def is_running(self) -> bool:
@@ -94,7 +103,9 @@ class Deletion:
                     f"recovery window : {window:.0f} .",
                     "set a recovery window, such as ALTER SYSTEM SET backup_dest_option = 'recovery_window=7d'",
                 )
-            now = time.time_ns()
+            if doubt := await asyncio.to_thread(self._clock.look, window):
+                raise not_supported_text("can not execute delete obsolete, because the clock is in doubt", doubt)
+            now = self._newest_moment()
             found = await asyncio.to_thread(self._obsolete, now)
             await self._begin_obsolete(found, now, "ALTER SYSTEM DELETE OBSOLETE BACKUP")
 
@@ -123,20 +134,25 @@ class Deletion:
     async def look(self) -> None:
         """Delete obsolete backups, if auto delete is on and due. Raises CatalogError."""
         window = self._parameters.recovery_window
-        if not self._parameters.auto_delete or window <= 0 or self.is_running:
+        doubt = await asyncio.to_thread(self._clock.look, window)  # always, so that time is witnessed
+        if bool(doubt) != self._is_doubted:
+            self._is_doubted = bool(doubt)
+            states = ("BELIEVED", "DOUBTED") if doubt else ("DOUBTED", "BELIEVED")
+            self._archiving.cluster_event("CLOCK", *states, doubt)
+        if doubt or not self._parameters.auto_delete or window <= 0 or self.is_running:
             return
-        now = time.time_ns()
         if not self._looked_at:
             self._looked_at = await asyncio.to_thread(self._cleaning.last_end, CleanType.OBSOLETE)
-        if now < self._looked_at + min(window / 2, _LONGEST_INTERVAL) * _NS:
+        if time.time_ns() < self._looked_at + min(window / 2, _LONGEST_INTERVAL) * _NS:
             return
         async with self._archiving.statement:
             if self.is_running:
                 return  # a statement came first
+            now = self._newest_moment()
             found = await asyncio.to_thread(self._obsolete, now)
             if found != Obsolete():  # otherwise the history would get an empty row each time
                 await self._begin_obsolete(found, now, _BY_ITSELF)
-            self._looked_at = now
+            self._looked_at = time.time_ns()
 
     async def close(self) -> None:
         """Stop the running job; the next start of the service resumes the job."""
@@ -167,6 +183,10 @@ class Deletion:
             stopped = self._backups.stopped_rounds()
             return list(retention.round_to_delete(number, stopped, pieces, sets, destination))
         return [retention.set_to_delete(number, sets, destination)]
+
+    def _newest_moment(self) -> int:
+        """The moment from which ages are counted: the newest that is archived. Old backups are needed until then."""
+        return min(time.time_ns(), self._archiving.round.checkpoint_scn or time.time_ns())
 
     def _obsolete(self, now: int) -> Obsolete:
         window = round(self._parameters.recovery_window * _NS)

@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from redoubt.catalog.catalog import Catalog
-from redoubt.control.cluster import Cluster, Tenant
+from redoubt.control.cluster import SYS_TENANT_ID, Cluster, Tenant
 from redoubt.control.destination_questions import DestinationQuestions
 from redoubt.control.modes.chronicle import Chronicle
 from redoubt.control.modes.tenant_archive import TenantArchive
@@ -225,6 +225,10 @@ class Archiving:
     async def destination_works(self) -> bool:
         """Whether the current round's destination stores objects now. Raises SqlError."""
         return await self._questions.ask(self.round.destination, works, self.round.destination)
+
+    def cluster_event(self, what: str, before: str, after: str, cause: str) -> None:
+        """Record a change that concerns the whole cluster."""
+        self._chronicle.event(SYS_TENANT_ID, self.round.round_id, what, before, after, cause)
 
     async def check_source(self, tenant: str, directory: Path) -> None:
         """Check that the archive does not lie in the directory of a tenant that is to be created. Raises SqlError."""
