@@ -170,6 +170,10 @@ class EngineRoom:
         """See `Engines`."""
         return self._keepers[tenant.tenant_id].trouble
 
+    def own_trouble(self, tenant: Tenant) -> str | None:
+        """Why the engine cannot be used, empty if it can; None if an application runs the engine."""
+        return None if tenant.tenant_id in self._applications else self._keepers[tenant.tenant_id].trouble
+
     async def end_sessions(self, tenant: Tenant) -> None:
         """See `Engines`."""
         keeper = self._keepers[tenant.tenant_id]

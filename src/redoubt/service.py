@@ -150,7 +150,7 @@ class Service:
         await self._ask_catalog(archiving.load)
         await self._ask_catalog(deletion.load)
         await self._ask_catalog(data_backups.load)
-        valve = Valve(archiving, self._parameters, self._chronicle)
+        valve = Valve(archiving, self._parameters, self._chronicle, self._room.own_trouble)
         await valve.recover()
         tenants = Tenants(self._register, self._room, archiving, valve, self._chronicle, self._background)
         for name, work in (

@@ -67,7 +67,7 @@ class Stage:
         cluster = Cluster("c", 1, "identity")
         self.home = backup.parent / f"{backup.name}-home"
         self.archiving = Archiving(cluster, tenants, catalog, self.parameters, self.worker, self.chronicle, self.home)
-        self.valve = Valve(self.archiving, self.parameters, self.chronicle)
+        self.valve = Valve(self.archiving, self.parameters, self.chronicle, lambda _: self.own_trouble)
         self.tenant_table, self.engines, self.background = FakeTenantTable(), FakeEngines(self.engine), Background()
         self.register = Register(cast("TenantTable", self.tenant_table), self.engines)
         self.register.take(new_record(MAIN_TENANT_ID, MAIN_TENANT, EngineSource(), {}, TenantStatus.NORMAL))
@@ -84,6 +84,9 @@ class Stage:
         jobs = cast("RestoreJobs", self.restore_jobs)
         self.restores = Restores(self.planning, self.tenants, self.engines, jobs)
         self.handler = Handler(self.tenants, self.archiving, settings, self.deletion, self.backups, self.restores)
+
+    own_trouble: str | None = ""
+    """Why the main tenant's engine cannot be used, None if an application runs it."""
 
     @property
     def archive(self) -> TenantArchive:

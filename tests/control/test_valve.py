@@ -196,11 +196,18 @@ def test_what_was_last_known_counts_while_the_engine_is_away(stage: Stage) -> No
     play(scene())
 
 
-def test_an_engine_that_stays_away_is_not_fine(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a few seconds, with the cause, until it answers; a restart takes less, and is no trouble."""
+@pytest.mark.parametrize(("own_trouble", "word"), [("", "UNAVAILABLE"), (None, "BEHIND")])
+def test_an_engine_that_stays_away_is_not_fine(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, own_trouble: str | None, word: str
+) -> None:
+    """After a few seconds, with the cause, until it answers; a restart takes less, and is no trouble.
+
+    An application may well have ended its engine: its log waits.
+    """
     now = [0.0]
     monkeypatch.setattr("redoubt.control.modes.tenant_archive.time", SimpleNamespace(monotonic=lambda: now[0]))
     seen: list[tuple[str, str]] = []
+    stage.own_trouble = own_trouble
 
     async def scene() -> None:
         await stage.doing(**OPTIONAL)
@@ -217,8 +224,26 @@ def test_an_engine_that_stays_away_is_not_fine(stage: Stage, monkeypatch: pytest
 
     play(scene())
 
-    assert [health for health, _ in seen] == ["FINE", "FINE", "BEHIND", "FINE"]
+    assert [health for health, _ in seen] == ["FINE", "FINE", word, "FINE"]
     assert [bool(cause) for _, cause in seen] == [False, False, True, False]
+
+
+def test_an_engine_that_cannot_be_used_is_told_without_a_round(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can log in to it; whether log is archived does not matter."""
+    now = [0.0]
+    monkeypatch.setattr("redoubt.control.modes.tenant_archive.time", SimpleNamespace(monotonic=lambda: now[0]))
+    seen: list[str] = []
+
+    async def scene() -> None:
+        for seconds, trouble in ((0, ""), (1, "it ended"), (6, "it ended"), (1, "")):
+            now[0] += seconds
+            stage.own_trouble = trouble
+            await stage.look()
+            seen.append(f"{stage.archive.health} {stage.archive.cause}".strip())
+
+    play(scene())
+
+    assert seen == ["STOPPED", "STOPPED", "UNAVAILABLE it ended", "STOPPED"]
 
 
 def test_a_full_disk_is_a_lower_limit(stage: Stage) -> None:
@@ -495,7 +520,7 @@ def test_each_change_of_status_is_told_with_its_cause(stage: Stage) -> None:
         began = stage.journal.states[1001].status_since
         restarted = Chronicle(cast("Journal", stage.journal))
         await restarted.load()
-        valve = Valve(stage.archiving, stage.parameters, restarted)
+        valve = Valve(stage.archiving, stage.parameters, restarted, lambda _: None)
         await valve.look(stage.archive)
         assert restarted.last_state(1001) == stage.journal.states[1001]
         stage.archiving.interrupt(1001, "no medium")

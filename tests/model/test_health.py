@@ -21,6 +21,7 @@ VITALS = st.builds(
     trouble=CAUSES,
     broken_by=CAUSES,
     unsynced_by=CAUSES,
+    unavailable_by=CAUSES,
 )
 
 
@@ -38,6 +39,8 @@ VITALS = st.builds(
         (Vitals(DOING, backlog=5, lag=121.0), Health.STALE, "the cause is unknown"),
         (Vitals(DOING, backlog=5, lag=121.0, trouble="no room"), Health.STALE, "no room"),
         (Vitals(DOING, backlog=5, lag=121.0, gate_is_closed=True), Health.GATED, "5 bytes of log wait"),
+        (Vitals(RoundStatus.STOP, unavailable_by="it ended"), Health.UNAVAILABLE, "it ended"),
+        (Vitals(DOING, trouble="no room", unavailable_by="it hangs"), Health.UNAVAILABLE, "it hangs"),
         (Vitals(RoundStatus.INTERRUPTED), Health.BROKEN, "the round is INTERRUPTED"),
         (Vitals(RoundStatus.INTERRUPTED, gate_is_closed=True, broken_by="damaged"), Health.BROKEN, "damaged"),
     ],
@@ -54,9 +57,11 @@ def test_whatever_is_wrong_has_a_cause(now: Vitals) -> None:
     health, cause = judge(now)
 
     assert (health is Health.FINE) <= (cause == "")
-    assert (health in {Health.BEHIND, Health.STALE, Health.GATED, Health.BROKEN}) <= (cause != "")
+    assert (health in {Health.BEHIND, Health.STALE, Health.GATED, Health.UNAVAILABLE, Health.BROKEN}) <= (cause != "")
     assert (health is Health.BROKEN) == (now.status is RoundStatus.INTERRUPTED)
-    assert (health is Health.STOPPED) == (now.status in {RoundStatus.STOP, RoundStatus.STOPPING})
+    assert (health is Health.UNAVAILABLE) == (now.status is not RoundStatus.INTERRUPTED and now.unavailable_by != "")
+    is_over = now.status in {RoundStatus.STOP, RoundStatus.STOPPING}
+    assert (health is Health.STOPPED) == (is_over and now.unavailable_by == "")
 
 
 @given(checkpoint=st.integers(0, 10), caught_up=st.integers(0, 10), backlog=st.integers(0, 2))

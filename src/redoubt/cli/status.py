@@ -20,13 +20,14 @@ from redoubt.home import Home
 _SYS_TENANT_ID = 1
 _EXIT_INTERRUPTED = 2
 _EXIT_ALARM = 3
+_ALARMS = frozenset({"STALE", "GATED", "UNAVAILABLE"})
 
 
 def show_status(home: Path, *, as_json: bool) -> int:
     """Print the status of a home's service; returns the exit status.
 
-    0: fine, or no round runs; 1: no service; 2: the round is INTERRUPTED; 3: a tenant is STALE or GATED, or a part of
-    the service fails.
+    0: fine, or no round runs; 1: no service; 2: the round is INTERRUPTED; 3: a tenant is STALE, GATED or UNAVAILABLE,
+    or a part of the service fails.
     """
     try:
         status = _status(home)
@@ -42,7 +43,7 @@ def show_status(home: Path, *, as_json: bool) -> int:
         _print(status)
     if status["round"]["status"] == "INTERRUPTED":
         return _EXIT_INTERRUPTED
-    is_alarm = any(entry["health"] in {"STALE", "GATED"} for entry in status["health"])
+    is_alarm = any(entry["health"] in _ALARMS for entry in status["health"])
     return _EXIT_ALARM if is_alarm or (status["service"] and status["service"]["troubles"]) else 0
 
 

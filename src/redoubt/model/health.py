@@ -15,7 +15,7 @@ class Health(StrEnum):
     """From good to bad."""
 
     STOPPED = "STOPPED"
-    """No round is archiving: none was started, or a statement stopped the last one."""
+    """No round is archiving: none was started, or a statement stopped the last one. The engine can be used."""
     FINE = "FINE"
     """Log is archived as it comes."""
     BEHIND = "BEHIND"
@@ -24,6 +24,8 @@ class Health(StrEnum):
     """The log grows, and the archive has not followed for longer than the lag target."""
     GATED = "GATED"
     """The write gate is closed."""
+    UNAVAILABLE = "UNAVAILABLE"
+    """The engine, which the service runs, cannot be used: it does not start, or hangs."""
     BROKEN = "BROKEN"
     """The round is INTERRUPTED: nothing is archived."""
 
@@ -32,8 +34,8 @@ class Health(StrEnum):
 class Vitals:
     """The input of `judge`. `lag` and `lag_target` in seconds, `backlog` in bytes; an empty cause means none.
 
-    `trouble` is the cause of a delay, `broken_by` the cause of an interruption, `unsynced_by` the cause of a fallback
-    of synchronous commits.
+    `trouble` is the cause of a delay, `broken_by` of an interruption, `unsynced_by` of a fallback of synchronous
+    commits; `unavailable_by` says why the engine cannot be used.
     """
 
     status: RoundStatus
@@ -44,12 +46,15 @@ class Vitals:
     trouble: str = ""
     broken_by: str = ""
     unsynced_by: str = ""
+    unavailable_by: str = ""
 
 
 def judge(now: Vitals) -> tuple[Health, str]:
     """The health and its cause (empty for FINE)."""
     if now.status is RoundStatus.INTERRUPTED:
         return Health.BROKEN, now.broken_by or "the round is INTERRUPTED"
+    if now.unavailable_by:
+        return Health.UNAVAILABLE, now.unavailable_by
     if now.status in {RoundStatus.STOP, RoundStatus.STOPPING}:
         return Health.STOPPED, now.trouble
     cause = now.trouble or "no log reaches the destination, and the cause is unknown"

@@ -49,6 +49,9 @@ class TenantArchive:
         self.away_since: float | None = None
         """Since when the engine cannot be asked, in seconds of the monotonic clock; None while it can."""
         self.away_cause = ""
+        self.unavailable_by = ""
+        """Why the engine, which the service runs, cannot be used now; empty if it can, or if an application runs it."""
+        self._unusable_since: float | None = None
         self._asked_at = 0.0
         self.health = Health.STOPPED
         self.health_since = 0
@@ -91,8 +94,7 @@ class TenantArchive:
 
         An engine that is away for a moment is being restarted, which is no trouble.
         """
-        is_away = self.away_since is not None and time.monotonic() - self.away_since > _AWAY_PATIENCE
-        of_engine = self.away_cause if is_away else ""
+        of_engine = self.away_cause if _lasts(self.away_since) else ""
         return next((text for _, text in sorted(self.troubles.items(), reverse=True) if text), of_engine)
 
     def asking_engine(self) -> None:
@@ -110,6 +112,15 @@ class TenantArchive:
             _log.warning("the engine cannot be asked", tenant=self.tenant.name, cause=cause)
         self.away_cause = cause
 
+    def note_engine(self, trouble: str | None) -> None:
+        """Note the keeper's trouble with the engine, None if an application runs the engine."""
+        cause = "" if trouble is None else trouble or self.away_cause
+        if not cause:
+            self._unusable_since = None
+        elif self._unusable_since is None:
+            self._unusable_since = time.monotonic()
+        self.unavailable_by = cause if _lasts(self._unusable_since) else ""
+
     def tell(self, what: str, before: str, after: str, cause: str) -> None:
         """Record a change."""
         self._chronicle.event(self.tenant.tenant_id, self._round_id(), what, before, after, cause)
@@ -123,3 +134,7 @@ class TenantArchive:
     def _why_gated(self) -> str:
         cause = f"; cause: {self.trouble}" if self.trouble else ""
         return f"{self.backlog} bytes of log wait to be archived (limit: {self.limit} bytes{cause})"
+
+
+def _lasts(since: float | None) -> bool:
+    return since is not None and time.monotonic() - since > _AWAY_PATIENCE

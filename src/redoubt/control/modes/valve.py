@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
 import structlog
 
 from redoubt.catalog.journal import TenantState
+from redoubt.control.cluster import Tenant
 from redoubt.control.modes.chronicle import Chronicle
 from redoubt.control.modes.commits import SyncRule
 from redoubt.control.modes.tenant_archive import TenantArchive
@@ -28,7 +30,7 @@ from redoubt.sql.log_archive_option import Compression
 
 _PAUSE = 0.25
 _WRITE_PAUSE = 0.5
-_ALARMS = frozenset({Health.STALE, Health.GATED, Health.BROKEN})
+_ALARMS = frozenset({Health.STALE, Health.GATED, Health.UNAVAILABLE, Health.BROKEN})
 _WHY = {
     RoundStatus.STOP: "no round is archiving",
     RoundStatus.BEGINNING: "a round was started",
@@ -59,12 +61,22 @@ class Rounds(Protocol):
 
 
 class Valve:
-    """For the event loop; `watch` and `write` run until they are cancelled."""
+    """For the event loop; `watch` and `write` run until they are cancelled.
 
-    def __init__(self, rounds: Rounds, parameters: Parameters, chronicle: Chronicle) -> None:
+    `trouble_of` tells why a tenant's engine cannot be used: empty if it can, None if an application runs the engine.
+    """
+
+    def __init__(
+        self,
+        rounds: Rounds,
+        parameters: Parameters,
+        chronicle: Chronicle,
+        trouble_of: Callable[[Tenant], str | None],
+    ) -> None:
         self._rounds = rounds
         self._parameters = parameters
         self._chronicle = chronicle
+        self._trouble_of = trouble_of
         self._released: dict[int, int | None] = {}
 
     async def recover(self) -> None:
@@ -99,6 +111,7 @@ class Valve:
                 await self._act(archive)
         except OSError as error:
             archive.engine_failed(f"cannot measure or release the log: {error}")
+        archive.note_engine(self._trouble_of(archive.tenant))
         self._rule_commits(archive)
         self._judge(archive)
 
@@ -190,6 +203,7 @@ class Valve:
             archive.trouble,
             now.comment,
             archive.commits.cause,
+            archive.unavailable_by,
         )
         health, archive.cause = judge(vitals)
         if health is not archive.health or not archive.health_since:
