@@ -126,6 +126,10 @@ class MemoryLock:
     locks: dict[str, str]
     name: str
 
+    def is_in_place(self) -> bool:
+        """See `Lock`. Memory is not exchanged."""
+        return True
+
     def release(self) -> None:
         """See `Lock`."""
         self.locks.pop(self.name, None)
@@ -137,6 +141,10 @@ class SharedMemoryLock:
 
     readers: Counter[str]
     name: str
+
+    def is_in_place(self) -> bool:
+        """See `Lock`."""
+        return True
 
     def release(self) -> None:
         """See `Lock`."""
@@ -320,7 +328,11 @@ PATH = ClusterPath(OF.cluster, OF.cluster_id).piece(OF.tenant_id, PieceKey(OF.ro
 def archived(destination: MemoryDestination) -> bytes:
     """The log that a destination holds of the round, with every check made that a restore would make."""
     destination.failing, destination.lost_answer = (lambda _operation, _name: None), (lambda _name: None)
-    store = PieceStore(destination, PATH)
+    return log_in(PieceStore(destination, PATH))
+
+
+def log_in(store: PieceStore) -> bytes:
+    """The log that a piece holds, with every check made that a restore would make."""
     log, chain = b"", 0
     for name, _size in store.segments():
         header, data = store.read(name)

@@ -521,7 +521,7 @@ def test_a_merge_that_fails_changes_nothing_and_is_tried_again(
                     raise DestinationError("the medium was gone for a moment")
 
         here.failing = fail
-        steps(job, 3)
+        steps(job, 6)
         assert left <= 0
         for _ in range(10):
             clock.now += 1

@@ -87,7 +87,7 @@ class System:
     O_RDONLY, O_WRONLY, O_RDWR = os.O_RDONLY, os.O_WRONLY, os.O_RDWR
     O_CREAT, O_EXCL, O_DIRECTORY = os.O_CREAT, os.O_EXCL, os.O_DIRECTORY
     O_NOFOLLOW, O_NONBLOCK = os.O_NOFOLLOW, os.O_NONBLOCK
-    LOCK_EX, LOCK_NB = fcntl.LOCK_EX, fcntl.LOCK_NB
+    LOCK_EX, LOCK_SH, LOCK_NB = fcntl.LOCK_EX, fcntl.LOCK_SH, fcntl.LOCK_NB
     strerror = staticmethod(os.strerror)
     DirEntry = Entry
 
@@ -270,8 +270,8 @@ class System:
 
 def _status(node: File | Folder) -> SimpleNamespace:
     if isinstance(node, Folder):
-        return SimpleNamespace(st_mode=stat.S_IFDIR | 0o755, st_size=4096)
-    return SimpleNamespace(st_mode=stat.S_IFREG | 0o644, st_size=len(node.data))
+        return SimpleNamespace(st_mode=stat.S_IFDIR | 0o755, st_size=4096, st_dev=1, st_ino=id(node))
+    return SimpleNamespace(st_mode=stat.S_IFREG | 0o644, st_size=len(node.data), st_dev=1, st_ino=id(node))
 
 
 def _kind(name: str) -> str:

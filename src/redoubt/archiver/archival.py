@@ -13,6 +13,7 @@ from redoubt.archive.store import ArchiveEnd, PieceStore
 from redoubt.archiver.archiver import Archiver, SealRule
 from redoubt.archiver.asking import Retrier
 from redoubt.archiver.chores import Chores
+from redoubt.archiver.guarding import CLAIMS_EVERY, Guard
 from redoubt.archiver.holes import Hole
 from redoubt.archiver.merger import Merger
 from redoubt.archiver.opening import Opened
@@ -48,7 +49,7 @@ class Archival:
     """The work on a piece until its log has been read to the end.
 
     `storing` is the piece as the storer's thread uses it, with retries by `asker`; `tending` is the piece as the chores
-    use it. `hole_closed` is called with the hole before the round, if the round follows another.
+    use it. `guard` guards both. `hole_closed` is called with the hole before the round, if the round follows another.
     """
 
     def __init__(
@@ -61,13 +62,19 @@ class Archival:
         asker: Retrier,
         tending: PieceStore,
         chores: Chores,
+        guard: Guard,
         hole_closed: Callable[[HoleClosed], None],
     ) -> None:
         of = PieceIdentity(
             *(task.cluster, task.cluster_id, INCARNATION, task.tenant_id, task.round, task.piece, task.source),
             task.engine_kind,
         )
-        shipper = Shipper(storing, resources.encoders, resources.storer, asker, resources.notify, resources.small)
+        shipper = Shipper(
+            *(storing, resources.encoders, resources.storer, asker, resources.notify, resources.small),
+            lambda start_lsn, end_lsn: guard.check(storing, start_lsn, end_lsn),
+        )
+        self._guard = guard
+        self._looked_at = resources.clock()
         self._task = task
         self._resources = resources
         self._tending = tending
@@ -126,6 +133,7 @@ class Archival:
         """See `Archiver`."""
         more = self._archiver.step(draining=draining)
         self._merger.step()
+        self._look_at_claims()
         if not self._is_hole_known and self._archiver.end.segments:
             self._is_hole_known = True
             hole = Hole(self._task, self._tending, self._resources.holder, self._resources.now)
@@ -139,6 +147,19 @@ class Archival:
     def finish(self) -> None:
         """Stop merging, because the piece will be frozen."""
         self._merger.end()
+
+    def _look_at_claims(self) -> None:
+        now = self._resources.clock()
+        if now - self._looked_at >= CLAIMS_EVERY:
+            self._looked_at = math.inf  # until this look is over
+            self._chores.do(
+                "the destination",
+                lambda: self._guard.keep_claims(self._tending, self._archiver.end.position.lsn),
+                self._claims_are_there,
+            )
+
+    def _claims_are_there(self, _: None) -> None:
+        self._looked_at = self._resources.clock()
 
     def _when_durable(self, shipped: Shipped) -> None:
         self._merger.add(shipped.name, shipped.stored_bytes, shipped.digest)

@@ -39,6 +39,16 @@ class Tenure:
             if self._lock is None:
                 self._lock = self._store.destination.lock(self._store.path.lock, self._holder)
 
+    def take_again(self) -> bool:
+        """Take the lock again if it is not in its place any more; whether that was so. Raises DestinationError."""
+        with self._guard:
+            if self._lock is None or self._lock.is_in_place():
+                return False
+            self._lock.release()
+            self._lock = None
+            self._lock = self._store.destination.lock(self._store.path.lock, self._holder)
+            return True
+
     def release(self) -> None:
         """Release the lock. Idempotent."""
         with self._guard:

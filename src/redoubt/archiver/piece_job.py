@@ -22,6 +22,7 @@ from redoubt.archiver.archival import Archival, JobResources
 from redoubt.archiver.asking import Retrier, WatchedDestination
 from redoubt.archiver.chores import Chores
 from redoubt.archiver.freezing import Freezer
+from redoubt.archiver.guarding import Guard
 from redoubt.archiver.holes import Hole
 from redoubt.archiver.opening import Opened, Tenure, open_piece
 from redoubt.archiver.reporting import PieceReporter
@@ -68,6 +69,7 @@ class PieceJob:
         self._events: list[Event] = []
         self._phase = _Phase.OPENING
         self._archival: Archival | None = None
+        self._guard: Guard | None = None
         self._end: ArchiveEnd | None = None
         self._flush_asked = self._flushed = 0
         self._freezing = (0, 0)
@@ -157,9 +159,11 @@ class PieceJob:
                 self._chores.do(hole.what, hole.close, self._events.append)
             return
         self._phase = _Phase.ARCHIVING
+        self._guard = guard = Guard(task, opened.info, self._tenure, self._resources.clock)
         self._archival = Archival(
             *(task, opened, self._reader, self._resources),
             *(self._storing, self._asker, self._tending, self._chores),
+            guard,
             self._events.append,
         )
         self._archival.flush(self._flush_asked)
@@ -189,7 +193,13 @@ class PieceJob:
             self._events.append(PieceCut(self.task.tenant_id, self.task.round, self.task.piece, at.lsn, at.scn))
         cluster = (self.task.cluster, self.task.cluster_id)
         freezer = Freezer(self._tending, cluster, self._resources.now, digests, self._frozen_so_far)
-        self._chores.do("the piece cannot be frozen", lambda: freezer.freeze(opened.info), self._frozen)
+
+        def freeze() -> Manifest:
+            if self._guard is not None and self._end is not None:
+                self._guard.check(self._tending, self._end.position.lsn, self._end.position.lsn)
+            return freezer.freeze(opened.info)
+
+        self._chores.do("the piece cannot be frozen", freeze, self._frozen)
         return True
 
     def _frozen_so_far(self, done: int, total: int) -> None:

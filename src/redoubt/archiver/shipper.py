@@ -39,7 +39,8 @@ class Shipper:
     """Ships one piece's segments.
 
     `encoders` compresses. `storer` must run one call at a time, in order. `asker` retries the storing. `notify()` is
-    called when a segment is durable. Log of at most `small` bytes is encoded by the storer.
+    called when a segment is durable. Log of at most `small` bytes is encoded by the storer. `check(start_lsn, end_lsn)`
+    is called before a segment is stored, and raises DestinationError as long as the segment must not be stored.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Shipper:
         asker: Retrier,
         notify: Callable[[], None],
         small: int = SMALL,
+        check: Callable[[int, int], None] = lambda _start, _end: None,
     ) -> None:
         self._store = store
         self._encoders = encoders
@@ -57,6 +59,7 @@ class Shipper:
         self._asker = asker
         self._notify = notify
         self._small = small
+        self._check = check
         self._under_way: deque[Future[Shipped]] = deque()
         self._failed = False
 
@@ -97,11 +100,15 @@ class Shipper:
         try:
             data, digest = encoded()
             name = SegmentName(header.start_lsn, header.end_lsn, codec_named(header.codec).suffix)
-            self._asker.until_answered(lambda: self._store.put(name, data))
+            self._asker.until_answered(lambda: self._put_checked(name, data))
         except BaseException:
             self._failed = True
             raise
         return Shipped(header, name, len(data), digest)
+
+    def _put_checked(self, name: SegmentName, data: bytes) -> None:
+        self._check(name.start_lsn, name.end_lsn)
+        self._store.put(name, data)
 
 
 class _Encoded(NamedTuple):

@@ -28,8 +28,9 @@ class FileLock:
     The open file is the lock: a forked process shares the lock.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, path: Path) -> None:
         self._descriptor: int | None = descriptor
+        self._path = path
 
     @classmethod
     def take(cls, path: Path, holder: str) -> FileLock:
@@ -44,7 +45,7 @@ class FileLock:
         except BaseException:
             os.close(descriptor)
             raise
-        return cls(descriptor)
+        return cls(descriptor, path)
 
     @classmethod
     def share(cls, path: Path) -> FileLock | None:
@@ -69,7 +70,19 @@ class FileLock:
         if error is not None:
             os.close(descriptor)
             raise error
-        return cls(descriptor)
+        return cls(descriptor, path)
+
+    def is_in_place(self) -> bool:
+        """See `Lock`."""
+        if self._descriptor is None:
+            return False
+        try:
+            ours, there = os.fstat(self._descriptor), os.lstat(self._path)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise DestinationError(f"{self._path}: {error.strerror}") from error
+        return (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
 
     def release(self) -> None:
         """See `Lock`."""

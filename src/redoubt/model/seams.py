@@ -126,6 +126,10 @@ class LockedError(DestinationError):
 class Lock(Protocol):
     """A lock in a destination that this process holds."""
 
+    def is_in_place(self) -> bool:
+        """Whether another process finds the lock: not if the destination was exchanged. Raises DestinationError."""
+        ...
+
     def release(self) -> None:
         """Release the lock. Idempotent."""
         ...
