@@ -9,7 +9,8 @@
     ├── an engine: model/ EngineStartError, AccountError (OpenDoorError), OpenedError, UnknownEngineKindError,
     │   SourceError; engines/ UnprovenEngineError; catalog/ CatalogError
     ├── a data backup: backup/ BackupFailedError; model/ NotRolledError
-    └── a restore: restore/ RestoreError, UnknownTenantError; model/ NotRecoverableError; rehearsal/ NoScratchError
+    └── a restore: restore/ RestoreError, BeingDeletedError, UnknownTenantError; model/
+        NotRecoverableError; rehearsal/ NoScratchError
 
 Each class stands in the module that raises it. A command prints the text of such an error and ends with exit status 1.
 """

@@ -86,7 +86,7 @@ def test_a_set_is_marked_with_what_it_consists_of(session: CatalogSession, round
         for tenant in (1001, 1002):
             part = replace(taken.tenants[tenant], snapshot_lsn=9, snapshot_scn=AT + 5)
             taken = data_backups.archived(data_backups.changed(taken, part), tenant, AT + 7)
-        table.save(data_backups.succeeded(taken, AT + 8))
+        table.save(data_backups.ended(taken, AT + 8))
     first = Backups(session).sets()[0]
 
     job = cleaning.begin(CleanType.SET, "4", "ALTER SYSTEM DELETE BACKUPSET 4", [first], AT)

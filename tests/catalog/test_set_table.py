@@ -51,7 +51,7 @@ def _succeeded(number: int = 4) -> DataBackup:
     now = _taken(_taken(_begun(number), 1001, 10), 1002, 12)
     for tenant_id in (1001, 1002):
         now = data_backups.archived(now, tenant_id, AT + 20 * SECOND)
-    return data_backups.succeeded(now, AT + 20 * SECOND)
+    return data_backups.ended(now, AT + 20 * SECOND)
 
 
 def test_a_data_backup_is_seen_while_it_is_taken(rows: Rows, table: SetTable) -> None:
@@ -116,7 +116,7 @@ def test_what_was_under_way_has_failed_and_is_to_be_removed(rows: Rows, table: S
 def test_the_remains_of_a_tenant_that_was_dropped_leave_the_set_as_it_is(rows: Rows, table: SetTable) -> None:
     """It is none the worse for it."""
     now = data_backups.left(_taken(_begun(), 1001, 10), 1002, "dropped", AT + SECOND)
-    now = data_backups.succeeded(data_backups.archived(now, 1001, AT + SECOND), AT + SECOND)
+    now = data_backups.ended(data_backups.archived(now, 1001, AT + SECOND), AT + SECOND)
     table.save(now)
 
     (remains,) = table.remains()

@@ -19,11 +19,11 @@ from redoubt.control.backups import backup_work, data_backups
 from redoubt.control.parameters.parameter_list import BACKUP_DEST, BACKUP_PAUSE_LIMIT
 from redoubt.control.rounds import archiving
 from redoubt.destinations.file import FileDestination
-from redoubt.messages.archiving import PieceStopped
+from redoubt.messages.archiving import PieceProgress, PieceStopped
 from redoubt.messages.jobs import BaseTaken, Failed, TenantRestored
 from redoubt.model.bases import SetKey
 from redoubt.model.data_backups import DataBackup
-from redoubt.model.retention import SetStatus
+from redoubt.model.retention import FileStatus, SetStatus
 from redoubt.model.rounds import RoundStatus
 from redoubt.sql.errors import SqlError
 from redoubt.sql.parser import parse
@@ -150,11 +150,10 @@ def test_what_cannot_begin_is_refused(stage: Stage, tmp_path: Path) -> None:
     [
         (Failed("no engine runs there"), "tenant main: no engine runs there"),
         (TenantRestored("s", 1, 2, 3), "tenant main: the job returned an unexpected result"),
-        (ZeroDivisionError("oh"), "ZeroDivisionError: oh"),
     ],
 )
-def test_a_part_that_fails_fails_the_whole(stage: Stage, outcome: object, cause: str) -> None:
-    """With the reason, also where the catalog is away for a while; the other tenants are not begun."""
+def test_a_part_that_fails_leaves_the_others_alone(stage: Stage, outcome: object, cause: str) -> None:
+    """The whole has FAILED with its reason, also where the catalog is away for a while; the other parts are good."""
 
     async def scene() -> None:
         await stage.doing()
@@ -162,16 +161,32 @@ def test_a_part_that_fails_fails_the_whole(stage: Stage, outcome: object, cause:
         await stage.handler.handle(FULL, FakeSession())
         await stage.until(lambda: bool(stage.jobs.asked))
         stage.set_table.failures = 3
-        if isinstance(outcome, Exception):
-            stage.jobs.break_down(1001, outcome)
-        else:
-            stage.jobs.tell(1001, outcome)  # type: ignore[arg-type]  # it is an outcome
+        stage.jobs.tell(1001, outcome)  # type: ignore[arg-type]  # it is an outcome
+        await stage.until(lambda: len(stage.jobs.asked) == 2)
+        stage.jobs.tell(1002, TAKEN)
+        await stage.until(lambda: stage.backups._work is not None and stage.backups._work.now.tenants[1002].is_taken)
+        stage.archiving.worker_says(PieceProgress(1002, stage.archiving.round.round_id, 50, 10**18, 10, 5, 1))
         over = await _over(stage)
-        assert (over.status, over.comment) == ("FAILED", cause)
+        assert (over.status, over.comment, over.file_status) == ("FAILED", cause, FileStatus.AVAILABLE)
+        parts = [(part.status, part.comment) for part in over.tenants.values()]
+        assert parts == [(SetStatus.FAILED, cause), (SetStatus.SUCCESS, "")]
+        assert stage.backups.last_snapshot == 0
+
+    play(scene())
+    assert [request.tenant_id for request in stage.jobs.asked] == [1001, 1002]
+
+
+def test_an_error_that_nobody_foresaw_ends_a_data_backup(stage: Stage) -> None:
+    """It is not DOING for ever."""
+
+    async def scene() -> None:
+        await _begun(stage)
+        stage.jobs.break_down(1001, ZeroDivisionError("oh"))
+        over = await _over(stage)
+        assert (over.status, over.comment) == ("FAILED", "ZeroDivisionError: oh")
         assert {part.status for part in over.tenants.values()} == {SetStatus.FAILED}
 
     play(scene())
-    assert [request.tenant_id for request in stage.jobs.asked] == [1001]
 
 
 def test_a_data_backup_is_cancelled_at_once(stage: Stage) -> None:

@@ -13,7 +13,7 @@ from redoubt.control.cluster import EngineSource
 from redoubt.control.rounds import archiving as archiving_module
 from redoubt.control.tenants import register as register_module
 from redoubt.control.tenants import tenants as tenants_module
-from redoubt.control.tenants.names import checked_name, is_like
+from redoubt.control.tenants.names import Like, checked_name
 from redoubt.sql.answers import Ok
 from redoubt.sql.errors import SqlError
 from redoubt.sql.statements import CreateTenant, DropTenant, ShowTenants
@@ -308,4 +308,4 @@ def test_names_are_kept_in_lower_case() -> None:
 )
 def test_patterns_of_like(text: str, pattern: str, is_so: bool) -> None:  # noqa: FBT001
     """As in SQL."""
-    assert is_like(text, pattern) is is_so
+    assert Like(pattern).matches(text) is is_so

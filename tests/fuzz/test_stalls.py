@@ -10,7 +10,7 @@ import pytest
 
 from redoubt.control.restores.restore_session import RestoreSession
 from redoubt.control.restores.until import checked_until
-from redoubt.control.tenants.names import is_like
+from redoubt.control.tenants.names import Like
 from redoubt.gateway.kill import killed_id
 from redoubt.gateway.session import _TEXT_LIMIT
 from redoubt.gateway.session_grammar import parse_session_statement
@@ -94,6 +94,12 @@ def _one(data: bytes) -> None:
     parse_session_statement(text)
 
 
+def _like(data: bytes) -> None:
+    like = Like(data.decode("latin-1"))
+    for _ in range(10):
+        like.matches("a" * 63)
+
+
 def _until(data: bytes) -> None:
     with suppress(MomentError):
         checked_until(data[:LONGEST_TEXT].decode("latin-1"))
@@ -106,7 +112,7 @@ READERS: dict[str, Callable[[bytes], object]] = {
     "effect without escapes": lambda data: effect_of(data, Modes(backslash_escapes=False)),
     "kill": killed_id,
     "maybe": may_be_ours,
-    "like": lambda data: [is_like("a" * 63, data.decode("latin-1")) for _ in range(10)],
+    "like": _like,
     "until": _until,
     "source": lambda data: RestoreSession([data[:LONGEST_TEXT].decode("latin-1")]).destination(),
 }

@@ -22,7 +22,7 @@ from redoubt.model.keeping import EngineSizes, EngineStartError
 from redoubt.model.log import LogPosition
 from redoubt.model.recovery import NotRecoverableError
 from redoubt.model.scratch_engine import Login, ScratchError, StatementError, TableName
-from redoubt.model.seams import ObjectMissingError
+from redoubt.model.seams import DestinationError, ObjectMissingError
 from redoubt.moments import MomentError
 from redoubt.rehearsal.checks import Check, OwnSql
 from redoubt.rehearsal.drill import Drill, DrillRequest
@@ -141,14 +141,10 @@ def test_what_cannot_be_recorded_is_said(copy: Path, tmp_path: Path, capsys: pyt
     with opened:
         assert run_drill(_options(_damaged(copy, tmp_path))) == 2
         assert "not recorded: the data backup that the restore would use is unknown" in capsys.readouterr().err
-        destination = FileDestination(copy)
-        folder = next(copy.rglob("single_backup_set_info")).parent.relative_to(copy)
-        lock = destination.lock(f"{folder}/writer", "the test")
-        try:
+        full = mock.patch.object(FileDestination, "put_if_absent", side_effect=DestinationError("the disk is full"))
+        with full:
             assert run_drill(_options(copy)) == 1
-        finally:
-            lock.release()
-        assert "not recorded: " in capsys.readouterr().err
+        assert "not recorded: the disk is full" in capsys.readouterr().err
         assert run_drill(_options(copy, home=tmp_path)) == 3
         assert "not in CDB_REDOUBT_DRILLS: main (id 1001) of redoubt#1 was not archived by" in capsys.readouterr().err
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pymysql
@@ -28,11 +29,11 @@ def confined(request: pytest.FixtureRequest) -> Iterator[Seekdb]:
     if request.param == "Landlock":
         yield request.getfixturevalue("seekdb")
         return
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(SWITCH, request.param)
-        assert what_confines() == "namespaces"
-        with running_seekdb() as seekdb:
-            yield seekdb
+    with ExitStack() as ends:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(SWITCH, request.param)
+            seekdb = ends.enter_context(running_seekdb())
+        yield seekdb
 
 
 def refusal(seekdb: Seekdb, statement: str) -> int:

@@ -112,7 +112,7 @@ def _row(backup: DataBackup, part: TenantBackup) -> dict[str, Any]:
         "backup_type": "D",
         "encryption_mode": "NONE",
         "status": str(part.status),
-        "file_status": str(FILES[part.status]),
+        "file_status": str(backup.file_status if part.tenant_id == tables.SYS_TENANT_ID else FILES[part.status]),
         "start_time": part.start_time,
         "completion_time": part.completion_time,
         "snapshot_scn": part.snapshot_scn,

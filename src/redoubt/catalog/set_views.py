@@ -78,8 +78,7 @@ SET_VIEWS = {
   FROM {SET_TABLE} s JOIN ({WINDOWS}) w
     ON w.tenant_id = s.tenant_id AND w.round_id = s.log_archive_round AND w.backup_dest = s.backup_dest
   WHERE s.status = 'SUCCESS' AND s.file_status = 'AVAILABLE' AND w.end_scn >= snapshot_scn
-    AND (w.first_piece = w.start_piece OR w.start_scn <= s.start_replay_scn)
-    AND EXISTS (SELECT 1 FROM {SET_TABLE} c WHERE c.bs_key = s.bs_key AND c.tenant_id = 1 AND c.status = 'SUCCESS')""",
+    AND (w.first_piece = w.start_piece OR w.start_scn <= s.start_replay_scn)""",
 }
 """SELECT statements, by the name of the view."""
 

@@ -3,7 +3,8 @@
 Invariants, which every function here keeps:
 
 - A backup is SUCCESS only when every part is SUCCESS, except parts of tenants dropped meanwhile; at least one part is.
-- A backup that is FAILED fails as a whole: no part counts, not even a part that was SUCCESS.
+- In a backup that is FAILED, a part that was SUCCESS stays, and its tenant can be restored from it. But the backup
+  makes no older one needless.
 - A backup or part that has ended does not change.
 """
 
@@ -46,6 +47,8 @@ class TenantBackup:
     passes: int = 0
     method: str = ""
     comment: str = ""
+    has_left: bool = False
+    """Whether the tenant was dropped during the backup: its part does not count."""
 
     @property
     def is_taken(self) -> bool:
@@ -70,6 +73,12 @@ class DataBackup:
     def is_over(self) -> bool:
         """Whether the backup has ended."""
         return self.status is not SetStatus.DOING
+
+    @property
+    def file_status(self) -> FileStatus:
+        """The state of the files: AVAILABLE if any part's are there to stay."""
+        has_files = any(part.status is SetStatus.SUCCESS for part in self.tenants.values())
+        return FileStatus.AVAILABLE if self.is_over and has_files else FILES[self.status]
 
     def whole(self, tenant_id: int) -> TenantBackup:
         """All parts as one, under `tenant_id`: the last snapshot, the first start, the longest pause."""
@@ -114,27 +123,34 @@ def archived(of: DataBackup, tenant_id: int, now: int) -> DataBackup:
 def left(of: DataBackup, tenant_id: int, cause: str, now: int) -> DataBackup:
     """Mark a dropped tenant's part FAILED; the other parts go on."""
     part = of.tenants[tenant_id]
+    return changed(of, replace(part, status=SetStatus.FAILED, completion_time=now, comment=cause, has_left=True))
+
+
+def part_failed(of: DataBackup, tenant_id: int, cause: str, now: int) -> DataBackup:
+    """Mark a tenant's part FAILED, and with it the whole when the other parts have ended; they go on until then."""
+    part = of.tenants[tenant_id]
     return changed(of, replace(part, status=SetStatus.FAILED, completion_time=now, comment=cause))
 
 
-def succeeded(of: DataBackup, now: int) -> DataBackup:
-    """End the backup when no part is DOING: SUCCESS if any part is SUCCESS, else FAILED."""
-    statuses = {part.status for part in of.tenants.values()}
-    if of.is_over or SetStatus.DOING in statuses:
+def ended(of: DataBackup, now: int) -> DataBackup:
+    """End the backup when no part is DOING: SUCCESS if all parts that count are, else FAILED with the first's cause."""
+    if of.is_over or any(part.status is SetStatus.DOING for part in of.tenants.values()):
         return of
-    if SetStatus.SUCCESS not in statuses:
+    counting = [part for part in of.tenants.values() if not part.has_left]
+    if not counting:
         return failed(of, "all its tenants were dropped during the backup", now)
-    return replace(of, status=SetStatus.SUCCESS, completion_time=now)
+    lost = [part for part in counting if part.status is SetStatus.FAILED]
+    return failed(of, lost[0].comment, now) if lost else replace(of, status=SetStatus.SUCCESS, completion_time=now)
 
 
 def failed(of: DataBackup, cause: str, now: int) -> DataBackup:
-    """Mark the whole backup FAILED."""
+    """Mark the whole backup FAILED, and every part that has not ended."""
     if of.is_over:
         return of
     parts = {
-        tenant_id: replace(
-            part, status=SetStatus.FAILED, completion_time=part.completion_time or now, comment=part.comment or cause
-        )
+        tenant_id: replace(part, status=SetStatus.FAILED, completion_time=now, comment=cause)
+        if part.status is SetStatus.DOING
+        else part
         for tenant_id, part in of.tenants.items()
     }
     return replace(of, status=SetStatus.FAILED, completion_time=now, comment=cause, tenants=parts)

@@ -69,7 +69,8 @@ def keep_record(destination: Destination, tenant: TenantPath, record: DrillRecor
     path = set_path(tenant.cluster, tenant.tenant_id, SetKey(record.set_id, record.create_date))
     second, rest = divmod(record.started, _NS)
     name = path.drill(f"{datetime.fromtimestamp(second, UTC):%Y%m%dT%H%M%S}{rest // 1000:06d}Z")
-    lock = destination.lock(path.lock, f"pid {os.getpid()} on {this_host()}")
+    # Shared if possible: another drill or restore may be reading the same data backup.
+    lock = destination.share(path.lock) or destination.lock(path.lock, f"pid {os.getpid()} on {this_host()}")
     try:
         destination.put_if_absent(name, dump_record(record, indent=2))
     finally:

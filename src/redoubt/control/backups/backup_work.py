@@ -36,7 +36,11 @@ _log = structlog.get_logger("redoubt.control.backups.backup_work")
 
 
 class _OverError(Exception):
-    """The backup has failed; the text is the cause."""
+    """The backup has failed as a whole; the text is the cause."""
+
+
+class _PartError(Exception):
+    """A tenant's part has failed; the text is the cause. The other parts go on."""
 
 
 class BackupWork:
@@ -68,11 +72,10 @@ class BackupWork:
     async def run(self) -> None:
         """Run the backup, and record its result."""
         try:
-            for archive in self._archives:
-                await self._take(archive)
-            for archive in self._archives:
-                await self._wait_for_log(archive)
-            self.now = data_backups.succeeded(self.now, time.time_ns())
+            for work in (self._take, self._wait_for_log):
+                for archive in self._archives:
+                    await self._part(archive, work)
+            self.now = data_backups.ended(self.now, time.time_ns())
         except _OverError as error:
             self.now = data_backups.failed(self.now, str(error), time.time_ns())
         except Exception as error:  # noqa: BLE001 - record every failure: no backup stays in DOING
@@ -97,8 +100,18 @@ class BackupWork:
             self._job.cancel()
             await asyncio.wait([self._job])
 
+    async def _part(self, archive: TenantArchive, work: Callable[[TenantArchive], Awaitable[None]]) -> None:
+        """Do some work on a tenant's part; its failure is its own. Raises _OverError."""
+        try:
+            await work(archive)
+        except _PartError as error:
+            cause = f"tenant {archive.tenant.name}: {error}"
+            _log.error("a tenant's part of the data backup failed", set=self.now.key.set_id, cause=cause)
+            self.now = data_backups.part_failed(self.now, archive.tenant.tenant_id, cause, time.time_ns())
+            await self._save()
+
     async def _take(self, archive: TenantArchive) -> None:
-        """Take a tenant's base, unless the tenant leaves. Raises _OverError."""
+        """Take a tenant's base, unless the tenant leaves. Raises _PartError, _OverError."""
         tenant = archive.tenant
         self._check(is_taken=False)
         if self._is_leaving(archive):
@@ -138,19 +151,19 @@ class BackupWork:
             self._job = None
 
     def _taken(self, archive: TenantArchive, outcome: Outcome) -> None:
-        """Record the base that the job has taken. Raises _OverError if the job failed."""
+        """Record the base that the job has taken. Raises _PartError if the job failed."""
         part = self.now.tenants[archive.tenant.tenant_id]
         if not isinstance(outcome, BaseTaken):
             text = getattr(outcome, "text", "the job returned an unexpected result")
-            raise _OverError(f"tenant {archive.tenant.name}: {text}")
+            raise _PartError(text)
         self.now = data_backups.changed(self.now, _with_base(part, outcome))
         _log.info("base taken", set=self.now.key.set_id, tenant=archive.tenant.name, pause_us=outcome.pause_us)
 
     async def _wait_for_log(self, archive: TenantArchive) -> None:
-        """Return when the archive holds the log that a tenant's base needs. Raises _OverError."""
+        """Return when the archive holds the log that a tenant's base needs. Raises _PartError, _OverError."""
         part = self.now.tenants[archive.tenant.tenant_id]
         if not part.is_taken:
-            return  # the tenant has left
+            return  # the tenant has left, or its part has failed
         moved_at, durable = time.monotonic(), archive.durable_lsn
         while (archive.durable_lsn or 0) < part.snapshot_lsn:
             self._check(is_taken=True)
@@ -160,9 +173,9 @@ class BackupWork:
             if archive.durable_lsn != durable:
                 moved_at, durable = time.monotonic(), archive.durable_lsn
             elif time.monotonic() - moved_at > _PATIENCE:
-                raise _OverError(
-                    f"tenant {archive.tenant.name}: the archive made no progress for {_PATIENCE:g} s, but the data "
-                    f"backup needs more log: {archive.trouble or 'the cause is unknown'}"
+                raise _PartError(
+                    f"the archive made no progress for {_PATIENCE:g} s, but the data backup needs more log: "
+                    f"{archive.trouble or 'the cause is unknown'}"
                 )
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from redoubt.sql.errors import identifier_too_long, invalid_tenant_name
 
 _LONGEST = 63
+_MOST_PARTS = 2 * _LONGEST + 2
+"""A pattern with so many characters, and texts between them, matches no name."""
 _NAME = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
 _PART = re.compile(r"\\.|%++|.", re.DOTALL)
 _RESERVED = frozenset({"all", "all_user", "all_meta"})
@@ -24,15 +27,20 @@ def checked_name(name: str) -> str:
     return name.lower()
 
 
-def is_like(text: str, pattern: str) -> bool:
-    r"""Whether a text matches a LIKE pattern of SQL: % is any text, _ any character, \ escapes them.
+class Like:
+    r"""A LIKE pattern of SQL: % is any text, _ any character, \ escapes them."""
 
-    The time is in proportion to the square of the text's length at most, whatever the pattern is.
-    """
-    text = text.lower()
+    def __init__(self, pattern: str) -> None:
+        self._parts = [match[0] for match in islice(_PART.finditer(pattern.lower()), _MOST_PARTS)]
+
+    def matches(self, name: str) -> bool:
+        """Whether a tenant's name matches; takes time in proportion to the square of the name's length at most."""
+        return len(self._parts) < _MOST_PARTS and _matches(name.lower(), self._parts)
+
+
+def _matches(text: str, parts: list[str]) -> bool:
     ends = {0}  # where the pattern so far may end in the text; each part but a % leaves none before the next character
-    for match in _PART.finditer(pattern.lower()):
-        part = match[0]
+    for part in parts:
         if part[0] == "%":
             ends = set(range(min(ends), len(text) + 1))
         else:

@@ -23,7 +23,7 @@ from redoubt.control.modes.valve import Valve
 from redoubt.control.rounds.archiving import Archiving
 from redoubt.control.session import Session
 from redoubt.control.session_time import local_texts
-from redoubt.control.tenants.names import checked_name, is_like
+from redoubt.control.tenants.names import Like, checked_name
 from redoubt.control.tenants.register import Entry, Register
 from redoubt.sql.answers import Column, ColumnType, Ok, Rows
 from redoubt.sql.errors import SqlError, not_allowed, not_supported, tenant_exists, tenant_left, unknown_tenant
@@ -184,7 +184,8 @@ class Tenants:
             is_away = record.status is TenantStatus.NORMAL and self._engines.trouble(entry.tenant)
             status = "UNAVAILABLE" if is_away else str(record.status)
             shown.append((record.tenant_id, record.name, status, str(record.kind), created))
-        return Rows(COLUMNS, [row for row in shown if statement.like is None or is_like(str(row[1]), statement.like)])
+        like = Like("%" if statement.like is None else statement.like)
+        return Rows(COLUMNS, [row for row in shown if like.matches(str(row[1]))])
 
     async def _checked(self, name: str, source: str | None) -> EngineSource:
         """The source of a new tenant, taken apart. Raises SqlError."""
