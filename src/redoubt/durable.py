@@ -37,6 +37,14 @@ def replace_file(path: Path, data: bytes) -> None:
     sync(path.parent)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder for its owner only, and the folders above it that are missing; durable. Raises OSError."""
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for each in missing:
+        sync(each.parent)
+
+
 def kept_line(path: Path, make: Callable[[], str]) -> str:
     """The line in one of our files. If the file is missing, write the line of `make` to it durably, for its owner only.
 

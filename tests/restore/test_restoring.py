@@ -15,6 +15,7 @@ from unittest import mock
 
 import pytest
 
+from redoubt import durable
 from redoubt.archive.deletion import SetDeletion, delete_some
 from redoubt.archive.layout import ClusterInfo, PiecePath
 from redoubt.archive.record import dump_record, load_record, seal
@@ -102,6 +103,56 @@ def test_a_restore_goes_on_after_a_kill_at_any_operation_of_the_destination(targ
     assert kills >= 5
     assert len([name for name in reads if "/part_" in name]) <= 4 + kills
     assert_restored(archive, target, done)
+
+
+def test_a_loss_of_power_may_take_what_was_not_synced(
+    tmp_path: Path, small_steps: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sizes and modes of files whose parts come later: a resumed restore gives them again."""
+    archive = SmallArchive()
+    archive.begin()
+    archive.write(3)
+    manifest = archive.take_base(parts=3)
+    store = archive.plan(None).base_store
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    base_files.write_files(store, manifest, whole, lambda _: None)
+    synced, real = set[Path](), durable.sync
+
+    def noted(path: Path) -> None:
+        synced.add(path)
+        real(path)
+
+    def power_fails(part: int) -> None:
+        raise CrashError(part)
+
+    monkeypatch.setattr(base_files, "sync", noted)
+    with pytest.raises(CrashError) as failed:
+        base_files.write_files(store, manifest, cut, lambda _: None, power_fails)
+    lost = [cut / file.path for file in manifest.files if cut / file.path not in synced]
+    assert lost
+    for path in lost:
+        os.truncate(path, 0)
+        path.chmod(0o600)
+    base_files.write_files(store, manifest, cut, lambda _: None, lambda _: None, failed.value.args[0])
+
+    for file in manifest.files:
+        one, other = whole / file.path, cut / file.path
+        assert (one.read_bytes(), one.stat().st_mode) == (other.read_bytes(), other.stat().st_mode)
+
+
+def test_a_restored_directorys_name_is_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And those of the folders above it that the restore made: otherwise all would be gone after a loss of power."""
+    archive, synced, real = ordinary(), list[Path](), durable.sync
+
+    def noted(path: Path) -> None:
+        synced.append(path)
+        real(path)
+
+    monkeypatch.setattr(durable, "sync", noted)
+    target = tmp_path / "deep" / "target"
+    restoration(archive.plan(None), target).run()
+
+    assert {tmp_path, tmp_path / "deep", target} <= set(synced)
 
 
 def test_what_a_restore_reads_is_not_deleted_meanwhile(target: Path, tmp_path: Path) -> None:

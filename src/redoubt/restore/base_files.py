@@ -33,9 +33,8 @@ def write_files(
     """
     wanted = _by_part(manifest)
     known = {part.number: part for part in manifest.parts}
-    if first_part == 1:
-        for file in manifest.files:
-            _make(into / file.path, file)
+    for file in manifest.files:
+        _make(into / file.path, file, is_new=first_part == 1)
     for number in (number for number in wanted if number < first_part):
         done(sum(extent.length for _, extent in wanted[number]))
     unsynced: set[Path] = set()
@@ -76,9 +75,11 @@ def _sync_all(into: Path, manifest: SetManifest, files: set[Path]) -> None:
         sync(path)
 
 
-def _make(path: Path, file: SetFile) -> None:
+def _make(path: Path, file: SetFile, *, is_new: bool) -> None:
+    """Give a file its size and mode. What is there already may lack both after a loss of power."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (os.O_TRUNC if is_new else 0)
+    descriptor = os.open(path, flags, 0o600)
     try:
         os.ftruncate(descriptor, file.size)
         os.fchmod(descriptor, file.mode & _OTHERS_CANNOT_WRITE)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from redoubt.archive.record import FORMAT, RecordError, dump_record, load_record
-from redoubt.durable import NEW, replace_file, sync
+from redoubt.durable import NEW, make_folder, replace_file, sync
 from redoubt.errors import RedoubtError
 from redoubt.model.bases import LogCutter, LogLayer, Progress
 from redoubt.model.engine_kind import SEEKDB
@@ -147,7 +147,7 @@ class Restoration:
         """Restore, or resume. Raises RestoreError, BeingDeletedError, ArchiveError, DestinationError, OSError."""
         check_directory(self._directory)
         check_room(self._plan, self._directory)
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self._directory.absolute())
         with _alone(self._directory), in_use(self._plan):
             state = self._lay(self._write_files(self._begin()))
             self._keep(state)
@@ -192,7 +192,7 @@ class Restoration:
         known = unfinished(self._directory)
         if known is None:
             check_directory(self._directory)  # alone now
-            (self._directory / _FOLDER).mkdir(mode=0o700, exist_ok=True)
+            make_folder((self._directory / _FOLDER).absolute())
             self._keep(fresh)
             return fresh
         begun = replace(known, has_files=0, next_part=1, laid=_NOTHING)
