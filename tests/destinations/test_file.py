@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import subprocess
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from redoubt.destinations import file
 from redoubt.destinations.file import FileDestination
 from redoubt.model.seams import DestinationError, ObjectExistsError, ObjectInfo, ObjectMissingError
 
@@ -196,16 +198,68 @@ def test_what_cannot_be_cleared_away_does_not_show(tmp_path: Path) -> None:
         (errno.EDQUOT, "raise the quota, or choose another destination"),
         (errno.EROFS, "mount the file system read-write"),
         (errno.EACCES, "give the user that runs redoubt the right to read and write there"),
-        (errno.EPERM, "use a file system with hard links"),
+        (errno.EPERM, "look for attributes that forbid changes (lsattr), and mount options"),
     ],
 )
 def test_an_error_says_what_to_do(tmp_path: Path, number: int, hint: str) -> None:
     """Where the system's word does not say it, the text does."""
-    disk = Disk(failing_with(number, "link"))
+    disk = Disk(failing_with(number, "create"))
     with disk.running(), pytest.raises(DestinationError) as failed:
         FileDestination(tmp_path).put_if_absent("object", b"")
 
     assert f"{tmp_path}/object: {os.strerror(number)} ({hint})" == str(failed.value)
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK])
+def test_a_file_system_without_hard_links_renames(tmp_path: Path, number: int) -> None:
+    """And overwrites nothing all the same."""
+    destination = FileDestination(tmp_path)
+    with Disk(failing_with(number, "link")).running():
+        destination.put_if_absent("a/object", CONTENT)
+        with pytest.raises(ObjectExistsError):
+            destination.put_if_absent("a/object", b"other")
+        destination.probe()
+
+    assert destination.get("a/object") == CONTENT
+    assert names_under(tmp_path) == ["a", "a/object"]
+
+
+@pytest.mark.parametrize(
+    ("call", "number", "ability"),
+    [
+        ("link", errno.EPERM, "can neither link a file nor rename one without overwriting another"),
+        ("fsync a", errno.EINVAL, "cannot make the names of files durable (fsync of a folder: Invalid argument)"),
+        ("fsync a", errno.ENOSYS, "cannot make the names of files durable"),
+    ],
+)
+def test_a_file_system_that_cannot_do_what_is_needed_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int, ability: str
+) -> None:
+    """The ability, and what to do."""
+
+    def unable(old: Path, new: Path) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(file, "rename_if_absent", unable)
+    with Disk(failing_with(number, call)).running(), pytest.raises(DestinationError) as failed:
+        FileDestination(tmp_path).put_if_absent("a/object", CONTENT)
+
+    assert ability in str(failed.value)
+    assert "choose another one, such as ext4, XFS or NFS" in str(failed.value)
+
+
+def test_a_disk_without_inodes_is_not_full(tmp_path: Path) -> None:
+    """Its room is no help to anybody."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=4", "tmpfs", str(disk)], check=True)
+    try:
+        for number in range(2):
+            FileDestination(disk).put_if_absent(f"object-{number}", b"1")
+        with pytest.raises(DestinationError, match=r"no inodes are left for files \(df -i\)"):
+            FileDestination(disk).put_if_absent("object", b"1")
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_an_error_without_a_text_of_the_system_shows_its_own(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """A directory as backup destination: a local disk or a mounted network file system (`file:///…`).
 
 An object is written to a temporary name in its folder, fsynced, hard-linked to its own name (which fails if the name
-exists: put-if-absent), and the folder is fsynced. A process creates each folder once, when it first writes into the
-folder: when a mount vanishes, the write fails instead of landing on the disk below the mount point.
+exists: put-if-absent), and the folder is fsynced. Without hard links, it is renamed so that nothing is overwritten. A
+process creates each folder once, when it first writes into the folder: when a mount vanishes, the write fails instead
+of landing on the disk below the mount point.
 
 Whoever can write into the directory may put anything there. Only regular files are objects, and only directories are
 folders. Links below the root are not followed: they could lead to other people's files. Opening never waits, as it
@@ -20,9 +21,11 @@ import os
 import stat
 from collections.abc import Iterator
 from itertools import islice
+from os import statvfs
 from pathlib import Path
 
 from redoubt.destinations.file_lock import LOCK_PREFIX, FileLock, check_regular
+from redoubt.destinations.renaming import rename_if_absent
 from redoubt.model.seams import DestinationError, Lock, ObjectExistsError, ObjectInfo, ObjectMissingError
 
 _TEMPORARY = ".part-"
@@ -30,6 +33,9 @@ _HIDDEN = (_TEMPORARY, LOCK_PREFIX)
 _MOST_ENTRIES = 1_000_000
 """The most names in a folder: a listing is kept in memory."""
 _READ_AT_ONCE = 64 * 1024 * 1024
+_UNABLE = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
+_WITHOUT_LINKS = _UNABLE | {errno.EPERM, errno.EMLINK}
+"""What `link` says where a file system has no hard links."""
 _FOLDER_MODE = 0o750
 _OBJECT_MODE = 0o640
 
@@ -53,10 +59,17 @@ class FileDestination:
             try:
                 _write_durably(temporary, data)
                 self._unsynced.add(path)
-                os.link(temporary, path)
+                _name(temporary, path)
             except FileExistsError:
                 self._sync(path)  # the caller may rely on the existing object, also after a power cut
                 raise ObjectExistsError(f"{path} exists already") from None
+            except OSError as error:
+                if error.errno == errno.ENOSPC and _has_no_inodes(path.parent):  # before the temporary file is removed
+                    raise DestinationError(
+                        f"{path}: the file system has room, but no inodes are left for files (df -i): remove files "
+                        "there, or choose another destination"
+                    ) from error
+                raise
             finally:
                 with contextlib.suppress(OSError):  # a leftover temporary file is invisible
                     os.unlink(temporary)
@@ -211,6 +224,25 @@ def _named(path: Path) -> Iterator[None]:
         raise DestinationError(f"{path}: {_cause(error)}") from error
 
 
+def _name(temporary: Path, path: Path) -> None:
+    """Give a file its name, unless the name exists. Raises FileExistsError, DestinationError, OSError."""
+    try:
+        os.link(temporary, path)
+    except OSError as error:
+        if error.errno not in _WITHOUT_LINKS:
+            raise
+        try:
+            rename_if_absent(temporary, path)
+        except OSError as failed:
+            if failed.errno not in _UNABLE:
+                raise
+            raise DestinationError(
+                f"{path}: the file system can neither link a file nor rename one without overwriting another "
+                f"({error.strerror}, {failed.strerror}), and so cannot keep two writers apart: choose another one, "
+                "such as ext4, XFS or NFS"
+            ) from error
+
+
 def _cause(error: OSError) -> str:
     """The operating system's text, and a hint what to do about the error."""
     text = error.strerror or str(error)
@@ -221,7 +253,7 @@ def _cause(error: OSError) -> str:
         errno.EROFS: "mount the file system read-write",
         errno.EACCES: "give the user that runs redoubt the right to read and write there",
         errno.ELOOP: "replace the link by what it points to; links in a destination are not followed",
-        errno.EPERM: "use a file system with hard links",
+        errno.EPERM: "look for attributes that forbid changes (lsattr), and mount options",
         errno.ESTALE: "the NFS server no longer knows this file; mount the file system again",
     }
     hint = hints.get(error.errno or 0)
@@ -238,6 +270,14 @@ def _object(prefix: str, entry: os.DirEntry[str]) -> ObjectInfo | None:
         return ObjectInfo(name, entry.stat(follow_symlinks=False).st_size) if is_object else None
     except FileNotFoundError:
         return None
+
+
+def _has_no_inodes(folder: Path) -> bool:
+    try:
+        found = statvfs(folder)
+    except OSError:
+        return False
+    return found.f_files > 0 and found.f_favail == 0
 
 
 def _is_folder(path: Path) -> bool:
@@ -284,5 +324,12 @@ def _fsync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _UNABLE:
+            raise
+        raise DestinationError(
+            f"{folder}: the file system cannot make the names of files durable (fsync of a folder: {error.strerror}): "
+            "choose another one, such as ext4, XFS or NFS"
+        ) from error
     finally:
         os.close(descriptor)
