@@ -48,6 +48,42 @@ def held(base: BaseDir) -> list[int]:
     return block_ids(base.held)
 
 
+def copy_links(base: BaseDir) -> None:
+    """What `cp -r` or `rsync` without -H make of links."""
+    for block in held(base):
+        content = (base.held / str(block)).read_bytes()
+        (base.held / str(block)).unlink()
+        (base.held / str(block)).write_bytes(content)
+
+
+def test_a_copied_directory_holds_log_again(base: BaseDir, holder: LogHolder) -> None:
+    """The block that grows is linked again; a reader would not see how it grows."""
+    holder.hold()
+    copy_links(base)
+    write_blocks(base, 2)
+    holder.keep_up()
+    with (base.log / "2").open("ab") as file:
+        file.write(b", more")
+    recycle(base, 0, 1, 2)
+
+    assert held(base) == [0, 1, 2]
+    assert (base.held / "2").read_bytes() == b"log of block 2, more"
+
+
+def test_a_held_block_with_other_log_stays(base: BaseDir, holder: LogHolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine was set back: what is held may not be archived yet. The blocks are compared once."""
+    monkeypatch.setattr(holding, "INFO_SIZE", 0)
+    holder.hold()
+    copy_links(base)
+    (base.log / "2").write_bytes(b"log of another history")
+    holder.keep_up()
+    with mock.patch.object(holding, "_begins_with") as compared:
+        holder.keep_up()
+
+    assert (base.held / "2").read_bytes() == b"log of block 2"
+    assert not compared.called
+
+
 def test_every_block_is_held_and_outlives_its_recycling(base: BaseDir, holder: LogHolder) -> None:
     """With its content, also what was written after it was linked."""
     holder.hold()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -130,3 +131,35 @@ def test_a_copied_home_does_not_write_into_the_originals_round(service: ServiceU
 
     assert f"pid {worker}" in row["CAUSE"]
     assert_archive_equals_engine(service)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(240)
+def test_a_copied_home_that_went_on_is_told_from_damage(service: ServiceUnderTest, tmp_path: Path) -> None:
+    """The copy archives, also if links were not copied as links; the original is then told whose log the archive has.
+
+    Own services: the home of one is copied for another.
+    """
+    service.run("CREATE TABLE test.t (a VARCHAR(100))", "root@main")
+    service.archive()
+    children = service.children()
+    assert service.stop() == 0
+    wait_until("everything has ended", lambda: not any(is_alive(pid) for pid in children))
+    copy = ServiceUnderTest(tmp_path / "copy")
+    subprocess.run(["cp", "-r", str(service.home), str(copy.home)], check=True)
+    try:
+        copy.start()
+        for number in range(50):
+            copy.run(f"INSERT INTO test.t VALUES ('{number}')", "root@main")
+        segments = len(service.segments())
+        wait_until("the copy's log is archived", lambda: len(service.segments()) > segments)
+        assert (_state(copy)["HEALTH"], _state(copy)["CAUSE"]) == ("FINE", "")
+        assert copy.stop() == 0
+    finally:
+        copy.close()
+    service.start()
+    for number in range(100):
+        service.run(f"INSERT INTO test.t VALUES ('{number} {'x' * 70}')", "root@main")
+    row = wait_until("it is refused", lambda: (row := _state(service))["HEALTH"] == "BROKEN" and row)
+
+    assert "this directory was set back to an earlier state or is a copy, and was written to since" in row["CAUSE"]

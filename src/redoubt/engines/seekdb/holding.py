@@ -10,8 +10,10 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from redoubt.engines.seekdb.files import BaseDir, block_ids, block_of
+from redoubt.engines.seekdb.palf import INFO_SIZE
 
 
 class LogHolder:
@@ -19,6 +21,8 @@ class LogHolder:
 
     def __init__(self, base: BaseDir) -> None:
         self._base = base
+        self._compared: tuple[int, int] | None = None
+        """The inodes of a held block and of the engine's block of that number, which hold different log."""
 
     def is_holding(self) -> bool:
         """Whether log is held, by any process."""
@@ -75,7 +79,36 @@ class LogHolder:
     def _link_new(self) -> None:
         """Link the blocks after the last held one: earlier ones were released, or recycled before they were held."""
         last = max(block_ids(self._base.held), default=-1)
+        if last >= 0:
+            self._link_again(last)
         for block in block_ids(self._base.log):
             if block > last:
                 with contextlib.suppress(FileNotFoundError):  # just recycled: the reader will report the gap
                     os.link(self._base.log / str(block), self._base.held / str(block))
+
+    def _link_again(self, block: int) -> None:
+        """Link the last held block again if it is a copy of the engine's block, which then grows without it.
+
+        A copied directory has copies in the place of links. A held block with other log than the engine's stays: the
+        engine was set back, and the held log may not be archived yet.
+        """
+        held, there = self._base.held / str(block), self._base.log / str(block)
+        try:
+            inodes = held.stat().st_ino, there.stat().st_ino
+            if inodes[0] == inodes[1] or inodes == self._compared:
+                return
+            if not _begins_with(there, held):
+                self._compared = inodes
+                return
+            new = self._base.ours / "held.new"
+            new.unlink(missing_ok=True)
+            os.link(there, new)
+            new.rename(held)
+        except FileNotFoundError:  # just recycled
+            return
+
+
+def _begins_with(path: Path, start: Path) -> bool:
+    """Whether a block has the log that another one has, and maybe more."""
+    log, first = path.read_bytes()[INFO_SIZE:], start.read_bytes()[INFO_SIZE:].rstrip(b"\0")
+    return log.startswith(first)

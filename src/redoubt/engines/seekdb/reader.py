@@ -149,8 +149,24 @@ class SeekdbLogReader:
         where = f"LSN {position.lsn} (redo block {block} of {self._base.path})"
         if found.why == _NO_BLOCK:
             raise LogGoneError(f"the engine recycled the log at {where} before it was archived")
+        if self._is_other_history(position):
+            raise LogDamagedError(
+                f"the log at {where} is not the log that was read before: this directory was set back to an earlier "
+                "state or is a copy, and was written to since. Begin a new round, or put the former directory back"
+            )
         why = found.why or found.tail.value
         raise LogDamagedError(f"the log at {where} is damaged, and the log goes on to LSN {known_end}: {why}")
+
+    def _is_other_history(self, position: LogPosition) -> bool:
+        """Whether the block has sound log beyond a position at which the log read so far cannot have ended."""
+        offset = position.lsn - block_of(position.lsn) * BLOCK_LOG_SIZE
+        if self._descriptor < 0:
+            return False
+        data = os.pread(self._descriptor, BLOCK_LOG_SIZE, INFO_SIZE)
+        before = verify_groups(data[:offset], None)
+        if before.size == offset:
+            return position.chain is not None and before.chain not in {None, position.chain}
+        return verify_groups(data, None).size > offset
 
     def _ask_end(self, position: LogPosition) -> int:
         """The engine's end of its log, 0 if it is not known now. Raises LogDamagedError for an earlier end."""
