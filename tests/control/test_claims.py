@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from redoubt.archive.layout import ClusterPath
+from redoubt.archive.layout import ClusterPath, PieceInfo
+from redoubt.archive.store import PieceStore
 from redoubt.control.cluster import Cluster
 from redoubt.control.rounds.claims import check_new, check_place, claim, works
+from redoubt.destinations.file import FileDestination
 from redoubt.model.pieces import PieceKey
 from redoubt.sql.errors import SqlError
 
@@ -79,6 +81,26 @@ def test_an_empty_mount_point_is_no_new_destination(tmp_path: Path) -> None:
         assert "mount the backup disk again; or, if that archive is lost" in refused.message
         assert f"such as file://{tmp_path}/2" in refused.message
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("identity", "is_ours"), [(OURS.identity, True), ("another", False)])
+def test_a_removed_claim_is_written_again_where_the_log_is_ours(
+    tmp_path: Path, identity: str, *, is_ours: bool
+) -> None:
+    """The disk is mounted, and a piece says whose it is."""
+    uri, path = f"file://{tmp_path}", ClusterPath(OURS.name, OURS.cluster_id)
+    claim(OURS, uri, [1001], PieceKey(1), is_known=False)
+    before = FileDestination(tmp_path).get(path.info)
+    PieceStore(FileDestination(tmp_path), path.piece(1001, PieceKey(1))).claim(
+        PieceInfo(identity, 1001, "main", "engine", 1, 0, 0, 1)
+    )
+    FileDestination(tmp_path).delete(path.info)
+    if is_ours:
+        claim(OURS, uri, [1001], PieceKey(2), is_known=True)
+        assert FileDestination(tmp_path).get(path.info) == before
+    else:
+        with pytest.raises(SqlError, match="nothing of that is there now"):
+            claim(OURS, uri, [1001], PieceKey(2), is_known=True)
 
 
 def test_the_archive_lies_in_nobody_elses_directory(tmp_path: Path) -> None:

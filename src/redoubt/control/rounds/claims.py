@@ -8,6 +8,7 @@ from pathlib import Path
 
 from redoubt.archive.bounded import read_record
 from redoubt.archive.layout import ClusterInfo, ClusterPath
+from redoubt.archive.owner import check_owner
 from redoubt.archive.record import RecordError, dump_record
 from redoubt.control.cluster import Cluster
 from redoubt.destinations.uri import UriError, local_directory, open_destination
@@ -64,7 +65,9 @@ def claim(cluster: Cluster, uri: str, tenant_ids: list[int], key: PieceKey, *, i
     ours = ClusterInfo(cluster.name, cluster.cluster_id, cluster.identity)
     try:
         destination.probe()
-        if not is_known:
+        if is_known:
+            check_owner(destination, ours)
+        else:
             with suppress(ObjectExistsError):
                 destination.put_if_absent(path.info, dump_record(ours, indent=2))
         if read_record(ClusterInfo, destination, path.info) != ours:
