@@ -238,6 +238,11 @@ def test_a_round_is_loaded_as_it_was_saved(session: CatalogSession) -> None:
     assert loaded.tenants[1001].comment == ("of a file ?" + "x" * 5000)[:4000]
     assert replace(loaded, comment="", tenants={}) == replace(now, tenants={})
 
+    broken = replace(part, tenant_id=1002, status=RoundStatus.INTERRUPTED, comment="damaged")
+    now = replace(now, tenants={1001: replace(part, comment=""), 1002: broken})
+    catalog.save_round(now)
+    assert catalog.load_round() == now, "the tenants that go on are not interrupted by a restart"
+
     for number, destination in ((1, "file:///b"), (2, "file:///c"), (3, "file:///b")):
         catalog.save_round(replace(now, round_id=number, status=RoundStatus.STOP, destination=destination))
     assert [catalog.round_before(number, "file:///b") for number in (1, 2, 3, 4)] == [None, 1, 1, 3]

@@ -27,8 +27,8 @@ from redoubt.model.holes import Hole
 from redoubt.model.rounds import Round, RoundStatus, TenantRound
 from redoubt.sql.errors import SqlError
 from redoubt.sql.statements import ArchiveLog, MinorFreeze, NoArchiveLog
-from tests.control.fakes import FakeSession, one_piece
-from tests.control.stage import Stage, TimelessLoop, play
+from tests.control.fakes import FakeEngine, FakeSession, one_piece, tenant_with
+from tests.control.stage import FAR, Stage, TimelessLoop, play
 
 
 def test_an_engine_that_is_down_is_asked_again(stage: Stage) -> None:
@@ -450,6 +450,47 @@ def test_the_end_of_a_round_is_written_before_the_next_begins(stage: Stage) -> N
 
     assert [(ended.round_id, ended.status) for ended in stage.catalog.history] == [(1, RoundStatus.STOP)]
     assert _tasks(stage)[-1].after == 1
+
+
+def test_the_interruption_of_a_tenant_is_its_own(stage: Stage) -> None:
+    """The others go on: their log is held and archived, also after a restart of the worker; NOARCHIVELOG ends both."""
+    engine = FakeEngine()
+    shop = replace(tenant_with(engine), tenant_id=1002, name="shop")
+
+    async def scene() -> None:
+        await stage.doing()
+        await stage.archiving.add_tenant(shop)
+        stage.archiving.worker_says(PieceProgress(1002, 1, 5, FAR, 10, 5, 1))
+        await stage.until(lambda: {task.tenant_id for task in _tasks(stage)} == {1001, 1002})
+        stage.archiving.worker_says(PieceBroken(1002, 1, "the log is damaged"))
+        now = stage.archiving.round
+        assert (now.status, now.shown_status) == (RoundStatus.DOING, RoundStatus.INTERRUPTED)
+        assert [now.status_of(each) for each in (1001, 1002)] == [RoundStatus.DOING, RoundStatus.INTERRUPTED]
+        assert now.shown_comment.startswith("tenant 1002: the log is damaged; the others go on")
+        assert stage.chronicle.hole(1001, 1) is None
+        assert stage.chronicle.hole(1002, 1) is not None
+        await stage.until(lambda: _tasks(stage)[-1].broken_by == "the log is damaged")
+        stage.archiving.worker_started()
+        await stage.until(lambda: len(_tasks(stage)) == 5)
+        assert sorted((task.tenant_id, task.broken_by) for task in _tasks(stage)[3:]) == [
+            (1001, ""),
+            (1002, "the log is damaged"),
+        ]
+        for archive in stage.archiving.archives:
+            await stage.valve.look(archive)
+        assert [str(archive.health) for archive in stage.archiving.archives] == ["FINE", "BROKEN"]
+        stage.archiving.worker_says(PieceProgress(1001, 1, 50, FAR + 1, 10, 5, 1))
+        assert stage.archive.durable_lsn == 50
+        await stage.archiving.stop()
+        for tenant_id in (1001, 1002):
+            stage.archiving.worker_says(PieceStopped(tenant_id, 1, ""))
+        await stage.archiving.close()
+
+    play(scene())
+
+    assert (stage.archiving.round.status, stage.archiving.round.comment) == (RoundStatus.STOP, "the log is damaged")
+    assert "release_all_log" in engine.calls
+    assert "release_all_log" not in stage.engine.calls
 
 
 def test_a_commit_that_waits_is_told_of_the_interruption(stage: Stage) -> None:

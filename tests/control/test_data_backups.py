@@ -176,6 +176,31 @@ def test_a_part_that_fails_leaves_the_others_alone(stage: Stage, outcome: object
     assert [request.tenant_id for request in stage.jobs.asked] == [1001, 1002]
 
 
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_a_tenant_whose_log_is_not_archived_is_not_backed_up(stage: Stage, *, is_begun: bool) -> None:
+    """Its base would need the log; the other tenants' parts are good. Before its turn, and in the midst of it."""
+
+    async def scene() -> None:
+        await stage.doing()
+        await _second_tenant(stage)
+        stage.archiving.worker_says(PieceProgress(1002, stage.archiving.round.round_id, 5, 10**18, 10, 5, 1))
+        await stage.handler.handle(FULL, FakeSession())
+        await stage.until(lambda: bool(stage.jobs.asked))
+        if not is_begun:
+            stage.archiving.interrupt(1002, "set back")
+        stage.jobs.tell(1001, TAKEN)
+        if is_begun:
+            await stage.until(lambda: len(stage.jobs.asked) == 2)
+            stage.archiving.interrupt(1002, "set back")
+        stage.progress(50)
+        over = await _over(stage)
+        assert [str(part.status) for part in over.tenants.values()] == ["SUCCESS", "FAILED"]
+        assert over.comment == "tenant shop: the log that the data backup needs is not archived: set back"
+
+    play(scene())
+    assert len(stage.jobs.asked) == 1 + is_begun
+
+
 def test_an_error_that_nobody_foresaw_ends_a_data_backup(stage: Stage) -> None:
     """It is not DOING for ever."""
 

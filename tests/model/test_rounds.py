@@ -19,16 +19,21 @@ SIZES = st.integers(0, 10**12)
 CAUSES = st.sampled_from(["the log is damaged", "the log is gone", "the disk is full"])
 
 
-def begun(tenants: list[int] | None = None) -> Round:
+def begun(tenants: list[int] | None = None, *, has_pieces: bool = False) -> Round:
     """A first round that has just begun."""
     return rounds.begin(
-        Round(), tenants=tenants or [1001, 1002], start_scn=START, create_date=20260102, destination="file:///backup"
+        Round(),
+        tenants=tenants or [1001, 1002],
+        start_scn=START,
+        create_date=20260102,
+        destination="file:///backup",
+        has_pieces=has_pieces,
     )
 
 
-def doing() -> Round:
+def doing(*, has_pieces: bool = False) -> Round:
     """A round whose tenants have all reached its start."""
-    now = begun()
+    now = begun(has_pieces=has_pieces)
     for tenant_id in TENANTS:
         now = rounds.progressed(now, tenant_id, START + tenant_id, 10, 5)
     return now
@@ -116,19 +121,38 @@ def test_the_first_cause_of_an_interruption_stays() -> None:
     assert (now.status, now.comment) == (RoundStatus.STOP, "the log is gone")
 
 
-def test_an_interruption_is_every_tenants() -> None:
-    """All are INTERRUPTED for the same cause, whatever held them up before; what one meets later is its own."""
+def test_an_interruption_is_the_tenants_own() -> None:
+    """The others go on, and the cluster's row says whose it is; the round is INTERRUPTED with the last tenant."""
     held_up = rounds.troubled(doing(), 1001, "No space left on device")
     now = rounds.interrupted(held_up, 1002, "the log is gone")
-    later = rounds.interrupted(now, 1001, "the log is damaged")
+    again = rounds.interrupted(now, 1002, "later")
+    later = rounds.interrupted(rounds.troubled(now, 1001, ""), 1001, "the log is damaged")
 
     assert [(t.status, t.comment) for t in now.tenants.values()] == [
-        (RoundStatus.INTERRUPTED, "the log is gone"),
+        (RoundStatus.DOING, "No space left on device"),
         (RoundStatus.INTERRUPTED, "the log is gone"),
     ]
-    assert (later.comment, later.tenants[1001].comment) == ("the log is gone", "the log is damaged")
-    assert later.tenants[1002].comment == "the log is gone"
+    assert again == now
+    assert (now.status, now.shown_status) == (RoundStatus.DOING, RoundStatus.INTERRUPTED)
+    assert now.shown_comment.startswith("tenant 1002: the log is gone; the others go on; a new round takes all")
+    assert [now.is_archiving_of(each) for each in (1001, 1002)] == [True, False]
+    assert (later.status, later.shown_status, later.shown_comment) == (
+        *(RoundStatus.INTERRUPTED, RoundStatus.INTERRUPTED),
+        "the log is damaged",
+    )
     assert not later.is_archiving
+
+
+def test_a_round_does_not_switch_beside_an_interrupted_tenant() -> None:
+    """Its piece would stay FREEZING. When the tenant leaves, the round is whole again."""
+    now = doing(has_pieces=True)
+    assert rounds.may_switch(now)
+    broken = rounds.interrupted(now, 1002, "the log is gone")
+    assert not rounds.may_switch(broken)
+    whole = rounds.left(broken, 1002)
+
+    assert rounds.may_switch(whole)
+    assert (whole.shown_status, whole.shown_comment) == (RoundStatus.DOING, "")
 
 
 def test_what_cuts_a_stopping_round_is_on_record() -> None:
@@ -154,7 +178,7 @@ class Walk(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = Round()
-        self.cause = ""
+        self.causes: dict[int, str] = {}
 
     def move(self, then: Round) -> None:
         """Take the next round, if it may follow."""
@@ -177,7 +201,7 @@ class Walk(RuleBasedStateMachine):
             return
         number = self.now.round_id
         self.move(rounds.begin(self.now, tenants=TENANTS, start_scn=START, create_date=20260102, destination="d"))
-        self.cause = ""
+        self.causes.clear()
 
         assert number + 1 == self.now.round_id
 
@@ -203,12 +227,13 @@ class Walk(RuleBasedStateMachine):
     @rule(tenant_id=A_TENANT, cause=CAUSES)
     def interrupt(self, tenant_id: int, cause: str) -> None:
         """A tenant's log cannot be read on."""
-        was_archiving = self.now.is_archiving
+        was_archiving = self.now.is_archiving_of(tenant_id)
+        others = {each: self.now.status_of(each) for each in self.now.tenants if each != tenant_id}
         self.move(rounds.interrupted(self.now, tenant_id, cause))
+        assert others == {each: self.now.status_of(each) for each in others}
         if was_archiving:
-            self.cause = cause
-
-            assert RoundStatus.INTERRUPTED is self.now.status
+            self.causes[tenant_id] = cause
+            assert RoundStatus.INTERRUPTED is self.now.status_of(tenant_id)
 
     @precondition(lambda self: self.now.tenants)
     @rule(tenant_id=A_TENANT, cause=CAUSES | st.just(""))
@@ -239,11 +264,13 @@ class Walk(RuleBasedStateMachine):
             case RoundStatus.STOP:
                 assert statuses <= {RoundStatus.STOP}
             case RoundStatus.BEGINNING:
-                assert statuses <= {RoundStatus.BEGINNING, RoundStatus.DOING}
+                assert statuses <= {RoundStatus.BEGINNING, RoundStatus.DOING, RoundStatus.INTERRUPTED}
+                assert RoundStatus.BEGINNING in statuses
                 assert not all(reached)
             case RoundStatus.DOING:
-                assert {RoundStatus.DOING} == statuses
-                assert all(reached)
+                assert RoundStatus.DOING in statuses
+                assert statuses <= {RoundStatus.DOING, RoundStatus.INTERRUPTED}
+                assert all(at or each in self.now.broken for at, each in zip(reached, tenants, strict=True))
             case RoundStatus.STOPPING:
                 assert statuses <= {RoundStatus.STOPPING, RoundStatus.STOP}
                 assert {RoundStatus.STOP} != statuses
@@ -258,8 +285,9 @@ class Walk(RuleBasedStateMachine):
     @invariant()
     def the_cause_of_an_interruption_stays_on_record(self) -> None:
         """Until a new round begins."""
-        if self.cause:
-            assert self.cause == self.now.comment
+        assert all(each.comment == self.causes[each.tenant_id] for each in self.now.broken) or not self.now.is_archiving
+        if self.causes:
+            assert any(cause in self.now.shown_comment for cause in self.causes.values())
 
 
 TestWalk = Walk.TestCase

@@ -100,6 +100,56 @@ def test_an_application_is_archived_over_its_restarts(
     assert (directory / "store").is_dir()
 
 
+def test_a_directory_that_was_set_back_interrupts_its_own_tenant_only(
+    shared_service: ServiceUnderTest, directory: Path, start: Callable[[], Application]
+) -> None:
+    """The other tenant is archived and backed up; the cluster's row says whose log is not, and a new round takes it."""
+    service, application = shared_service, start()
+    service.keep_engine_log()
+    service.archive()
+    service.run(f"CREATE TENANT app SOURCE='seekdb://{directory}'")
+    number = service.run("SHOW TENANTS LIKE 'app'")[0]["TENANT_ID"]
+    application.insert(20)
+    wait_until("it is archived", lambda: _status(service, number) == "DOING")
+    application.close()
+    wait_until("its engine has ended", lambda: not _is_running(directory))
+    shutil.copytree(directory, directory.with_name("earlier"))
+    application = start()
+    application.insert(50)
+    end = _ask(directory, "SELECT MAX_SCN FROM oceanbase.V$OB_LOG_STAT")[0][0]
+    scn = f"SELECT checkpoint_scn AS scn FROM oceanbase.__all_backup_log_archive_status_v2 WHERE tenant_id = {number}"
+    wait_until("it is archived", lambda: service.run(scn)[0]["scn"] > end)
+    application.close()
+    wait_until("its engine has ended", lambda: not _is_running(directory))
+    shutil.rmtree(directory)
+    directory.with_name("earlier").rename(directory)
+    application = start()
+    application.insert(120)
+    wait_until("its part is interrupted", lambda: _status(service, number) == "INTERRUPTED")
+    segments = len(service.segments())
+    service.run("CREATE TABLE IF NOT EXISTS test.goes_on (a INT)", "root@main")
+    wait_until("the other goes on", lambda: len(service.segments()) > segments)
+    table = "SELECT tenant_id, comment FROM oceanbase.__all_backup_log_archive_status_v2"
+    comments = {row["tenant_id"]: row["comment"] for row in service.run(table)}
+    statuses = {each: _status(service, each) for each in (1, 1001, number)}
+    service.run("ALTER SYSTEM BACKUP DATABASE")
+    sets = "SELECT TENANT_ID, STATUS FROM CDB_REDOUBT_BACKUP_SETS ORDER BY BS_KEY DESC, TENANT_ID LIMIT 3"
+    wait_until("the data backup has ended", lambda: all(row["STATUS"] != "DOING" for row in service.run(sets)))
+    parts = {row["TENANT_ID"]: row["STATUS"] for row in service.run(sets)}
+    service.stop_archiving()
+    service.run("ALTER SYSTEM ARCHIVELOG")
+    wait_until("a new round takes both", lambda: _status(service, number) == _status(service, 1001) == "DOING")
+    service.stop_archiving()
+    service.run("DROP TENANT app")
+
+    assert statuses == {1: "INTERRUPTED", 1001: "DOING", number: "INTERRUPTED"}
+    assert parts == {1: "FAILED", 1001: "SUCCESS", number: "FAILED"}
+    assert "this directory was set back to an earlier state" in comments[number]
+    assert comments[1].startswith(f"tenant {number}: ")
+    assert comments[1].endswith("the others go on; a new round takes all of them again")
+    assert comments[1001] == ""
+
+
 def test_the_account_of_an_application_that_is_away_is_left_and_told(
     shared_service: ServiceUnderTest, directory: Path, start: Callable[[], Application]
 ) -> None:

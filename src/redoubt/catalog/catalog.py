@@ -83,14 +83,16 @@ class Catalog:
             parts = _rows(
                 cursor, tables.PIECE_TABLE, tables.PIECE_COLUMNS, "WHERE round_id = %s AND copy_id = 0", number
             )
+        tenants = {row["tenant_id"]: _tenant_round(row) for row in rows if row is not whole}
+        status = _own_status(RoundStatus(whole["status"]), tenants)
         return Round(
             round_id=number,
-            status=RoundStatus(whole["status"]),
+            status=status,
             start_scn=whole["start_scn"],
             create_date=whole["create_date"],
             destination=whole["backup_dest"],
-            comment=whole["comment"],
-            tenants={row["tenant_id"]: _tenant_round(row) for row in rows if row is not whole},
+            comment="" if status in _ARCHIVING else whole["comment"],  # what is shown then is a tenant's
+            tenants=tenants,
             checkpoint_scn=whole["checkpoint_scn"],
             last_piece_id=whole["backup_piece_id"],
             pieces=_pieces(parts),
@@ -101,14 +103,13 @@ class Catalog:
 
         `before` is the last saved round: unchanged pieces are not written again.
         """
-        cause = now.comment or next((part.comment for part in now.tenants.values() if part.comment), "")
         sums = TenantRound(
             tables.SYS_TENANT_ID,
-            now.status,
+            now.shown_status,
             now.checkpoint_scn,
             now.input_bytes,
             now.output_bytes,
-            cause,
+            now.shown_comment,
             now.start_scn,
         )
         rows = [status_row(now, part) for part in (sums, *now.tenants.values())]
@@ -184,6 +185,17 @@ def _pieces(rows: list[dict[str, Any]]) -> tuple[Piece, ...]:
                 output_bytes=row["output_bytes"],
             )
     return tuple(found.values())
+
+
+_ARCHIVING = frozenset({RoundStatus.BEGINNING, RoundStatus.DOING})
+
+
+def _own_status(shown: RoundStatus, tenants: dict[int, TenantRound]) -> RoundStatus:
+    """The round's own status, from the one that is shown: INTERRUPTED also while other tenants go on."""
+    going_on = {tenant.status for tenant in tenants.values()} & _ARCHIVING
+    if shown is not RoundStatus.INTERRUPTED or not going_on:
+        return shown
+    return RoundStatus.DOING if RoundStatus.DOING in going_on else RoundStatus.BEGINNING
 
 
 def status_row(now: Round, part: TenantRound) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class Health(StrEnum):
     UNAVAILABLE = "UNAVAILABLE"
     """The engine, which the service runs, cannot be used: it does not start, or hangs."""
     BROKEN = "BROKEN"
-    """The round is INTERRUPTED: nothing is archived."""
+    """The tenant's part of the round is INTERRUPTED: nothing of it is archived."""
 
 
 @dataclass(frozen=True)

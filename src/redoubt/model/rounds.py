@@ -6,8 +6,8 @@ A round belongs to the cluster; every user tenant has its own row in it. Invaria
 - All tenants present when the round began have the same start; a tenant that joins later has its own. The cluster is
   DOING when every tenant's archive has reached the start. A tenant that joins is DOING when it has caught up.
 - A tenant's checkpoint never goes back. The cluster's checkpoint is the least of the tenants' checkpoints and never
-goes
-  back either: it waits for a tenant that joins.
+  goes back either: it waits for a tenant that joins.
+- The interruption of a tenant is its own: the other tenants go on. The round is INTERRUPTED when all its tenants are.
 - At most one piece is FREEZING while the last one is ACTIVE; pieces are numbered without a gap.
 - `comment` keeps the cause of an interruption until a new round begins.
 """
@@ -82,6 +82,32 @@ class Round:
     def is_archiving(self) -> bool:
         """Whether log is to be held and archived."""
         return self.status in {RoundStatus.BEGINNING, RoundStatus.DOING}
+
+    @property
+    def broken(self) -> list[TenantRound]:
+        """The parts of the tenants that are INTERRUPTED."""
+        return [tenant for tenant in self.tenants.values() if tenant.status is RoundStatus.INTERRUPTED]
+
+    @property
+    def shown_status(self) -> RoundStatus:
+        """The worst of the tenants' statuses: INTERRUPTED also while other tenants go on."""
+        return RoundStatus.INTERRUPTED if self.broken else self.status
+
+    @property
+    def shown_comment(self) -> str:
+        """The cause of an interruption or a delay; of an interruption while other tenants go on, with the tenant."""
+        if self.is_archiving and self.broken:
+            first = self.broken[0]
+            return f"tenant {first.tenant_id}: {first.comment}; the others go on; a new round takes all of them again"
+        return self.comment or next((tenant.comment for tenant in self.tenants.values() if tenant.comment), "")
+
+    def status_of(self, tenant_id: int) -> RoundStatus:
+        """The status of a tenant's part, or the round's if the tenant has none."""
+        return self.tenants[tenant_id].status if tenant_id in self.tenants else self.status
+
+    def is_archiving_of(self, tenant_id: int) -> bool:
+        """Whether a tenant's log is to be held and archived."""
+        return self.status_of(tenant_id) in {RoundStatus.BEGINNING, RoundStatus.DOING}
 
     @property
     def start_piece_id(self) -> int:
@@ -191,8 +217,12 @@ def switched(now: Round, switch_scn: int, create_date: int) -> Round:
 
 
 def may_switch(now: Round) -> bool:
-    """Whether the round can switch to a new piece: it has pieces, is DOING, and no older piece is FREEZING."""
-    return now.status is RoundStatus.DOING and now.start_piece_id > 0 and _is_settled(now)
+    """Whether the round can switch to a new piece: it has pieces, all are DOING, and no older piece is FREEZING.
+
+    The part of an INTERRUPTED tenant would stay FREEZING until the round is stopped.
+    """
+    is_whole = now.status is RoundStatus.DOING and not now.broken
+    return is_whole and now.start_piece_id > 0 and _is_settled(now)
 
 
 def piece_cut(now: Round, tenant_id: int, piece_id: int, scn: int) -> Round:
@@ -211,16 +241,13 @@ def piece_frozen(now: Round, tenant_id: int, piece_id: int) -> Round:
 
 
 def interrupted(now: Round, tenant_id: int, cause: str) -> Round:
-    """Interrupt the round because a tenant's log cannot be archived. A round that is stopping goes on stopping."""
-    tenant = replace(now.tenants[tenant_id], comment=cause)
-    now = replace(_with_tenant(now, tenant), comment=now.comment or cause)
+    """Interrupt a tenant's part, because its log cannot be archived. A round that is stopping goes on stopping."""
+    tenant = now.tenants[tenant_id]
     if not now.is_archiving:
+        return replace(_with_tenant(now, replace(tenant, comment=cause)), comment=now.comment or cause)
+    if tenant.status is RoundStatus.INTERRUPTED:
         return now
-    tenants = {
-        i: replace(each, status=RoundStatus.INTERRUPTED, comment=each.comment if i == tenant_id else now.comment)
-        for i, each in now.tenants.items()
-    }
-    return replace(now, status=RoundStatus.INTERRUPTED, tenants=tenants)
+    return _advanced(_with_tenant(now, replace(tenant, status=RoundStatus.INTERRUPTED, comment=cause)))
 
 
 def troubled(now: Round, tenant_id: int, cause: str) -> Round:
@@ -241,7 +268,10 @@ def stopping(now: Round) -> Round:
     _check(now.status, RoundStatus.STOPPING)
     tenants = {i: replace(tenant, status=RoundStatus.STOPPING) for i, tenant in now.tenants.items()}
     frozen = tuple(pieces.freezing(piece) for piece in now.pieces)
-    return _stopped_if_all_are(replace(now, status=RoundStatus.STOPPING, tenants=tenants, pieces=frozen))
+    comment = now.comment or next((tenant.comment for tenant in now.broken), "")
+    return _stopped_if_all_are(
+        replace(now, status=RoundStatus.STOPPING, tenants=tenants, pieces=frozen, comment=comment)
+    )
 
 
 def tenant_stopped(now: Round, tenant_id: int, comment: str = "") -> Round:
@@ -273,7 +303,10 @@ def _goal(now: Round, tenant: TenantRound) -> int:
 
 def _advanced(now: Round) -> Round:
     """Derive the cluster's checkpoint and status from its tenants."""
-    if now.status is RoundStatus.BEGINNING and all(t.status is RoundStatus.DOING for t in now.tenants.values()):
+    statuses = {tenant.status for tenant in now.tenants.values()}
+    if now.is_archiving and statuses == {RoundStatus.INTERRUPTED}:
+        now = replace(now, status=RoundStatus.INTERRUPTED, comment=now.broken[0].comment)
+    elif now.status is RoundStatus.BEGINNING and RoundStatus.BEGINNING not in statuses:
         now = replace(now, status=RoundStatus.DOING)
     ends = [tenant.checkpoint_scn for tenant in now.tenants.values()]
     return replace(now, checkpoint_scn=max(now.checkpoint_scn, min(ends, default=0)))

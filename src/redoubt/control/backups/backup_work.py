@@ -113,7 +113,7 @@ class BackupWork:
     async def _take(self, archive: TenantArchive) -> None:
         """Take a tenant's base, unless the tenant leaves. Raises _PartError, _OverError."""
         tenant = archive.tenant
-        self._check(is_taken=False)
+        self._check(archive, is_taken=False)
         if self._is_leaving(archive):
             await self._lose(archive)
             return
@@ -137,9 +137,9 @@ class BackupWork:
             while not self._job.done():
                 await asyncio.wait([self._job], timeout=_LOOK)
                 if not self._job.done():
-                    self._check(is_taken=False)
+                    self._check(archive, is_taken=False)
                     await self._save()
-            self._check(is_taken=False)
+            self._check(archive, is_taken=False)
             if self._job.cancelled() or (self._is_leaving(archive) and not _is_taken(self._job)):
                 await self._lose(archive)
             else:
@@ -166,7 +166,7 @@ class BackupWork:
             return  # the tenant has left, or its part has failed
         moved_at, durable = time.monotonic(), archive.durable_lsn
         while (archive.durable_lsn or 0) < part.snapshot_lsn:
-            self._check(is_taken=True)
+            self._check(archive, is_taken=True)
             if archive not in self._archiving.archives:
                 await self._lose(archive)
                 return
@@ -183,10 +183,11 @@ class BackupWork:
         self.now = data_backups.archived(self.now, part.tenant_id, time.time_ns())
         await self._save()
 
-    def _check(self, *, is_taken: bool) -> None:
+    def _check(self, archive: TenantArchive, *, is_taken: bool) -> None:
         """Raise _OverError if the backup was ended, or if the log that the backup needs will not be archived.
 
-        A round that is stopping archives its log to the end, which is enough for bases that have been taken.
+        Raise _PartError if only this tenant's log will not be. A round that is stopping archives its log to the end,
+        which is enough for bases that have been taken.
         """
         if self._cause:
             raise _OverError(self._cause)
@@ -197,6 +198,9 @@ class BackupWork:
             raise _OverError(
                 f"the log that the data backup needs is not archived: log archive status is {round_now.status}{why}"
             )
+        part = round_now.tenants.get(archive.tenant.tenant_id)
+        if part is not None and part.status is RoundStatus.INTERRUPTED:
+            raise _PartError(f"the log that the data backup needs is not archived: {part.comment}")
 
     def _is_leaving(self, archive: TenantArchive) -> bool:
         is_there = archive in self._archiving.archives

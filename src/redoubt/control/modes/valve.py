@@ -82,7 +82,8 @@ class Valve:
     async def recover(self) -> None:
         """Before the first login: keep gates closed that the last service closed, or reopen them."""
         for archive in self._rounds.archives:
-            stays = self._rounds.round.is_archiving and self._parameters.is_mandatory
+            is_archiving = self._rounds.round.is_archiving_of(archive.tenant.tenant_id)
+            stays = is_archiving and self._parameters.is_mandatory
             await archive.gate.recover(stays_closed=stays)
             await self.look(archive)
 
@@ -105,7 +106,7 @@ class Valve:
         """Measure a tenant's backlog and act on it."""
         now = self._rounds.round
         try:
-            await self._measure(archive, now.status)
+            await self._measure(archive, now.status_of(archive.tenant.tenant_id))
             if self._rounds.round.round_id == now.round_id:  # otherwise the figures belong to an earlier round
                 self._time(archive, now)
                 await self._act(archive)
@@ -145,7 +146,7 @@ class Valve:
 
     async def _act(self, archive: TenantArchive) -> None:
         now = Situation(
-            self._rounds.round.status,
+            self._rounds.round.status_of(archive.tenant.tenant_id),
             self._parameters.is_mandatory,
             _sure_backlog(archive),
             archive.limit,
@@ -183,25 +184,26 @@ class Valve:
 
     def _rule_commits(self, archive: TenantArchive) -> None:
         now, parameters = self._rounds.round, self._parameters
-        if now.status is RoundStatus.DOING and parameters.is_mandatory and parameters.is_on(SYNC_COMMIT):
+        status = now.status_of(archive.tenant.tenant_id)
+        if status is RoundStatus.DOING and parameters.is_mandatory and parameters.is_on(SYNC_COMMIT):
             rule = SyncRule(parameters.seconds(SYNC_TIMEOUT), falls_back=parameters.is_on(SYNC_FALLBACK))
             archive.commits.turn_on(rule)
         else:
-            is_broken = now.status is RoundStatus.INTERRUPTED
-            archive.commits.turn_off(commit_interrupted(now.comment) if is_broken else None)
+            is_broken = status is RoundStatus.INTERRUPTED
+            archive.commits.turn_off(commit_interrupted(_cause_of(now, archive)) if is_broken else None)
 
     def _judge(self, archive: TenantArchive) -> None:
         """Judge the tenant's health, and record changes."""
         now, lag_target = self._rounds.round, self._parameters.seconds(LAG_TARGET)
         option = self._parameters.log_archive_option
         vitals = Vitals(
-            now.status,
+            now.status_of(archive.tenant.tenant_id),
             archive.backlog,
             archive.lag,
             lag_target,
             archive.gate.is_closed,
             archive.trouble,
-            now.comment,
+            _cause_of(now, archive),
             archive.commits.cause,
             archive.unavailable_by,
         )
@@ -242,11 +244,16 @@ class Valve:
         last = self._chronicle.last_state(archive.tenant.tenant_id)
         if last is not None and (last.log_archive_round, last.status) == (now.round_id, status):
             return last.status_since, last.status_cause
-        part = now.tenants.get(archive.tenant.tenant_id)
-        cause = (part.comment if part else "") or now.comment or _WHY[status]
+        cause = _cause_of(now, archive) or _WHY[status]
         if last is not None:
             archive.tell("STATUS", last.status, status, cause)
         return time.time_ns(), cause
+
+
+def _cause_of(now: Round, archive: TenantArchive) -> str:
+    """The cause of the tenant's status: its own, or the round's."""
+    part = now.tenants.get(archive.tenant.tenant_id)
+    return (part.comment if part else "") or now.comment
 
 
 def _sure_backlog(archive: TenantArchive) -> int:

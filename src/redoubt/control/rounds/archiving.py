@@ -92,9 +92,8 @@ class Archiving:
         """Load the round from the catalog. The worker is told of the round when the worker starts."""
         loaded = await self._book.load()
         await self._chronicle.load()
-        if loaded.status is RoundStatus.INTERRUPTED:
-            self._open_holes()
-        elif loaded.status is RoundStatus.STOPPING:
+        self._open_holes()
+        if loaded.status is RoundStatus.STOPPING:
             self._heard_at = time.monotonic()
             self._orders.begin(self._force_stop(loaded.round_id))
         for tenant_id in loaded.tenants if loaded.is_archiving else ():
@@ -174,8 +173,7 @@ class Archiving:
             if self.round.is_archiving:
                 scn = time.time_ns()
                 await self._change(lambda now: rounds.joined(now, tenant.tenant_id, scn))
-                if not self.round.is_archiving:  # the round broke meanwhile
-                    self._open_holes()
+                self._open_holes()  # if the round broke meanwhile
                 self._orders.launch(archive)
 
     async def drop_tenant(self, tenant_id: int, *, force: bool) -> None:
@@ -202,15 +200,15 @@ class Archiving:
             await asyncio.to_thread(archive.tenant.engine.release_all_log)
 
     def interrupt(self, tenant_id: int, cause: str) -> None:
-        """Break the round: part of the tenant's log cannot be archived. Records the hole."""
-        was_archiving = self.round.is_archiving
+        """Break a tenant's part of the round: its log cannot be archived. Records the hole. The others go on."""
+        was_archiving = self.round.is_archiving_of(tenant_id)
         self._book.round = rounds.interrupted(self.round, tenant_id, cause)
         self._book.note()
         if not was_archiving:
             return
         _log.error("round interrupted", round=self.round.round_id, tenant_id=tenant_id, cause=cause)
         self._open_holes()
-        for archive in self.archives:
+        if (archive := self._archives.get(tenant_id)) is not None:
             archive.told.clear()
             archive.commits.turn_off(commit_interrupted(cause))  # before a stop of the round releases the commits
             self._orders.launch(archive)
@@ -219,7 +217,7 @@ class Archiving:
     async def release_all_log(self, archive: TenantArchive) -> None:
         """Release all held log of a tenant, unless a round has begun meanwhile."""
         async with self._statement:
-            if self.round.status in _HOLDING_NOTHING:
+            if self.round.status_of(archive.tenant.tenant_id) in _HOLDING_NOTHING:
                 await asyncio.to_thread(archive.tenant.engine.release_all_log)
 
     async def destination_works(self) -> bool:
@@ -250,8 +248,9 @@ class Archiving:
         for archive in self.archives:
             archive.troubles.clear()  # a new worker reports its own
             archive.told.clear()
-            if self.round.is_archiving and archive.tenant.tenant_id in self.round.tenants:
-                self._book.round = rounds.troubled(self.round, archive.tenant.tenant_id, "")
+            tenant_id = archive.tenant.tenant_id
+            if tenant_id in self.round.tenants and self.round.is_archiving_of(tenant_id):
+                self._book.round = rounds.troubled(self.round, tenant_id, "")
                 self._book.note()
         if self.round.status is not RoundStatus.STOP:
             for archive in self.archives:
@@ -309,13 +308,13 @@ class Archiving:
         return TenantArchive(tenant, lambda: self.round.round_id, self._worker.send, self._chronicle)
 
     def _open_holes(self) -> None:
-        """Open a hole for every tenant of the broken round."""
+        """Open a hole for every tenant that is INTERRUPTED."""
         now, round_id = time.time_ns(), self.round.round_id
-        for key, tenant in self.round.tenants.items():
-            archive = self._archives.get(key)
+        for tenant in self.round.broken:
+            archive = self._archives.get(tenant.tenant_id)
             lsn = archive.durable_lsn or 0 if archive else 0
             cause = tenant.comment or self.round.comment
-            self._chronicle.open_hole(Hole(key, round_id, lsn, tenant.checkpoint_scn, cause, now))
+            self._chronicle.open_hole(Hole(tenant.tenant_id, round_id, lsn, tenant.checkpoint_scn, cause, now))
 
     def _kick(self) -> None:
         for archive in self.archives:

@@ -50,7 +50,7 @@ class AutoRestart:
 
     def _is_wished(self) -> bool:
         now = self._archiving.round
-        is_broken = now.status is RoundStatus.INTERRUPTED
+        is_broken = now.shown_status is RoundStatus.INTERRUPTED
         is_ours = now.status in {RoundStatus.STOPPING, RoundStatus.STOP} and now.round_id == self._stopped_round
         return self._parameters.is_on(AUTO_RESTART) and (is_broken or is_ours)
 
@@ -60,7 +60,7 @@ class AutoRestart:
         At most one round a minute: a cause that breaks every round must not fill the destination with rounds.
         """
         now = self._archiving.round
-        if now.status is RoundStatus.INTERRUPTED:
+        if now.shown_status is RoundStatus.INTERRUPTED:
             if time.monotonic() < self._not_before or not await self._archiving.destination_works():
                 return False
             await self._archiving.stop()

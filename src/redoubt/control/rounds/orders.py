@@ -99,7 +99,9 @@ class Orders:
         now = self._present()
         if now.round_id != round_id or now.status is RoundStatus.STOP:
             return  # the round was stopped meanwhile
-        if now.status is RoundStatus.INTERRUPTED and not any(task.broken_by for task in tasks):
+        if now.status_of(archive.tenant.tenant_id) is RoundStatus.INTERRUPTED and not any(
+            task.broken_by for task in tasks
+        ):
             return  # interrupted meanwhile; another task sends the interruption
         for task in tasks:
             if task.piece not in archive.told:
@@ -113,7 +115,7 @@ class Orders:
         """Hold the log if the round still archives, and make the tasks. Raises OSError and CatalogError."""
         async with self._statement:  # so that nobody releases the held log meanwhile
             now = self._present()
-            if now.is_archiving and now.round_id == of.round_id:
+            if now.is_archiving_of(archive.tenant.tenant_id) and now.round_id == of.round_id:
                 await asyncio.to_thread(archive.tenant.engine.hold_log)
         hole = self._chronicle.hole(archive.tenant.tenant_id, of.round_id)
         return await asyncio.to_thread(piece_tasks, self._cluster, archive.tenant, of, hole, self._catalog)
