@@ -148,7 +148,6 @@ class Service:
         )
         ends.push_async_callback(data_backups.close)
         await self._ask_catalog(archiving.load)
-        await self._ask_catalog(deletion.load)
         await self._ask_catalog(data_backups.load)
         valve = Valve(archiving, self._parameters, self._chronicle, self._room.own_trouble)
         await valve.recover()
@@ -169,6 +168,8 @@ class Service:
         restores = Restores(planning, tenants, self._room, RestoreJobs(self._session))
         ends.push_async_callback(restores.close)
         await self._ask_catalog(restores.load)
+        deletion.work.needed = lambda: restores.reads
+        await self._ask_catalog(deletion.load)  # after the restores, which need their backups
         metrics = MetricsServer(archiving, data_backups)
         ends.push_async_callback(asyncio.to_thread, metrics.stop)
         self._serve_metrics(metrics)

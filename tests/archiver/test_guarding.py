@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,28 @@ def test_an_older_copy_in_the_destinations_place_is_not_written_to(writer: Write
     assert writer.is_troubled("")
 
 
+def test_a_lock_that_cannot_be_taken_again_at_once_is_not_forgotten(writer: Writer, tmp_path: Path) -> None:
+    """The place was empty for a moment, then an older copy came that another writer has locked, then it was free."""
+    older, away = tmp_path / "older", tmp_path / "away"
+    shutil.copytree(writer.folder, older)
+    other = FileDestination(older).lock(PATH.lock, "another writer")
+    writer.writes()
+    until(writer.is_archived)
+    writer.folder.rename(away)
+    writer.writes()
+    until(lambda: writer.is_troubled("check that the backup disk is mounted"))
+    older.rename(writer.folder)
+    until(lambda: writer.is_troubled("is being written by another writer"))
+    other.release()
+    until(lambda: writer.is_troubled("ends at LSN 80, but log to LSN 160 was stored before"))
+    written = log_in(PieceStore(FileDestination(writer.folder), PATH))
+    writer.folder.rename(older)
+    away.rename(writer.folder)
+    until(writer.is_archived)
+
+    assert len(written) == 80
+
+
 def test_a_full_copy_in_the_destinations_place_is_locked_and_continued(writer: Writer, tmp_path: Path) -> None:
     """Another writer must find the lock where it looks for it."""
     copy = tmp_path / "copy"
@@ -120,6 +143,33 @@ def test_a_stop_does_not_freeze_another_destination(writer: Writer, tmp_path: Pa
     assert "was exchanged" in failure
     assert not is_frozen
     assert writer.last == PieceStopped(1001, 3, "")
+    assert (writer.folder / PATH.manifest).exists()
+
+
+def test_the_stop_of_an_interrupted_round_does_not_freeze_another_destination(writer: Writer, tmp_path: Path) -> None:
+    """It writes nothing more, and looks all the same."""
+    older, away = tmp_path / "older", tmp_path / "away"
+    shutil.copytree(writer.folder, older)
+    writer.writes()
+    until(writer.is_archived)
+    writer.job.abandon()
+    writer.job._resources.merger.submit(lambda: None).result()
+    writer.job._resources.storer.submit(lambda: None).result()
+    task = replace(TASK, broken_by="damaged", broken_at=1)
+    writer.job = PieceJob(task, MemoryLog(), FileDestination(writer.folder), writer.job._resources)
+    until(lambda: not writer.step() and writer.job._end is not None)
+    writer.folder.rename(away)
+    older.rename(writer.folder)
+    writer.job.stop(60)
+    until(lambda: writer.step() or writer.job._chores.failure != "")
+    failure, is_frozen = writer.job._chores.failure, (writer.folder / PATH.manifest).exists()
+    writer.folder.rename(older)
+    away.rename(writer.folder)
+    writer.clock.now += 1
+    until(writer.step)
+
+    assert "was exchanged" in failure
+    assert not is_frozen
     assert (writer.folder / PATH.manifest).exists()
 
 

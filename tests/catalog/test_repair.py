@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from redoubt.archive.archived_history import cluster_of, history
+from redoubt.archive.deletion import SetDeletion
+from redoubt.archive.record import dump_record
 from redoubt.catalog import tables
 from redoubt.catalog.catalog import Catalog
-from redoubt.catalog.repair import carry_out, plan
+from redoubt.catalog.repair import _of_set, carry_out, plan
 from redoubt.catalog.session import CatalogSession
 from redoubt.model.history import History
+from redoubt.model.retention import FileStatus, SetStatus
 from redoubt.model.rounds import Round, RoundStatus
 from tests.verify.small import CAUSE, CLUSTER, DATE, IDENTITY, SET, SmallArchive
 
@@ -106,6 +109,46 @@ def test_sets_that_are_gone_or_unfinished_keep_their_numbers(empty: CatalogSessi
         (1, "FAILED", "INCOMPLETE"),
         (2, "SUCCESS", "AVAILABLE"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("others", "whole"),
+    [
+        ([("FAILED", "DELETED")], ("FAILED", "AVAILABLE")),
+        ([("SUCCESS", "DELETED")], ("SUCCESS", "DELETING")),
+        ([("FAILED", "INCOMPLETE")], ("FAILED", "AVAILABLE")),
+        ([], ("SUCCESS", "AVAILABLE")),
+    ],
+)
+def test_a_set_is_whole_only_with_all_its_parts(
+    empty: CatalogSession, found: History, others: list[tuple[str, str]], whole: tuple[str, str]
+) -> None:
+    """A part that had failed makes no older set needless, after a repair either."""
+    part = next(each for each in found.sets if each.file_status is FileStatus.AVAILABLE)
+    parts = [
+        replace(
+            part,
+            tenant_id=part.tenant_id + number,
+            status=SetStatus(status),
+            file_status=FileStatus(files),
+            start_scn=0,
+        )
+        for number, (status, files) in enumerate(others, 1)
+    ]
+    row = _of_set(empty, [*parts, part], URI)[0].row
+
+    assert (row["status"], row["file_status"], row["start_replay_scn"]) == (*whole, part.start_scn)
+
+
+def test_the_record_of_a_deletion_tells_a_failed_part_from_a_good_one() -> None:
+    """The service removes the files of a failed part without a job."""
+    small = SmallArchive()
+    folder = small.set_store(SET).path
+    for job, status in ((0, SetStatus.FAILED), (7, SetStatus.SUCCESS)):
+        record = SetDeletion(1001, 1, job, "a statement", "host", 1)
+        small.destination.objects[folder.deletion] = dump_record(record)
+        (one, *_) = history(small.destination, CLUSTER, URI).sets
+        assert (one.status, one.file_status) == (status, FileStatus.DELETED)
 
 
 def test_a_round_that_is_under_way_is_not_touched(empty: CatalogSession, found: History) -> None:

@@ -92,6 +92,16 @@ def test_a_data_backup_that_succeeded_is_seen_in_every_view(rows: Rows, table: S
     assert table.last_snapshot() == AT + 12 * SECOND
 
 
+def test_a_part_that_had_succeeded_survives_the_end_of_the_service(rows: Rows, table: SetTable) -> None:
+    """Its tenant can be restored from it; only what was under way has failed."""
+    table.save(data_backups.archived(_taken(_begun(), 1001, 10), 1001, AT + 8 * SECOND))
+
+    assert table.fail_unfinished("killed", AT + 9 * SECOND) == [4]
+    shown = [(row["TENANT_ID"], row["STATUS"], row["FILE_STATUS"]) for row in rows.view("CDB_REDOUBT_BACKUP_SETS")]
+    assert sorted(shown) == [(1, "FAILED", "AVAILABLE"), (1001, "SUCCESS", "AVAILABLE"), (1002, "FAILED", "BROKEN")]
+    assert [remains.tenant_id for remains in table.remains()] == [1002]
+
+
 def test_what_was_under_way_has_failed_and_is_to_be_removed(rows: Rows, table: SetTable) -> None:
     """All its rows, and no other data backup's; removed part by part, then as a whole."""
     table.save(_succeeded(3))

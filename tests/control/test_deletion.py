@@ -26,6 +26,7 @@ from redoubt.destinations.file import FileDestination
 from redoubt.model.bases import SetKey
 from redoubt.model.pieces import PieceKey
 from redoubt.model.retention import BackupPiece, BackupSet, FileStatus
+from redoubt.model.rounds import Round
 from redoubt.sql.errors import SqlError
 from redoubt.sql.statements import BackupPart, DeleteBackup
 from tests.control.stage import Stage, play
@@ -232,6 +233,8 @@ def test_obsolete_log_goes_when_there_is_a_window(stage: Stage, tmp_path: Path) 
     _piece(stage, tmp_path, 2, max_scn=101)
     _full_set(stage, 100)
 
+    stage.archiving._book.round = Round(checkpoint_scn=2**62)
+
     async def scene() -> None:
         with pytest.raises(SqlError, match=r"recovery window unexpected\. recovery window : 0 \. not supported"):
             await stage.deletion.delete_obsolete()
@@ -284,18 +287,19 @@ def test_a_clock_that_jumps_ahead_deletes_nothing(
 
 
 def test_what_is_known_of_the_clock_survives_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A service that is started after the jump knows it too; a file that cannot be read or written is no trouble."""
+    """A service that is started after the jump knows it too; a file that cannot be written is no trouble."""
     day, wall = 86_400 * 10**9, time.time_ns()
     first = clock_watch.ClockWatch(tmp_path / "clock")
     before = first.look(7 * 86_400)
     monkeypatch.setattr(time, "time_ns", lambda: wall + 30 * day)
     after = clock_watch.ClockWatch(tmp_path / "clock").look(7 * 86_400)
     (tmp_path / "clock").write_text("damaged")
-    anew = clock_watch.ClockWatch(tmp_path / "clock").look(7 * 86_400)
+    damaged = clock_watch.ClockWatch(tmp_path / "clock").look(7 * 86_400)
     nowhere = clock_watch.ClockWatch(tmp_path / "no" / "clock").look(7 * 86_400)
 
-    assert (before, anew, nowhere) == ("", "", "")
+    assert (before, nowhere) == ("", "")
     assert "backups are deleted by age in 168 h" in after
+    assert damaged, "nothing is known of what the clock said before"
 
 
 def test_ages_are_counted_from_the_newest_archived_moment(stage: Stage) -> None:
@@ -311,9 +315,9 @@ def test_ages_are_counted_from_the_newest_archived_moment(stage: Stage) -> None:
     async def scene() -> None:
         await stage.doing()
         archived_to(time.time_ns() - 15 * day)
-        assert stage.deletion._obsolete(stage.deletion._newest_moment()).sets == ()
+        assert stage.deletion._obsolete()[0].sets == ()
         archived_to(time.time_ns() - 10 * day)
-        assert [each.set_id for each in stage.deletion._obsolete(stage.deletion._newest_moment()).sets] == [1]
+        assert [each.set_id for each in stage.deletion._obsolete()[0].sets] == [1]
         await stage.archiving.close()
 
     play(scene())
@@ -322,6 +326,8 @@ def test_ages_are_counted_from_the_newest_archived_moment(stage: Stage) -> None:
 def test_obsolete_log_goes_by_itself_when_that_is_wished(stage: Stage, tmp_path: Path) -> None:
     """From time to time, without a row when there is nothing; the catalog may be away for a while."""
     _full_set(stage, 100)
+
+    stage.archiving._book.round = Round(checkpoint_scn=2**62)
 
     async def scene() -> None:
         await stage.deletion.look()
@@ -380,6 +386,24 @@ def test_one_job_at_a_time_and_a_job_can_be_cancelled(stage: Stage, old: Path, m
 
     assert stage.clean.jobs[0].status is CleanStatus.CANCEL
     assert stage.clean.kept == [replace(piece, file_status=FileStatus.DELETING)]
+
+
+def test_what_a_restore_needs_is_not_deleted_after_a_restart(stage: Stage, old: Path) -> None:
+    """The restore that is resumed takes its locks a moment later than the deletion; the row says what it waits for."""
+    piece = _piece(stage, old, 1)
+    needed = {f"file://{old}/{PATH.piece(1001, piece.key).folder}"}
+    stage.deletion.work.needed = lambda: frozenset(needed)
+
+    async def scene() -> None:
+        await stage.deletion.delete(PIECE_1)
+        await stage.until(lambda: "is needed by a restore; wait" in stage.clean.jobs[0].error)
+        assert _left(old, 1) == ["0-5.zst", "5-9.zst", "round_info", "single_piece_info"]
+        needed.clear()
+        await _done(stage)
+
+    play(scene())
+
+    assert stage.clean.kept[0].file_status is FileStatus.DELETED
 
 
 def test_a_cancelled_deletion_can_be_begun_again(stage: Stage, old: Path) -> None:

@@ -142,6 +142,7 @@ def test_an_offset_names_the_moment(stage: Stage, until: str) -> None:
             "2026-11-23 12:00:00 1",
         ),
         *("2026-11-23 12:00:00.1234567Z", "2026-13-23 12:00:00Z", "2026-11-23 12:00:00\\'", "2026-11-23 + 1"),
+        *("2026-11-23 10.5", "2026-11-23 10:30.5", "2026-11-23 10:30.5+01:00", "10:30+01:00"),
     ],
 )
 def test_what_is_more_than_a_time_is_not_passed_over(stage: Stage, until: str) -> None:

@@ -228,6 +228,34 @@ def test_an_engine_that_stays_away_is_not_fine(
     assert [bool(cause) for _, cause in seen] == [False, False, True, False]
 
 
+def test_an_engine_that_recovers_without_a_round_is_not_unavailable_for_ever(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It hung while a round ran, and while none did; trouble with the files of held log is no trouble of the engine."""
+    now = [0.0]
+    monkeypatch.setattr("redoubt.control.modes.tenant_archive.time", SimpleNamespace(monotonic=lambda: now[0]))
+    seen: list[str] = []
+
+    async def looks() -> None:
+        for _ in range(4):
+            now[0] += 3
+            await stage.look()
+        seen.append(str(stage.archive.health))
+
+    async def scene() -> None:
+        for is_away in (True, False, True, False):
+            stage.engine.is_away = is_away
+            await looks()
+        stage.engine.is_broken = True
+        await looks()
+        stage.engine.is_broken = False
+        await looks()
+
+    play(scene())
+
+    assert seen == ["UNAVAILABLE", "STOPPED", "UNAVAILABLE", "STOPPED", "STOPPED", "STOPPED"]
+
+
 def test_an_engine_that_cannot_be_used_is_told_without_a_round(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody can log in to it; whether log is archived does not matter."""
     now = [0.0]

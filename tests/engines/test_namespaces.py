@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -83,6 +85,24 @@ def test_a_grant_gives_what_it_says(tmp_path: Path, privilege: str) -> None:
     grants = Grants(all_of=(missing,), readable=(str(readable),), writable=writables)
 
     assert outcomes(privilege, *tries, grants=grants) == ["text", "OSError", "1", "OSError", "1"]
+
+
+@pytest.mark.parametrize("privilege", PRIVILEGES)
+def test_what_is_mounted_below_is_read_only_too(privilege: str) -> None:
+    """As below /sys; and files that the program makes are as private as its parent's."""
+    mounts = "[line.split()[4:6] for line in open('/proc/self/mountinfo')]"
+    umask = os.umask(0o077)
+    try:
+        found, mask = outcomes(
+            privilege, mounts, "oct(os.umask(0))", grants=Grants(readable=("/sys", "/proc/self")), folder="/"
+        )
+    finally:
+        os.umask(umask)
+    options = {point: flags.split(",") for point, flags in ast.literal_eval(found)}
+
+    assert "/sys" in options
+    assert all("ro" in flags for point, flags in options.items() if point.startswith("/sys"))
+    assert mask == "0o77"
 
 
 FORBIDDEN = (

@@ -71,6 +71,40 @@ def test_after_the_recovery_window_every_older_backup_is_old() -> None:
     assert machine.runs(2 * DAY)
 
 
+def test_a_home_that_moves_to_another_machine_takes_no_witness_with_it() -> None:
+    """The other machine's time since its boot was not witnessed: it proves no age, and makes no clock wrong."""
+    for up, jump, is_believed in ((30 * DAY, 365 * DAY, False), (3 * DAY, 0, True), (3 * DAY, 20 * DAY, False)):
+        machine = Machine()
+        assert machine.runs(DAY)
+        machine.wall += 600 * SECOND + jump
+        machine.boot, machine.since_boot = 77, up
+        assert machine.runs(60 * SECOND, every=60 * SECOND) is is_believed
+
+
+def test_reboots_do_not_buy_belief() -> None:
+    """Whoever sees the doubt starts the machine again: the clock is no better for it."""
+    machine = Machine()
+    assert machine.runs(DAY)
+    machine.wall += 20 * DAY
+    assert not machine.runs(60 * SECOND, every=60 * SECOND)
+    for _ in range(30):
+        machine.was_off(60 * SECOND)
+        assert not machine.runs(60 * SECOND, every=60 * SECOND)
+
+
+def test_a_machine_without_a_clock_that_runs_on_is_set_right_after_its_boot() -> None:
+    """It boots with the clock of its shutdown, and a time server sets the clock a moment later."""
+    machine = Machine()
+    assert machine.runs(DAY)
+    machine.was_off(0)
+    assert machine.runs(60 * SECOND, every=60 * SECOND)
+    machine.wall += 12 * HOUR
+    assert machine.runs(60 * SECOND, every=60 * SECOND)
+    assert machine.runs(DAY)
+    machine.wall += 12 * HOUR
+    assert not machine.runs(HOUR), "not a day later"
+
+
 @given(st.lists(st.tuples(st.integers(0, 40 * DAY), st.sampled_from(["jump", "off", "run"])), max_size=20))
 def test_nothing_is_believed_to_be_older_than_witnessed(moves: list[tuple[int, str]]) -> None:
     """Property: a believed clock is ahead of a backup by no more than the truth, plus what is tolerated for each move.

@@ -104,6 +104,9 @@ def test_what_failed_may_go_and_what_is_under_way_may_not() -> None:
     newer, broken = replace(FULL, set_id=8), replace(FULL, status="FAILED", file_status=FileStatus.BROKEN)
 
     assert set_to_delete(7, [broken], HERE) == broken
+    partial = replace(broken, file_status=FileStatus.AVAILABLE)
+    assert _why(lambda: set_to_delete(7, [partial], HERE)) is Refusal.NEEDED, "it may be a tenant's only base"
+    assert set_to_delete(7, [partial, newer], HERE) == partial
     assert set_to_delete(8, [broken, newer, replace(newer, set_id=9)], HERE) == newer
     assert _why(lambda: set_to_delete(8, [replace(newer, status="DOING")], HERE)) is Refusal.NEEDED
     assert _why(lambda: set_to_delete(8, [replace(newer, status="DOING")], ELSEWHERE)) is Refusal.NEEDED

@@ -105,6 +105,16 @@ def test_a_restore_goes_on_after_a_kill_at_any_operation_of_the_destination(targ
     assert_restored(archive, target, done)
 
 
+def test_a_piece_without_manifest_that_is_being_deleted_is_not_restored_from(target: Path) -> None:
+    """After a repair of the catalog such a piece may be deleted."""
+    archive = ordinary()
+    plan = archive.plan(None)
+    open_piece = next(part.store for part in plan.parts if part.store.manifest() is None)
+    archive.destination.objects[open_piece.path.deletion] = b"{}"
+    with pytest.raises(BeingDeletedError, match="is being deleted"):
+        restoration(plan, target).run()
+
+
 def test_a_loss_of_power_may_take_what_was_not_synced(
     tmp_path: Path, small_steps: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

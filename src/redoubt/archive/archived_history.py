@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from redoubt.archive.bounded import read_record
+from redoubt.archive.deletion import SetDeletion
 from redoubt.archive.inventory import Inventory, PieceHeld, TenantPath, clusters, take_inventory, tenants
 from redoubt.archive.layout import ClusterInfo, ClusterPath, HoleInfo, Interruption
 from redoubt.archive.record import RecordError
@@ -84,7 +85,8 @@ def set_of(destination: Destination, tenant: TenantPath, key: SetKey, inventory:
     info, manifest = store.info(), store.manifest()
     there = {each.name for each in destination.list(store.path.folder)}
     if store.path.deletion in there:
-        return TenantSet(key, tenant.tenant_id, SetStatus.SUCCESS, FileStatus.DELETED, info.began_at)
+        status = SetStatus.FAILED if _is_of_failed_part(store) else SetStatus.SUCCESS
+        return TenantSet(key, tenant.tenant_id, status, FileStatus.DELETED, info.began_at)
     if manifest is None:
         return TenantSet(key, tenant.tenant_id, SetStatus.FAILED, FileStatus.INCOMPLETE, info.began_at)
     now = manifest.summary
@@ -111,6 +113,14 @@ def set_of(destination: Destination, tenant: TenantPath, key: SetKey, inventory:
         method=now.method,
         round_id=max(rounds, default=0),
     )
+
+
+def _is_of_failed_part(store: SetStore) -> bool:
+    """Whether the record of a deletion says that the files of a failed part were removed, not those of a good one."""
+    try:
+        return read_record(SetDeletion, store.destination, store.path.deletion).job == 0
+    except (ObjectMissingError, RecordError):
+        return False
 
 
 def _part(tenant: TenantPath, held: PieceHeld) -> TenantPiece:

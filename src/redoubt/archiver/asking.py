@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TypeVar
 
 from redoubt.model.seams import Destination, DestinationError, Lock, ObjectInfo
@@ -64,9 +65,9 @@ class WatchedDestination:
             self._destination.delete(name)
 
     def lock(self, name: str, holder: str) -> Lock:
-        """See `Destination`."""
+        """See `Destination`. Looks at the lock are watched too."""
         with self._asking(f"locking {name}"):
-            return self._destination.lock(name, holder)
+            return _WatchedLock(self._destination.lock(name, holder), lambda: self._asking(f"looking at {name}"))
 
     def share(self, name: str) -> Lock | None:
         """See `Destination`."""
@@ -88,6 +89,23 @@ class WatchedDestination:
             self.answers += 1
         finally:
             self._question = None
+
+
+@dataclass(frozen=True)
+class _WatchedLock:
+    """A lock of a `WatchedDestination`."""
+
+    lock: Lock
+    asking: Callable[[], contextlib.AbstractContextManager[None]]
+
+    def is_in_place(self) -> bool:
+        """See `Lock`."""
+        with self.asking():
+            return self.lock.is_in_place()
+
+    def release(self) -> None:
+        """See `Lock`. Also of a destination that is closed."""
+        self.lock.release()
 
 
 T = TypeVar("T")

@@ -41,11 +41,10 @@ class Guard:
 
         Cheap as long as the writer's lock is in its place. Raises DestinationError, to be retried.
         """
-        if self._tenure.take_again():
-            self._is_checked = False
-        if not self._is_checked:
+        was_checked, self._is_checked = self._is_checked, False
+        if self._tenure.take_again() or not was_checked:
             self._check_end(store, start_lsn, end_lsn)
-            self._is_checked = True
+        self._is_checked = True
 
     def keep_claims(self, store: PieceStore, start_lsn: int) -> None:
         """Write the claims again if somebody has removed them, but only in the right place.

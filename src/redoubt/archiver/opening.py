@@ -31,30 +31,38 @@ class Tenure:
         self._store = store
         self._holder = holder
         self._guard = threading.Lock()
+        self._is_wanted = False
         self._lock: Lock | None = None
 
     def take(self) -> None:
         """Hold the lock. Idempotent; raises LockedError while another writer has it."""
         with self._guard:
+            self._is_wanted = True
             if self._lock is None:
                 self._lock = self._store.destination.lock(self._store.path.lock, self._holder)
 
     def take_again(self) -> bool:
-        """Take the lock again if it is not in its place any more; whether that was so. Raises DestinationError."""
+        """Take the lock again if it is not in its place any more; whether that was so. Raises DestinationError.
+
+        After a failure the lock is not held, and the next call tries again.
+        """
         with self._guard:
-            if self._lock is None or self._lock.is_in_place():
+            if not self._is_wanted or (self._lock is not None and self._lock.is_in_place()):
                 return False
-            self._lock.release()
-            self._lock = None
+            self._let_go()
             self._lock = self._store.destination.lock(self._store.path.lock, self._holder)
             return True
 
     def release(self) -> None:
         """Release the lock. Idempotent."""
         with self._guard:
-            if self._lock is not None:
-                self._lock.release()
-                self._lock = None
+            self._is_wanted = False
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
 
 def open_piece(store: PieceStore, task: ArchivePiece, tenure: Tenure) -> Opened:

@@ -150,6 +150,8 @@ class PieceJob:
         """Handle the opened piece: continue at its end, unless the piece has ended for good."""
         task, end = self.task, opened.end
         self._end = end
+        guard = Guard(task, opened.info, self._tenure, self._resources.clock)
+        self._guard = guard if opened.manifest is None else None
         if task.broken_by and not self._is_cut():
             self._events.append(HoleOpened(task.tenant_id, task.round, end.position.lsn, end.position.scn, task.piece))
         if task.broken_by or opened.manifest is not None:
@@ -159,7 +161,6 @@ class PieceJob:
                 self._chores.do(hole.what, hole.close, self._events.append)
             return
         self._phase = _Phase.ARCHIVING
-        self._guard = guard = Guard(task, opened.info, self._tenure, self._resources.clock)
         self._archival = Archival(
             *(task, opened, self._reader, self._resources),
             *(self._storing, self._asker, self._tending, self._chores),

@@ -156,16 +156,18 @@ def _grouped(sets: tuple[TenantSet, ...]) -> list[list[TenantSet]]:
 
 def _of_set(session: CatalogSession, parts: list[TenantSet], uri: str) -> list[Change]:
     """The changes of a data backup's rows: the cluster's, with the least advanced status, and the tenants'."""
-    is_whole = all(part.status is SetStatus.SUCCESS for part in parts)
     least = next((part for part in parts if part.status is not SetStatus.SUCCESS), parts[0])
+    good = [part for part in parts if (part.status, part.file_status) == (SetStatus.SUCCESS, FileStatus.AVAILABLE)]
+    gone = any((part.status, part.file_status) == (SetStatus.SUCCESS, FileStatus.DELETED) for part in parts)
+    counting = good or parts
     whole = replace(
         least,
         tenant_id=tables.SYS_TENANT_ID,
-        file_status=least.file_status if not is_whole else parts[0].file_status,
+        file_status=(FileStatus.DELETING if gone else FileStatus.AVAILABLE) if good else least.file_status,
         start_time=min(part.start_time for part in parts),
         completion_time=max(part.completion_time for part in parts),
-        start_scn=min(part.start_scn for part in parts),
-        snapshot_scn=max(part.snapshot_scn for part in parts),
+        start_scn=min(part.start_scn for part in counting),
+        snapshot_scn=max(part.snapshot_scn for part in counting),
         start_lsn=0,
         snapshot_lsn=0,
         input_bytes=sum(part.input_bytes for part in parts),

@@ -62,18 +62,31 @@ class SetTable:
             )
 
     def fail_unfinished(self, cause: str, now: int) -> list[int]:
-        """Mark all backups in DOING as FAILED; returns their numbers."""
+        """Mark all backups in DOING as FAILED, with those of their parts that are DOING; returns their numbers."""
         with self._session.transaction() as cursor:
             cursor.execute(
                 f"SELECT bs_key FROM {tables.SET_TABLE} WHERE tenant_id = %s AND status = %s ORDER BY bs_key",
                 (tables.SYS_TENANT_ID, str(SetStatus.DOING)),
             )
             numbers = [row[0] for row in cursor.fetchall()]
+            doing, failed, broken = str(SetStatus.DOING), str(SetStatus.FAILED), str(FileStatus.BROKEN)
             cursor.executemany(
                 f"UPDATE {tables.SET_TABLE} SET status = %s, file_status = %s, completion_time = %s, comment = %s "
-                "WHERE bs_key = %s AND copy_id = 0",
-                [(str(SetStatus.FAILED), str(FILES[SetStatus.FAILED]), now, cause, number) for number in numbers],
+                "WHERE bs_key = %s AND copy_id = 0 AND status = %s",
+                [(failed, broken, now, cause, number, doing) for number in numbers],
             )
+            for number in numbers:
+                cursor.execute(
+                    f"SELECT COUNT(*) FROM {tables.SET_TABLE} WHERE bs_key = %s AND copy_id = 0 AND status = %s",
+                    (number, str(SetStatus.SUCCESS)),
+                )
+                row = cursor.fetchone()
+                if row is not None and row[0]:
+                    cursor.execute(
+                        f"UPDATE {tables.SET_TABLE} SET file_status = %s WHERE bs_key = %s AND copy_id = 0 "
+                        "AND tenant_id = %s",
+                        (str(FileStatus.AVAILABLE), number, tables.SYS_TENANT_ID),
+                    )
         return numbers
 
     def remains(self) -> list[Remains]:

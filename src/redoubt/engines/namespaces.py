@@ -55,7 +55,7 @@ def _enter(grants: dict[str, list[str]]) -> None:
     _mount("none", "/", _RECURSIVE | _PRIVATE)
     paths = [(path, kind) for kind in ("all_of", "programs", "readable", "writable") for path in grants.get(kind, ())]
     places = [(path, kind, place) for path, kind in paths if (place := _opened(path)) is not None]
-    os.umask(0o022)
+    umask = os.umask(0o022)
     _mount("none", _NEW_ROOT, 0, "tmpfs")
     os.makedirs(_NEW_ROOT + folder, exist_ok=True)  # noqa: PTH103
     for path, kind, place in places:
@@ -66,6 +66,7 @@ def _enter(grants: dict[str, list[str]]) -> None:
     _check(_libc().syscall(_PIVOT_ROOT[platform.machine()], b".", b"."), "pivot_root")
     _check(_libc().umount2(b".", _DETACH), "umount")
     os.chdir(folder)
+    os.umask(umask)
     _check(_libc().prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0), "prctl")
 
 
@@ -101,10 +102,18 @@ def _bind(place: int, target: str, *, read_only: bool) -> None:
         if error.errno != errno.EINVAL:
             raise
         _mount(source, target, _BIND | _RECURSIVE)  # a user namespace may not uncover what is mounted below
-    if read_only:
-        found = os.statvfs(target).f_flag
+    for each in _mounts_at(target) if read_only else ():
+        found = os.statvfs(each).f_flag
         kept = sum(flag for seen, flag in _KEPT.items() if found & seen)
-        _mount("none", target, _REMOUNT | _BIND | _READ_ONLY | kept)
+        _mount("none", each, _REMOUNT | _BIND | _READ_ONLY | kept)
+
+
+def _mounts_at(target: str) -> list[str]:
+    """The mount points at a path and below it: a remount changes one of them only."""
+    with open("/proc/self/mountinfo", "rb") as file:  # noqa: PTH123
+        points = [line.split()[4].decode("unicode_escape").encode("latin-1") for line in file]
+    wanted = os.fsencode(os.path.realpath(target))
+    return sorted({os.fsdecode(each) for each in points if each == wanted or each.startswith(wanted + b"/")})
 
 
 def _mount(source: str, target: str, flags: int, kind: str = "none") -> None:

@@ -1,9 +1,10 @@
 """Whether the clock may be believed for what cannot be undone, such as deleting old backups. Pure.
 
 A clock that jumps ahead makes every backup look old. So the clock must agree with the time that the service has
-witnessed: with the machine's time since its boot, which nobody sets. A machine that was off has witnessed nothing; a
-day is believed for each time that it was off. If the clock disagrees, ages are not believed until the clock agrees
-again, or until so much time was witnessed that every older backup is outside of the recovery window in any case.
+witnessed: with the machine's time since its boot, which nobody sets. Time before the first reading of a boot was not
+witnessed: so much is believed as the machine has been up, and a day for which it may have been off. If the clock
+disagrees, ages are not believed until the clock agrees again, or until so much time was witnessed that every older
+backup is outside of the recovery window in any case.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ SECOND = 10**9
 _TOLERANCE = 3600 * SECOND
 """A clock may be set by this much: a leap, a time server after a long boot."""
 _OFF = 86_400 * SECOND
+_SETTLED = 6 * 3600 * SECOND
+"""After so much time since the boot, the clock is no longer set by the time for which the machine was off."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class Reading:
 class ClockTrust:
     """What is known: the clock said `agreed` when it was believed last; since then `witnessed` ns passed.
 
-    `off`: ns for which the machine may have been off since then. `boot`, `since_boot`: of the last reading.
+    `off`: ns that may have passed unwitnessed since then. `boot`, `since_boot`: of the last reading. `doubted` is 1 if
+    the clock disagreed at that reading.
     """
 
     agreed: int
@@ -37,16 +41,21 @@ class ClockTrust:
     since_boot: int
     witnessed: int = 0
     off: int = 0
+    doubted: int = 0
     format: int = 1
 
     @property
     def is_believed(self) -> bool:
         """Whether the clock agreed at the last reading."""
-        return self.witnessed == 0 and self.off == 0
+        return not self.doubted
 
     def ahead(self, wall: int) -> int:
         """How many ns the clock is ahead of the witnessed time; negative if it is behind."""
         return wall - self.agreed - self.witnessed
+
+
+NOTHING_KNOWN = ClockTrust(agreed=0, boot="", since_boot=0, doubted=1)
+"""What is known if the record cannot be read: the clock is doubted until a window was witnessed."""
 
 
 def read(known: ClockTrust | None, now: Reading, window: int) -> ClockTrust:
@@ -54,15 +63,20 @@ def read(known: ClockTrust | None, now: Reading, window: int) -> ClockTrust:
     if known is None:
         return ClockTrust(now.wall, now.boot, now.since_boot)
     is_same = known.boot == now.boot
-    passed = now.since_boot - known.since_boot if is_same else now.since_boot
+    passed = max(now.since_boot - known.since_boot, 0) if is_same else 0
+    unseen = 0 if is_same else now.since_boot + (0 if known.doubted else _OFF)
     after = replace(
         known,
         boot=now.boot,
         since_boot=now.since_boot,
-        witnessed=known.witnessed + max(passed, 0),
-        off=known.off + (0 if is_same else _OFF),
+        witnessed=known.witnessed + passed,
+        off=known.off + unseen,
     )
-    agrees = -_TOLERANCE <= after.ahead(now.wall) <= _TOLERANCE + after.off
-    if agrees or 0 < window <= after.witnessed:
+    ahead = after.ahead(now.wall)
+    if -_TOLERANCE <= ahead <= _TOLERANCE + after.off:
+        # After a boot, a time server may still have to set the clock by as much as the machine was off.
+        off = 0 if now.since_boot > _SETTLED else max(after.off - max(ahead, 0), 0)
+        return ClockTrust(now.wall, now.boot, now.since_boot, off=off)
+    if 0 < window <= after.witnessed:
         return ClockTrust(now.wall, now.boot, now.since_boot)
-    return after
+    return replace(after, doubted=1)

@@ -158,14 +158,18 @@ def round_to_delete(
 
 
 def set_to_delete(number: int, sets: Iterable[BackupSet], destination: str) -> BackupSet:
-    """The set of that number, if it may be deleted; a FAILED set always may. Raises NotDeletableError."""
+    """The set of that number, if it may be deleted; a FAILED set without good parts always may.
+
+    Raises NotDeletableError.
+    """
     present = [each for each in sets if each.is_there]
     found = next((each for each in present if each.set_id == number), None)
     if found is None:
         raise NotDeletableError(Refusal.MISSING)
     if found.status == SetStatus.DOING:
         raise NotDeletableError(Refusal.NEEDED, f"set {number} is still being taken; run ALTER SYSTEM CANCEL BACKUP")
-    if found.destination != destination or found.status == SetStatus.FAILED:
+    has_no_part = found.status == SetStatus.FAILED and found.file_status is not FileStatus.AVAILABLE
+    if found.destination != destination or has_no_part:
         return found
     here = [each for each in present if each.destination == destination]
     if not any(each.is_full and _is_good(each, destination) and each.set_id > number for each in here):

@@ -21,14 +21,15 @@ class BeingDeletedError(RedoubtError):
 def in_use(plan: Plan) -> Iterator[None]:
     """Share the locks of the plan's data backup and complete pieces: a deletion needs these locks, and waits.
 
-    A piece that is still being written is left alone: its writer needs the lock, and nobody deletes it. A restore that
-    may not open the lock's files protects nothing. Raises BeingDeletedError, DestinationError.
+    The lock of a piece without manifest is left to its writer, which may be about to start again. A restore that may
+    not open the locks' files protects nothing. Raises BeingDeletedError, DestinationError.
     """
     with ExitStack() as ends:
         _share(plan.base_store.destination, plan.base_store.path, ends)
         for part in plan.parts:
             if exists(part.store.destination, part.store.path.manifest):
                 _share(part.store.destination, part.store.path, ends)
+            _check_there(part.store.destination, part.store.path)
         yield
 
 
@@ -39,5 +40,9 @@ def _share(destination: Destination, path: PiecePath | SetPath, ends: ExitStack)
         raise BeingDeletedError(f"{error}; try again when that has ended") from error
     if lock is not None:
         ends.callback(lock.release)
+    _check_there(destination, path)
+
+
+def _check_there(destination: Destination, path: PiecePath | SetPath) -> None:
     if exists(destination, path.deletion):
         raise BeingDeletedError(f"{path.folder} is being deleted; restore from a later data backup")

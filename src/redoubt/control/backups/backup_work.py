@@ -66,15 +66,22 @@ class BackupWork:
         self._ended = asyncio.Event()
         self._job: asyncio.Future[Outcome] | None = None
         self._taking = 0
+        self._waits_since: tuple[float, dict[int, int | None]] = (0.0, {})
+        """When the log of all parts began to be waited for, and how far the archives were then."""
         self._saved = backup
         self.now = backup
 
     async def run(self) -> None:
         """Run the backup, and record its result."""
         try:
-            for work in (self._take, self._wait_for_log):
-                for archive in self._archives:
-                    await self._part(archive, work)
+            for archive in self._archives:
+                await self._part(archive, self._take)
+            self._waits_since = (
+                time.monotonic(),
+                {archive.tenant.tenant_id: archive.durable_lsn for archive in self._archives},
+            )
+            for archive in self._archives:
+                await self._part(archive, self._wait_for_log)
             self.now = data_backups.ended(self.now, time.time_ns())
         except _OverError as error:
             self.now = data_backups.failed(self.now, str(error), time.time_ns())
@@ -165,6 +172,9 @@ class BackupWork:
         if not part.is_taken:
             return  # the tenant has left, or its part has failed
         moved_at, durable = time.monotonic(), archive.durable_lsn
+        began_at, first = self._waits_since
+        if durable == first.get(part.tenant_id):
+            moved_at = began_at  # nothing has moved while the other tenants' log was waited for
         while (archive.durable_lsn or 0) < part.snapshot_lsn:
             self._check(archive, is_taken=True)
             if archive not in self._archiving.archives:

@@ -43,6 +43,8 @@ class CleanWork:
         self._cleaning = cleaning
         self._questions = DestinationQuestions()
         self._told = ""
+        self.needed: Callable[[], frozenset[str]] = frozenset
+        """The paths of backups that a restore needs. After a restart the restore takes its locks a moment later."""
 
     async def run(self, job: CleanJob, doomed: list[Backup]) -> None:
         """Delete sets and pieces in the given order, then record the job as done. Retries failed steps."""
@@ -87,6 +89,8 @@ class CleanWork:
     async def _step(self, job: CleanJob, backup: Backup, tenant_id: int) -> bool:
         """Delete some of a tenant's files of a set or a piece; returns whether none are left."""
         folder, record = self._target(job, backup, tenant_id)
+        if f"{backup.destination.rstrip('/')}/{folder.folder}" in self.needed():
+            raise DestinationError(f"{folder.folder} is needed by a restore; wait until it has ended")
         return await self._questions.ask(backup.destination, _delete, backup.destination, self._ours, folder, record)
 
     def _target(

@@ -62,7 +62,7 @@ class Deletion:
         self._backups = backups
         self._cleaning = cleaning
         self._clock = clock
-        self._work = CleanWork(cluster, cleaning)
+        self.work = CleanWork(cluster, cleaning)
         self._job: CleanJob | None = None
         self._task: asyncio.Task[None] | None = None
         self._looked_at = 0
@@ -105,8 +105,7 @@ class Deletion:
                 )
             if doubt := await asyncio.to_thread(self._clock.look, window):
                 raise not_supported_text("can not execute delete obsolete, because the clock is in doubt", doubt)
-            now = self._newest_moment()
-            found = await asyncio.to_thread(self._obsolete, now)
+            found, now = await asyncio.to_thread(self._obsolete)
             await self._begin_obsolete(found, now, "ALTER SYSTEM DELETE OBSOLETE BACKUP")
 
     async def cancel(self) -> None:
@@ -148,8 +147,9 @@ class Deletion:
         async with self._archiving.statement:
             if self.is_running:
                 return  # a statement came first
-            now = self._newest_moment()
-            found = await asyncio.to_thread(self._obsolete, now)
+            if await asyncio.to_thread(self._clock.look, window):
+                return  # the clock has jumped while a statement ran
+            found, now = await asyncio.to_thread(self._obsolete)
             if found != Obsolete():  # otherwise the history would get an empty row each time
                 await self._begin_obsolete(found, now, _BY_ITSELF)
             self._looked_at = time.time_ns()
@@ -184,14 +184,17 @@ class Deletion:
             return list(retention.round_to_delete(number, stopped, pieces, sets, destination))
         return [retention.set_to_delete(number, sets, destination)]
 
-    def _newest_moment(self) -> int:
-        """The moment from which ages are counted: the newest that is archived. Old backups are needed until then."""
-        return min(time.time_ns(), self._archiving.round.checkpoint_scn or time.time_ns())
+    def _obsolete(self) -> tuple[Obsolete, int]:
+        """The obsolete backups, and the moment from which ages are counted. Blocks.
 
-    def _obsolete(self, now: int) -> Obsolete:
+        That is the newest archived moment: nothing newer replaces the old backups.
+        """
         window = round(self._parameters.recovery_window * _NS)
         pieces, sets = self._backups.pieces(), self._backups.sets()
-        return retention.obsolete(pieces, sets, self._parameters.backup_dest, window, now)
+        archived = self._archiving.round.checkpoint_scn  # 0 while a round begins
+        archived = archived or max((each.max_scn for each in pieces if each.is_whole), default=0)
+        now = min(time.time_ns(), archived or time.time_ns())
+        return retention.obsolete(pieces, sets, self._parameters.backup_dest, window, now), now
 
     async def _begin_obsolete(self, found: Obsolete, now: int, statement: str) -> None:
         expire_point = now // 1000 - round(self._parameters.recovery_window * 10**6)
@@ -204,7 +207,7 @@ class Deletion:
 
     def _launch(self, job: CleanJob, doomed: list[Backup]) -> None:
         self._job = job
-        self._task = asyncio.create_task(self._work.run(job, doomed))
+        self._task = asyncio.create_task(self.work.run(job, doomed))
         self._task.add_done_callback(_report)
 
 

@@ -49,6 +49,9 @@ class TenantArchive:
         self.away_since: float | None = None
         """Since when the engine cannot be asked, in seconds of the monotonic clock; None while it can."""
         self.away_cause = ""
+        self.files_since: float | None = None
+        """Since when the files of held log cannot be used, in seconds of the monotonic clock; None while they can."""
+        self.files_cause = ""
         self.unavailable_by = ""
         """Why the engine, which the service runs, cannot be used now; empty if it can, or if an application runs it."""
         self._unusable_since: float | None = None
@@ -95,6 +98,7 @@ class TenantArchive:
         An engine that is away for a moment is being restarted, which is no trouble.
         """
         of_engine = self.away_cause if _lasts(self.away_since) else ""
+        of_engine = of_engine or (self.files_cause if _lasts(self.files_since) else "")
         return next((text for _, text in sorted(self.troubles.items(), reverse=True) if text), of_engine)
 
     def asking_engine(self) -> None:
@@ -111,6 +115,15 @@ class TenantArchive:
             self.away_since = self._asked_at
             _log.warning("the engine cannot be asked", tenant=self.tenant.name, cause=cause)
         self.away_cause = cause
+
+    def note_files(self, cause: str) -> None:
+        """Note why the files of held log cannot be used; empty if they can."""
+        if not cause:
+            self.files_since = None
+        elif self.files_since is None:
+            self.files_since = time.monotonic()
+            _log.warning("the held log cannot be used", tenant=self.tenant.name, cause=cause)
+        self.files_cause = cause
 
     def note_engine(self, trouble: str | None) -> None:
         """Note the keeper's trouble with the engine, None if an application runs the engine."""

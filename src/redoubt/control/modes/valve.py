@@ -111,25 +111,27 @@ class Valve:
                 self._time(archive, now)
                 await self._act(archive)
         except OSError as error:
-            archive.engine_failed(f"cannot measure or release the log: {error}")
+            archive.note_files(f"cannot measure or release the log: {error}")
+        else:
+            archive.note_files("")
         archive.note_engine(self._trouble_of(archive.tenant))
         self._rule_commits(archive)
         self._judge(archive)
 
     async def _measure(self, archive: TenantArchive, status: RoundStatus) -> None:
+        archive.asking_engine()
+        try:
+            archive.end_lsn = await asyncio.to_thread(archive.tenant.engine.end_of_log)
+        except OSError as error:
+            archive.engine_failed(str(error))
+        else:
+            archive.engine_answered()
+            if status is RoundStatus.BEGINNING and archive.begun_at_lsn is None:
+                archive.begun_at_lsn = archive.end_lsn
         if status not in {RoundStatus.BEGINNING, RoundStatus.DOING}:
             archive.backlog = 0
         else:
-            archive.asking_engine()
             held_from = await asyncio.to_thread(archive.tenant.engine.held_from)
-            try:
-                archive.end_lsn = await asyncio.to_thread(archive.tenant.engine.end_of_log)
-                if status is RoundStatus.BEGINNING and archive.begun_at_lsn is None:
-                    archive.begun_at_lsn = archive.end_lsn
-            except OSError as error:
-                archive.engine_failed(str(error))
-            else:
-                archive.engine_answered()
             starts = (archive.durable_lsn if archive.durable_lsn is not None else held_from, archive.begun_at_lsn)
             start = max((lsn for lsn in starts if lsn is not None), default=archive.end_lsn)
             archive.backlog = max(0, archive.end_lsn - start)

@@ -78,6 +78,15 @@ class Restores:
             await self._begin(statement.name, replace(wanted, until_scn=scn), plan)
         return Ok.noted(*notes)
 
+    @property
+    def reads(self) -> frozenset[str]:
+        """The paths of the backups that the running or unfinished restore needs."""
+        return (
+            frozenset()
+            if self._job is None
+            else frozenset([*_paths(self._job.set_list), *_paths(self._job.piece_list)])
+        )
+
     async def load(self) -> None:
         """Resume unfinished restores, and discard those that never began. Raises CatalogError."""
         jobs = await asyncio.to_thread(self._jobs.unfinished)
@@ -264,3 +273,7 @@ def _job(tenant: Tenant, wanted: Wanted, plan: Plan) -> RestoreJob:
         total_bytes=plan.base_bytes + plan.log_bytes,
         start_time=time.time_ns(),
     )
+
+
+def _paths(listed: str) -> list[str]:
+    return listed.split(",") if listed else []

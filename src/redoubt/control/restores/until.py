@@ -14,10 +14,8 @@ _WRONG_VALUE = 1292
 _LONGEST = 64
 _OFFSET = re.compile(r"\s*(?P<time>.*\d:\d\d\S*?)\s*(?P<offset>[-+]\d\d:?\d\d|[zZ])\s*\Z", re.ASCII)
 _FRACTION = r"(?:\.\d{1,6})?"
-_LOCAL = re.compile(
-    rf"\s*(?:\d{{4}}[-/.]\d\d?[-/.]\d\d?(?:[\sT]+\d\d?(?::\d\d?){{0,2}}{_FRACTION})?|\d{{8}}|\d{{14}}{_FRACTION})\s*\Z",
-    re.ASCII,
-)
+_TIME = rf"[\sT]+\d\d?(?::\d\d?(?::\d\d?{_FRACTION})?)?"
+_LOCAL = re.compile(rf"\s*(?:\d{{4}}[-/.]\d\d?[-/.]\d\d?(?:{_TIME})?|\d{{8}}|\d{{14}}{_FRACTION})\s*\Z", re.ASCII)
 """The engine passes over what it does not understand behind a time; another moment would then be restored."""
 
 
@@ -25,7 +23,7 @@ def checked_until(until: str) -> int | str:
     """The microseconds since the epoch of a time with an offset; any other time as it is. Raises MomentError. Pure."""
     if len(until) > _LONGEST:
         raise MomentError("the text is too long for a time")
-    if (match := _OFFSET.match(until)) is not None:
+    if (match := _OFFSET.match(until)) is not None and _LOCAL.match(match["time"]):
         scn = moment(match["time"] + match["offset"].upper(), utc=False)
         if scn % 1000:
             raise MomentError("the time is more precise than a microsecond")
