@@ -208,7 +208,7 @@ def test_a_deletion_goes_on_after_the_service_was_killed(service: ServiceUnderTe
     away = service.backup.rename(service.backup.with_name("away"))
     service.run("ALTER SYSTEM DELETE BACKUPROUND 1")
     said = "SELECT error_msg FROM oceanbase.__all_backup_clean_info_history WHERE tenant_id = 1 AND status = 'DOING'"
-    wait_until("the cause is told", lambda: "mounted" in (service.run(said) or [{"error_msg": ""}])[0]["error_msg"])
+    wait_until("the cause is told", lambda: "mount the backup disk" in (service.run(said) or [{"error_msg": ""}])[0]["error_msg"])
     assert service.error("ALTER SYSTEM DELETE OBSOLETE BACKUP")[0] == 9044
     assert service.error("ALTER SYSTEM SET auto_delete_expired_backup = true")[0] == 1235
 
