@@ -183,6 +183,7 @@ def test_log_is_deleted_when_a_full_set_makes_it_needless(service: ServiceUnderT
 
     assert service.error("ALTER SYSTEM DELETE BACKUPROUND 2")[0] == 9069
     _set_file(service, 2, end % 2)
+    service.archive()  # ages are counted from the newest archived moment
     service.run("ALTER SYSTEM SET backup_recovery_window = '1us', auto_delete_expired_backup = true")
     wait_until("round 2 is deleted", lambda: _file_status(service, 2) == {"DELETED"})
     _wait_for_the_job(service)
@@ -193,7 +194,6 @@ def test_log_is_deleted_when_a_full_set_makes_it_needless(service: ServiceUnderT
         ("DELETE BACKUP ROUND", "STOP"),
         ("DELETE OBSOLETE BACKUP", "STOP"),
     ]
-    service.archive()
     service.stop_archiving()
 
 
@@ -208,7 +208,10 @@ def test_a_deletion_goes_on_after_the_service_was_killed(service: ServiceUnderTe
     away = service.backup.rename(service.backup.with_name("away"))
     service.run("ALTER SYSTEM DELETE BACKUPROUND 1")
     said = "SELECT error_msg FROM oceanbase.__all_backup_clean_info_history WHERE tenant_id = 1 AND status = 'DOING'"
-    wait_until("the cause is told", lambda: "mount the backup disk" in (service.run(said) or [{"error_msg": ""}])[0]["error_msg"])
+    wait_until(
+        "the cause is told",
+        lambda: "mount the backup disk" in (service.run(said) or [{"error_msg": ""}])[0]["error_msg"],
+    )
     assert service.error("ALTER SYSTEM DELETE OBSOLETE BACKUP")[0] == 9044
     assert service.error("ALTER SYSTEM SET auto_delete_expired_backup = true")[0] == 1235
 

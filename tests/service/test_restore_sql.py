@@ -310,7 +310,7 @@ def test_another_clusters_backup_needs_its_roots_password_once(town: Town, elsew
     """The service has no account in it: the tenant says what to do, and is there when that is done."""
     where = f"AT 'file://{elsewhere.backup}'"
     last = f"ALTER SYSTEM RESTORE x FROM main {where} UNTIL '{town.now()}' {WITH} PREVIEW"
-    moment = town.service.error(last)[1].rpartition("moment before it is ")[2]
+    moment = town.service.error(last)[1].rpartition("moment before it is ")[2].partition(" (")[0]
     wait_until("it is ten seconds ago", lambda: town.seconds_since(moment) > 11)
     town.restore("guest", until=moment, where=where)
     row = town.history("guest")
