@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -13,12 +13,24 @@ import pytest
 from redoubt.archive.layout import ClusterInfo, ClusterPath, PieceInfo
 from redoubt.archive.record import load_record
 from redoubt.archive.store import PieceStore
+from redoubt.archiver.asking import SILENCE, WatchedDestination
 from redoubt.archiver.guarding import CLAIMS_EVERY
 from redoubt.archiver.piece_job import PieceJob
 from redoubt.destinations.file import FileDestination
 from redoubt.messages.archiving import Event, PieceStopped, PieceTrouble
 from redoubt.model.seams import LockedError
-from tests.archive.fakes import PATH, TASK, Clock, MemoryLog, log_in, random_log, small_resources, until
+from tests.archive.fakes import (
+    PATH,
+    TASK,
+    Clock,
+    MemoryDestination,
+    MemoryLock,
+    MemoryLog,
+    log_in,
+    random_log,
+    small_resources,
+    until,
+)
 
 CLAIM = ClusterPath(TASK.cluster, TASK.cluster_id).info
 
@@ -58,6 +70,33 @@ class Writer:
         return text in self.trouble
 
 
+@dataclass(frozen=True)
+class Exchange:
+    """A copy of a writer's directory as it was, to be put in its place for a while; then the writer archived more."""
+
+    writer: Writer
+    older: Path
+    away: Path
+
+    @classmethod
+    def prepared(cls, writer: Writer, beside: Path) -> Exchange:
+        """Make the copy, then let the writer archive two more segments."""
+        shutil.copytree(writer.folder, beside / "older")
+        writer.writes()
+        until(writer.is_archived)
+        return cls(writer, beside / "older", beside / "away")
+
+    def do(self) -> None:
+        """The older copy is in the directory's place."""
+        self.writer.folder.rename(self.away)
+        self.older.rename(self.writer.folder)
+
+    def undo(self) -> None:
+        """The directory is back."""
+        self.writer.folder.rename(self.older)
+        self.away.rename(self.writer.folder)
+
+
 @pytest.fixture
 def writer(tmp_path: Path) -> Iterator[Writer]:
     """A job that has archived a little."""
@@ -71,18 +110,13 @@ def writer(tmp_path: Path) -> Iterator[Writer]:
 
 def test_an_older_copy_in_the_destinations_place_is_not_written_to(writer: Writer, tmp_path: Path) -> None:
     """Its log would have a gap. The job waits for the right one, and goes on there."""
-    older, away = tmp_path / "older", tmp_path / "away"
-    shutil.copytree(writer.folder, older)
-    writer.writes()
-    until(writer.is_archived)
-    writer.folder.rename(away)
-    older.rename(writer.folder)
+    exchange = Exchange.prepared(writer, tmp_path)
+    exchange.do()
     before = sorted(path.name for path in writer.folder.rglob("*.redo"))
     writer.writes()
     until(lambda: writer.is_troubled("ends at LSN 80, but log to LSN 160 was stored before"))
     after = sorted(path.name for path in writer.folder.rglob("*.redo"))
-    writer.folder.rename(older)
-    away.rename(writer.folder)
+    exchange.undo()
     until(writer.is_archived)
 
     assert before == after
@@ -91,21 +125,17 @@ def test_an_older_copy_in_the_destinations_place_is_not_written_to(writer: Write
 
 def test_a_lock_that_cannot_be_taken_again_at_once_is_not_forgotten(writer: Writer, tmp_path: Path) -> None:
     """The place was empty for a moment, then an older copy came that another writer has locked, then it was free."""
-    older, away = tmp_path / "older", tmp_path / "away"
-    shutil.copytree(writer.folder, older)
-    other = FileDestination(older).lock(PATH.lock, "another writer")
-    writer.writes()
-    until(writer.is_archived)
-    writer.folder.rename(away)
+    exchange = Exchange.prepared(writer, tmp_path)
+    other = FileDestination(exchange.older).lock(PATH.lock, "another writer")
+    writer.folder.rename(exchange.away)
     writer.writes()
     until(lambda: writer.is_troubled("check that the backup disk is mounted"))
-    older.rename(writer.folder)
+    exchange.older.rename(writer.folder)
     until(lambda: writer.is_troubled("is being written by another writer"))
     other.release()
     until(lambda: writer.is_troubled("ends at LSN 80, but log to LSN 160 was stored before"))
     written = log_in(PieceStore(FileDestination(writer.folder), PATH))
-    writer.folder.rename(older)
-    away.rename(writer.folder)
+    exchange.undo()
     until(writer.is_archived)
 
     assert len(written) == 80
@@ -125,18 +155,13 @@ def test_a_full_copy_in_the_destinations_place_is_locked_and_continued(writer: W
 
 def test_a_stop_does_not_freeze_another_destination(writer: Writer, tmp_path: Path) -> None:
     """The manifest would leave out log that was archived."""
-    older, away = tmp_path / "older", tmp_path / "away"
-    shutil.copytree(writer.folder, older)
-    writer.writes()
-    until(writer.is_archived)
-    writer.folder.rename(away)
-    older.rename(writer.folder)
+    exchange = Exchange.prepared(writer, tmp_path)
+    exchange.do()
     writer.job.stop(60)
     until(lambda: writer.step() or writer.job._chores.failure != "")
     failure = writer.job._chores.failure
     is_frozen = (writer.folder / PATH.manifest).exists()
-    writer.folder.rename(older)
-    away.rename(writer.folder)
+    exchange.undo()
     writer.clock.now += 1
     until(writer.step)
 
@@ -148,23 +173,18 @@ def test_a_stop_does_not_freeze_another_destination(writer: Writer, tmp_path: Pa
 
 def test_the_stop_of_an_interrupted_round_does_not_freeze_another_destination(writer: Writer, tmp_path: Path) -> None:
     """It writes nothing more, and looks all the same."""
-    older, away = tmp_path / "older", tmp_path / "away"
-    shutil.copytree(writer.folder, older)
-    writer.writes()
-    until(writer.is_archived)
+    exchange = Exchange.prepared(writer, tmp_path)
     writer.job.abandon()
     writer.job._resources.merger.submit(lambda: None).result()
     writer.job._resources.storer.submit(lambda: None).result()
     task = replace(TASK, broken_by="damaged", broken_at=1)
     writer.job = PieceJob(task, MemoryLog(), FileDestination(writer.folder), writer.job._resources)
     until(lambda: not writer.step() and writer.job._end is not None)
-    writer.folder.rename(away)
-    older.rename(writer.folder)
+    exchange.do()
     writer.job.stop(60)
     until(lambda: writer.step() or writer.job._chores.failure != "")
     failure, is_frozen = writer.job._chores.failure, (writer.folder / PATH.manifest).exists()
-    writer.folder.rename(older)
-    away.rename(writer.folder)
+    exchange.undo()
     writer.clock.now += 1
     until(writer.step)
 
@@ -190,3 +210,20 @@ def test_removed_claims_are_told_and_written_again(writer: Writer) -> None:
     cluster = load_record(ClusterInfo, (writer.folder / CLAIM).read_bytes())
     assert (cluster.cluster, cluster.identity) == (TASK.cluster, TASK.identity)
     assert load_record(PieceInfo, (writer.folder / PATH.info).read_bytes()) == load_record(PieceInfo, info)
+
+
+def test_a_look_at_the_lock_that_is_not_answered_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network file system that hangs may hang there first."""
+    clock, silences = Clock(), list[str]()
+    watched = WatchedDestination(MemoryDestination(), clock)
+    lock = watched.lock("a/writer", "a test")
+
+    def hangs(_: MemoryLock) -> bool:
+        clock.now += SILENCE + 1
+        silences.append(watched.silence)
+        return True
+
+    monkeypatch.setattr(MemoryLock, "is_in_place", hangs)
+    assert lock.is_in_place()
+    assert silences == ["the destination has not answered for 5 s (looking at a/writer)"]
+    assert watched.silence == ""

@@ -286,6 +286,41 @@ def test_a_clock_that_jumps_ahead_deletes_nothing(
     assert events == [("CLOCK", "BELIEVED", "DOUBTED"), ("CLOCK", "DOUBTED", "BELIEVED")]
 
 
+def test_a_clock_that_jumps_while_a_statement_runs_deletes_nothing(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was right when automatic deletion began to wait for the statement."""
+    day, ahead, time_ns = 86_400 * 10**9, [0], time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: time_ns() + ahead[0])
+    stage.parameters.change({RECOVERY_WINDOW: "7d", AUTO_DELETE: "True"})
+    for age in (3, 1):
+        _full_set(stage, time_ns() - age * day)
+
+    async def scene() -> None:
+        async with stage.archiving.statement:
+            looking = asyncio.create_task(stage.deletion.look())
+            await stage.until(lambda: bool(stage.archiving.statement._waiters))
+            ahead[0] = 30 * day
+        await looking
+        await _done(stage)
+
+    play(scene())
+
+    assert {each.file_status for each in stage.clean.backup_sets} == {FileStatus.AVAILABLE}
+
+
+def test_ages_stand_still_while_a_new_round_begins(stage: Stage, tmp_path: Path) -> None:
+    """Nothing is archived of it yet: ages are counted from the end of the former round."""
+    day = 86_400 * 10**9
+    stage.parameters.change({RECOVERY_WINDOW: "7d"})
+    for age in (25, 20):
+        _full_set(stage, time.time_ns() - age * day)
+    _piece(stage, tmp_path, 1, max_scn=time.time_ns() - 15 * day)
+    assert stage.archiving.round.checkpoint_scn == 0
+
+    assert stage.deletion._obsolete()[0].sets == ()
+
+
 def test_what_is_known_of_the_clock_survives_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A service that is started after the jump knows it too; a file that cannot be written is no trouble."""
     day, wall = 86_400 * 10**9, time.time_ns()

@@ -97,8 +97,8 @@ class TenantArchive:
 
         An engine that is away for a moment is being restarted, which is no trouble.
         """
-        of_engine = self.away_cause if _lasts(self.away_since) else ""
-        of_engine = of_engine or (self.files_cause if _lasts(self.files_since) else "")
+        of_files = self.files_cause if _lasts(self.files_since) else ""
+        of_engine = self.away_cause if _lasts(self.away_since) else of_files
         return next((text for _, text in sorted(self.troubles.items(), reverse=True) if text), of_engine)
 
     def asking_engine(self) -> None:
