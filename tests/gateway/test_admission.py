@@ -13,8 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from redoubt.gateway import socket_owner
 from redoubt.gateway.accounts import SERVICE, Account, parse_account
-from redoubt.gateway.admission import is_invited, may_be_root_without_password, uid_of_peer
+from redoubt.gateway.admission import is_invited, may_be_root_without_password
+from redoubt.gateway.socket_owner import uid_of_peer
 from tests.dose import dose
 
 from .conftest import USER_PASSWORD
@@ -139,8 +141,18 @@ def test_an_open_root_is_everybodys_if_the_configuration_says_so(engines: dict[s
         assert log_in_as(NOBODY, door, "root") == "logged in"
 
 
+@pytest.fixture(params=["diagnosis", "table"])
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel's diagnosis of one socket, without its table of all; or the table, where no diagnosis can be had."""
+    if request.param == "diagnosis":
+        monkeypatch.setattr(socket_owner, "_SOCKET_TABLES", ())
+    else:
+        monkeypatch.setattr(socket_owner, "_NETLINK_SOCK_DIAG", 31)  # a protocol that no kernel has
+
+
+@pytest.mark.usefixtures("_way")
 def test_the_kernel_tells_who_is_at_the_other_end() -> None:
-    """Of IPv4 and IPv6, mapped or not; of a client that has closed its end, nothing."""
+    """Of IPv4 and IPv6, mapped or not; of a client that has closed its end, nothing; nor of one that listens."""
     for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
         with socket.create_server((host, 0), family=family) as server:
             client = socket.create_connection(server.getsockname()[:2])
@@ -150,20 +162,22 @@ def test_the_kernel_tells_who_is_at_the_other_end() -> None:
                 assert uid_of_peer(own, other) == 0
                 assert uid_of_peer(other, own) == 0
                 assert uid_of_peer(own, (other[0], other[1] ^ 1)) is None
+                assert uid_of_peer((other[0], other[1] ^ 1), own) is None
                 client.close()
                 assert uid_of_peer(own, other) is None
     assert uid_of_peer(("", 0), ("", 0)) is None
     assert uid_of_peer(("127.0.0.1", 1), ("fe80::1%lo", 2)) is None
 
 
+@pytest.mark.usefixtures("_way")
 def test_a_mapped_address_is_found() -> None:
-    """A socket for both families sees IPv4 clients under IPv6 addresses."""
-    with (
-        socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as server,
-        socket.create_connection(("127.0.0.1", server.getsockname()[1])),
-        server.accept()[0] as peer,
-    ):
-        assert uid_of_peer(peer.getsockname()[:2], peer.getpeername()[:2]) == 0
+    """A socket for both families sees IPv4 clients under IPv6 addresses; a client may use such a socket as well."""
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as server:
+        for host in ("127.0.0.1", "::ffff:127.0.0.1"):
+            with socket.create_connection((host, server.getsockname()[1])), server.accept()[0] as peer:
+                own, other = peer.getsockname()[:2], peer.getpeername()[:2]
+                assert uid_of_peer(own, other) == 0
+                assert uid_of_peer(other, own) == 0
 
 
 def test_the_services_user_and_root_may_enter_an_open_root() -> None:

@@ -29,13 +29,17 @@ T = TypeVar("T")
 
 
 def wait_until(what: str, condition: Callable[[], T | None], timeout: float = 120.0) -> T:
-    """The first true value of `condition`, asked again and again; fails the test after `timeout` seconds."""
-    deadline = time.monotonic() + timeout
+    """The first true value of `condition`, asked again and again; fails the test after `timeout` seconds.
+
+    Mostly it asks the service in a new session, which costs as much as what is waited for: the pauses become longer.
+    """
+    deadline, pause = time.monotonic() + timeout, 0.02
     while time.monotonic() < deadline:
         value = condition()
         if value:
             return value
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(1.2 * pause, 0.15)
     raise AssertionError(f"not within {timeout} s: {what}")
 
 

@@ -65,3 +65,31 @@ def test_a_lost_catalog_is_made_again(service: ServiceUnderTest) -> None:
     assert "the destination has 2 rounds and 0 data backups; 0 rows changed" in again.stdout
     assert before == after
     assert rounds == [{"LOG_ARCHIVE_ROUND": 3}]
+
+
+@pytest.mark.soak
+def test_an_older_catalog_in_which_a_round_runs_is_repaired_as_advised(service: ServiceUnderTest) -> None:
+    """A catalog that was put back to round 3, DOING, while the destination has round 4."""
+    service.archive()
+    service.stop()
+    older = service.home / "sys.older"
+    shutil.copytree(service.home / "sys", older, ignore=shutil.ignore_patterns("*.sock"))
+    service.start()
+    service.stop_archiving()
+    service.archive()
+    service.stop()
+    shutil.rmtree(service.home / "sys")
+    older.rename(service.home / "sys")
+
+    held_up = _repair(service)
+    service.start()
+    service.stop_archiving()
+    service.stop()
+    repaired = _repair(service)
+    service.start()
+    service.archive()
+
+    assert "start the service, run ALTER SYSTEM NOARCHIVELOG, stop the service, repair again" in held_up.stdout
+    assert [held_up.returncode, repaired.returncode] == [2, 0], repaired.stderr
+    shown = service.run("SELECT LOG_ARCHIVE_ROUND AS number FROM CDB_OB_BACKUP_ARCHIVELOG WHERE TENANT_ID = 1")
+    assert shown == [{"number": 5}]

@@ -92,6 +92,30 @@ def test_an_open_door_needs_passwords(stopped_service: ServiceUnderTest, tmp_pat
     assert "root@sys has no password" in refused.stderr
 
 
+@pytest.mark.soak
+def test_a_door_opens_once_every_root_has_a_password(stopped_service: ServiceUnderTest) -> None:
+    """As the refusal advises: start on 127.0.0.1, ALTER USER in each tenant, start again. In a network of its own.
+
+    Own service: it is started twice, the second time behind an open door.
+    """
+    stopped_service.start()
+    for user in ("root@sys", "root@main"):
+        stopped_service.run("ALTER USER root IDENTIFIED BY 'secret'", user)
+    stopped_service.stop()
+    start = [sys.executable, "-m", "redoubt", "start", "--home", str(stopped_service.home), "--port", "0"]
+    # An engine wants an interface.
+    network = "ip link add v0 type veth peer name v1 && ip address add 10.0.0.1/24 dev v0 && ip link set v0 up"
+    confined = ["unshare", "--net", "sh", "-c", f'{network} && exec "$@" --host 0.0.0.0', "sh", *start]
+    with subprocess.Popen(confined, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as opened:
+        assert opened.stdout is not None
+        line = opened.stdout.readline()
+        opened.terminate()
+        _, said = opened.communicate(timeout=60)
+
+    assert line.startswith("ready on 0.0.0.0:"), said
+    assert opened.returncode == 0
+
+
 def test_a_home_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
     """A file in the way, and a path too long for a unix socket."""
     (tmp_path / "file").write_text("")

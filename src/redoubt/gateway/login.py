@@ -14,7 +14,6 @@ from redoubt.gateway.admission import (
     may_be_root_without_password,
     not_invited,
     root_needs_password,
-    uid_of_peer,
 )
 from redoubt.gateway.decoding import decode_error, decode_ok
 from redoubt.gateway.faults import EngineGone, LoginRefused, ProtocolError
@@ -34,6 +33,7 @@ from redoubt.gateway.handshake import (
 from redoubt.gateway.link import EngineLink, engine_unreachable
 from redoubt.gateway.packets import frame
 from redoubt.gateway.protocol import AUTH_PLUGIN, OFFERED, SALT_BYTES, Capability, Command, Marker
+from redoubt.gateway.socket_owner import uid_of_peer
 from redoubt.gateway.wire import Wire
 from redoubt.sql.answers import Rows
 from redoubt.sql.errors import SqlError, access_denied, too_many_connections

@@ -13,8 +13,8 @@ from redoubt.gateway.protocol import MAX_PART
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from redoubt.gateway.admission import Address
     from redoubt.gateway.faults import Gone
+    from redoubt.gateway.socket_owner import Address
 
 _READ_LIMIT = 256 * 1024
 _WRITE_LIMIT = 256 * 1024
