@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import time
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -293,6 +296,24 @@ def test_an_archive_that_stands_still_is_given_up(stage: Stage, monkeypatch: pyt
         assert over.comment.endswith("needs more log: no space")
 
     play(scene())
+
+
+def test_tenants_that_stand_still_are_given_up_together(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time that the first one's log was waited for counts for the others, too."""
+    ticks = itertools.count()
+    monkeypatch.setattr(backup_work, "time", SimpleNamespace(monotonic=lambda: next(ticks), time_ns=time.time_ns))
+    monkeypatch.setattr(backup_work, "_PATIENCE", 50)
+
+    async def scene() -> None:
+        await stage.doing()
+        await _second_tenant(stage)
+        stage.jobs.outcomes |= {1001: TAKEN, 1002: TAKEN}
+        await stage.handler.handle(FULL, FakeSession())
+        over = await _over(stage)
+        assert [part.status for part in over.tenants.values()] == [SetStatus.FAILED, SetStatus.FAILED]
+
+    play(scene())
+    assert 50 < next(ticks) < 70
 
 
 def test_a_tenant_that_is_dropped_is_left_out(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

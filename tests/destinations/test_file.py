@@ -198,6 +198,8 @@ def test_what_cannot_be_cleared_away_does_not_show(tmp_path: Path) -> None:
         (errno.EDQUOT, "raise the quota, or choose another destination"),
         (errno.EROFS, "mount the file system read-write"),
         (errno.EACCES, "give the user that runs redoubt the right to read and write there"),
+        (errno.ELOOP, "replace the link by what it points to; links in a destination are not followed"),
+        (errno.ESTALE, "the NFS server no longer knows this file; mount the file system again"),
         (errno.EPERM, "look for attributes that forbid changes (lsattr), and mount options"),
     ],
 )
