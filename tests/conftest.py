@@ -25,7 +25,7 @@ settings.register_profile(
 settings.register_profile("ci", parent=settings.get_profile("dev"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
-pytest_plugins = ["tests.run_report", "tests.service.fixtures"]
+pytest_plugins = ["tests.run_report", "tests.destinations.fixtures", "tests.service.fixtures"]
 _HERE = Path(__file__).parent
 _SERVICES = "service"
 _LONGEST = "test_roll_forward.py"

@@ -19,11 +19,14 @@ KINDS: dict[str, Callable[[Path], Destination]] = {
     "uri": lambda path: open_destination(f"file://{path}"),
     "memory": lambda _path: MemoryDestination(),
 }
+STORE = "s3"
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=[*KINDS, STORE])
 def destination(request: pytest.FixtureRequest, tmp_path: Path) -> Destination:
-    """An empty destination of each kind."""
+    """An empty destination of each kind; `s3` is a folder of a real S3 server."""
+    if request.param == STORE:
+        return open_destination(request.getfixturevalue("bucket_uri"))
     return KINDS[request.param](tmp_path)
 
 

@@ -8,15 +8,14 @@ from functools import lru_cache
 from pathlib import Path
 
 from redoubt.destinations.file import FileDestination
-from redoubt.errors import RedoubtError
+from redoubt.destinations.object_store import ObjectStoreDestination
+from redoubt.destinations.store_uri import UriError, parse_place
 from redoubt.model.seams import Destination
+
+__all__ = ["KINDS", "MAX_URI_LENGTH", "DestinationKind", "UriError", "local_directory", "open_destination"]
 
 MAX_URI_LENGTH = 2048
 _MOST_KEPT = 16
-
-
-class UriError(RedoubtError):
-    """The text does not name a destination; the message gives the right form."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,9 @@ def open_destination(uri: str) -> Destination:
     scheme, separator, place = uri.partition("://")
     kind = KINDS.get(scheme.lower()) if separator else None
     if kind is None:
-        raise UriError("write the destination as file:///absolute/path; other kinds of destination are not supported")
+        raise UriError(
+            "write the destination as file:///absolute/path or s3://bucket/path?host=…; other kinds are not supported"
+        )
     return _kept(kind, place) if kind.is_kept else kind.open(place)
 
 
@@ -62,8 +63,13 @@ def _open_directory(path: str) -> FileDestination:
     return FileDestination(Path(path))
 
 
+def _open_s3(place: str) -> ObjectStoreDestination:
+    return ObjectStoreDestination(f"s3://{place}", parse_place(place))
+
+
 KINDS = {
     # not kept: a destination creates each folder once; an emptied directory needs a new destination
     "file": DestinationKind(_open_directory, is_kept=False),
+    "s3": DestinationKind(_open_s3, is_kept=True),
 }
 """By scheme, in lower case."""

@@ -1,0 +1,225 @@
+"""A folder in a bucket of an object store as backup destination (`s3://…`), over OpenDAL.
+
+A PUT makes an object visible whole or not at all, and durable when it is answered. With the precondition that no object
+of that name exists (`If-None-Match: *`), it is put-if-absent. An answer may be lost after the object was stored: the
+caller's next try then finds its own object.
+
+There are no folders to create: a folder is there while it holds an object. Objects whose names begin with `.lock-` are
+leases, and are not listed.
+"""
+
+from __future__ import annotations
+
+import builtins
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import TypeVar
+
+import opendal
+from opendal import exceptions
+from opendal.layers import RetryLayer, TimeoutLayer
+from opendal.types import Entry, EntryMode
+
+from redoubt.destinations.access import Access, present_access
+from redoubt.destinations.lease import Lease
+from redoubt.destinations.store_errors import destination_error
+from redoubt.destinations.store_uri import Addressing, StorePlace
+from redoubt.model.seams import DestinationError, Lock, ObjectExistsError, ObjectInfo, ObjectMissingError
+
+T = TypeVar("T")
+
+_HIDDEN = ".lock-"
+_PATIENCE = 20.0
+"""Seconds for which one request may be unanswered."""
+_TRIES = 2
+_FIRST_PAUSE = 0.1
+_SMALL_READ = 64 * 1024
+_MOST_ENTRIES = 1_000_000
+"""The most names in a folder: a listing is kept in memory."""
+_CLIENT_ERRORS: tuple[type[Exception], ...] = (
+    OSError,  # of an open object
+    *(error for error in vars(exceptions).values() if isinstance(error, type) and issubclass(error, Exception)),
+)
+
+
+class ObjectStoreDestination:
+    """Objects under a folder of a bucket. `uri` names the destination in messages; it has no keys."""
+
+    def __init__(self, uri: str, place: StorePlace) -> None:
+        self.uri = uri
+        self._place = place
+        self._client: tuple[Access | None, opendal.Operator] | None = None
+
+    def put_if_absent(self, name: str, data: bytes) -> None:
+        """See `Destination`."""
+        self._asked(name, lambda client: client.write(name, data, if_not_exists=True))
+
+    def replace(self, name: str, data: bytes) -> None:
+        """See `LeaseObjects`."""
+        self._asked(name, lambda client: client.write(name, data))
+
+    def get(self, name: str, offset: int, length: int) -> bytes:
+        """See `Destination`."""
+        if length <= 0:
+            self._asked(name, lambda client: client.stat(name))
+            return b""
+        return self._asked(name, lambda client: _read(client, name, offset, length))
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """See `Destination`."""
+        base = _folder(prefix)
+        files = (entry for entry in self._entries(prefix) if entry.metadata.mode == EntryMode.File)
+        named = ((entry.path, entry.metadata.content_length) for entry in files)
+        found = (ObjectInfo(path, size) for path, size in named if not _is_hidden(path[len(base) :]) and path != base)
+        return iter(sorted(found, key=lambda info: info.name))
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """See `Destination`."""
+        base = _folder(prefix)
+        folders = (entry for entry in self._entries(prefix) if entry.metadata.mode == EntryMode.Dir)
+        names = (entry.path[len(base) :].rstrip("/") for entry in folders)
+        return iter(sorted(name for name in names if name and not _is_hidden(name)))
+
+    def delete(self, name: str) -> None:
+        """See `Destination`."""
+        self._asked(name, lambda client: client.delete(name))
+
+    def lock(self, name: str, holder: str) -> Lock:
+        """See `Destination`: a lease, see `lease`. It outlives a process that dies, by at most its term."""
+        return Lease.take(self, self._lease(name), holder)
+
+    def share(self, name: str) -> Lock | None:
+        """See `Destination`. The reader's object needs the right to write: without the right, there is no lock."""
+        return Lease.share(self, self._lease(name))
+
+    def written_at(self, name: str) -> float:
+        """See `LeaseObjects`."""
+        written = self._asked(name, lambda client: client.stat(name)).last_modified
+        if written is None:
+            raise DestinationError(f"{self._named(name)}: the store does not say when it was written")
+        return written.timestamp()
+
+    def names(self, folder: str) -> builtins.list[str]:
+        """See `LeaseObjects`."""
+        base = _folder(folder)
+        return sorted(path[len(base) :] for entry in self._entries(folder) if (path := entry.path) != base)
+
+    def probe(self) -> None:
+        """See `Destination`. Also whether the store keeps the precondition by which two writers are kept apart."""
+        name, content = f"redoubt-probe-{os.urandom(16).hex()}", os.urandom(4096)
+        try:
+            self.put_if_absent(name, content)
+            self._check_probe(name, content)
+        finally:
+            with suppress(DestinationError):  # the first failure says more; a leftover is not read
+                self.delete(name)
+        with suppress(ObjectMissingError):
+            self.get(name, 0, 1)
+            raise DestinationError(f"{self._named(name)} is still there after it was deleted: allow deletions")
+
+    def _check_probe(self, name: str, content: bytes) -> None:
+        if self.get(name, 0, len(content) + 1) != content:
+            raise DestinationError(f"{self.uri} returned other bytes than were written: choose another destination")
+        if not any(info.name == name for info in self.list("")):
+            raise DestinationError(f"{self.uri} does not list an object that was written: choose another destination")
+        with suppress(ObjectExistsError):
+            self.put_if_absent(name, b"")
+            raise DestinationError(
+                f"{self.uri} replaces an object although If-None-Match forbids that, so it cannot keep two writers "
+                "apart: choose a store that supports conditional writes"
+            )
+
+    def _entries(self, prefix: str) -> tuple[Entry, ...]:
+        """What a folder holds. Raises DestinationError."""
+        folder = _folder(prefix)
+
+        def listed(client: opendal.Operator) -> tuple[Entry, ...]:
+            found: builtins.list[Entry] = []
+            for entry in client.list(folder):
+                found.append(entry)
+                if len(found) > _MOST_ENTRIES:
+                    raise DestinationError(
+                        f"{self._named(prefix)} holds more than {_MOST_ENTRIES:,} objects; remove those that are no "
+                        "backup"
+                    )
+            return tuple(found)
+
+        return self._asked(folder, listed)
+
+    def _asked(self, name: str, question: Callable[[opendal.Operator], T]) -> T:
+        """The store's answer. Keys that were changed meanwhile are taken up. Raises DestinationError."""
+        used, client = self._present_client()
+        try:
+            try:
+                return question(client)
+            except exceptions.PermissionDenied:
+                access = present_access(self.uri)
+                if access == used:
+                    raise
+                return question(self._opened(access))
+        except _CLIENT_ERRORS as error:
+            raise destination_error(self._named(name), error) from None  # the client's text is long
+
+    def _present_client(self) -> tuple[Access | None, opendal.Operator]:
+        if self._client is None:
+            self._opened(present_access(self.uri))
+        assert self._client is not None
+        return self._client
+
+    def _opened(self, access: Access | None) -> opendal.Operator:
+        client = _client(self._place, access)
+        self._client = access, client
+        return client
+
+    def _named(self, name: str) -> str:
+        return f"{self.uri.partition('?')[0]}/{name}"
+
+    def _lease(self, name: str) -> str:
+        folder, _, last = name.rpartition("/")
+        return f"{folder}/{_HIDDEN}{last}" if folder else f"{_HIDDEN}{last}"
+
+
+def _client(place: StorePlace, access: Access | None) -> opendal.Operator:
+    options = {
+        "bucket": place.bucket,
+        "root": f"/{place.folder}",
+        "endpoint": place.endpoint,
+        "region": place.region,
+        "enable_virtual_host_style": str(place.addressing is Addressing.VIRTUAL_HOST).lower(),
+    }
+    if access is not None:
+        options |= {"access_key_id": access.access_id, "secret_access_key": access.access_key}
+        options |= {"disable_config_load": "true", "disable_ec2_metadata": "true"}
+    client = opendal.Operator("s3", **options)
+    client = client.layer(TimeoutLayer(timeout=_PATIENCE, io_timeout=_PATIENCE))
+    return client.layer(RetryLayer(max_times=_TRIES, min_delay=_FIRST_PAUSE, jitter=True))
+
+
+def _read(client: opendal.Operator, name: str, offset: int, length: int) -> bytes:
+    """Part of an object, in one request if that can be.
+
+    A small part is asked for by its range. The store may then say that the object ends before. A large part from the
+    beginning is mostly a limit, so that the whole object is wanted.
+    """
+    if offset or length <= _SMALL_READ:
+        with suppress(exceptions.Unexpected, exceptions.RangeNotSatisfied):
+            return bytes(client.read(name, offset=offset, size=length))
+        size = client.stat(name).content_length
+        if offset >= size:
+            return b""
+        return bytes(client.read(name, offset=offset, size=min(length, size - offset)))
+    with client.open(name, "rb") as file:
+        parts = []
+        while length > 0 and (part := file.read(length)):
+            parts.append(bytes(part))
+            length -= len(part)
+        return b"".join(parts)
+
+
+def _folder(prefix: str) -> str:
+    return f"{prefix}/" if prefix else ""
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(_HIDDEN)

@@ -1,0 +1,55 @@
+"""From an error of an object store's client to the cause, and what to do about it. Pure.
+
+The client's exceptions tell kinds apart; the store's own code is in their text, as `code: "NoSuchBucket"`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from opendal import exceptions
+
+from redoubt.model.seams import DestinationError, ObjectExistsError, ObjectMissingError
+
+_CODE = re.compile(r'code: "([A-Za-z0-9]{1,64})"')
+_STATUS = re.compile(r"status: ([0-9]{3})")
+_CAUSE = re.compile(r"error sending request: (.+)|^(?:\w+) \(\w+\) at [\w:]* => ([^\n{]+)", re.MULTILINE)
+_LONGEST_CAUSE = 200
+_NOT_FOUND = "NotFound ("
+"""How the text of an error of an open object begins, which is an OSError."""
+_HINTS = {
+    "SignatureDoesNotMatch": "the access_key is wrong: set the destination with the right keys",
+    "InvalidAccessKeyId": "the store does not know this access_id: set the destination with the right keys",
+    "InvalidAccessKey": "the store does not know this access_id: set the destination with the right keys",
+    "AccessDenied": "allow the account to read, write, list and delete in this folder of the bucket",
+    "NoSuchBucket": "create the bucket, or correct its name or the host",
+    "RequestTimeTooSkewed": "the clock of this machine is wrong: set the clock",
+    "QuotaExceeded": "raise the quota, or choose another destination",
+    "AccountProblem": "look at the account in the store's console",
+    "InvalidBucketName": "correct the bucket's name",
+    "PermanentRedirect": "the bucket is in another region: correct host and s3_region",
+    "AuthorizationHeaderMalformed": "the bucket is in another region: correct host and s3_region",
+    "SlowDown": "the store limits the rate of requests",
+    "ServiceUnavailable": "the store is busy",
+}
+
+
+def destination_error(place: str, error: Exception) -> DestinationError:
+    """The error to raise for one of the client's, about the object or folder `place`."""
+    text = str(error)
+    if isinstance(error, exceptions.NotFound) or text.startswith(_NOT_FOUND):
+        return ObjectMissingError(f"{place} does not exist")
+    if isinstance(error, exceptions.AlreadyExists | exceptions.ConditionNotMatch):
+        return ObjectExistsError(f"{place} exists already")
+    code = match[1] if (match := _CODE.search(text)) else ""
+    hint = _HINTS.get(code)
+    cause = code or _plain_cause(text)
+    return DestinationError(f"{place}: {cause} ({hint})" if hint else f"{place}: {cause}")
+
+
+def _plain_cause(text: str) -> str:
+    """The cause without the client's context and backtrace."""
+    if status := _STATUS.search(text):
+        return f"the store answered with status {status[1]}"
+    causes = [found[0] or found[1] for found in _CAUSE.findall(text)]
+    return " ".join((causes[-1] if causes else text.partition("\n")[0]).split())[:_LONGEST_CAUSE]
