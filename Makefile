@@ -51,9 +51,9 @@ checks: lint types layers
 engines: $(VENV)/.installed-tests
 	@$(BIN)/python -m tests.seekdb.template
 
-# The engines' templates are made while lint, types and layers are checked: an engine waits more than it computes.
-test: $(VENV)/.installed-tests test-tools
-	$(MAKE) --no-print-directory --jobs 2 --output-sync checks engines
+# Tools are installed, and the engines' templates made, while lint, types and layers are checked: they mostly wait.
+test:
+	$(MAKE) --no-print-directory --jobs 3 --output-sync checks engines test-tools
 	$(BIN)/pytest $(PYTEST_OPTIONS)
 
 soak: export REDOUBT_DOSE := soak

@@ -131,6 +131,11 @@ class Home:
         return self.path / "log" / "redoubt.log"
 
     @property
+    def access(self) -> Path:
+        """The keys of object stores."""
+        return self.path / "access.json"
+
+    @property
     def clock(self) -> Path:
         """What the service knows of the machine's clock."""
         return self.path / "clock"

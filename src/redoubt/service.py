@@ -30,6 +30,7 @@ from redoubt.control.backups.clock_watch import ClockWatch
 from redoubt.control.backups.data_backups import DataBackups
 from redoubt.control.backups.deletion import Deletion
 from redoubt.control.cluster import SYS_TENANT, Cluster, Tenant
+from redoubt.control.destination_keys import DestinationKeys
 from redoubt.control.job_process import run_job
 from redoubt.control.modes.chronicle import Chronicle
 from redoubt.control.modes.valve import Valve
@@ -44,6 +45,7 @@ from redoubt.control.statements.handler import Handler
 from redoubt.control.statements.settings import Settings
 from redoubt.control.tenants.register import Register
 from redoubt.control.tenants.tenants import Tenants
+from redoubt.destinations.access import ACCESS_FILE, AccessFile
 from redoubt.directory import Directory
 from redoubt.engine_room import EngineRoom
 from redoubt.engines.registry import engine_kind
@@ -108,6 +110,7 @@ class Service:
 
     async def _start(self, ends: AsyncExitStack) -> tuple[str, int]:
         """Start all parts in the order of their needs; `ends` stops them in reverse order. Returns the address."""
+        os.environ[ACCESS_FILE] = str(self._home.access)  # also for the worker and the jobs
         ends.push_async_callback(self._room.stop)
         ends.push_async_callback(asyncio.to_thread, self._session.close)
         ends.push_async_callback(self._background.stop)
@@ -173,8 +176,9 @@ class Service:
         metrics = MetricsServer(archiving, data_backups)
         ends.push_async_callback(asyncio.to_thread, metrics.stop)
         self._serve_metrics(metrics)
-        settings = Settings(tenants, archiving, self._parameters)
-        handler = Handler(tenants, archiving, settings, deletion, data_backups, restores)
+        keys = DestinationKeys(AccessFile(self._home.access))
+        settings = Settings(tenants, archiving, self._parameters, keys)
+        handler = Handler(tenants, archiving, settings, deletion, data_backups, restores, keys)
         return await self._open_gateway(ends, tenants, archiving, handler)
 
     async def _open_gateway(

@@ -21,6 +21,7 @@ from redoubt.control.backups.clock_watch import ClockWatch
 from redoubt.control.backups.data_backups import DataBackups
 from redoubt.control.backups.deletion import Deletion
 from redoubt.control.cluster import MAIN_TENANT, MAIN_TENANT_ID, Cluster, EngineSource
+from redoubt.control.destination_keys import DestinationKeys
 from redoubt.control.modes.chronicle import Chronicle
 from redoubt.control.modes.tenant_archive import TenantArchive
 from redoubt.control.modes.valve import Valve
@@ -32,6 +33,7 @@ from redoubt.control.statements.handler import Handler
 from redoubt.control.statements.settings import Settings
 from redoubt.control.tenants.register import Register, new_record
 from redoubt.control.tenants.tenants import Tenants
+from redoubt.destinations.access import AccessFile
 from redoubt.engines.registry import engine_kind
 from redoubt.messages.archiving import PieceProgress, PieceStopped
 from tests.control.fakes import (
@@ -75,7 +77,8 @@ class Stage:
         self.clock = ClockWatch(backup.parent / f"{backup.name}-clock")
         backups, cleaning = cast("Backups", self.clean), cast("Cleaning", self.clean)
         self.deletion = Deletion(cluster, self.archiving, self.parameters, backups, cleaning, self.clock)
-        settings = Settings(self.tenants, self.archiving, self.parameters)
+        keys = DestinationKeys(AccessFile(backup.parent / f"{backup.name}-access"))
+        settings = Settings(self.tenants, self.archiving, self.parameters, keys)
         self.set_table, self.jobs = FakeSetTable(), FakeJobs()
         table, remover = cast("SetTable", self.set_table), CleanWork(cluster, cleaning)
         self.backups = DataBackups(cluster, self.archiving, self.parameters, table, remover, self.jobs.run)
@@ -83,7 +86,7 @@ class Stage:
         self.planning = RestorePlanning(cluster, self.parameters, engine_kind)
         jobs = cast("RestoreJobs", self.restore_jobs)
         self.restores = Restores(self.planning, self.tenants, self.engines, jobs)
-        self.handler = Handler(self.tenants, self.archiving, settings, self.deletion, self.backups, self.restores)
+        self.handler = Handler(self.tenants, self.archiving, settings, self.deletion, self.backups, self.restores, keys)
 
     own_trouble: str | None = ""
     """Why the main tenant's engine cannot be used, None if an application runs it."""

@@ -27,7 +27,7 @@ class DestinationQuestions:
     async def ask(self, uri: str, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The answer of `question`, or its exception. Raises SqlError 9026 if no answer comes in time."""
         if self._unanswered[uri] >= _AT_ONCE:
-            raise backup_dest_not_valid(f"{uri} has not answered earlier requests yet; check its mount first")
+            raise backup_dest_not_valid(f"{uri} has not answered earlier requests yet; check its mount or the network")
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._unanswered[uri] += 1
 
@@ -47,7 +47,9 @@ class DestinationQuestions:
             async with asyncio.timeout(_PATIENCE):
                 return await answer
         except TimeoutError:
-            raise backup_dest_not_valid(f"{uri} did not answer within {_PATIENCE:g} s; check its mount") from None
+            raise backup_dest_not_valid(
+                f"{uri} did not answer within {_PATIENCE:g} s; check its mount or the network"
+            ) from None
 
 
 def _answer(

@@ -44,10 +44,11 @@ _CLIENT_ERRORS: tuple[type[Exception], ...] = (
 
 
 class ObjectStoreDestination:
-    """Objects under a folder of a bucket. `uri` names the destination in messages; it has no keys."""
+    """Objects under a folder of a bucket. `uri` names the destination in messages; it has no keys: `access_to` has."""
 
-    def __init__(self, uri: str, place: StorePlace) -> None:
+    def __init__(self, uri: str, place: StorePlace, access_to: Callable[[str], Access | None] = present_access) -> None:
         self.uri = uri
+        self._access_to = access_to
         self._place = place
         self._client: tuple[Access | None, opendal.Operator] | None = None
 
@@ -154,7 +155,7 @@ class ObjectStoreDestination:
             try:
                 return question(client)
             except exceptions.PermissionDenied:
-                access = present_access(self.uri)
+                access = self._access_to(self.uri)
                 if access == used:
                     raise
                 return question(self._opened(access))
@@ -163,7 +164,7 @@ class ObjectStoreDestination:
 
     def _present_client(self) -> tuple[Access | None, opendal.Operator]:
         if self._client is None:
-            self._opened(present_access(self.uri))
+            self._opened(self._access_to(self.uri))
         assert self._client is not None
         return self._client
 

@@ -12,7 +12,7 @@ from redoubt.destinations.object_store import ObjectStoreDestination
 from redoubt.destinations.store_uri import UriError, parse_place
 from redoubt.model.seams import Destination
 
-__all__ = ["KINDS", "MAX_URI_LENGTH", "DestinationKind", "UriError", "local_directory", "open_destination"]
+__all__ = ["KINDS", "MAX_URI_LENGTH", "DestinationKind", "UriError", "inside", "local_directory", "open_destination"]
 
 MAX_URI_LENGTH = 2048
 _MOST_KEPT = 16
@@ -46,6 +46,12 @@ def local_directory(uri: str) -> Path | None:
     """The directory of a `file://` destination, None for other kinds. Raises UriError."""
     destination = open_destination(uri)
     return destination.root if isinstance(destination, FileDestination) else None
+
+
+def inside(uri: str, path: str) -> str:
+    """The URI of an object or folder in the destination `uri`, for people: parameters stay at the end."""
+    place, mark, options = uri.partition("?")
+    return f"{place.rstrip('/')}/{path}{mark}{options}"
 
 
 @lru_cache(_MOST_KEPT)

@@ -14,7 +14,7 @@ from redoubt.control.restores.restore_session import RestoreSession
 from redoubt.control.restores.until import until_microseconds
 from redoubt.control.session import Session
 from redoubt.control.session_time import moment_text
-from redoubt.destinations.uri import UriError, open_destination
+from redoubt.destinations.uri import UriError, inside, open_destination
 from redoubt.model.bases import Base
 from redoubt.model.engine_kind import EngineKind, UnknownEngineKindError
 from redoubt.model.recovery import LogRun, NotRecoverableError, windows
@@ -136,12 +136,12 @@ def preview_of(plan: Plan, uri: str) -> Rows:
 
 def set_path_of(plan: Plan, uri: str) -> str:
     """The path of the plan's data backup."""
-    return f"{uri.rstrip('/')}/{plan.base_store.path.folder}"
+    return inside(uri, plan.base_store.path.folder)
 
 
 def piece_paths_of(plan: Plan, uri: str) -> list[str]:
     """The paths of the plan's pieces."""
-    return [f"{uri.rstrip('/')}/{part.store.path.folder}" for part in plan.parts]
+    return [inside(uri, part.store.path.folder) for part in plan.parts]
 
 
 def _plan(wanted: Wanted, kind_of: Callable[[str], EngineKind]) -> tuple[Plan, int]:

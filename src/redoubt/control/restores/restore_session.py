@@ -38,7 +38,7 @@ class RestoreSession:
 
     def destination(self) -> str | None:
         """The destination of all sources, None without sources. Raises SqlError if the sources have several."""
-        found = {match["destination"] if (match := _INSIDE.fullmatch(uri)) else uri.rstrip("/") for uri in self.sources}
+        found = {_destination_of(uri) for uri in self.sources}
         if len(found) > 1:
             raise not_supported_text(
                 f"restore sources in several destinations ({', '.join(sorted(found))})",
@@ -51,6 +51,13 @@ class RestoreSession:
         if self.preview is None:
             raise no_preview()
         return self.preview
+
+
+def _destination_of(uri: str) -> str:
+    """The destination of a path in one, or of a destination itself."""
+    place, mark, options = uri.partition("?")
+    match = _INSIDE.fullmatch(place)
+    return f"{match['destination'] if match else place.rstrip('/')}{mark}{options}"
 
 
 def restore_session(session: Session) -> RestoreSession:

@@ -11,7 +11,7 @@ from redoubt.archive.layout import ClusterInfo, ClusterPath
 from redoubt.archive.owner import check_owner
 from redoubt.archive.record import RecordError, dump_record
 from redoubt.control.cluster import Cluster
-from redoubt.destinations.uri import UriError, local_directory, open_destination
+from redoubt.destinations.uri import UriError, inside, local_directory, open_destination
 from redoubt.model.pieces import PieceKey
 from redoubt.model.seams import Destination, DestinationError, ObjectExistsError, ObjectMissingError
 from redoubt.sql.errors import SqlError, backup_dest_not_valid
@@ -97,7 +97,7 @@ def works(uri: str) -> bool:
 def _gone(uri: str) -> SqlError:
     return backup_dest_not_valid(
         f"this cluster has archived in {uri} before, and nothing of that is there now: mount the backup disk again; "
-        f"or, if that archive is lost for good, set backup_dest to another directory, such as {uri.rstrip('/')}/2"
+        f"or, if that archive is lost for good, set backup_dest to another directory, such as {inside(uri, '2')}"
     )
 
 

@@ -11,6 +11,7 @@ from redoubt.catalog.session import CatalogError
 from redoubt.control.backups.data_backups import DataBackups
 from redoubt.control.backups.deletion import Deletion
 from redoubt.control.cluster import SYS_TENANT
+from redoubt.control.destination_keys import DestinationKeys
 from redoubt.control.restores.restore_planning import PREVIEW_COLUMNS
 from redoubt.control.restores.restore_session import no_preview, restore_session
 from redoubt.control.restores.restores import Restores
@@ -100,7 +101,9 @@ class Handler:
         deletion: Deletion,
         backups: DataBackups,
         restores: Restores,
+        keys: DestinationKeys,
     ) -> None:
+        self._keys = keys
         self._tenants = tenants
         self._archiving = archiving
         self._settings = settings
@@ -146,7 +149,7 @@ class Handler:
             if task is None:
                 refusal = REFUSALS[type(statement)]
                 raise refusal()
-            return await task.run(statement, session) or Ok()
+            return await task.run(await self._keys.taken_from(statement), session) or Ok()
         except CatalogError as error:
             raise engine_away(str(error)) from error
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field, replace
 
+from redoubt.control.destination_keys import DestinationKeys
 from redoubt.control.parameters.parameter_list import (
     AUTO_DELETE,
     BACKUP_DEST,
@@ -76,7 +77,8 @@ class _Change:
 class Settings:
     """Sets and shows parameters. For the event loop."""
 
-    def __init__(self, tenants: Tenants, archiving: Archiving, parameters: Parameters) -> None:
+    def __init__(self, tenants: Tenants, archiving: Archiving, parameters: Parameters, keys: DestinationKeys) -> None:
+        self._keys = keys
         self._tenants = tenants
         self._archiving = archiving
         self._parameters = parameters
@@ -110,6 +112,7 @@ class Settings:
         if not ours:
             return None
         await check_privilege(session)
+        ours = [replace(item, value=await self._keys.without(item.value)) for item in ours]
         engines = [item.sql for item in statement.assignments if item.name not in OURS]
         async with self._archiving.statement:
             change = _Change(is_idle=self._is_stopped and not is_backing_up)
@@ -204,9 +207,10 @@ class Settings:
 def _check_form(uri: str) -> None:
     """Check the text of a destination as OceanBase does, before any I/O. Raises SqlError."""
     path, mark, storage_info = uri.partition("?")
-    if storage_info:
+    is_directory = uri.lower().startswith("file:")
+    if is_directory and storage_info:
         raise not_supported_text("backup device is nfs, additional parameters are")
-    if mark:
+    if is_directory and mark:
         raise not_supported("backup device is nfs, setting '?'")
     for what, text, longest in (
         ("the destination", uri, _LONGEST_URI),

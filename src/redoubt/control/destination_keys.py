@@ -1,0 +1,60 @@
+"""Takes the keys of object stores out of statements, before anything else sees them. See `destinations.access`.
+
+Keys are kept only when the store accepts them: a mistyped key must not replace the one with which a round archives.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from redoubt.control.destination_questions import DestinationQuestions
+from redoubt.destinations.access import Access, AccessError, AccessFile
+from redoubt.destinations.object_store import ObjectStoreDestination
+from redoubt.destinations.store_uri import UriError, parse_place, without_keys
+from redoubt.model.seams import DestinationError
+from redoubt.sql.errors import backup_dest_not_valid
+from redoubt.sql.statements import AddRestoreSource, RestoreTenant, Statement
+
+_SCHEME = "s3://"
+_URI = re.compile(rf"{_SCHEME}\S*", re.IGNORECASE)
+
+
+class DestinationKeys:
+    """For the event loop. `file` keeps the keys."""
+
+    def __init__(self, file: AccessFile) -> None:
+        self._file = file
+        self._questions = DestinationQuestions()
+
+    async def taken_from(self, statement: Statement) -> Statement:
+        """The statement of a restore without keys, which are kept from now on. Raises SqlError 9026."""
+        match statement:
+            case RestoreTenant() if statement.at is not None:
+                return replace(statement, at=await self.without(statement.at))
+            case AddRestoreSource():
+                return replace(statement, uri=await self.without(statement.uri))
+        return statement
+
+    async def without(self, text: str) -> str:
+        """A text with its URI of an object store, if there is one, without keys. Raises SqlError 9026."""
+        match = _URI.search(text)
+        if match is None:
+            return text
+        try:
+            place, keys = without_keys(match[0][len(_SCHEME) :])
+        except UriError as error:
+            raise backup_dest_not_valid(str(error)) from error
+        uri = f"{_SCHEME}{place}"
+        if keys is not None:
+            await self._questions.ask(uri, self._keep, uri, Access(*keys))
+        return f"{text[: match.start()]}{uri}{text[match.end() :]}"
+
+    def _keep(self, uri: str, access: Access) -> None:
+        """Keep keys that the store accepts. Blocks. Raises SqlError."""
+        try:
+            store = ObjectStoreDestination(uri, parse_place(uri[len(_SCHEME) :]), lambda _uri: access)
+            any(store.list(""))
+            self._file.remember(uri, access)
+        except (UriError, DestinationError, AccessError) as error:
+            raise backup_dest_not_valid(str(error)) from error
