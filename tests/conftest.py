@@ -32,6 +32,8 @@ _LONGEST = "test_roll_forward.py"
 """An engine's checkpoint timer ticks once a minute: who waits for it begins first."""
 _MEMORY = "/dev/shm"
 _MEMORY_NEEDED = 12 * 1024**3
+_WITH_STORE = "test_object_store.py"
+"""Its tests share the S3 server with those of conformance."""
 _SHARING = frozenset({"catalog", "clients", "conformance", "gateway", "rehearsal", "restore", "seekdb"})
 """Folders in which engines are shared by the tests of all files; elsewhere they are by those of one."""
 
@@ -93,11 +95,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _group(item: pytest.Item) -> str:
     path = item.path.relative_to(_HERE)
+    if path.parts == ("destinations", _WITH_STORE):
+        return "conformance"
     return path.parts[0] if path.parts[0] in _SHARING else str(path)
 
 
 def _rank(item: pytest.Item) -> int:
-    folder = item.path.relative_to(_HERE).parts[0]
+    folder = _group(item).partition("/")[0]
     if item.path.name == _LONGEST:
         return 0
     return 1 if folder == _SERVICES else 2 if folder in _SHARING else 3

@@ -65,9 +65,11 @@ class AccessFile:
         except OSError as error:
             raise AccessError(f"cannot read the keys in {self.path}: {error.strerror}") from error
         except ValueError as error:
-            raise AccessError(f"{self.path} is damaged: set the destinations with their keys again") from error
+            raise AccessError(
+                f"{self.path} is damaged: remove it, and set the destinations with their keys again"
+            ) from error
         if not _is_well_formed(entries):
-            raise AccessError(f"{self.path} is damaged: set the destinations with their keys again")
+            raise AccessError(f"{self.path} is damaged: remove it, and set the destinations with their keys again")
         return dict(entries)
 
 

@@ -10,6 +10,7 @@ leases, and are not listed.
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 import os
 from collections.abc import Callable, Iterator
@@ -112,9 +113,11 @@ class ObjectStoreDestination:
         try:
             self.put_if_absent(name, content)
             self._check_probe(name, content)
-        finally:
+        except DestinationError:
             with suppress(DestinationError):  # the first failure says more; a leftover is not read
                 self.delete(name)
+            raise
+        self.delete(name)
         with suppress(ObjectMissingError):
             self.get(name, 0, 1)
             raise DestinationError(f"{self._named(name)} is still there after it was deleted: allow deletions")
@@ -135,9 +138,9 @@ class ObjectStoreDestination:
         """What a folder holds. Raises DestinationError."""
         folder = _folder(prefix)
 
-        def listed(client: opendal.Operator) -> tuple[Entry, ...]:
+        async def listed(client: opendal.Operator) -> tuple[Entry, ...]:
             found: builtins.list[Entry] = []
-            for entry in client.list(folder):
+            async for entry in await client.to_async_operator().list(folder):
                 found.append(entry)
                 if len(found) > _MOST_ENTRIES:
                     raise DestinationError(
@@ -146,7 +149,8 @@ class ObjectStoreDestination:
                     )
             return tuple(found)
 
-        return self._asked(folder, listed)
+        # The client's blocking list keeps the interpreter's lock while it waits, so that no thread would run.
+        return self._asked(folder, lambda client: asyncio.run(listed(client)))
 
     def _asked(self, name: str, question: Callable[[opendal.Operator], T]) -> T:
         """The store's answer. Keys that were changed meanwhile are taken up. Raises DestinationError."""

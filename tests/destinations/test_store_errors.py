@@ -1,0 +1,53 @@
+"""From a client's error to what a person reads."""
+
+from __future__ import annotations
+
+import pytest
+from opendal import exceptions
+
+from redoubt.destinations.store_errors import destination_error
+from redoubt.model.seams import DestinationError, ObjectExistsError, ObjectMissingError
+
+_CONTEXT = "\n\nContext:\n   uri: http://h/b/o\n   response: Parts { status: %d, version: HTTP/1.1 }\n   service: s3\n"
+
+
+def _s3(code: str, status: int) -> str:
+    return f'X (permanent) at write => S3Error {{ code: "{code}", message: "<b>", resource: "" }}' + _CONTEXT % status
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "text"),
+    [
+        (exceptions.NotFound("NotFound (permanent) at read => …"), ObjectMissingError, "p does not exist"),
+        (OSError("NotFound (permanent) at read, context: …"), ObjectMissingError, "p does not exist"),
+        (exceptions.ConditionNotMatch(_s3("PreconditionFailed", 412)), ObjectExistsError, "p exists already"),
+        (exceptions.AlreadyExists("…"), ObjectExistsError, "p exists already"),
+        (
+            exceptions.PermissionDenied(_s3("RequestTimeTooSkewed", 403)),
+            DestinationError,
+            "p: RequestTimeTooSkewed (the clock of this machine is wrong: set the clock)",
+        ),
+        (exceptions.Unexpected(_s3("NeverHeardOf", 500)), DestinationError, "p: NeverHeardOf"),
+        (
+            exceptions.Unexpected("Unexpected (temporary) at write => <html>" + _CONTEXT % 502),
+            DestinationError,
+            "p: the store answered with status 502",
+        ),
+        (
+            exceptions.Unexpected(
+                "Unexpected (persistent) at write => send http request\n\nContext:\n   url: http://h\n\nSource:\n"
+                "   error sending request: client error (Connect): tcp connect error: Connection refused (os error 111)"
+                "\n\nBacktrace:\n   0: <unknown>\n"
+            ),
+            DestinationError,
+            "p: client error (Connect): tcp connect error: Connection refused (os error 111)",
+        ),
+        (exceptions.Unexpected("Unexpected (temporary) at  => io timeout\n\nBacktrace: …"), DestinationError, "p: io timeout"),
+        (exceptions.Unexpected("x" * 1000), DestinationError, "p: " + "x" * 200),
+    ],
+)  # fmt: skip
+def test_the_cause_is_told_in_a_line(error: Exception, kind: type[DestinationError], text: str) -> None:
+    """With a hint where a person can do something; without context and backtrace."""
+    found = destination_error("p", error)
+
+    assert (type(found), str(found)) == (kind, text)
