@@ -42,7 +42,7 @@ def _s3(code: str, status: int) -> str:
             DestinationError,
             "p: client error (Connect): tcp connect error: Connection refused (os error 111)",
         ),
-        (exceptions.Unexpected("Unexpected (temporary) at  => io timeout\n\nBacktrace: …"), DestinationError, "p: io timeout"),
+        (exceptions.Unexpected("Unexpected (temporary) at  => io timeout\n\n…"), DestinationError, "p: io timeout"),
         (exceptions.Unexpected("x" * 1000), DestinationError, "p: " + "x" * 200),
     ],
 )  # fmt: skip

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,7 @@ ACCESS_FILE: Final = "REDOUBT_ACCESS_FILE"
 ACCESS_ID: Final = "REDOUBT_ACCESS_ID"
 ACCESS_KEY: Final = "REDOUBT_ACCESS_KEY"
 _LONGEST_FILE = 1024 * 1024
+_changing = threading.Lock()
 
 
 class AccessError(RedoubtError):
@@ -45,11 +47,12 @@ class AccessFile:
 
     def remember(self, uri: str, access: Access) -> None:
         """Keep the keys of a destination, in place of former ones. Raises AccessError."""
-        entries = self._read() | {uri: {"access_id": access.access_id, "access_key": access.access_key}}
-        try:
-            replace_file(self.path, json.dumps(entries, indent=1).encode())
-        except OSError as error:
-            raise AccessError(f"cannot keep the keys in {self.path}: {error.strerror}") from error
+        with _changing:
+            entries = self._read() | {uri: {"access_id": access.access_id, "access_key": access.access_key}}
+            try:
+                replace_file(self.path, json.dumps(entries, indent=1).encode())
+            except OSError as error:
+                raise AccessError(f"cannot keep the keys in {self.path}: {error.strerror}") from error
 
     def of(self, uri: str) -> Access | None:
         """The keys of a destination, None if the file has none. Raises AccessError."""
@@ -65,12 +68,13 @@ class AccessFile:
         except OSError as error:
             raise AccessError(f"cannot read the keys in {self.path}: {error.strerror}") from error
         except ValueError as error:
-            raise AccessError(
-                f"{self.path} is damaged: remove it, and set the destinations with their keys again"
-            ) from error
+            raise self._damaged() from error
         if not _is_well_formed(entries):
-            raise AccessError(f"{self.path} is damaged: remove it, and set the destinations with their keys again")
+            raise self._damaged()
         return dict(entries)
+
+    def _damaged(self) -> AccessError:
+        return AccessError(f"{self.path} is damaged: remove it, and set the destinations with their keys again")
 
 
 def present_access(uri: str) -> Access | None:
