@@ -52,6 +52,7 @@ OURS: Final = (
     "ALTER SYSTEM RESTORE d.a, d.b FOR t2 FROM t1 AT 'file:///b' UNTIL '2026-11-23 10:00:00' WITH 'pool_list=p1'",
     "ALTER SYSTEM ADD RESTORE SOURCE 'file:///data/nfs/backup'",
     "ALTER SYSTEM CLEAR RESTORE SOURCE",
+    "ALTER SYSTEM CHANGE EXTERNAL_STORAGE_DEST PATH = 's3://b' SET ACCESS_INFO = 'access_id=a&access_key=b'",
     "SHOW RESTORE PREVIEW",
     "CREATE TENANT t1",
     "CREATE TENANT IF NOT EXISTS t1 CHARSET = utf8mb4, RESOURCE_POOL_LIST = ('p1') SET ob_tcp_invited_nodes = '%'",

@@ -56,6 +56,7 @@ def test_damaged_log_interrupts_the_round(service: ServiceUnderTest) -> None:
     assert "redo block 0" in cause
 
 
+@pytest.mark.soak
 def test_another_history_is_not_mixed_in(service: ServiceUnderTest) -> None:
     """An engine that was set back to an earlier state is refused into the old round; a new round takes it.
 

@@ -7,6 +7,7 @@ import socket
 import urllib.request
 from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.service.cluster import ServiceUnderTest, wait_until
@@ -52,6 +53,7 @@ def test_metrics_follow_a_round(stopped_service: ServiceUnderTest, tmp_path: Pat
     assert now["redoubt_archived_up_to_timestamp_seconds", "main"] > 1.7e9
 
 
+@pytest.mark.soak
 def test_a_metrics_port_that_is_taken_ends_the_start(stopped_service: ServiceUnderTest, tmp_path: Path) -> None:
     """With the setting to change in the text.
 

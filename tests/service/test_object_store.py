@@ -64,6 +64,12 @@ def test_a_round_in_a_bucket(shared_service: ServiceUnderTest, rgw: Rgw, tmp_pat
         lambda: any(row["TENANT_NAME"] == "saved" and row["STATUS"] == "NORMAL" for row in service.run("SHOW TENANTS")),
     )
     assert service.run("SELECT a FROM test.kept", "root@saved") == [{"a": 7}]
+    change = (
+        f"ALTER SYSTEM CHANGE EXTERNAL_STORAGE_DEST PATH = '{uri}' SET ACCESS_INFO = 'access_id={{}}&access_key={{}}'"
+    )
+    code, text = service.error(change.format(server.ACCESS_ID, "other-key"))
+    assert (code, "the access_key is wrong" in text) == (9026, True), text
+    service.run(change.format(server.ACCESS_ID, server.ACCESS_KEY))
     kept = service.home / "access.json"
     assert kept.stat().st_mode & 0o777 == 0o600
     _check_secret(service, kept)

@@ -7,6 +7,7 @@ import pytest
 from redoubt.sql.parser import parse, split
 from redoubt.sql.statements import (
     AddRestoreSource,
+    ChangeDestinationAccess,
     ClearRestoreSource,
     RestoreTables,
     RestoreTenant,
@@ -44,6 +45,18 @@ TAIL = f"UNTIL '{UNTIL}' WITH '{OPTIONS}'"
             RestoreTables((("", "x"),), "shop2", "shop", UNTIL, OPTIONS),
         ),
         ("ALTER SYSTEM ADD RESTORE SOURCE 'file:///b'", AddRestoreSource("file:///b")),
+        (
+            "ALTER SYSTEM CHANGE EXTERNAL_STORAGE_DEST PATH='s3://b' SET ACCESS_INFO='access_id=a&access_key=b'",
+            ChangeDestinationAccess("s3://b", "access_id=a&access_key=b"),
+        ),
+        (
+            "alter system modify external_storage_dest path 's3://b' access_info 'x' attribute = 'max_iops=1'",
+            ChangeDestinationAccess("s3://b", "x", "max_iops=1"),
+        ),
+        (
+            "ALTER SYSTEM ALTER EXTERNAL_STORAGE_DEST PATH = 's3://b' SET ACCESS_INFO = 'x'",
+            ChangeDestinationAccess("s3://b", "x"),
+        ),
         ("ALTER SYSTEM CLEAR RESTORE SOURCE", ClearRestoreSource()),
         ("SHOW RESTORE PREVIEW", ShowRestorePreview()),
     ],

@@ -13,10 +13,11 @@ from redoubt.destinations.access import Access, AccessError, AccessFile
 from redoubt.destinations.object_store import ObjectStoreDestination
 from redoubt.destinations.store_uri import UriError, parse_place, without_keys
 from redoubt.model.seams import DestinationError
-from redoubt.sql.errors import backup_dest_not_valid
-from redoubt.sql.statements import AddRestoreSource, RestoreTenant, Statement
+from redoubt.sql.errors import backup_dest_not_valid, not_supported
+from redoubt.sql.statements import AddRestoreSource, ChangeDestinationAccess, RestoreTenant, Statement
 
 _SCHEME = "s3://"
+_KEYS = re.compile(r"access_(id|key)=[^&\s]+&access_(?!\1)(id|key)=[^&\s]+")
 _URI = re.compile(rf"{_SCHEME}\S*", re.IGNORECASE)
 
 
@@ -35,6 +36,20 @@ class DestinationKeys:
             case AddRestoreSource():
                 return replace(statement, uri=await self.without(statement.uri))
         return statement
+
+    async def change(self, statement: ChangeDestinationAccess) -> None:
+        """`CHANGE EXTERNAL_STORAGE_DEST`: a destination has other keys from now on, also under a running round.
+
+        Raises SqlError 1235, 9026.
+        """
+        if statement.attribute is not None:
+            raise not_supported("ATTRIBUTE", "Redoubt does not limit requests and bandwidth; leave ATTRIBUTE out")
+        if not statement.path.lower().startswith(_SCHEME):
+            raise backup_dest_not_valid("only object stores have keys: write PATH='s3://bucket/path?host=…'")
+        mark = "&" if "?" in statement.path else "?"
+        if not _KEYS.fullmatch(statement.access_info):
+            raise backup_dest_not_valid("write ACCESS_INFO='access_id=…&access_key=…'")
+        await self.without(f"{statement.path}{mark}{statement.access_info}")
 
     async def without(self, text: str) -> str:
         """A text with its URI of an object store, if there is one, without keys. Raises SqlError 9026."""

@@ -12,8 +12,8 @@ need not agree. On the holder's own machine, a lease is stale as soon as its pro
 Readers share a lease with objects of their own beside the epochs. Who takes a lease looks for readers after its own
 object is there, and a reader for an epoch likewise, so that one of them sees the other.
 
-A request that left a holder in time may still arrive after the term. So a lease keeps writers apart, but the archive
-does not rely on it: objects are never replaced, and log that is there twice is told by its range and chain.
+A request that left a holder in time may still arrive after the term. So a lease keeps writers apart, but nothing is
+mixed without it: objects are never replaced, and a reader refuses log that is there twice.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Statements of data backups, deletion, validation and the second backup.
+"""Statements of data backups, deletion, validation, the second backup, and the keys of destinations.
 
 After ALTER SYSTEM:
 
@@ -9,6 +9,8 @@ After ALTER SYSTEM:
     validation := VALIDATE DATABASE [COPY m] | VALIDATE BACKUPSET n [COPY m] | CANCEL VALIDATE n [COPY m]
     second     := BACKUP BACKUPSET which [tenant] [dest] | BACKUP BACKUPPIECE which [WITH ACTIVE [BACKUPPIECE]] [tenant]
                   [dest] | CANCEL BACKUP (BACKUPSET | BACKUPPIECE) | (START | STOP) BACKUP ARCHIVELOG
+    access     := (ALTER | CHANGE | MODIFY) EXTERNAL_STORAGE_DEST PATH ['='] string [SET] ACCESS_INFO ['='] string
+                  [ATTRIBUTE ['='] string]
     which      := ALL | ['='] n | ALL NOT BACKED UP n TIMES
     tenant     := TENANT_ID ['='] n | TENANT ['='] name
     dest       := BACKUP_BACKUP_DEST ['='] string
@@ -26,6 +28,7 @@ from redoubt.sql.statements import (
     CancelBackup,
     CancelDeleteBackup,
     CancelValidate,
+    ChangeDestinationAccess,
     DeleteBackup,
     DeleteExpiredBackup,
     DeleteObsoleteBackup,
@@ -50,6 +53,15 @@ def backup(cursor: Cursor) -> BackupDatabase | SecondBackup:
     is_incremental = cursor.take_word("incremental")
     cursor.expect_word("database")
     return BackupDatabase(is_incremental)
+
+
+def change(cursor: Cursor) -> ChangeDestinationAccess:
+    """Parse the text after CHANGE, ALTER and MODIFY."""
+    cursor.expect_words("external_storage_dest", "path")
+    path = _value(cursor)
+    cursor.take_word("set")
+    cursor.expect_word("access_info")
+    return ChangeDestinationAccess(path, _value(cursor), _value(cursor) if cursor.take_word("attribute") else None)
 
 
 def cancel(cursor: Cursor) -> Cancellation:
@@ -148,3 +160,8 @@ def _which(cursor: Cursor) -> None:
         cursor.expect_words("backed", "up")
         cursor.expect_number()
         cursor.expect_word("times")
+
+
+def _value(cursor: Cursor) -> str:
+    cursor.take_symbol("=")
+    return cursor.expect(Kind.STRING).value

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from redoubt.sql.account_grammar import create_user, rename_user
-from redoubt.sql.backup_grammar import backup, cancel, delete, resume, start, stop, suspend, validate
+from redoubt.sql.backup_grammar import backup, cancel, change, delete, resume, start, stop, suspend, validate
 from redoubt.sql.bounds import LONGEST_TEXT, MOST_STATEMENTS
 from redoubt.sql.cursor import Cursor, NotOurs
 from redoubt.sql.restore_grammar import add_restore_source, clear_restore_source, restore, show_restore_preview
@@ -25,12 +25,15 @@ _Grammar = Callable[[Cursor], Statement]
 
 _ALTER_SYSTEM: Final[Mapping[str, _Grammar]] = {
     "add": add_restore_source,
+    "alter": change,
     "archivelog": archive_log,
     "backup": backup,
     "cancel": cancel,
+    "change": change,
     "clear": clear_restore_source,
     "delete": delete,
     "minor": minor_freeze,
+    "modify": change,
     "noarchivelog": no_archive_log,
     "restore": restore,
     "resume": resume,

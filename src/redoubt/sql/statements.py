@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 ALL_TENANTS = ("ALL",)
@@ -202,6 +202,18 @@ class ShowRestorePreview:
 
 
 @dataclass(frozen=True)
+class ChangeDestinationAccess:
+    """`ALTER SYSTEM CHANGE EXTERNAL_STORAGE_DEST PATH='uri' SET ACCESS_INFO='access_id=…&access_key=…'` (4.3.3).
+
+    `attribute` is the value of ATTRIBUTE, None without it. No text of the statement shows the keys.
+    """
+
+    path: str
+    access_info: str = field(repr=False)
+    attribute: str | None = None
+
+
+@dataclass(frozen=True)
 class CreateTenant:
     """`CREATE TENANT [IF NOT EXISTS] name [options]`.
 
@@ -261,6 +273,7 @@ Statement = (
     | RestoreTables
     | AddRestoreSource
     | ClearRestoreSource
+    | ChangeDestinationAccess
     | ShowRestorePreview
     | CreateTenant
     | DropTenant

@@ -41,6 +41,7 @@ from redoubt.sql.statements import (
     CancelBackup,
     CancelDeleteBackup,
     CancelValidate,
+    ChangeDestinationAccess,
     ClearRestoreSource,
     CreateTenant,
     DeleteBackup,
@@ -128,6 +129,7 @@ class Handler:
             RestoreTenant: _Task(restores.restore),
             AddRestoreSource: _Task(_add_source),
             ClearRestoreSource: _Task(_clear_sources),
+            ChangeDestinationAccess: _Task(lambda statement, _: keys.change(statement)),
         }
 
     async def handle(self, statement: Statement, session: Session) -> Answer | None:
