@@ -43,6 +43,17 @@ def _s3(code: str, status: int) -> str:
             "p: client error (Connect): tcp connect error: Connection refused (os error 111)",
         ),
         (exceptions.Unexpected("Unexpected (temporary) at  => io timeout\n\n…"), DestinationError, "p: io timeout"),
+        (
+            exceptions.Unexpected(
+                "Unexpected (permanent) at write => signing http request\n\nContext:\n   called: reqsign::Sign\n\n"
+                "Source:\n   failed to load signing credential\n\nBacktrace:\n   0: <unknown>\n"
+            ),
+            DestinationError,
+            (
+                "p: failed to load signing credential (there are no keys: add access_id and access_key, or start the "
+                "service with REDOUBT_ACCESS_ID and REDOUBT_ACCESS_KEY)"
+            ),
+        ),
         (exceptions.Unexpected("x" * 1000), DestinationError, "p: " + "x" * 200),
     ],
 )  # fmt: skip

@@ -69,6 +69,10 @@ DONE = {
     ("errors", "ALTER SYSTEM SET backup_log_archive_option = 'optional'"): (
         "service/test_modes.py::test_a_closed_gate_survives_the_service_and_opens_with_the_mode"
     ),
+    ("errors", "ALTER SYSTEM ARCHIVELOG and wait for STATUS = 'DOING'"): _ROUNDS,
+    ("errors", "ALTER SYSTEM NOARCHIVELOG, wait for STATUS = 'STOP', and begin a round"): (
+        "service/test_modes.py::test_optional_goes_on_and_the_hole_is_on_record"
+    ),
     ("errors", "ALTER SYSTEM NOARCHIVELOG first and wait for STATUS = 'STOP'"): _ROUNDS,
     ("log_archive_option", "ALTER SYSTEM SET backup_log_archive_option = 'optional compression= disable'"): _ROUNDS,
     ("restore_errors", "ALTER SYSTEM CLEAR RESTORE SOURCE first"): _BACKUPS,

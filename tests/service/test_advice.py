@@ -12,7 +12,9 @@ import pytest
 
 from tests.service.cluster import ServiceUnderTest, wait_until
 
-_ADVICE = re.compile(r"(?:run|such as) ((?:ALTER|DROP) .*?)(?: first\b.*| in this session first|, or .*)?$")
+_ADVICE = re.compile(
+    r"(?:run|such as) ((?:ALTER|DROP) .*?)(?: first\b.*| and wait .*| in this session first|, or .*)?$"
+)
 _NOT_SUPPORTED, _NO_DESTINATION, _BAD_CONFIG, _BAD_ARGUMENT = 1235, 9026, 4147, 1210
 _BACKUP_RUNS, _SET_NEEDED, _RESTORE_RUNS, _NO_BACKUP = 9036, 9045, 9014, 9011
 
@@ -58,6 +60,7 @@ def test_advice_about_rounds_and_modes_helps(shared_service: ServiceUnderTest) -
     session.run("ALTER SYSTEM SET log_archive_dest_state = 'DEFER'")
     session.follow("ALTER SYSTEM ARCHIVELOG", _NO_DESTINATION, "/…", str(service.backup))
     session.follow("ALTER SYSTEM ARCHIVELOG", _NOT_SUPPORTED)
+    assert session.advice("ALTER SYSTEM BACKUP DATABASE", 9040) == "ALTER SYSTEM ARCHIVELOG"
     session.follow("ALTER SYSTEM SET enable_log_archive = true", _NOT_SUPPORTED)  # ARCHIVELOG
     assert session.advice("ALTER SYSTEM SUSPEND BACKUP", _NOT_SUPPORTED) == "ALTER SYSTEM NOARCHIVELOG"
     assert session.advice("ALTER SYSTEM SET enable_log_archive = false", _NOT_SUPPORTED) == "ALTER SYSTEM NOARCHIVELOG"

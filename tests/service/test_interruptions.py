@@ -34,7 +34,7 @@ def _stop_engine_and_worker(service: ServiceUnderTest) -> None:
 
 
 def test_damaged_log_interrupts_the_round(service: ServiceUnderTest) -> None:
-    """A flipped bit in log that the engine has finished is named, not archived; a new round can begin behind it.
+    """A flipped bit in log that the engine has finished is named, not archived.
 
     Own service: its engine's log is damaged.
     """

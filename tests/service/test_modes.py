@@ -114,6 +114,8 @@ def test_optional_goes_on_and_the_hole_is_on_record(service: ServiceUnderTest, s
     record = json.loads(interruption.read_text())
     assert (record["end_lsn"], "No space left" in record["cause"]) == (end, True)
 
+    advice = service.error("ALTER SYSTEM BACKUP DATABASE")[1].partition("To begin a new round, ")[2]
+    assert advice == "run ALTER SYSTEM NOARCHIVELOG, wait for STATUS = 'STOP', and begin a round"
     service.run("ALTER SYSTEM MINOR FREEZE")
     service.stop_archiving()
     _begin_beyond(service, end)

@@ -48,7 +48,10 @@ from redoubt.sql import errors
             errors.backup_can_not_start("STOP"),
             9040,
             "HY000",
-            "backup can not start, because log archive is not doing. log archive status : STOP.",
+            (
+                "backup can not start, because log archive is not doing. log archive status : STOP. "
+                "To begin a round, run ALTER SYSTEM ARCHIVELOG and wait for STATUS = 'DOING'"
+            ),
         ),
         (errors.delete_in_progress(), 9044, "HY000", "delete backup data is in progress"),
         (errors.delete_backup_set_not_allowed(), 9045, "HY000", "delete backup set do not allow"),

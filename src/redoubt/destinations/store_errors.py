@@ -13,7 +13,8 @@ from redoubt.model.seams import DestinationError, ObjectExistsError, ObjectMissi
 
 _CODE = re.compile(r'code: "([A-Za-z0-9]{1,64})"')
 _STATUS = re.compile(r"status: ([0-9]{3})")
-_CAUSE = re.compile(r"error sending request: (.+)|^(?:\w+) \(\w+\) at [\w:]* => ([^\n{]+)", re.MULTILINE)
+_SOURCE = re.compile(r"^Source:\n\s+(?:error sending request: )?(.+)", re.MULTILINE)
+_FIRST_LINE = re.compile(r"(?:\w+ \(\w+\) at [\w:]* => )?(.*)")
 _LONGEST_CAUSE = 200
 _NOT_FOUND = "NotFound ("
 """How the text of an error of an open object begins, which is an OSError."""
@@ -31,7 +32,13 @@ _HINTS = {
     "AuthorizationHeaderMalformed": "the bucket is in another region: correct host and s3_region",
     "SlowDown": "the store limits the rate of requests",
     "ServiceUnavailable": "the store is busy",
+    "failed to load signing credential": (
+        "there are no keys: add access_id and access_key, or start the service with REDOUBT_ACCESS_ID and "
+        "REDOUBT_ACCESS_KEY"
+    ),
+    "invalid IPv4 address": "no bucket's name can be added to an address: add addressing_model=path_style",
 }
+"""By the store's code, or by the cause in the client's words."""
 
 
 def destination_error(place: str, error: Exception) -> DestinationError:
@@ -41,9 +48,8 @@ def destination_error(place: str, error: Exception) -> DestinationError:
         return ObjectMissingError(f"{place} does not exist")
     if isinstance(error, exceptions.AlreadyExists | exceptions.ConditionNotMatch):
         return ObjectExistsError(f"{place} exists already")
-    code = match[1] if (match := _CODE.search(text)) else ""
-    hint = _HINTS.get(code)
-    cause = code or _plain_cause(text)
+    cause = match[1] if (match := _CODE.search(text)) else _plain_cause(text)
+    hint = _HINTS.get(cause)
     return DestinationError(f"{place}: {cause} ({hint})" if hint else f"{place}: {cause}")
 
 
@@ -51,5 +57,5 @@ def _plain_cause(text: str) -> str:
     """The cause without the client's context and backtrace."""
     if status := _STATUS.search(text):
         return f"the store answered with status {status[1]}"
-    causes = [found[0] or found[1] for found in _CAUSE.findall(text)]
-    return " ".join((causes[-1] if causes else text.partition("\n")[0]).split())[:_LONGEST_CAUSE]
+    match = _SOURCE.search(text) or _FIRST_LINE.match(text)
+    return " ".join(match[1].split())[:_LONGEST_CAUSE] if match else ""

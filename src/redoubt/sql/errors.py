@@ -88,11 +88,19 @@ def backup_in_progress(hint: str) -> SqlError:
     return SqlError(9036, "HY000", with_hint("Backup is in progress", hint))
 
 
+_TO_DOING = {
+    "STOP": "To begin a round, run ALTER SYSTEM ARCHIVELOG and wait for STATUS = 'DOING'",
+    "BEGINNING": "Wait for STATUS = 'DOING'",
+    "STOPPING": "Wait for STATUS = 'STOP', then run ALTER SYSTEM ARCHIVELOG and wait for STATUS = 'DOING'",
+    "INTERRUPTED": "To begin a new round, run ALTER SYSTEM NOARCHIVELOG, wait for STATUS = 'STOP', and begin a round",
+}
+"""What to do until the log backup is DOING, by its STATUS."""
+
+
 def backup_can_not_start(status: str) -> SqlError:
     """OB_BACKUP_CAN_NOT_START: a data backup needs the log backup's STATUS DOING, but STATUS is `status`."""
-    return SqlError(
-        9040, "HY000", f"backup can not start, because log archive is not doing. log archive status : {status}."
-    )
+    text = f"backup can not start, because log archive is not doing. log archive status : {status}."
+    return SqlError(9040, "HY000", f"{text} {_TO_DOING[status]}" if status in _TO_DOING else text)
 
 
 def delete_in_progress(hint: str = "") -> SqlError:
