@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +15,7 @@ from redoubt.control.rounds import archiving as module
 from redoubt.control.rounds import piece_switch as switching
 from redoubt.control.rounds.piece_switch import PieceSwitch
 from redoubt.messages.archiving import (
+    ALL_PIECES,
     ArchivePiece,
     PieceBroken,
     PieceCut,
@@ -206,6 +208,34 @@ def test_an_interruption_during_a_switch_is_told_of_both_pieces(stage: Stage) ->
     play(scene())
 
     assert [(task.piece, task.broken_by) for task in tasks(stage)] == [(1, "the log is gone"), (2, "the log is gone")]
+
+
+def test_a_switch_leaves_an_interrupted_tenant_where_it_is(stage: Stage) -> None:
+    """The others go on in new pieces; the tenant's part ends with the round, and keeps nobody from its end."""
+
+    async def scene() -> None:
+        await doing(stage)
+        await stage.archiving.add_tenant(OTHER)
+        await stage.until(lambda: other(stage).told == {1})
+        stage.archiving.worker_says(PieceProgress(1002, 1, 10, FAR, 7, 3, 1, 1))
+        stage.archiving.interrupt(1002, "the log is gone")
+        await stage.until(lambda: other(stage).told == {1})
+        for number in (1, 2):
+            await stage.archiving.switch_piece()
+            stage.archiving.worker_says(PieceCut(1001, 1, number, 150 * number, FAR))
+            stage.archiving.worker_says(PieceFrozen(1001, 1, number))
+            await stage.until(partial(stage.archive.told.__contains__, number + 1))
+        await stage.archiving.stop()
+        for tenant_id in (1001, 1002):
+            stage.archiving.worker_says(PieceStopped(tenant_id, 1, "", ALL_PIECES))
+        await stage.archiving.close()
+
+    play(scene())
+
+    now = stage.archiving.round
+    assert [each.tenant_id for each in stage.worker.commands if isinstance(each, SwitchPiece)] == [1001, 1001]
+    assert (now.status, {piece.status for piece in now.pieces}) == (RoundStatus.STOP, {PieceStatus.FROZEN})
+    assert [sorted(piece.tenants) for piece in now.pieces] == [[1001, 1002], [1001], [1001]]
 
 
 def test_a_round_that_breaks_while_a_switch_is_written(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -196,6 +196,11 @@ class Walk(RuleBasedStateMachine):
         if self.now.status is RoundStatus.STOP:
             return
         following = self.now.piece(piece.piece_id + 1)
+        if self.now.status_of(tenant_id) is RoundStatus.INTERRUPTED:
+            return  # its worker only writes down why
+        if following is not None and tenant_id not in following.tenants:  # it was interrupted before the switch
+            self.move(rounds.piece_frozen(self.now, tenant_id, piece.piece_id))
+            return
         has_followed = following is not None and following.tenants[tenant_id].has_begun
         if not has_followed:
             self.move(rounds.progressed(self.now, tenant_id, self.tick(), 1, 1, piece.piece_id))
@@ -219,6 +224,13 @@ class Walk(RuleBasedStateMachine):
             self.move(rounds.left(self.now, tenant_id))
 
     @precondition(lambda self: self.now.is_archiving)
+    @rule(odds=st.integers(0, 3), tenant_id=st.sampled_from([1001, 1002, 1003]))
+    def interrupt(self, odds: int, tenant_id: int) -> None:
+        """A tenant's log cannot be archived any more."""
+        if odds == 0 and tenant_id in self.now.tenants:
+            self.move(rounds.interrupted(self.now, tenant_id, "the log is gone"))
+
+    @precondition(lambda self: self.now.is_archiving)
     @rule(odds=st.integers(0, 9))
     def stop(self, odds: int) -> None:
         """NOARCHIVELOG."""
@@ -234,12 +246,15 @@ class Walk(RuleBasedStateMachine):
 
     @invariant()
     def the_pieces_make_sense(self) -> None:
-        """Numbers without a gap; only the last is ACTIVE, only one before it FREEZING; ends meet."""
+        """Numbers without a gap; only the last is ACTIVE, only one before it FREEZING for who goes on; ends meet."""
         now = self.now
         assert [piece.piece_id for piece in now.pieces] == list(range(1, now.last_piece_id + 1))
         unfrozen = [piece for piece in now.pieces if piece.status is not PieceStatus.FROZEN]
-        assert unfrozen == list(now.pieces[len(now.pieces) - len(unfrozen) :])
-        assert len(unfrozen) <= 2
+        waiting = {part.tenant_id for part in now.broken}
+        going = [piece for piece in unfrozen if piece is now.pieces[-1] or _is_open(piece, waiting)]
+        if now.is_archiving:
+            assert going == list(now.pieces[len(now.pieces) - len(going) :])
+            assert len(going) <= 2
         assert all(piece.status is PieceStatus.FREEZING for piece in unfrozen[:-1])
         if now.status is RoundStatus.STOP:
             assert not unfrozen
@@ -248,6 +263,11 @@ class Walk(RuleBasedStateMachine):
         for old, new in zip(now.pieces, now.pieces[1:], strict=False):
             if old.status is PieceStatus.FROZEN:
                 assert new.start_scn == old.checkpoint_scn
+
+
+def _is_open(piece: Piece, but_for: set[int]) -> bool:
+    parts = (part for part in piece.tenants.values() if part.tenant_id not in but_for)
+    return any(part.status is not PieceStatus.FROZEN for part in parts)
 
 
 TestWalk = Walk.TestCase

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from redoubt.model import pieces, rounds
+from redoubt.model.pieces import PieceStatus
 from redoubt.model.rounds import ALLOWED, Round, RoundStatus, RoundTransitionError, TenantRound
 from tests.dose import dose
 
@@ -143,16 +144,28 @@ def test_an_interruption_is_the_tenants_own() -> None:
     assert not later.is_archiving
 
 
-def test_a_round_does_not_switch_beside_an_interrupted_tenant() -> None:
-    """Its piece would stay FREEZING. When the tenant leaves, the round is whole again."""
-    now = doing(has_pieces=True)
-    assert rounds.may_switch(now)
-    broken = rounds.interrupted(now, 1002, "the log is gone")
-    assert not rounds.may_switch(broken)
-    whole = rounds.left(broken, 1002)
+def test_a_round_switches_beside_an_interrupted_tenant() -> None:
+    """As often as its interval is over; what is interrupted waits in its piece for the end of the round."""
+    now = rounds.interrupted(doing(has_pieces=True), 1002, "the log is gone")
+    for number in (1, 2):
+        assert rounds.may_switch(now)
+        now = rounds.switched(now, 10 * START * number, 20261123)
+        assert not rounds.may_switch(now)
+        now = rounds.piece_cut(now, 1001, number, 10 * START * number)
+        now = rounds.piece_frozen(now, 1001, number)
+    first, *others = now.pieces
+    assert (first.status, first.tenants[1002].status) == (PieceStatus.FREEZING, PieceStatus.FREEZING)
+    assert [(piece.status, [*piece.tenants]) for piece in others] == [
+        (PieceStatus.FROZEN, [1001]),
+        (PieceStatus.ACTIVE, [1001]),
+    ]
+    assert [piece.piece_id for piece in now.open_pieces(1002)] == [1]
 
-    assert rounds.may_switch(whole)
-    assert (whole.shown_status, whole.shown_comment) == (RoundStatus.DOING, "")
+    now = rounds.stopping(now)
+    for tenant_id in (1002, 1001):
+        now = rounds.tenant_stopped(now, tenant_id)
+    assert now.status is RoundStatus.STOP
+    assert {piece.status for piece in now.pieces} == {PieceStatus.FROZEN}
 
 
 def test_what_cuts_a_stopping_round_is_on_record() -> None:

@@ -8,7 +8,8 @@ A round belongs to the cluster; every user tenant has its own row in it. Invaria
 - A tenant's checkpoint never goes back. The cluster's checkpoint is the least of the tenants' checkpoints and never
   goes back either: it waits for a tenant that joins.
 - The interruption of a tenant is its own: the other tenants go on. The round is INTERRUPTED when all its tenants are.
-- At most one piece is FREEZING while the last one is ACTIVE; pieces are numbered without a gap.
+- At most one piece is FREEZING while the last one is ACTIVE, besides those in which an INTERRUPTED tenant's part waits
+  for the end of the round; pieces are numbered without a gap.
 - `comment` keeps the cause of an interruption until a new round begins.
 """
 
@@ -207,22 +208,24 @@ def progressed(
 
 
 def switched(now: Round, switch_scn: int, create_date: int) -> Round:
-    """Switch to a new piece, to which log from `switch_scn` on belongs. See `may_switch`."""
+    """Switch to a new piece, to which log from `switch_scn` on belongs. See `may_switch`.
+
+    An INTERRUPTED tenant stays where it is: nothing of it belongs to the new piece.
+    """
     can_follow = now.status in {RoundStatus.DOING, RoundStatus.INTERRUPTED} and now.start_piece_id > 0
     if not (can_follow and _is_settled(now)):
         raise RoundTransitionError(f"round {now.round_id} in {now.status} cannot go on in a new piece now")
     last = pieces.freezing(now.pieces[-1], switch_scn)
-    following = pieces.following(last, create_date, list(now.tenants))
+    following = pieces.following(last, create_date, [each for each in now.tenants if now.is_archiving_of(each)])
     return replace(now, last_piece_id=following.piece_id, pieces=(*now.pieces[:-1], last, following))
 
 
 def may_switch(now: Round) -> bool:
-    """Whether the round can switch to a new piece: it has pieces, all are DOING, and no older piece is FREEZING.
+    """Whether the round can switch to a new piece: it is DOING, has pieces, and no older piece is FREEZING.
 
-    The part of an INTERRUPTED tenant would stay FREEZING until the round is stopped.
+    The part of an INTERRUPTED tenant, which is FREEZING until the round is stopped, holds up nobody.
     """
-    is_whole = now.status is RoundStatus.DOING and not now.broken
-    return is_whole and now.start_piece_id > 0 and _is_settled(now)
+    return now.status is RoundStatus.DOING and now.start_piece_id > 0 and _is_settled(now)
 
 
 def piece_cut(now: Round, tenant_id: int, piece_id: int, scn: int) -> Round:
@@ -292,8 +295,10 @@ def all_stopped(now: Round, comment: str) -> Round:
 
 
 def _is_settled(now: Round) -> bool:
-    """Whether every piece but the last is FROZEN."""
-    return all(piece.status is PieceStatus.FROZEN for piece in now.pieces[:-1])
+    """Whether every piece but the last is FROZEN, but for the parts of INTERRUPTED tenants."""
+    waiting = {tenant.tenant_id for tenant in now.broken}
+    parts = (part for piece in now.pieces[:-1] for part in piece.tenants.values())
+    return all(part.status is PieceStatus.FROZEN or part.tenant_id in waiting for part in parts)
 
 
 def _goal(now: Round, tenant: TenantRound) -> int:

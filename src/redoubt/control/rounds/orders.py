@@ -61,10 +61,10 @@ class Orders:
             self._worker.send(StopRound(tenant_id, now.round_id, seconds, archive.stop_lsn))
 
     def switch(self, archive: TenantArchive) -> None:
-        """Switch a tenant's log to the round's last piece."""
+        """Switch a tenant's log to the round's last piece. The log of an INTERRUPTED tenant stays in its piece."""
         now, tenant_id = self._present(), archive.tenant.tenant_id
         old, new = now.pieces[-2:]
-        if old.piece_id in archive.told:
+        if old.piece_id in archive.told and tenant_id in new.tenants:
             self._worker.send(
                 SwitchPiece(tenant_id, now.round_id, old.piece_id, new.piece_id, new.create_date, old.switch_scn)
             )
