@@ -17,6 +17,7 @@ import pytest
 from tests.seekdb.template import copy_of_new
 from tests.service.application import Application
 from tests.service.cluster import ServiceUnderTest, assert_archive_equals_engine, log_of, wait_until
+from tests.service.piece_rounds import archive_in_pieces, pieces, wait_for_pieces
 
 
 @pytest.fixture
@@ -103,10 +104,10 @@ def test_an_application_is_archived_over_its_restarts(
 def test_a_directory_that_was_set_back_interrupts_its_own_tenant_only(
     shared_service: ServiceUnderTest, directory: Path, start: Callable[[], Application]
 ) -> None:
-    """The other tenant is archived and backed up; the cluster's row says whose log is not, and a new round takes it."""
+    """The other is archived in new pieces, and backed up; the cluster's row says whose is not; a new round takes it."""
     service, application = shared_service, start()
     service.keep_engine_log()
-    service.archive()
+    archive_in_pieces(service, 3)
     service.run(f"CREATE TENANT app SOURCE='seekdb://{directory}'")
     number = service.run("SHOW TENANTS LIKE 'app'")[0]["TENANT_ID"]
     application.insert(20)
@@ -129,6 +130,7 @@ def test_a_directory_that_was_set_back_interrupts_its_own_tenant_only(
     segments = len(service.segments())
     service.run("CREATE TABLE IF NOT EXISTS test.goes_on (a INT)", "root@main")
     wait_until("the other goes on", lambda: len(service.segments()) > segments)
+    wait_for_pieces(service, len(pieces(service)) + 2)
     table = "SELECT tenant_id, comment FROM oceanbase.__all_backup_log_archive_status_v2"
     comments = {row["tenant_id"]: row["comment"] for row in service.run(table)}
     statuses = {each: _status(service, each) for each in (1, 1001, number)}
@@ -137,12 +139,14 @@ def test_a_directory_that_was_set_back_interrupts_its_own_tenant_only(
     wait_until("the data backup has ended", lambda: all(row["STATUS"] != "DOING" for row in service.run(sets)))
     parts = {row["TENANT_ID"]: row["STATUS"] for row in service.run(sets)}
     service.stop_archiving()
+    left = {row["STATUS"] for row in (*pieces(service), *pieces(service, number), *pieces(service, 1))}
     service.run("ALTER SYSTEM ARCHIVELOG")
     wait_until("a new round takes both", lambda: _status(service, number) == _status(service, 1001) == "DOING")
     service.stop_archiving()
     service.run("DROP TENANT app")
 
     assert statuses == {1: "INTERRUPTED", 1001: "DOING", number: "INTERRUPTED"}
+    assert left == {"FROZEN"}
     assert parts == {1: "FAILED", 1001: "SUCCESS", number: "FAILED"}
     assert "this directory was set back to an earlier state" in comments[number]
     assert comments[1].startswith(f"tenant {number}: ")
