@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_OPTIONS := --numprocesses 3 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help demo install test soak test-tools checks lint types layers engines simulate bench fuzz clean
+.PHONY: help demo install test soak test-tools azurite checks lint types layers engines simulate bench fuzz clean
 
 help:
 	@echo "make demo    make .venv, install, and play the demo (under a minute once installed)"
@@ -36,6 +36,9 @@ demo: $(VENV)/.installed
 test-tools:
 	@scripts/install-test-tools
 
+azurite: test-tools
+	cd tests/destinations/azurite && npm ci --ignore-scripts --no-audit --no-fund --silent
+
 lint: $(VENV)/.installed-tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -57,7 +60,7 @@ test:
 	$(BIN)/pytest $(PYTEST_OPTIONS)
 
 soak: export REDOUBT_DOSE := soak
-soak: checks engines test-tools
+soak: checks engines test-tools azurite
 	rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest $(PYTEST_OPTIONS) -m "not repeated" --durations 20
 	$(BIN)/coverage combine --quiet

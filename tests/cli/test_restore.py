@@ -182,7 +182,7 @@ def test_refusals_for_programs(uri: str, target: Path) -> None:
     assert json.loads(out)["error"].startswith("/nowhere is not a directory: correct the path")
     _, out, _ = run(f"{uri}/redoubt", "--tenant", "main", "--latest", "--to", target, "--json")
     assert json.loads(out)["error"].startswith(f"no backup found in {uri}/redoubt; name the backup_dest")
-    _, out, _ = run("oss://bucket", "--tenant", "main", "--latest", "--to", target, "--json")
+    _, out, _ = run("gs://bucket", "--tenant", "main", "--latest", "--to", target, "--json")
     assert "write the destination as file:///absolute/path" in json.loads(out)["error"]
 
 

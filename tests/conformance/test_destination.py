@@ -19,14 +19,15 @@ KINDS: dict[str, Callable[[Path], Destination]] = {
     "uri": lambda path: open_destination(f"file://{path}"),
     "memory": lambda _path: MemoryDestination(),
 }
-STORE = "s3"
+STORES = {"s3": "bucket_uri", "azblob": "container_uri"}
+"""Object stores by the fixture with the URI of an empty folder."""
 
 
-@pytest.fixture(params=[*KINDS, STORE])
+@pytest.fixture(params=[*KINDS, "s3", pytest.param("azblob", marks=pytest.mark.soak)])
 def destination(request: pytest.FixtureRequest, tmp_path: Path) -> Destination:
-    """An empty destination of each kind; `s3` is a folder of a real S3 server."""
-    if request.param == STORE:
-        return open_destination(request.getfixturevalue("bucket_uri"))
+    """An empty destination of each kind; `s3` is a folder of a real S3 server, `azblob` of Microsoft's own stand-in."""
+    if request.param in STORES:
+        return open_destination(request.getfixturevalue(STORES[request.param]))
     return KINDS[request.param](tmp_path)
 
 

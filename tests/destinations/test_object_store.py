@@ -12,7 +12,7 @@ import pytest
 
 from redoubt.destinations.access import ACCESS_FILE, ACCESS_ID, ACCESS_KEY, Access, AccessFile
 from redoubt.destinations.object_store import ObjectStoreDestination
-from redoubt.destinations.store_uri import parse_place
+from redoubt.destinations.store_uri import Scheme, parse_place
 from redoubt.model.seams import DestinationError, LockedError, ObjectExistsError, ObjectInfo, ObjectMissingError
 from tests.destinations import rgw as server
 from tests.destinations.fixtures import BUCKET
@@ -36,7 +36,7 @@ def store(bucket_uri: str, rgw: Rgw, network: Proxy) -> ObjectStoreDestination:
 
 
 def _opened(uri: str) -> ObjectStoreDestination:
-    return ObjectStoreDestination(uri, parse_place(uri.removeprefix("s3://")))
+    return ObjectStoreDestination(uri, parse_place(Scheme.S3, uri.removeprefix("s3://")))
 
 
 @pytest.mark.parametrize("fault", [Fault.BUSY, Fault.CUT_REQUEST])
@@ -136,7 +136,7 @@ def test_what_an_operation_costs(store: ObjectStoreDestination, network: Proxy) 
 def test_what_a_person_must_mend_is_said(rgw: Rgw, access: Access, bucket: str, hint: str) -> None:
     """With the store's own word for it, and without any key."""
     uri = rgw.uri(bucket, "folder")
-    store = ObjectStoreDestination(uri, parse_place(uri.removeprefix("s3://")), lambda _: access)
+    store = ObjectStoreDestination(uri, parse_place(Scheme.S3, uri.removeprefix("s3://")), lambda _: access)
     for operation in (lambda: store.put_if_absent("o", b""), lambda: store.list(""), lambda: store.get("o", 0, 1)):
         with pytest.raises(DestinationError) as failed:
             operation()

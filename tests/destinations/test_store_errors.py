@@ -20,6 +20,16 @@ def _s3(code: str, status: int) -> str:
     [
         (exceptions.NotFound("NotFound (permanent) at read => …"), ObjectMissingError, "p does not exist"),
         (OSError("NotFound (permanent) at read, context: …"), ObjectMissingError, "p does not exist"),
+        (
+            exceptions.NotFound(_s3("NoSuchBucket", 404)),
+            DestinationError,
+            "p: NoSuchBucket (create the bucket, or correct its name or the host)",
+        ),
+        (
+            exceptions.NotFound('NotFound (permanent) at read => AzblobError { code: "ContainerNotFound" }'),
+            DestinationError,
+            "p: ContainerNotFound (create the container, or correct its name or the host)",
+        ),
         (exceptions.ConditionNotMatch(_s3("PreconditionFailed", 412)), ObjectExistsError, "p exists already"),
         (exceptions.AlreadyExists("…"), ObjectExistsError, "p exists already"),
         (

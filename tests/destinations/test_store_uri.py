@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from redoubt.destinations.access import Access
 from redoubt.destinations.object_store import ObjectStoreDestination
-from redoubt.destinations.store_uri import Addressing, StorePlace, UriError, parse_place, without_keys
+from redoubt.destinations.store_uri import Addressing, Scheme, StorePlace, UriError, parse_place, without_keys
 from redoubt.destinations.uri import inside, open_destination
 
 HOST = "host=s3.example.com"
@@ -16,23 +17,23 @@ HOST = "host=s3.example.com"
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        (f"bucket?{HOST}", StorePlace("bucket", "", "https://s3.example.com")),
-        (f"bucket/?{HOST}", StorePlace("bucket", "", "https://s3.example.com")),
-        (f"bu.ck-et/a/b/?{HOST}", StorePlace("bu.ck-et", "a/b", "https://s3.example.com")),
+        (f"bucket?{HOST}", StorePlace(Scheme.S3, "bucket", "", "https://s3.example.com")),
+        (f"bucket/?{HOST}", StorePlace(Scheme.S3, "bucket", "", "https://s3.example.com")),
+        (f"bu.ck-et/a/b/?{HOST}", StorePlace(Scheme.S3, "bu.ck-et", "a/b", "https://s3.example.com")),
         (
             "bucket/a?host=http://127.0.0.1:9000&addressing_model=path_style&s3_region=eu-west-1",
-            StorePlace("bucket", "a", "http://127.0.0.1:9000", "eu-west-1", Addressing.PATH),
+            StorePlace(Scheme.S3, "bucket", "a", "http://127.0.0.1:9000", "eu-west-1", Addressing.PATH),
         ),
         (
             f"bucket/备份?{HOST}&checksum_type=crc32&delete_mode=delete",
-            StorePlace("bucket", "备份", "https://s3.example.com"),
+            StorePlace(Scheme.S3, "bucket", "备份", "https://s3.example.com"),
         ),
-        ("bucket?host=[::1]:9000", StorePlace("bucket", "", "https://[::1]:9000")),
+        ("bucket?host=[::1]:9000", StorePlace(Scheme.S3, "bucket", "", "https://[::1]:9000")),
     ],
 )
 def test_a_uri_names_a_folder_in_a_bucket(text: str, place: StorePlace) -> None:
     """As OceanBase spells it: host without the bucket, https unless it says http."""
-    assert parse_place(text) == place
+    assert parse_place(Scheme.S3, text) == place
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,9 @@ def test_a_uri_names_a_folder_in_a_bucket(text: str, place: StorePlace) -> None:
         (f"bucket?{HOST}&s3_region", "'s3_region' is not supported"),
         (f"bucket?{HOST}&s3_region={'x' * 257}", "s3_region is too long: write at most 256"),
         (f"bucket?{HOST}&addressing_model=other", "addressing_model is virtual_hosted_style or path_style"),
-        (f"bucket?{HOST}&checksum_type=sha1", "checksum_type is md5 or crc32"),
+        (f"bucket?{HOST}&checksum_type=sha1", "checksum_type is md5 or crc32 or no_checksum"),
+        (f"bucket?{HOST}&appid=1", "appid is only for cos://: leave it out"),
+        ("bucket?host=x.example.com/account", "name the store's host"),
         (f"bucket?{HOST}&delete_mode=tagging", "delete_mode=tagging is not supported: leave delete_mode out"),
         (f"bucket?{HOST}&encrypt_key=ab", "contains encrypt_key, which is not a valid uri"),
         (f"bucket/a b?{HOST}", "a space or a zero byte"),
@@ -64,7 +67,58 @@ def test_a_uri_names_a_folder_in_a_bucket(text: str, place: StorePlace) -> None:
 def test_other_texts_are_refused_with_the_way_to_write_it(text: str, said: str) -> None:
     """The message says how it should look."""
     with pytest.raises(UriError, match=said):
-        parse_place(text)
+        parse_place(Scheme.S3, text)
+
+
+@pytest.mark.parametrize(
+    ("uri", "place"),
+    [
+        (
+            "oss://bucket/a?host=oss-cn-hangzhou.aliyuncs.com",
+            StorePlace(Scheme.OSS, "bucket", "a", "https://oss-cn-hangzhou.aliyuncs.com"),
+        ),
+        (
+            "cos://bucket?host=cos.ap-guangzhou.myqcloud.com&appid=1250000000",
+            StorePlace(Scheme.COS, "bucket-1250000000", "", "https://cos.ap-guangzhou.myqcloud.com"),
+        ),
+        (
+            "cos://bucket-125?host=cos.ap-guangzhou.myqcloud.com&appid=125",
+            StorePlace(Scheme.COS, "bucket-125", "", "https://cos.ap-guangzhou.myqcloud.com"),
+        ),
+        (
+            "azblob://container/a?host=https://account.blob.core.windows.net",
+            StorePlace(Scheme.AZBLOB, "container", "a", "https://account.blob.core.windows.net"),
+        ),
+        (
+            "azblob://container?host=http://127.0.0.1:10000/devstoreaccount1",
+            StorePlace(Scheme.AZBLOB, "container", "", "http://127.0.0.1:10000/devstoreaccount1"),
+        ),
+    ],
+)
+def test_each_kind_of_store_has_its_own_options(uri: str, place: StorePlace) -> None:
+    """A destination opens without I/O, with keys or without."""
+    scheme, _, text = uri.partition("://")
+
+    assert parse_place(Scheme(scheme), text) == place
+    for keys in ({}, {uri: Access("bmFtZQ==", "a2V5")}):
+        destination = ObjectStoreDestination(uri, place, keys.get)
+        assert destination._present_client()[0] == keys.get(uri)
+    assert isinstance(open_destination(uri), ObjectStoreDestination)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "text", "said"),
+    [
+        (Scheme.COS, f"bucket?{HOST}", "name the account's appid"),
+        (Scheme.COS, f"bucket?{HOST}&appid=x", "name the account's appid"),
+        (Scheme.OSS, f"bucket?{HOST}&s3_region=x", "s3_region is only for s3://"),
+        (Scheme.AZBLOB, f"bucket?{HOST}&addressing_model=path_style", "addressing_model is only for s3://"),
+    ],
+)
+def test_options_of_other_kinds_are_refused(scheme: Scheme, text: str, said: str) -> None:
+    """They would mean nothing."""
+    with pytest.raises(UriError, match=said):
+        parse_place(scheme, text)
 
 
 @pytest.mark.parametrize("keys", ["access_id=a", "access_key=b", "access_id=&access_key=b"])

@@ -36,7 +36,7 @@ def test_a_file_uri_names_a_directory(uri: str, root: str) -> None:
         ("", "write the destination as file:///absolute/path"),
         ("/backup", "write the destination as file:///absolute/path"),
         ("file:/backup", "write the destination as file:///absolute/path"),
-        ("oss://bucket/path", "other kinds are not supported"),
+        ("gs://bucket/path", "other kinds are not supported"),
         ("file://backup", "three slashes"),
         ("file://", "three slashes"),
         ("file:///backup?host=x", "no parameters"),

@@ -191,6 +191,19 @@ def test_an_engine_that_ends_at_its_start_is_started_again(rolled: Rolling) -> N
         rolled.roll()
 
 
+def test_an_engine_that_ends_during_the_login_is_started_again(rolled: Rolling) -> None:
+    """It takes connections before all of its services have started."""
+
+    def ends_once() -> Iterator[str | None]:
+        yield None
+        rolled.lets_in = iter([None, "root"])
+        raise ScratchError("it ended with status 1")
+
+    rolled.lets_in = ends_once()
+    assert rolled.roll() == BLOCK - INFO
+    assert rolled.said[0].startswith("the engine ended at its start, retrying (1 of ")
+
+
 def test_an_engine_that_takes_long_to_end_at_its_start_is_not_started_again(rolled: Rolling) -> None:
     """It did not end over system tables."""
 

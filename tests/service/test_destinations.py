@@ -36,7 +36,7 @@ def test_a_destination_is_tried_when_it_is_set(
     assert "No space left on device (free some space there" in _refusal(shared_service, f"file://{small_disk}")
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     assert "mount the file system read-write" in _refusal(shared_service, f"file://{small_disk}")
-    assert "write the destination as file:///absolute/path" in _refusal(shared_service, "oss://bucket")
+    assert "write the destination as file:///absolute/path" in _refusal(shared_service, "gs://bucket")
     assert "name the store's host" in _refusal(shared_service, "s3://bucket")
     assert "with three slashes" in _refusal(shared_service, "file://relative")
     assert "must be shorter than 2,048 bytes" in _refusal(shared_service, "file:///" + "x" * 2048)

@@ -11,14 +11,14 @@ from dataclasses import replace
 from redoubt.control.destination_questions import DestinationQuestions
 from redoubt.destinations.access import Access, AccessError, AccessFile
 from redoubt.destinations.object_store import ObjectStoreDestination
-from redoubt.destinations.store_uri import UriError, parse_place, without_keys
+from redoubt.destinations.store_uri import Scheme, UriError, parse_place, without_keys
 from redoubt.model.seams import DestinationError
 from redoubt.sql.errors import backup_dest_not_valid, not_supported
 from redoubt.sql.statements import AddRestoreSource, ChangeDestinationAccess, RestoreTenant, Statement
 
-_SCHEME = "s3://"
+_SCHEMES = "|".join(Scheme)
 _KEYS = re.compile(r"access_(id|key)=[^&\s]+&access_(?!\1)(id|key)=[^&\s]+")
-_URI = re.compile(rf"{_SCHEME}\S*", re.IGNORECASE)
+_URI = re.compile(rf"(?P<scheme>{_SCHEMES})://(?P<place>\S*)", re.IGNORECASE)
 
 
 class DestinationKeys:
@@ -44,7 +44,7 @@ class DestinationKeys:
         """
         if statement.attribute is not None:
             raise not_supported("ATTRIBUTE", "Redoubt does not limit requests and bandwidth; leave ATTRIBUTE out")
-        if not statement.path.lower().startswith(_SCHEME):
+        if not _URI.match(statement.path):
             raise backup_dest_not_valid("only object stores have keys: write PATH='s3://bucket/path?host=…'")
         mark = "&" if "?" in statement.path else "?"
         if not _KEYS.fullmatch(statement.access_info):
@@ -57,18 +57,19 @@ class DestinationKeys:
         if match is None:
             return text
         try:
-            place, keys = without_keys(match[0][len(_SCHEME) :])
+            place, keys = without_keys(match["place"])
         except UriError as error:
             raise backup_dest_not_valid(str(error)) from error
-        uri = f"{_SCHEME}{place}"
+        scheme = Scheme(match["scheme"].lower())
+        uri = f"{scheme}://{place}"
         if keys is not None:
-            await self._questions.ask(uri, self._keep, uri, Access(*keys))
+            await self._questions.ask(uri, self._keep, uri, scheme, place, Access(*keys))
         return f"{text[: match.start()]}{uri}{text[match.end() :]}"
 
-    def _keep(self, uri: str, access: Access) -> None:
+    def _keep(self, uri: str, scheme: Scheme, place: str, access: Access) -> None:
         """Keep keys that the store accepts. Blocks. Raises SqlError."""
         try:
-            store = ObjectStoreDestination(uri, parse_place(uri[len(_SCHEME) :]), lambda _uri: access)
+            store = ObjectStoreDestination(uri, parse_place(scheme, place), lambda _uri: access)
             any(store.list(""))
             self._file.remember(uri, access)
         except (UriError, DestinationError, AccessError) as error:

@@ -1,4 +1,4 @@
-"""A folder in a bucket of an object store as backup destination (`s3://…`), over OpenDAL.
+"""A folder in a bucket of an object store as backup destination (`s3://…`, `oss://…`, …), over OpenDAL.
 
 A PUT makes an object visible whole or not at all, and durable when it is answered. With the precondition that no object
 of that name exists (`If-None-Match: *`), it is put-if-absent. An answer may be lost after the object was stored: the
@@ -25,7 +25,7 @@ from opendal.types import Entry, EntryMode
 from redoubt.destinations.access import Access, present_access
 from redoubt.destinations.lease import Lease
 from redoubt.destinations.store_errors import destination_error
-from redoubt.destinations.store_uri import Addressing, StorePlace
+from redoubt.destinations.store_uri import Addressing, Scheme, StorePlace
 from redoubt.model.seams import DestinationError, Lock, ObjectExistsError, ObjectInfo, ObjectMissingError
 
 T = TypeVar("T")
@@ -38,6 +38,18 @@ _FIRST_PAUSE = 0.1
 _SMALL_READ = 64 * 1024
 _MOST_ENTRIES = 1_000_000
 """The most names in a folder: a listing is kept in memory."""
+_NAMES = {
+    Scheme.S3: ("bucket", "access_key_id", "secret_access_key"),
+    Scheme.OSS: ("bucket", "access_key_id", "access_key_secret"),
+    Scheme.COS: ("bucket", "secret_id", "secret_key"),
+    Scheme.AZBLOB: ("container", "account_name", "account_key"),
+}
+"""What the client calls the bucket and the two keys."""
+_ONLY_THESE = {
+    Scheme.S3: {"disable_config_load": "true", "disable_ec2_metadata": "true"},
+    Scheme.COS: {"disable_config_load": "true"},
+}
+"""What keeps the client from looking for other keys."""
 _CLIENT_ERRORS: tuple[type[Exception], ...] = (
     OSError,  # of an open object
     *(error for error in vars(exceptions).values() if isinstance(error, type) and issubclass(error, Exception)),
@@ -186,17 +198,14 @@ class ObjectStoreDestination:
 
 
 def _client(place: StorePlace, access: Access | None) -> opendal.Operator:
-    options = {
-        "bucket": place.bucket,
-        "root": f"/{place.folder}",
-        "endpoint": place.endpoint,
-        "region": place.region,
-        "enable_virtual_host_style": str(place.addressing is Addressing.VIRTUAL_HOST).lower(),
-    }
+    bucket, access_id, access_key = _NAMES[place.scheme]
+    options = {bucket: place.bucket, "root": f"/{place.folder}", "endpoint": place.endpoint}
+    if place.scheme is Scheme.S3:
+        is_in_host = place.addressing is Addressing.VIRTUAL_HOST
+        options |= {"region": place.region, "enable_virtual_host_style": str(is_in_host).lower()}
     if access is not None:
-        options |= {"access_key_id": access.access_id, "secret_access_key": access.access_key}
-        options |= {"disable_config_load": "true", "disable_ec2_metadata": "true"}
-    client = opendal.Operator("s3", **options)
+        options |= {access_id: access.access_id, access_key: access.access_key} | _ONLY_THESE.get(place.scheme, {})
+    client = opendal.Operator(str(place.scheme), **options)
     client = client.layer(TimeoutLayer(timeout=_PATIENCE, io_timeout=_PATIENCE))
     return client.layer(RetryLayer(max_times=_TRIES, min_delay=_FIRST_PAUSE, jitter=True))
 

@@ -16,6 +16,7 @@ _STATUS = re.compile(r"status: ([0-9]{3})")
 _SOURCE = re.compile(r"^Source:\n\s+(?:error sending request: )?(.+)", re.MULTILINE)
 _FIRST_LINE = re.compile(r"(?:\w+ \(\w+\) at [\w:]* => )?(.*)")
 _LONGEST_CAUSE = 200
+_NO_BUCKET = {"NoSuchBucket", "ContainerNotFound"}
 _NOT_FOUND = "NotFound ("
 """How the text of an error of an open object begins, which is an OSError."""
 _HINTS = {
@@ -24,6 +25,9 @@ _HINTS = {
     "InvalidAccessKey": "the store does not know this access_id: set the destination with the right keys",
     "AccessDenied": "allow the account to read, write, list and delete in this folder of the bucket",
     "NoSuchBucket": "create the bucket, or correct its name or the host",
+    "ContainerNotFound": "create the container, or correct its name or the host",
+    "AuthenticationFailed": "the keys are wrong: set the destination with the right keys",
+    "AuthorizationFailure": "the keys are wrong: set the destination with the right keys",
     "RequestTimeTooSkewed": "the clock of this machine is wrong: set the clock",
     "QuotaExceeded": "raise the quota, or choose another destination",
     "AccountProblem": "look at the account in the store's console",
@@ -44,11 +48,11 @@ _HINTS = {
 def destination_error(place: str, error: Exception) -> DestinationError:
     """The error to raise for one of the client's, about the object or folder `place`."""
     text = str(error)
-    if isinstance(error, exceptions.NotFound) or text.startswith(_NOT_FOUND):
+    cause = match[1] if (match := _CODE.search(text)) else _plain_cause(text)
+    if cause not in _NO_BUCKET and (isinstance(error, exceptions.NotFound) or text.startswith(_NOT_FOUND)):
         return ObjectMissingError(f"{place} does not exist")
     if isinstance(error, exceptions.AlreadyExists | exceptions.ConditionNotMatch):
         return ObjectExistsError(f"{place} exists already")
-    cause = match[1] if (match := _CODE.search(text)) else _plain_cause(text)
     hint = _HINTS.get(cause)
     return DestinationError(f"{place}: {cause} ({hint})" if hint else f"{place}: {cause}")
 

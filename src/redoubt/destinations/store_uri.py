@@ -1,5 +1,7 @@
 """URIs of object stores, as OceanBase spells them: `s3://bucket/path?host=…&access_id=…&access_key=…`. Pure.
 
+The schemes are `s3`, `oss` (Alibaba Cloud), `cos` (Tencent Cloud) and `azblob` (Azure; the bucket is a container).
+
 Keys of the part after `?` are case-sensitive (OceanBase 4.x). The URI without the two keys of the account names the
 destination; see `access`.
 """
@@ -14,10 +16,24 @@ from urllib.parse import quote, unquote
 
 from redoubt.errors import RedoubtError
 
+
+class Scheme(StrEnum):
+    """The kinds of object stores."""
+
+    S3 = "s3"
+    OSS = "oss"
+    COS = "cos"
+    AZBLOB = "azblob"
+
+
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")
-_HOST = re.compile(r"(?P<scheme>https?://)?(?P<host>[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::(?P<port>[0-9]{1,5}))?\Z")
+_HOST = re.compile(
+    r"(?P<scheme>https?://)?([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?(?P<path>/[a-z0-9]{3,24})?\Z"
+)
 _SECRET: Final = ("access_id", "access_key")
-_KNOWN: Final = ("host", "s3_region", "addressing_model", "checksum_type", "delete_mode")
+_KNOWN: Final = ("host", "appid", "s3_region", "addressing_model", "checksum_type", "delete_mode")
+_OWN: Final = {"appid": {Scheme.COS}, "s3_region": {Scheme.S3}, "addressing_model": {Scheme.S3}}
+"""The schemes of options that only some have."""
 _LONGEST_VALUE = 256
 _LONGEST_PATH = 1024
 E = TypeVar("E", bound=StrEnum)
@@ -40,12 +56,14 @@ class Checksum(StrEnum):
 
     MD5 = "md5"
     CRC32 = "crc32"
+    NONE = "no_checksum"
 
 
 @dataclass(frozen=True)
 class StorePlace:
     """A folder in a bucket. `endpoint` is a URL without the bucket; `folder` has no `/` at its ends."""
 
+    scheme: Scheme
     bucket: str
     folder: str
     endpoint: str
@@ -53,28 +71,32 @@ class StorePlace:
     addressing: Addressing = Addressing.VIRTUAL_HOST
 
 
-def parse_place(text: str) -> StorePlace:
+def parse_place(scheme: Scheme, text: str) -> StorePlace:
     """The place that the text after `s3://` names. Raises UriError, also if it holds keys of an account."""
     path, options = _split(text)
+    for name, schemes in _OWN.items():
+        if name in options and scheme not in schemes:
+            raise UriError(f"{name} is only for {' and '.join(schemes)}://: leave it out")
     if secret := [name for name in _SECRET if name in options]:
         raise UriError(
             f"leave {' and '.join(secret)} out of the URI, which others can see: put the keys into the environment "
             "variables REDOUBT_ACCESS_ID and REDOUBT_ACCESS_KEY"
         )
     bucket, _, folder = path.partition("/")
+    if scheme is Scheme.COS:
+        bucket = _with_appid(bucket, options.get("appid", ""))
     if not _BUCKET.match(bucket):
-        raise UriError(
-            "the name of a bucket has 3 to 63 small letters, digits, dots and hyphens: s3://bucket/path?host=…"
-        )
+        raise UriError("the name of a bucket has 3 to 63 small letters, digits, dots and hyphens")
     folder = folder.strip("/")
     if len(folder) > _LONGEST_PATH or any(part in {"", ".", ".."} for part in folder.split("/") if folder):
         raise UriError(
             f"write the path as names with single slashes between them, at most {_LONGEST_PATH:,} characters"
         )
     return StorePlace(
+        scheme,
         bucket,
         folder,
-        _endpoint(options.get("host", "")),
+        _endpoint(scheme, options.get("host", "")),
         options.get("s3_region", _DEFAULT_REGION),
         _one_of(Addressing, "addressing_model", options, Addressing.VIRTUAL_HOST),
     )
@@ -119,11 +141,18 @@ def _split(text: str) -> tuple[str, dict[str, str]]:
     return path, options
 
 
-def _endpoint(host: str) -> str:
+def _with_appid(bucket: str, appid: str) -> str:
+    """The bucket's whole name in COS. Raises UriError."""
+    if not (appid.isascii() and appid.isdecimal()):
+        raise UriError("name the account's appid: cos://bucket/path?host=…&appid=1250000000")
+    return bucket if bucket.endswith(f"-{appid}") else f"{bucket}-{appid}"
+
+
+def _endpoint(scheme: Scheme, host: str) -> str:
     """The URL of a host, with https unless it says http. Raises UriError."""
     match = _HOST.match(host)
-    if match is None:
-        raise UriError("name the store's host, without the bucket: s3://bucket/path?host=s3.example.com")
+    if match is None or (match["path"] and scheme is not Scheme.AZBLOB):
+        raise UriError(f"name the store's host, without the bucket: {scheme}://bucket/path?host=store.example.com")
     return host if match["scheme"] else f"https://{host}"
 
 

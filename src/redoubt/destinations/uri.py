@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from redoubt.destinations.file import FileDestination
 from redoubt.destinations.object_store import ObjectStoreDestination
-from redoubt.destinations.store_uri import UriError, parse_place
+from redoubt.destinations.store_uri import Scheme, UriError, parse_place
 from redoubt.model.seams import Destination
 
 __all__ = ["KINDS", "MAX_URI_LENGTH", "DestinationKind", "UriError", "inside", "local_directory", "open_destination"]
@@ -37,7 +37,8 @@ def open_destination(uri: str) -> Destination:
     kind = KINDS.get(scheme.lower()) if separator else None
     if kind is None:
         raise UriError(
-            "write the destination as file:///absolute/path or s3://bucket/path?host=…; other kinds are not supported"
+            "write the destination as file:///absolute/path or s3://bucket/path?host=… (also oss, cos, azblob); "
+            "other kinds are not supported"
         )
     return _kept(kind, place) if kind.is_kept else kind.open(place)
 
@@ -69,13 +70,13 @@ def _open_directory(path: str) -> FileDestination:
     return FileDestination(Path(path))
 
 
-def _open_s3(place: str) -> ObjectStoreDestination:
-    return ObjectStoreDestination(f"s3://{place}", parse_place(place))
+def _open_store(scheme: Scheme, place: str) -> ObjectStoreDestination:
+    return ObjectStoreDestination(f"{scheme}://{place}", parse_place(scheme, place))
 
 
 KINDS = {
     # not kept: a destination creates each folder once; an emptied directory needs a new destination
     "file": DestinationKind(_open_directory, is_kept=False),
-    "s3": DestinationKind(_open_s3, is_kept=True),
+    **{str(scheme): DestinationKind(partial(_open_store, scheme), is_kept=True) for scheme in Scheme},
 }
 """By scheme, in lower case."""

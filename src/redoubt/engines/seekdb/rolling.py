@@ -73,9 +73,8 @@ class SeekdbRoller:
 
     def _replay(self, end: LogPosition, logins: Sequence[Login], look: Callable[[ScratchEngine], None]) -> int:
         """Run the engine until its files hold the log up to `end`; the LSN of its checkpoint."""
-        engine = self._started(EngineSizes(_MEMORY, sizes_for(laid_bytes(self._base)).log_disk_size, (_OFTEN,)))
+        engine = self._opened(EngineSizes(_MEMORY, sizes_for(laid_bytes(self._base)).log_disk_size, (_OFTEN,)), logins)
         try:
-            self._log_in(engine, logins)
             checkpoint = self._wait(engine, end)
             _check_tables(engine, end)
             look(engine)
@@ -84,23 +83,28 @@ class SeekdbRoller:
             engine.stop()
         return checkpoint
 
-    def _started(self, sizes: EngineSizes) -> ScratchSeekdb:
-        """An engine that has started. Raises ScratchError.
+    def _opened(self, sizes: EngineSizes, logins: Sequence[Login]) -> ScratchSeekdb:
+        """An engine that has started and lets somebody in. Raises ScratchError, NotRolledError.
 
         In this role the engine does not wait for its replay. It reads system tables that are half replayed, and may
         fail on them, most often if the base is from the source's first minute and the log has all of these tables.
-        Whether a start fails is chance (16 of 25 starts failed beside other work); nothing is flushed by then.
+        Whether a start fails is chance (16 of 25 starts failed beside other work); nothing is flushed by then. The
+        engine accepts connections before it has started all of its services, so it may also end during the login.
         """
         tries, deadline = 0, self._clock() + _STALLED
         while True:
             engine, tries = ScratchSeekdb(self._base, sizes), tries + 1
             try:
                 engine.start()
+                self._log_in(engine, logins)
             except ScratchError:
                 engine.stop()
                 if tries == _STARTS or self._clock() > deadline:
                     raise
                 self._say(f"the engine ended at its start, retrying ({tries} of {_STARTS - 1})")
+            except BaseException:
+                engine.stop()
+                raise
             else:
                 return engine
 
