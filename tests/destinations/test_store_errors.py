@@ -64,6 +64,14 @@ def _s3(code: str, status: int) -> str:
                 "service with REDOUBT_ACCESS_ID and REDOUBT_ACCESS_KEY)"
             ),
         ),
+        (
+            OSError(
+                "Unexpected (temporary) at read, context: { url: http://h:1/b/x, called: reqwest::send, range: 0- } => "
+                "send http request, source: error sending request"
+            ),
+            DestinationError,
+            "p: the store cannot be reached",
+        ),
         (exceptions.Unexpected("x" * 1000), DestinationError, "p: " + "x" * 200),
     ],
 )  # fmt: skip

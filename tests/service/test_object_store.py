@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +12,14 @@ import pymysql
 import pytest
 
 from redoubt.destinations.access import ACCESS_ID, ACCESS_KEY
+from redoubt.destinations.uri import open_destination
+from redoubt.model.seams import Destination
 from tests.destinations import rgw as server
 from tests.destinations.fixtures import BUCKET
 from tests.destinations.rgw import Rgw
 from tests.service.bank import BankLoad
-from tests.service.cluster import ServiceUnderTest, wait_until
+from tests.service.cluster import ServiceUnderTest, WriteLoad, assert_archive_equals_engine, wait_until
+from tests.service.kills import kill_part
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(240)]
 
@@ -73,6 +77,48 @@ def test_a_round_in_a_bucket(shared_service: ServiceUnderTest, rgw: Rgw, tmp_pat
     kept = service.home / "access.json"
     assert kept.stat().st_mode & 0o777 == 0o600
     _check_secret(service, kept)
+
+
+def test_a_round_in_a_bucket_survives_kills(service: ServiceUnderTest, rgw: Rgw, bucket_uri: str) -> None:
+    """Of the worker, the service and the store: every byte of log is there once, and the lease holds nobody up.
+
+    Own service: it is killed.
+    """
+    service.run(f"ALTER SYSTEM SET backup_dest = '{_with_keys(bucket_uri)}'")
+    service.keep_engine_log()
+    service.archive()
+    with WriteLoad(service).running() as load:
+        for kill in ("worker", "service", "store", "worker"):
+            load.pause(1.0)
+            if kill == "worker":
+                kill_part(service, kill)
+            elif kill == "service":
+                service.kill()
+                service.start()
+            else:
+                rgw.stop_gateway()
+                wait_until("the trouble is told", lambda: re.search("refused|cannot be reached", _cause(service)))
+                rgw.start_gateway()
+                wait_until("it is over", lambda: not _cause(service))
+        load.pause(1.0)
+    service.stop_archiving()
+
+    _download(open_destination(bucket_uri), service.backup)
+    assert_archive_equals_engine(service)
+    assert rgw.requests()
+
+
+def _cause(service: ServiceUnderTest) -> str:
+    return str(service.run("SELECT CAUSE FROM CDB_REDOUBT_ARCHIVELOG_STATUS")[0]["CAUSE"])
+
+
+def _download(destination: Destination, folder: Path, prefix: str = "") -> None:
+    """Copy a destination into a folder."""
+    folder.mkdir(exist_ok=True)
+    for info in destination.list(prefix):
+        (folder / info.name.rpartition("/")[2]).write_bytes(destination.get(info.name, 0, info.size + 1))
+    for name in destination.folders(prefix):
+        _download(destination, folder / name, f"{prefix}/{name}" if prefix else name)
 
 
 def _restored(service: ServiceUnderTest, until: str) -> bool:

@@ -14,7 +14,9 @@ from redoubt.model.seams import DestinationError, ObjectExistsError, ObjectMissi
 _CODE = re.compile(r'code: "([A-Za-z0-9]{1,64})"')
 _STATUS = re.compile(r"status: ([0-9]{3})")
 _SOURCE = re.compile(r"^Source:\n\s+(?:error sending request: )?(.+)", re.MULTILINE)
-_FIRST_LINE = re.compile(r"(?:\w+ \(\w+\) at [\w:]* => )?(.*)")
+_FIRST_LINE = re.compile(r"(?:\w+ \(\w+\) at [\w:]*(?:, context: \{.*?\})? => )?(.*)")
+_NO_DETAIL = "send http request, source: error sending request"
+"""What the error of an open object says instead of the source."""
 _LONGEST_CAUSE = 200
 _NO_BUCKET = {"NoSuchBucket", "ContainerNotFound"}
 _NOT_FOUND = "NotFound ("
@@ -62,4 +64,5 @@ def _plain_cause(text: str) -> str:
     if status := _STATUS.search(text):
         return f"the store answered with status {status[1]}"
     match = _SOURCE.search(text) or _FIRST_LINE.match(text)
-    return " ".join(match[1].split())[:_LONGEST_CAUSE] if match else ""
+    cause = " ".join(match[1].split())[:_LONGEST_CAUSE] if match else ""
+    return "the store cannot be reached" if cause == _NO_DETAIL else cause
