@@ -195,6 +195,25 @@ def test_of_two_that_take_a_lease_at_once_one_gets_it(store: Store) -> None:
         Lease.take(store, FOLDER, "worker 1")
 
 
+def test_an_answer_that_was_lost_locks_nobody_out(store: Store) -> None:
+    """The lease that was taken is known by its token; so are a reader's object, and the one that tells the time."""
+    original = store.put_if_absent
+
+    def put(name: str, data: bytes) -> None:
+        store.objects.setdefault(name, (data, store.now))
+        original(name, data)
+
+    store.put_if_absent = put  # type: ignore[method-assign]  # the first try arrives, its answer does not
+    lease = Lease.take(store, FOLDER, "worker 1")
+    assert lease.is_in_place()
+    with pytest.raises(LockedError, match="worker 1"):
+        Lease.take(store, FOLDER, "worker 2")
+    lease.release()
+    reader = Lease.share(store, FOLDER)
+    assert reader is not None
+    reader.release()
+
+
 def test_a_reader_and_a_writer_that_begin_at_once_see_each_other(store: Store) -> None:
     """After its own object is there, each looks for the other's."""
     Lease.take(store, FOLDER, "worker 1").release()

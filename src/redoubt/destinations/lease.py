@@ -109,10 +109,8 @@ class Lease:
         _check_unread(store, folder, names)
         epoch = _highest(names) + 1
         asked_at, data = clock(), _record(holder)
-        try:
-            store.put_if_absent(_epoch(folder, epoch), data)
-        except ObjectExistsError:
-            raise LockedError(f"{folder} has just been locked by another process") from None
+        if not _put(store, _epoch(folder, epoch), data):
+            raise LockedError(f"{folder} has just been locked by another process")
         taken = _Alone(store, _epoch(folder, epoch), data, clock, asked_at)
         try:
             names = store.names(folder)
@@ -133,7 +131,7 @@ class Lease:
             return None
         name, data = f"{folder}/{_READER}{os.urandom(16).hex()}", _record(f"pid {os.getpid()}")
         asked_at = clock()
-        store.put_if_absent(name, data)
+        _put(store, name, data)
         shared = _Shared(store, name, data, clock, asked_at)
         try:
             _check_free(store, folder, store.names(folder))
@@ -249,11 +247,23 @@ def _seconds_left(store: LeaseObjects, folder: str, name: str) -> tuple[_Holder 
 def _age(store: LeaseObjects, folder: str, name: str) -> float:
     """How long ago an object was written, in seconds by the store's clock."""
     now = f"{folder}/{_CLOCK}{os.urandom(16).hex()}"
-    store.put_if_absent(now, b"")
+    _put(store, now, b"")
     try:
         return store.written_at(now) - store.written_at(name)
     finally:
         store.delete(now)
+
+
+def _put(store: LeaseObjects, name: str, data: bytes) -> bool:
+    """Store an object that nobody else would store with this content; False if the name is another's.
+
+    The answer to a first try may have been lost: then the object is there, and ours.
+    """
+    try:
+        store.put_if_absent(name, data)
+    except ObjectExistsError:
+        return store.get(name, 0, _LONGEST_LEASE) == data
+    return True
 
 
 def _epochs(names: list[str]) -> list[int]:
@@ -271,7 +281,7 @@ def _epoch(folder: str, number: int) -> str:
 def _record(line: str) -> bytes:
     pid = os.getpid()
     record = {"holder": line[:_LONGEST_HOLDER], "machine": _machine(), "pid": pid, "started": _started(pid)}
-    return json.dumps(record, ensure_ascii=False).encode()
+    return json.dumps(record | {"token": os.urandom(16).hex()}, ensure_ascii=False).encode()
 
 
 def _holder(data: bytes) -> _Holder | None:
