@@ -1,8 +1,8 @@
 """A folder in a bucket of an object store as backup destination (`s3://…`, `oss://…`, …), over OpenDAL.
 
 A PUT makes an object visible whole or not at all, and durable when it is answered. With the precondition that no object
-of that name exists (`If-None-Match: *`), it is put-if-absent. An answer may be lost after the object was stored: the
-caller's next try then finds its own object.
+of that name exists (`If-None-Match: *`), it is put-if-absent. An answer may be lost after the object was stored: a
+retry then finds its own object, and so may the caller's next call.
 
 There are no folders to create: a folder is there while it holds an object. Objects whose names begin with `.lock-` are
 leases, and are not listed.
@@ -13,9 +13,10 @@ from __future__ import annotations
 import asyncio
 import builtins
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import opendal
 from opendal import exceptions
@@ -24,7 +25,7 @@ from opendal.types import Entry, EntryMode
 
 from redoubt.destinations.access import Access, present_access
 from redoubt.destinations.lease import Lease
-from redoubt.destinations.store_errors import destination_error
+from redoubt.destinations.store_errors import destination_error, passes_by_itself
 from redoubt.destinations.store_uri import Addressing, Scheme, StorePlace
 from redoubt.model.seams import DestinationError, Lock, ObjectExistsError, ObjectInfo, ObjectMissingError
 
@@ -33,8 +34,9 @@ T = TypeVar("T")
 _HIDDEN = ".lock-"
 _PATIENCE = 20.0
 """Seconds for which one request may be unanswered."""
-_TRIES = 2
-_FIRST_PAUSE = 0.1
+_RETRIES = 2
+_PAUSE = 0.1
+"""Seconds before the first retry."""
 _SMALL_READ = 64 * 1024
 _MOST_ENTRIES = 1_000_000
 """The most names in a folder: a listing is kept in memory."""
@@ -56,6 +58,13 @@ _CLIENT_ERRORS: tuple[type[Exception], ...] = (
 )
 
 
+class _Client(NamedTuple):
+    """The client as it is, and one that tries again by itself."""
+
+    unlayered: opendal.Operator
+    patient: opendal.Operator
+
+
 class ObjectStoreDestination:
     """Objects under a folder of a bucket. `uri` names the destination in messages; it has no keys: `access_to` has."""
 
@@ -63,22 +72,22 @@ class ObjectStoreDestination:
         self.uri = uri
         self._access_to = access_to
         self._place = place
-        self._client: tuple[Access | None, opendal.Operator] | None = None
+        self._client: tuple[Access | None, _Client] | None = None
 
     def put_if_absent(self, name: str, data: bytes) -> None:
         """See `Destination`."""
-        self._asked(name, lambda client: client.write(name, data, if_not_exists=True))
+        self._asked(name, lambda client: _put_if_absent(client.unlayered, name, data))
 
     def replace(self, name: str, data: bytes) -> None:
         """See `LeaseObjects`."""
-        self._asked(name, lambda client: client.write(name, data))
+        self._asked(name, lambda client: client.patient.write(name, data))
 
     def get(self, name: str, offset: int, length: int) -> bytes:
         """See `Destination`."""
         if length <= 0:
-            self._asked(name, lambda client: client.stat(name))
+            self._asked(name, lambda client: client.patient.stat(name))
             return b""
-        return self._asked(name, lambda client: _read(client, name, offset, length))
+        return self._asked(name, lambda client: _read(client.patient, name, offset, length))
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """See `Destination`."""
@@ -97,7 +106,7 @@ class ObjectStoreDestination:
 
     def delete(self, name: str) -> None:
         """See `Destination`."""
-        self._asked(name, lambda client: client.delete(name))
+        self._asked(name, lambda client: client.patient.delete(name))
 
     def lock(self, name: str, holder: str) -> Lock:
         """See `Destination`: a lease, see `lease`. It outlives a process that dies, by at most its term."""
@@ -109,7 +118,7 @@ class ObjectStoreDestination:
 
     def written_at(self, name: str) -> float:
         """See `LeaseObjects`."""
-        written = self._asked(name, lambda client: client.stat(name)).last_modified
+        written = self._asked(name, lambda client: client.patient.stat(name)).last_modified
         if written is None:
             raise DestinationError(f"{self._named(name)}: the store does not say when it was written")
         return written.timestamp()
@@ -162,9 +171,9 @@ class ObjectStoreDestination:
             return tuple(found)
 
         # The client's blocking list keeps the interpreter's lock while it waits, so that no thread would run.
-        return self._asked(folder, lambda client: asyncio.run(listed(client)))
+        return self._asked(folder, lambda client: asyncio.run(listed(client.patient)))
 
-    def _asked(self, name: str, question: Callable[[opendal.Operator], T]) -> T:
+    def _asked(self, name: str, question: Callable[[_Client], T]) -> T:
         """The store's answer. Keys that were changed meanwhile are taken up. Raises DestinationError."""
         used, client = self._present_client()
         try:
@@ -178,13 +187,13 @@ class ObjectStoreDestination:
         except _CLIENT_ERRORS as error:
             raise destination_error(self._named(name), error) from None  # the client's text is long
 
-    def _present_client(self) -> tuple[Access | None, opendal.Operator]:
+    def _present_client(self) -> tuple[Access | None, _Client]:
         if self._client is None:
             self._opened(self._access_to(self.uri))
         assert self._client is not None
         return self._client
 
-    def _opened(self, access: Access | None) -> opendal.Operator:
+    def _opened(self, access: Access | None) -> _Client:
         client = _client(self._place, access)
         self._client = access, client
         return client
@@ -197,7 +206,7 @@ class ObjectStoreDestination:
         return f"{folder}/{_HIDDEN}{last}" if folder else f"{_HIDDEN}{last}"
 
 
-def _client(place: StorePlace, access: Access | None) -> opendal.Operator:
+def _client(place: StorePlace, access: Access | None) -> _Client:
     bucket, access_id, access_key = _NAMES[place.scheme]
     options = {bucket: place.bucket, "root": f"/{place.folder}", "endpoint": place.endpoint}
     if place.scheme is Scheme.S3:
@@ -207,7 +216,26 @@ def _client(place: StorePlace, access: Access | None) -> opendal.Operator:
         options |= {access_id: access.access_id, access_key: access.access_key} | _ONLY_THESE.get(place.scheme, {})
     client = opendal.Operator(str(place.scheme), **options)
     client = client.layer(TimeoutLayer(timeout=_PATIENCE, io_timeout=_PATIENCE))
-    return client.layer(RetryLayer(max_times=_TRIES, min_delay=_FIRST_PAUSE, jitter=True))
+    return _Client(client, client.layer(RetryLayer(max_times=_RETRIES, min_delay=_PAUSE, jitter=True)))
+
+
+def _put_if_absent(client: opendal.Operator, name: str, data: bytes) -> None:
+    """Store an object, and try again after failures that pass.
+
+    The answer to a try may have been lost. Then the next try finds an object, and it is ours if it has our content.
+    """
+    for retry in range(_RETRIES + 1):
+        try:
+            client.write(name, data, if_not_exists=True)
+        except (exceptions.AlreadyExists, exceptions.ConditionNotMatch):
+            if not retry or _read(client, name, 0, len(data) + 1) != data:
+                raise
+        except _CLIENT_ERRORS as error:
+            if retry == _RETRIES or not passes_by_itself(error):
+                raise
+            time.sleep(_PAUSE * 2**retry)
+            continue
+        return
 
 
 def _read(client: opendal.Operator, name: str, offset: int, length: int) -> bytes:

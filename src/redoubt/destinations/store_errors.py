@@ -59,6 +59,11 @@ def destination_error(place: str, error: Exception) -> DestinationError:
     return DestinationError(f"{place}: {cause} ({hint})" if hint else f"{place}: {cause}")
 
 
+def passes_by_itself(error: Exception) -> bool:
+    """Whether the client takes an error for one that may pass: a busy store, a connection that is gone, a time-out."""
+    return "(temporary)" in str(error).partition("\n")[0]
+
+
 def _plain_cause(text: str) -> str:
     """The cause without the client's context and backtrace."""
     if status := _STATUS.search(text):
