@@ -52,7 +52,7 @@ async def _code(stage: Stage, items: str) -> tuple[int, str]:
         ("file:///" + "x" * 1020, 9026, "shorter than 1,024 bytes"),
         ("file:///" + "x" * 2050, 9026, "shorter than 2,048 bytes"),
         ("file://x", 9026, "the path must be absolute"),
-        ("oss://bucket/x", 9026, "write the destination as file:///absolute/path"),
+        ("gs://bucket/x", 9026, "write the destination as file:///absolute/path"),
         ("file:///no/such/folder", 9026, "is not a directory"),
     ],
 )
