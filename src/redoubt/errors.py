@@ -4,8 +4,8 @@
     ├── what a person typed: cli/ MomentError, DurationError, WishError, NothingThereError, TlsOptionsError;
     │   destinations/ UriError
     ├── the home and its files: ConfigError, HomeError; gateway/ TlsError; cli/ NoServiceError
-    ├── a destination: model/ DestinationError (ObjectExistsError, ObjectMissingError, LockedError);
-    │   destinations/ AccessError
+    ├── a destination: model/ DestinationError (ObjectExistsError, ObjectMissingError, NotPermittedError,
+    │   LockedError); destinations/ AccessError
     ├── an archive in a destination: archive/ ArchiveError, ForeignDestinationError
     ├── an engine: model/ EngineStartError, AccountError (OpenDoorError), OpenedError, UnknownEngineKindError,
     │   SourceError; engines/ UnprovenEngineError; catalog/ CatalogError

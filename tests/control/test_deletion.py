@@ -23,6 +23,7 @@ from redoubt.control import destination_questions as asking
 from redoubt.control.backups import clean_work, clock_watch, deletion
 from redoubt.control.parameters.parameter_list import AUTO_DELETE, BACKUP_DEST, BACKUP_DEST_OPTION, RECOVERY_WINDOW
 from redoubt.destinations.file import FileDestination
+from redoubt.destinations.uri import inside
 from redoubt.model.bases import SetKey
 from redoubt.model.pieces import PieceKey
 from redoubt.model.retention import BackupPiece, BackupSet, FileStatus
@@ -426,7 +427,7 @@ def test_one_job_at_a_time_and_a_job_can_be_cancelled(stage: Stage, old: Path, m
 def test_what_a_restore_needs_is_not_deleted_after_a_restart(stage: Stage, old: Path) -> None:
     """The restore that is resumed takes its locks a moment later than the deletion; the row says what it waits for."""
     piece = _piece(stage, old, 1)
-    needed = {f"file://{old}/{PATH.piece(1001, piece.key).folder}"}
+    needed = {inside(f"file://{old}", PATH.piece(1001, piece.key).folder)}
     stage.deletion.work.needed = lambda: frozenset(needed)
 
     async def scene() -> None:

@@ -6,7 +6,7 @@ import pytest
 from opendal import exceptions
 
 from redoubt.destinations.store_errors import destination_error
-from redoubt.model.seams import DestinationError, ObjectExistsError, ObjectMissingError
+from redoubt.model.seams import DestinationError, NotPermittedError, ObjectExistsError, ObjectMissingError
 
 _CONTEXT = "\n\nContext:\n   uri: http://h/b/o\n   response: Parts { status: %d, version: HTTP/1.1 }\n   service: s3\n"
 
@@ -18,8 +18,22 @@ def _s3(code: str, status: int) -> str:
 @pytest.mark.parametrize(
     ("error", "kind", "text"),
     [
-        (exceptions.NotFound("NotFound (permanent) at read => …"), ObjectMissingError, "p does not exist"),
-        (OSError("NotFound (permanent) at read, context: …"), ObjectMissingError, "p does not exist"),
+        (exceptions.NotFound(_s3("NoSuchKey", 404)), ObjectMissingError, "p does not exist"),
+        (
+            OSError('NotFound (permanent) at read, context: {} => S3Error { code: "NoSuchKey", message: "" }'),
+            ObjectMissingError,
+            "p does not exist",
+        ),
+        (
+            exceptions.NotFound("NotFound (permanent) at stat => S3Error\n\n   service_operation: HeadObject\n"),
+            ObjectMissingError,
+            "p does not exist",
+        ),
+        (
+            exceptions.NotFound("NotFound (permanent) at read => 404 page not found" + _CONTEXT % 404),
+            DestinationError,
+            "p: the store answered with status 404",
+        ),
         (
             exceptions.NotFound(_s3("NoSuchBucket", 404)),
             DestinationError,
@@ -34,7 +48,7 @@ def _s3(code: str, status: int) -> str:
         (exceptions.AlreadyExists("…"), ObjectExistsError, "p exists already"),
         (
             exceptions.PermissionDenied(_s3("RequestTimeTooSkewed", 403)),
-            DestinationError,
+            NotPermittedError,
             "p: RequestTimeTooSkewed (the clock of this machine is wrong: set the clock)",
         ),
         (exceptions.Unexpected(_s3("NeverHeardOf", 500)), DestinationError, "p: NeverHeardOf"),
@@ -77,6 +91,13 @@ def _s3(code: str, status: int) -> str:
 )  # fmt: skip
 def test_the_cause_is_told_in_a_line(error: Exception, kind: type[DestinationError], text: str) -> None:
     """With a hint where a person can do something; without context and backtrace."""
-    found = destination_error("p", error)
+    found = destination_error("p", error, is_read=True)
 
     assert (type(found), str(found)) == (kind, text)
+
+
+def test_only_what_was_read_by_name_can_be_missing() -> None:
+    """A listing and a PUT that get 404 have met no object store."""
+    found = destination_error("p", exceptions.NotFound(_s3("NoSuchKey", 404)))
+
+    assert (type(found), str(found)) == (DestinationError, "p: NoSuchKey")

@@ -102,7 +102,7 @@ def test_each_kind_of_store_has_its_own_options(uri: str, place: StorePlace) -> 
     assert parse_place(Scheme(scheme), text) == place
     for keys in ({}, {uri: Access("bmFtZQ==", "a2V5")}):
         destination = ObjectStoreDestination(uri, place, keys.get)
-        assert destination._present_client()[0] == keys.get(uri)
+        assert destination._opened(keys.get(uri))[0] == keys.get(uri)
     assert isinstance(open_destination(uri), ObjectStoreDestination)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from redoubt.durable import replace_file
-from redoubt.errors import RedoubtError
+from redoubt.model.seams import DestinationError
 
 ACCESS_FILE: Final = "REDOUBT_ACCESS_FILE"
 """The environment variable that names the file with the keys."""
@@ -27,7 +27,7 @@ _LONGEST_FILE = 1024 * 1024
 _changing = threading.Lock()
 
 
-class AccessError(RedoubtError):
+class AccessError(DestinationError):
     """The file with the keys cannot be read or written; the text says why."""
 
 

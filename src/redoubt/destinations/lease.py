@@ -1,19 +1,20 @@
 """Locks in an object store: leases, because a store drops no lock when its holder dies.
 
 The lease of a name is a folder of objects, one for each epoch. An epoch is taken by put-if-absent, so one process gets
-it. Its holder renews it by writing its own object again, and gives it up by writing `released` there. The highest epoch
-counts. A lease that was not renewed for `TERM` is stale, and the next epoch may be taken; the former holder finds the
-higher epoch when it looks, and is not the holder any more. It stops writing even without looking once its own clock
-says that the term is over.
+it. Its holder renews it by writing its own object again, and gives it up by writing an empty one. The highest epoch
+counts. A lease that was not renewed for `TERM` is stale, and the next epoch may be taken. Whoever takes an epoch looks
+again afterwards, and so does a holder that renews: of two that meet, at least one finds the other, and gives way.
+
+A holder relies on its lease for `TRUST` after a renewal, by its own clock, without a request. After that, the lease is
+lost, even if nobody has taken it, and must be taken again. `TERM` is longer by the time for which a request that left
+in time may be under way. So a lease keeps writers apart; and nothing is mixed without it, because objects are never
+replaced, and a reader refuses log that is there twice.
 
 How old a lease is, the store's clock says, of its own object and of one that is written now: the clocks of two machines
 need not agree. On the holder's own machine, a lease is stale as soon as its process is gone.
 
 Readers share a lease with objects of their own beside the epochs. Who takes a lease looks for readers after its own
 object is there, and a reader for an epoch likewise, so that one of them sees the other.
-
-A request that left a holder in time may still arrive after the term. So a lease keeps writers apart, but nothing is
-mixed without it: objects are never replaced, and a reader refuses log that is there twice.
 """
 
 from __future__ import annotations
@@ -28,11 +29,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from redoubt.model.seams import DestinationError, LockedError, ObjectExistsError, ObjectMissingError
+from redoubt.model.seams import (
+    DestinationError,
+    LockedError,
+    NotPermittedError,
+    ObjectExistsError,
+    ObjectMissingError,
+)
 
-TERM = 300.0
-"""Seconds without renewal after which others may take the lease."""
-RENEWAL = TERM / 3
+RENEWAL = 100.0
+"""Seconds between two renewals."""
+TRUST = 200.0
+"""Seconds after a renewal for which its holder relies on the lease."""
+TERM = 600.0
+"""Seconds without renewal after which others may take the lease: a request may be under way for six minutes."""
+_RETRY = 10.0
 _LONGEST_LEASE = 4096
 _LONGEST_HOLDER = 1000
 _CLOCK = "now-"
@@ -41,6 +52,11 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _PIDS = Path("/proc/self/ns/pid")
 _DEAD = ("Z", "X")
 """States of a process that has ended, in proc(5)."""
+
+
+def _boot_clock() -> float:
+    """Seconds since the machine was started; the time for which it was suspended counts."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class LeaseObjects(Protocol):
@@ -71,107 +87,127 @@ class LeaseObjects(Protocol):
         ...
 
 
+_live: set[str] = set()
+"""The tokens of the leases that this process holds."""
+
+
 @dataclass(frozen=True)
 class _Holder:
-    """Who holds a lease, as its object says: a line for people, and the process on its machine."""
+    """Who holds a lease, as its object says: a line for people, the process on its machine, and a random token."""
 
     line: str
     machine: str
     pid: int
     started: str
+    token: str
 
     @property
     def is_gone(self) -> bool:
-        """Whether the process has ended; False where this machine cannot know."""
-        return self.machine == _machine() and _started(self.pid) != self.started
+        """Whether the holder has ended, or has given up; False where this machine cannot know."""
+        if self.machine != _machine():
+            return False
+        if self.pid == os.getpid() and self.started == _started(self.pid):
+            return self.token not in _live
+        return _has_ended(self.pid, self.started)
 
 
 class Lease:
-    """A lease that this process holds, alone or shared, until `release`. `clock()` gives monotonic seconds."""
+    """A lease that this process holds, alone or shared, until `release`. `clock()` gives seconds that never stop."""
 
-    def __init__(
-        self, store: LeaseObjects, name: str, data: bytes, clock: Callable[[], float], asked_at: float
-    ) -> None:
+    def __init__(self, store: LeaseObjects, name: str, record: _Holder, clock: Callable[[], float]) -> None:
         self._store = store
         self._name = name
-        self._data = data
+        self._record = record
         self._clock = clock
-        self._renewed_at = asked_at
-        self._guard = threading.Lock()
+        self._renewed_at = clock()
+        self._requests = threading.Lock()
         self._ended = threading.Event()
-        _in_background(self._keep)
 
     @classmethod
-    def take(cls, store: LeaseObjects, folder: str, holder: str, clock: Callable[[], float] = time.monotonic) -> Lease:
+    def take(cls, store: LeaseObjects, folder: str, holder: str, clock: Callable[[], float] = _boot_clock) -> Lease:
         """Take the lease whose objects are in `folder`, alone. Raises LockedError."""
         names = store.names(folder)
         _check_free(store, folder, names)
         _check_unread(store, folder, names)
-        epoch = _highest(names) + 1
-        asked_at, data = clock(), _record(holder)
-        if not _put(store, _epoch(folder, epoch), data):
-            raise LockedError(f"{folder} has just been locked by another process")
-        taken = _Alone(store, _epoch(folder, epoch), data, clock, asked_at)
-        try:
-            names = store.names(folder)
-            _check_unread(store, folder, names)  # who began to read meanwhile has seen this epoch, or is seen here
-        except DestinationError:
-            taken.release()
-            raise
+        number = _highest(names) + 1
+        taken = _Alone(store, _epoch(folder, number), _own_record(holder), clock)
+        taken.begin(lambda: _check_taken(store, folder, number))
         with suppress(DestinationError):  # leftovers count for nothing
             for old in _epochs(names):
-                if old < epoch:
-                    store.delete(_epoch(folder, old))
+                store.delete(_epoch(folder, old))
         return taken
 
     @classmethod
-    def share(cls, store: LeaseObjects, folder: str, clock: Callable[[], float] = time.monotonic) -> Lease | None:
-        """Share the lease with other readers; None if nobody has ever taken it. Raises LockedError."""
+    def share(cls, store: LeaseObjects, folder: str, clock: Callable[[], float] = _boot_clock) -> Lease | None:
+        """Share the lease with other readers. Raises LockedError.
+
+        None if nobody has ever taken it, or if the store lets this account not write.
+        """
         if not store.names(folder):
             return None
-        name, data = f"{folder}/{_READER}{os.urandom(16).hex()}", _record(f"pid {os.getpid()}")
-        asked_at = clock()
-        _put(store, name, data)
-        shared = _Shared(store, name, data, clock, asked_at)
+        name = f"{folder}/{_READER}{os.urandom(16).hex()}"
+        shared = _Shared(store, name, _own_record(f"pid {os.getpid()}"), clock)
         try:
-            _check_free(store, folder, store.names(folder))
-        except DestinationError:
-            shared.release()
-            raise
+            shared.begin(lambda: _check_free(store, folder, store.names(folder)))
+        except NotPermittedError:
+            return None
         return shared
 
     def is_in_place(self) -> bool:
-        """See `Lock`. Asks the store only if the lease was not renewed in time."""
-        with self._guard:
-            if self._ended.is_set():
-                return False
-            if self._clock() - self._renewed_at < TERM - RENEWAL:
-                return True
-            return self._renew()
+        """See `Lock`. Asks nobody."""
+        return not self._ended.is_set() and self._clock() - self._renewed_at < TRUST
 
     def release(self) -> None:
         """See `Lock`."""
-        with self._guard:
+        with self._requests:
             if not self._ended.is_set():
-                self._ended.set()
-                with suppress(DestinationError):  # the term ends it
+                self._end()
+                with suppress(DestinationError):  # this process is known to have given up; elsewhere the term ends it
                     self._give_up()
 
-    def _keep(self) -> None:
-        """Renew the lease until it is released."""
-        while not self._ended.wait(RENEWAL):
-            with suppress(DestinationError), self._guard:  # tried again; the writer notices that the term is over
-                if not self._ended.is_set() and not self._renew():
-                    self._ended.set()
+    def begin(self, check: Callable[[], None]) -> None:
+        """Store the lease's object, look whether it counts, and renew it from now on. Raises LockedError."""
+        _live.add(self._record.token)
+        try:
+            self._store_object()
+            check()
+        except BaseException:
+            self._end()
+            with suppress(DestinationError):  # this process is known to have given up; elsewhere the term ends it
+                if self._store.get(self._name, 0, _LONGEST_LEASE) == _dumped(self._record):
+                    self._store.delete(self._name)
+            raise
+        _in_background(self._keep)
 
-    def _renew(self) -> bool:
-        """Renew the lease; False if it is another process's now. Raises DestinationError."""
+    def _store_object(self) -> None:
+        if not _put(self._store, self._name, _dumped(self._record)):
+            raise LockedError(f"{self._name} has just been locked by another process")
+
+    def _end(self) -> None:
+        self._ended.set()
+        _live.discard(self._record.token)
+
+    def _keep(self) -> None:
+        """Renew the lease until it is released or lost."""
+        pause = RENEWAL
+        while not self._ended.wait(pause):
+            pause = _RETRY
+            with suppress(DestinationError), self._requests:
+                if not self._ended.is_set():
+                    self._renew()
+                    pause = RENEWAL
+
+    def _renew(self) -> None:
+        """Renew the lease, or end it if it is lost. Raises DestinationError."""
         asked_at = self._clock()
-        if not self._is_ours():
-            return False
-        self._store.replace(self._name, self._data)
-        self._renewed_at = asked_at
-        return True
+        if asked_at - self._renewed_at >= TRUST:
+            self._end()
+            return
+        self._store.replace(self._name, _dumped(self._record))
+        if self._is_ours():
+            self._renewed_at = asked_at
+        else:
+            self._end()
 
     def _is_ours(self) -> bool:
         raise NotImplementedError
@@ -219,6 +255,15 @@ def _check_free(store: LeaseObjects, folder: str, names: list[str]) -> None:
             )
 
 
+def _check_taken(store: LeaseObjects, folder: str, number: int) -> None:
+    """Raise LockedError unless an epoch that was just taken counts: it is the highest, and all others are over."""
+    names = store.names(folder)
+    if _highest(names) != number:
+        raise LockedError(f"{folder} has just been locked by another process")
+    _check_free(store, folder, [name for name in names if name != f"{number:020d}"])
+    _check_unread(store, folder, names)
+
+
 def _check_unread(store: LeaseObjects, folder: str, names: list[str]) -> None:
     """Raise LockedError while a process reads; remove the readers that are gone."""
     for reader in names:
@@ -240,8 +285,10 @@ def _seconds_left(store: LeaseObjects, folder: str, name: str) -> tuple[_Holder 
         if not data or (holder is not None and holder.is_gone):
             return holder, 0.0
         return holder, TERM - _age(store, folder, name)
-    except ObjectMissingError:  # given up meanwhile, or there is a higher epoch
-        return None, 0.0
+    except ObjectMissingError:
+        if name.rpartition("/")[2] in store.names(folder):  # the store contradicts itself
+            return None, TERM
+        return None, 0.0  # given up meanwhile, or there is a higher epoch
 
 
 def _age(store: LeaseObjects, folder: str, name: str) -> float:
@@ -278,17 +325,21 @@ def _epoch(folder: str, number: int) -> str:
     return f"{folder}/{number:020d}"
 
 
-def _record(line: str) -> bytes:
+def _own_record(line: str) -> _Holder:
     pid = os.getpid()
-    record = {"holder": line[:_LONGEST_HOLDER], "machine": _machine(), "pid": pid, "started": _started(pid)}
-    return json.dumps(record | {"token": os.urandom(16).hex()}, ensure_ascii=False).encode()
+    return _Holder(line[:_LONGEST_HOLDER], _machine(), pid, _started(pid), os.urandom(16).hex())
+
+
+def _dumped(record: _Holder) -> bytes:
+    fields = {"holder": record.line, "machine": record.machine, "pid": record.pid}
+    return json.dumps(fields | {"started": record.started, "token": record.token}, ensure_ascii=False).encode()
 
 
 def _holder(data: bytes) -> _Holder | None:
     """Who holds a lease; None if the record is damaged: its term counts all the same."""
     try:
-        record = json.loads(data)
-        return _Holder(str(record["holder"]), str(record["machine"]), int(record["pid"]), str(record["started"]))
+        found = json.loads(data)
+        return _Holder(found["holder"], found["machine"], int(found["pid"]), found["started"], found["token"])
     except (ValueError, KeyError, TypeError):
         return None
 
@@ -298,8 +349,19 @@ def _machine() -> str:
     return f"{_BOOT_ID.read_text().strip()} {_PIDS.readlink()}"
 
 
+def _has_ended(pid: int, started: str) -> bool:
+    """Whether a process of this machine has ended; False for one that this user may not see."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return _started(pid) not in {"", started}
+    return _started(pid) != started
+
+
 def _started(pid: int) -> str:
-    """When a process of this machine was started, empty if none runs: a process id is given again."""
+    """When a process of this machine was started, empty if none is to be seen: a process id is given again."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -25,7 +25,7 @@ from opendal.types import Entry, EntryMode
 
 from redoubt.destinations.access import Access, present_access
 from redoubt.destinations.lease import Lease
-from redoubt.destinations.store_errors import destination_error, passes_by_itself
+from redoubt.destinations.store_errors import destination_error, is_refusal, passes_by_itself
 from redoubt.destinations.store_uri import Addressing, Scheme, StorePlace
 from redoubt.model.seams import DestinationError, Lock, ObjectExistsError, ObjectInfo, ObjectMissingError
 
@@ -33,7 +33,9 @@ T = TypeVar("T")
 
 _HIDDEN = ".lock-"
 _PATIENCE = 20.0
-"""Seconds for which one request may be unanswered."""
+"""Seconds for which a request without content may be unanswered."""
+_TRANSFER_PATIENCE = 120.0
+"""Seconds for which an object may be under way: 16 MiB at 1.1 Mbit/s."""
 _RETRIES = 2
 _PAUSE = 0.1
 """Seconds before the first retry."""
@@ -85,9 +87,9 @@ class ObjectStoreDestination:
     def get(self, name: str, offset: int, length: int) -> bytes:
         """See `Destination`."""
         if length <= 0:
-            self._asked(name, lambda client: client.patient.stat(name))
+            self._asked(name, lambda client: client.patient.stat(name), is_read=True)
             return b""
-        return self._asked(name, lambda client: _read(client.patient, name, offset, length))
+        return self._asked(name, lambda client: _read(client.patient, name, offset, length), is_read=True)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """See `Destination`."""
@@ -118,7 +120,7 @@ class ObjectStoreDestination:
 
     def written_at(self, name: str) -> float:
         """See `LeaseObjects`."""
-        written = self._asked(name, lambda client: client.patient.stat(name)).last_modified
+        written = self._asked(name, lambda client: client.patient.stat(name), is_read=True).last_modified
         if written is None:
             raise DestinationError(f"{self._named(name)}: the store does not say when it was written")
         return written.timestamp()
@@ -173,30 +175,23 @@ class ObjectStoreDestination:
         # The client's blocking list keeps the interpreter's lock while it waits, so that no thread would run.
         return self._asked(folder, lambda client: asyncio.run(listed(client.patient)))
 
-    def _asked(self, name: str, question: Callable[[_Client], T]) -> T:
+    def _asked(self, name: str, question: Callable[[_Client], T], *, is_read: bool = False) -> T:
         """The store's answer. Keys that were changed meanwhile are taken up. Raises DestinationError."""
-        used, client = self._present_client()
         try:
+            used, client = self._client or self._opened(self._access_to(self.uri))
             try:
                 return question(client)
-            except exceptions.PermissionDenied:
-                access = self._access_to(self.uri)
+            except _CLIENT_ERRORS as error:
+                access = self._access_to(self.uri) if is_refusal(error) else used
                 if access == used:
                     raise
-                return question(self._opened(access))
+                return question(self._opened(access)[1])
         except _CLIENT_ERRORS as error:
-            raise destination_error(self._named(name), error) from None  # the client's text is long
+            raise destination_error(self._named(name), error, is_read=is_read) from None  # the client's text is long
 
-    def _present_client(self) -> tuple[Access | None, _Client]:
-        if self._client is None:
-            self._opened(self._access_to(self.uri))
-        assert self._client is not None
+    def _opened(self, access: Access | None) -> tuple[Access | None, _Client]:
+        self._client = access, _client(self._place, access)
         return self._client
-
-    def _opened(self, access: Access | None) -> _Client:
-        client = _client(self._place, access)
-        self._client = access, client
-        return client
 
     def _named(self, name: str) -> str:
         return f"{self.uri.partition('?')[0]}/{name}"
@@ -215,7 +210,7 @@ def _client(place: StorePlace, access: Access | None) -> _Client:
     if access is not None:
         options |= {access_id: access.access_id, access_key: access.access_key} | _ONLY_THESE.get(place.scheme, {})
     client = opendal.Operator(str(place.scheme), **options)
-    client = client.layer(TimeoutLayer(timeout=_PATIENCE, io_timeout=_PATIENCE))
+    client = client.layer(TimeoutLayer(timeout=_PATIENCE, io_timeout=_TRANSFER_PATIENCE))
     return _Client(client, client.layer(RetryLayer(max_times=_RETRIES, min_delay=_PAUSE, jitter=True)))
 
 

@@ -9,7 +9,7 @@ import re
 
 from opendal import exceptions
 
-from redoubt.model.seams import DestinationError, ObjectExistsError, ObjectMissingError
+from redoubt.model.seams import DestinationError, NotPermittedError, ObjectExistsError, ObjectMissingError
 
 _CODE = re.compile(r'code: "([A-Za-z0-9]{1,64})"')
 _STATUS = re.compile(r"status: ([0-9]{3})")
@@ -18,9 +18,11 @@ _FIRST_LINE = re.compile(r"(?:\w+ \(\w+\) at [\w:]*(?:, context: \{.*?\})? => )?
 _NO_DETAIL = "send http request, source: error sending request"
 """What the error of an open object says instead of the source."""
 _LONGEST_CAUSE = 200
-_NO_BUCKET = {"NoSuchBucket", "ContainerNotFound"}
-_NOT_FOUND = "NotFound ("
-"""How the text of an error of an open object begins, which is an OSError."""
+_NO_OBJECT = {"NoSuchKey", "BlobNotFound"}
+_OF_A_HEAD = re.compile(r"service_operation: (HeadObject|GetBlobProperties)|at stat")
+"""In the text of an error that has no code, because the answer to HEAD has no body."""
+
+
 _HINTS = {
     "SignatureDoesNotMatch": "the access_key is wrong: set the destination with the right keys",
     "InvalidAccessKeyId": "the store does not know this access_id: set the destination with the right keys",
@@ -47,16 +49,31 @@ _HINTS = {
 """By the store's code, or by the cause in the client's words."""
 
 
-def destination_error(place: str, error: Exception) -> DestinationError:
-    """The error to raise for one of the client's, about the object or folder `place`."""
+def destination_error(place: str, error: Exception, *, is_read: bool = False) -> DestinationError:
+    """The error to raise for one of the client's, about the object or folder `place`.
+
+    Only with `is_read`, where an object was asked for by its name, it may be missing: a server that is no object store,
+    or has no such bucket, says "not found" to everything.
+    """
     text = str(error)
     cause = match[1] if (match := _CODE.search(text)) else _plain_cause(text)
-    if cause not in _NO_BUCKET and (isinstance(error, exceptions.NotFound) or text.startswith(_NOT_FOUND)):
+    if is_read and _kind(error, exceptions.NotFound) and (cause in _NO_OBJECT or _OF_A_HEAD.search(text)):
         return ObjectMissingError(f"{place} does not exist")
     if isinstance(error, exceptions.AlreadyExists | exceptions.ConditionNotMatch):
         return ObjectExistsError(f"{place} exists already")
     hint = _HINTS.get(cause)
-    return DestinationError(f"{place}: {cause} ({hint})" if hint else f"{place}: {cause}")
+    message = f"{place}: {cause} ({hint})" if hint else f"{place}: {cause}"
+    return NotPermittedError(message) if is_refusal(error) else DestinationError(message)
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether the store refuses a request to this account."""
+    return _kind(error, exceptions.PermissionDenied)
+
+
+def _kind(error: Exception, kind: type[Exception]) -> bool:
+    """Whether an error is of a kind; that of an open object is an OSError whose text begins with the kind."""
+    return isinstance(error, kind) or (isinstance(error, OSError) and str(error).startswith(f"{kind.__name__} ("))
 
 
 def passes_by_itself(error: Exception) -> bool:

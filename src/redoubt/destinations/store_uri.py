@@ -26,7 +26,7 @@ class Scheme(StrEnum):
     AZBLOB = "azblob"
 
 
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")
+_BUCKET = re.compile(r"(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")
 _HOST = re.compile(
     r"(?P<scheme>https?://)?([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?(?P<path>/[a-z0-9]{3,24})?\Z"
 )
@@ -34,10 +34,18 @@ _SECRET: Final = ("access_id", "access_key")
 _KNOWN: Final = ("host", "appid", "s3_region", "addressing_model", "checksum_type", "delete_mode")
 _OWN: Final = {"appid": {Scheme.COS}, "s3_region": {Scheme.S3}, "addressing_model": {Scheme.S3}}
 """The schemes of options that only some have."""
+_PLAIN = ":/[]"
 _LONGEST_VALUE = 256
 _LONGEST_PATH = 1024
 E = TypeVar("E", bound=StrEnum)
 _DEFAULT_REGION = "us-east-1"
+_DEFAULTS = {
+    "s3_region": _DEFAULT_REGION,
+    "addressing_model": "virtual_hosted_style",
+    "delete_mode": "delete",
+    "checksum_type": "md5",
+}
+"""What means the same as nothing, so that one destination has one name."""
 
 
 class UriError(RedoubtError):
@@ -109,8 +117,12 @@ def without_keys(text: str) -> tuple[str, tuple[str, str] | None]:
     """
     path, options = _split(text)
     found = [options.pop(name, None) for name in _SECRET]
-    rest = "&".join(f"{name}={quote(options[name], safe=':/[]')}" for name in _KNOWN if name in options)
-    public = f"{path.rstrip('/')}?{rest}" if rest else path.rstrip("/")
+    bucket, _, folder = path.partition("/")
+    path = f"{bucket}/{folder.strip('/')}".rstrip("/")
+    options["host"] = _shortest(options.get("host", "").lower())
+    kept = {name: value for name, value in options.items() if value and value != _DEFAULTS.get(name)}
+    public = f"{path}?{'&'.join(f'{name}={quote(kept[name], safe=_PLAIN)}' for name in _KNOWN if name in kept)}"
+    public = public.rstrip("?")
     access_id, access_key = found
     if not access_id and not access_key:
         return public, None
@@ -130,6 +142,8 @@ def _split(text: str) -> tuple[str, dict[str, str]]:
             raise UriError(f"{name[:64]!r} is not supported: the part after ? has {', '.join((*_SECRET, *_KNOWN))}")
         if name in options:
             raise UriError(f"{name} is given twice: give it once")
+        if name == "s3_region" and not value:
+            raise UriError("s3_region is empty: name the region, or leave s3_region out")
         if len(value) > _LONGEST_VALUE:
             raise UriError(f"{name} is too long: write at most {_LONGEST_VALUE} characters")
         options[name] = unquote(value)
@@ -139,6 +153,12 @@ def _split(text: str) -> tuple[str, dict[str, str]]:
     if options.get("delete_mode", "delete") != "delete":
         raise UriError("delete_mode=tagging is not supported: leave delete_mode out")
     return path, options
+
+
+def _shortest(host: str) -> str:
+    """A host without what is the default."""
+    host = host.removeprefix("https://")
+    return host if host.startswith("http://") else host.removesuffix(":443")
 
 
 def _with_appid(bucket: str, appid: str) -> str:

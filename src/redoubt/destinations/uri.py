@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -9,13 +10,24 @@ from pathlib import Path
 
 from redoubt.destinations.file import FileDestination
 from redoubt.destinations.object_store import ObjectStoreDestination
-from redoubt.destinations.store_uri import Scheme, UriError, parse_place
+from redoubt.destinations.store_uri import Scheme, UriError, parse_place, without_keys
 from redoubt.model.seams import Destination
 
-__all__ = ["KINDS", "MAX_URI_LENGTH", "DestinationKind", "UriError", "inside", "local_directory", "open_destination"]
+__all__ = [
+    "KINDS",
+    "MAX_URI_LENGTH",
+    "DestinationKind",
+    "UriError",
+    "destination_of",
+    "inside",
+    "local_directory",
+    "open_destination",
+]
 
 MAX_URI_LENGTH = 2048
 _MOST_KEPT = 16
+_INSIDE = re.compile(r"(?P<destination>[^/]*://.*?)/[^/]+/[0-9]+/incarnation_1(/.*)?", re.DOTALL)
+"""A path below a destination, as SHOW RESTORE PREVIEW shows it."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,13 @@ def local_directory(uri: str) -> Path | None:
     return destination.root if isinstance(destination, FileDestination) else None
 
 
+def destination_of(uri: str) -> str:
+    """The destination of a path in one, as `inside` names it, or of a destination itself."""
+    place, mark, options = uri.partition("?")
+    match = _INSIDE.fullmatch(place)
+    return f"{match['destination'] if match else place.rstrip('/')}{mark}{options}"
+
+
 def inside(uri: str, path: str) -> str:
     """The URI of an object or folder in the destination `uri`, for people: parameters stay at the end."""
     place, mark, options = uri.partition("?")
@@ -71,7 +90,7 @@ def _open_directory(path: str) -> FileDestination:
 
 
 def _open_store(scheme: Scheme, place: str) -> ObjectStoreDestination:
-    return ObjectStoreDestination(f"{scheme}://{place}", parse_place(scheme, place))
+    return ObjectStoreDestination(f"{scheme}://{without_keys(place)[0]}", parse_place(scheme, place))
 
 
 KINDS = {

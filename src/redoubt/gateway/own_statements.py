@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _SHOWING = ShowParameters | ShowTenants | ShowRestorePreview
 _ACCESS = re.compile(r"(://[^\s?'\"]*)\?[^\s'\"]*")
 """The part of a destination's text in which keys stand."""
+_KEY = re.compile(r"(access_(?:id|key)\s*=)[^,)]*", re.IGNORECASE)
+"""A key outside of a destination's text: mistyped, or in the wrong place. All that follows may be part of it."""
 _LONGEST_STATEMENT = 1000
 _log = structlog.get_logger(__name__)
 
@@ -147,9 +149,9 @@ class OwnStatements:
         """Log who has run, or has tried to run, a statement that changes something."""
         if isinstance(statement, _SHOWING | SessionStatement):
             return
-        what = printable(_ACCESS.sub(r"\1?***", repr(statement)), _LONGEST_STATEMENT)
+        what = printable(_masked(repr(statement)), _LONGEST_STATEMENT)
         names = {"tenant": self._link.tenant, "user": printable(self._link.user), "peer": self._client.peer}
-        _log.info("statement", statement=what, outcome=printable(outcome), **names)
+        _log.info("statement", statement=what, outcome=printable(_masked(outcome)), **names)
 
     async def send(self, answer: PacketBuilder) -> None:
         """Send an answer."""
@@ -162,3 +164,8 @@ class OwnStatements:
 
     def _status(self) -> int:
         return self._link.status & Status.SESSION
+
+
+def _masked(text: str) -> str:
+    """A text without the keys of object stores."""
+    return _KEY.sub(r"\1***", _ACCESS.sub(r"\1?***", text))

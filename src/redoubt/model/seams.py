@@ -119,6 +119,10 @@ class ObjectMissingError(DestinationError):
     """The object does not exist."""
 
 
+class NotPermittedError(DestinationError):
+    """The destination lets this account not do it."""
+
+
 class LockedError(DestinationError):
     """Another process holds the lock; the text names that process if known."""
 
@@ -179,7 +183,7 @@ class Destination(Protocol):
         """Keep others from taking the lock of that name as long as this process reads. Any number may share.
 
         None if that cannot be had: nobody has taken the lock yet, or the place has no locks, or none for this user.
-        Raises LockedError while a process has taken the lock. Writes nothing.
+        Raises LockedError while a process has taken the lock. Stores no object, and leaves nothing when it is released.
         """
         ...
 

@@ -20,7 +20,7 @@ from redoubt.catalog.session import CatalogError
 from redoubt.catalog.set_table import Remains
 from redoubt.control.cluster import Cluster
 from redoubt.control.destination_questions import DestinationQuestions
-from redoubt.destinations.uri import UriError, open_destination
+from redoubt.destinations.uri import UriError, inside, open_destination
 from redoubt.model.retention import Backup, BackupSet
 from redoubt.model.seams import DestinationError
 from redoubt.sql.errors import SqlError
@@ -89,7 +89,7 @@ class CleanWork:
     async def _step(self, job: CleanJob, backup: Backup, tenant_id: int) -> bool:
         """Delete some of a tenant's files of a set or a piece; returns whether none are left."""
         folder, record = self._target(job, backup, tenant_id)
-        if f"{backup.destination.rstrip('/')}/{folder.folder}" in self.needed():
+        if inside(backup.destination, folder.folder) in self.needed():
             raise DestinationError(f"{folder.folder} is needed by a restore; wait until it has ended")
         return await self._questions.ask(backup.destination, _delete, backup.destination, self._ours, folder, record)
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
 from redoubt.control.session import Session
-from redoubt.destinations.uri import UriError, open_destination
+from redoubt.destinations.uri import UriError, destination_of, open_destination
 from redoubt.sql.answers import Rows
 from redoubt.sql.errors import SqlError, not_supported_text
 from redoubt.sql.restore_errors import uri_error
 
 _KEY = "restore"
 _MOST_SOURCES = 64
-_INSIDE = re.compile(r"(?P<destination>[^/]*://.*?)/[^/]+/[0-9]+/incarnation_1(/.*)?", re.DOTALL)
-"""A path below a destination, as SHOW RESTORE PREVIEW shows it."""
 
 
 @dataclass
@@ -38,7 +35,7 @@ class RestoreSession:
 
     def destination(self) -> str | None:
         """The destination of all sources, None without sources. Raises SqlError if the sources have several."""
-        found = {_destination_of(uri) for uri in self.sources}
+        found = {destination_of(uri) for uri in self.sources}
         if len(found) > 1:
             raise not_supported_text(
                 f"restore sources in several destinations ({', '.join(sorted(found))})",
@@ -51,13 +48,6 @@ class RestoreSession:
         if self.preview is None:
             raise no_preview()
         return self.preview
-
-
-def _destination_of(uri: str) -> str:
-    """The destination of a path in one, or of a destination itself."""
-    place, mark, options = uri.partition("?")
-    match = _INSIDE.fullmatch(place)
-    return f"{match['destination'] if match else place.rstrip('/')}{mark}{options}"
 
 
 def restore_session(session: Session) -> RestoreSession:

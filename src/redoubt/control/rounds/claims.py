@@ -10,6 +10,7 @@ from redoubt.archive.bounded import read_record
 from redoubt.archive.layout import ClusterInfo, ClusterPath
 from redoubt.archive.owner import check_owner
 from redoubt.archive.record import RecordError, dump_record
+from redoubt.archive.store import exists
 from redoubt.control.cluster import Cluster
 from redoubt.destinations.uri import UriError, inside, local_directory, open_destination
 from redoubt.model.pieces import PieceKey
@@ -45,13 +46,13 @@ def check_new(cluster: Cluster, uri: str, *, is_known: bool) -> None:
     path = ClusterPath(cluster.name, cluster.cluster_id)
     try:
         destination.probe()
-        destination.get(path.info, 0, 1)
-    except ObjectMissingError:
-        if is_known:
-            raise _gone(uri) from None
-        return
+        is_used = exists(destination, path.info)
     except DestinationError as error:
         raise backup_dest_not_valid(str(error)) from error
+    if not is_used:
+        if is_known:
+            raise _gone(uri)
+        return
     raise backup_dest_not_valid(f"{uri} already holds a log archive ({path.info}); choose an empty directory")
 
 

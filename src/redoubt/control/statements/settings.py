@@ -58,6 +58,8 @@ PARAMETER_COLUMNS = (
 )
 """The columns of SHOW PARAMETERS, which are the engine's: for who prepares the statement and does not run it yet."""
 
+_KEY = "access_key="
+"""What no engine may see: it would write the statement into its log."""
 _LONGEST_URI = 2048
 _LONGEST_PATH = 1024
 
@@ -109,6 +111,10 @@ class Settings:
         CatalogError if our parameters cannot be stored.
         """
         ours = [item for item in statement.assignments if item.name in OURS]
+        if any(_KEY in fold(item.value) for item in statement.assignments if item.name not in OURS):
+            raise backup_dest_not_valid(
+                "only backup_dest and LOG_ARCHIVE_DEST take the keys of a store: set one of them"
+            )
         if not ours:
             return None
         await check_privilege(session)
