@@ -13,7 +13,14 @@ import pytest
 from redoubt.destinations.access import ACCESS_FILE, ACCESS_ID, ACCESS_KEY, Access, AccessFile
 from redoubt.destinations.object_store import ObjectStoreDestination
 from redoubt.destinations.store_uri import Scheme, parse_place
-from redoubt.model.seams import DestinationError, LockedError, ObjectExistsError, ObjectInfo, ObjectMissingError
+from redoubt.model.seams import (
+    DestinationError,
+    LockedError,
+    NotPermittedError,
+    ObjectExistsError,
+    ObjectInfo,
+    ObjectMissingError,
+)
 from tests.destinations import rgw as server
 from tests.destinations.fixtures import BUCKET
 from tests.destinations.proxy import Fault, Proxy, proxy
@@ -165,6 +172,15 @@ def test_keys_are_changed_under_a_running_writer(
     store.put_if_absent("one", b"1")
 
     assert [info.name for info in store.list("")] == ["one"]
+    again = _opened(bucket_uri)
+    file.remember(bucket_uri, Access("FORMER", "secret"))
+    with pytest.raises(NotPermittedError, match="InvalidAccessKeyId"):
+        again.get("one", 0, 100_000)
+    file.remember(bucket_uri, Access(server.ACCESS_ID, server.ACCESS_KEY))
+    assert again.get("one", 0, 100_000) == b"1"
+    file.path.write_text("damaged")
+    with pytest.raises(DestinationError, match="is damaged: remove it"):
+        _opened(bucket_uri).get("one", 0, 1)
 
 
 def test_what_was_stored_is_there_when_the_server_is_back(rgw: Rgw, bucket_uri: str) -> None:

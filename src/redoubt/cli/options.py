@@ -45,7 +45,9 @@ SslCaOption = Annotated[
     Path | None, typer.Option("--ssl-ca", help="File with the certificates to trust (PEM); default: the system's.")
 ]
 
-UriArgument = Annotated[str, typer.Argument(help="The backup destination: file:///absolute/path.")]
+UriArgument = Annotated[
+    str, typer.Argument(help="The backup destination: file:///absolute/path or s3://bucket/path?host=…")
+]
 TenantOption = Annotated[str | None, typer.Option("--tenant", help="Tenant (name or id), if several have a backup.")]
 OneTenantOption = Annotated[str | None, typer.Option("--tenant", help="Name or id of the only tenant to look at.")]
 UntilOption = Annotated[

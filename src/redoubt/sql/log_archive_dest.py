@@ -57,7 +57,7 @@ def parse_log_archive_dest(text: str, *, short_intervals: bool) -> LogArchiveDes
             raise _invalid(f"{key.upper()} is given twice")
         items[fold(key)] = value
     if "location" not in items:
-        raise _invalid("LOCATION is missing; add LOCATION=file:///absolute/path")
+        raise _invalid("LOCATION is missing; add LOCATION=file:///absolute/path or LOCATION=s3://bucket/path?host=…")
     return LogArchiveDest(
         items["location"],
         _binding(items.get("binding", Mode.OPTIONAL)),

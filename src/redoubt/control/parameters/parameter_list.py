@@ -66,7 +66,9 @@ PARAMETERS = {
             least=1,
             most=7200,
         ),
-        Parameter(BACKUP_DEST, "", "destination of log and data backups: file:///absolute/path"),
+        Parameter(
+            BACKUP_DEST, "", "destination of log and data backups: file:///absolute/path or s3://bucket/path?host=…"
+        ),
         Parameter(
             BACKUP_DEST_OPTION,
             "",
