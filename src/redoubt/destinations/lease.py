@@ -23,6 +23,7 @@ import json
 import os
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -111,7 +112,7 @@ class _Holder:
         return _has_ended(self.pid, self.started)
 
 
-class Lease:
+class Lease(ABC):
     """A lease that this process holds, alone or shared, until `release`. `clock()` gives seconds that never stop."""
 
     def __init__(self, store: LeaseObjects, name: str, record: _Holder, clock: Callable[[], float]) -> None:
@@ -209,11 +210,13 @@ class Lease:
         else:
             self._end()
 
+    @abstractmethod
     def _is_ours(self) -> bool:
-        raise NotImplementedError
+        """Whether the lease's object counts still. Raises DestinationError."""
 
+    @abstractmethod
     def _give_up(self) -> None:
-        raise NotImplementedError
+        """Let others have the lease. Raises DestinationError."""
 
 
 class _Alone(Lease):
