@@ -25,7 +25,7 @@ from opendal.types import Entry, EntryMode
 
 from redoubt.destinations.access import Access, present_access
 from redoubt.destinations.lease import Lease
-from redoubt.destinations.store_errors import destination_error, is_refusal, is_shorter, passes_by_itself
+from redoubt.destinations.store_errors import destination_error, is_refusal, passes_by_itself
 from redoubt.destinations.store_uri import Addressing, Scheme, StorePlace
 from redoubt.model.seams import DestinationError, Lock, ObjectExistsError, ObjectInfo, ObjectMissingError
 
@@ -240,11 +240,8 @@ def _read(client: opendal.Operator, name: str, offset: int, length: int) -> byte
     beginning is mostly a limit, so that the whole object is wanted.
     """
     if offset or length <= _SMALL_READ:
-        try:
+        with suppress(exceptions.Unexpected, exceptions.RangeNotSatisfied):
             return bytes(client.read(name, offset=offset, size=length))
-        except (exceptions.Unexpected, exceptions.RangeNotSatisfied) as error:
-            if not is_shorter(error):
-                raise
         size = client.stat(name).content_length
         if offset >= size:
             return b""

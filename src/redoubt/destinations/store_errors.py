@@ -17,7 +17,6 @@ _SOURCE = re.compile(r"^Source:\n\s+(?:error sending request: )?(.+)", re.MULTIL
 _FIRST_LINE = re.compile(r"(?:\w+ \(\w+\) at [\w:]*(?:, context: \{.*?\})? => )?(.*)")
 _NO_DETAIL = "send http request, source: error sending request"
 """What the error of an open object says instead of the source."""
-_TOO_LITTLE = "reader got too little data"
 _LONGEST_CAUSE = 200
 _NO_OBJECT = {"NoSuchKey", "BlobNotFound"}
 _OF_A_HEAD = re.compile(r"service_operation: (HeadObject|GetBlobProperties)|at stat")
@@ -75,11 +74,6 @@ def is_refusal(error: Exception) -> bool:
 def _kind(error: Exception, kind: type[Exception]) -> bool:
     """Whether an error is of a kind; that of an open object is an OSError whose text begins with the kind."""
     return isinstance(error, kind) or (isinstance(error, OSError) and str(error).startswith(f"{kind.__name__} ("))
-
-
-def is_shorter(error: Exception) -> bool:
-    """Whether an object ends before the range that was asked for."""
-    return isinstance(error, exceptions.RangeNotSatisfied) or _TOO_LITTLE in str(error).partition("\n")[0]
 
 
 def passes_by_itself(error: Exception) -> bool:
