@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from .disk import Disk
 from .engine import History
+from .medium import ROOT, Contents
 from .promises import Key, Promises
 from .segments import NAME, Segment, ViolationError, decode, joined
 from .service import TENANT
-from .worker import ROOT
 
 CLOG = f"{ROOT}/c/1/incarnation_1/{TENANT}/clog"
 _FOLDER = re.compile(r"([0-9]+)(?:_([0-9]+)_([0-9]{8}))?")
@@ -74,7 +73,7 @@ class Checker:
         self.counts = counts
         self._decoded: dict[tuple[str, bytes], Segment] = {}
 
-    def check(self, disk: Disk, histories: list[History]) -> dict[int, Round]:
+    def check(self, disk: Contents, histories: list[History]) -> dict[int, Round]:
         """The rounds of a disk, all found to be right. Raises ViolationError."""
         pieces: dict[int, list[SimulatedPiece]] = {}
         for piece in self._pieces(disk):
@@ -91,7 +90,7 @@ class Checker:
             self._check_hole(number, found, rounds.get(number - 1))
         return rounds
 
-    def _pieces(self, disk: Disk) -> list[SimulatedPiece]:
+    def _pieces(self, disk: Contents) -> list[SimulatedPiece]:
         """The claimed pieces in order. Only what was ordered is there, and under the name that was ordered."""
         found = []
         for name in disk.folders(CLOG):

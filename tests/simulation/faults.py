@@ -104,6 +104,27 @@ class Faults:
             number = errno.EEXIST if call == "link" and self._rng.random() < 0.5 else errno.EIO
             self._fail(number, call, name, " (carried out)")
 
+    def is_slow(self, call: str, name: str) -> bool:
+        """Whether a request to a store is given up before it arrives there; it arrives later."""
+        if not self.odds.lost_answer or self._rng.random() >= self.odds.lost_answer:
+            return False
+        self.counts["request given up, and carried out later"] += 1
+        self.trace(f"    GIVEN UP {call} {name}")
+        return True
+
+    def is_sent(self) -> bool:
+        """Whether a request to a store was under way when its process ended."""
+        if self._rng.random() < 0.5:
+            return False
+        self.counts["process ended with a request under way"] += 1
+        return True
+
+    def of_another(self) -> Faults:
+        """The fate of the process that takes this one's place; this one goes on by itself."""
+        other = Faults(self._rng, self._turns, self.odds, self.counts)
+        other.weather, other.trace, other.in_between = self.weather, self.trace, self.in_between
+        return other
+
     def take(self, call: str, size: int) -> int:
         """See `Fate`."""
         if self._rng.random() >= self.odds.short:

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 from redoubt.archive.layout import ClusterPath, PieceInfo
 from redoubt.archive.reading import walk
 from redoubt.archive.store import ArchiveError, PieceStore, piece_keys
-from redoubt.destinations.file import FileDestination
 from redoubt.model.pieces import PieceKey
-from redoubt.model.seams import DestinationError
+from redoubt.model.seams import Destination, DestinationError
 
 from .engine import SimEngine
 from .promises import Promises
 from .segments import ViolationError
 from .service import TENANT
-from .worker import ROOT
 
 _PATH = ClusterPath("c", 1)
 
 
-def reading(number: int, promises: Promises, engine: SimEngine, counts: Counter[str]) -> Iterator[None]:
+def reading(
+    number: int, destination: Destination, promises: Promises, engine: SimEngine, counts: Counter[str]
+) -> Iterator[None]:
     """A walk through a round from where it was reported to begin. Raises ViolationError."""
     first = next((key for key in promises.pieces if key[0] == number), (number, 0))
     at_least, start = promises.durable.get(number, 0), promises.starts.get(first)
@@ -30,7 +29,7 @@ def reading(number: int, promises: Promises, engine: SimEngine, counts: Counter[
         return
     parts: list[bytes] = []
     try:
-        yield from _walk_pieces(number, start, parts, counts)
+        yield from _walk_pieces(number, destination, start, parts, counts)
     except (ArchiveError, DestinationError) as error:
         raise ViolationError(f"a reader of round {number} was told: {error}") from error
     counts["read by another"] += 1
@@ -41,9 +40,8 @@ def reading(number: int, promises: Promises, engine: SimEngine, counts: Counter[
         raise ViolationError(f"a reader of round {number} found what is no log that the engine ever had")
 
 
-def compare(number: int, log: bytes) -> None:
+def compare(number: int, destination: Destination, log: bytes) -> None:
     """The product's own reading of a round must come to this log. Raises ViolationError."""
-    destination = FileDestination(Path(ROOT))
     keys = piece_keys(destination, _PATH, TENANT, number)
     stores = [PieceStore(destination, _PATH.piece(TENANT, key)) for key in keys]
     try:
@@ -54,9 +52,11 @@ def compare(number: int, log: bytes) -> None:
         raise ViolationError(f"PieceStore reads other log of round {number} than lies there")
 
 
-def _walk_pieces(number: int, lsn: int, parts: list[bytes], counts: Counter[str]) -> Iterator[None]:
+def _walk_pieces(
+    number: int, destination: Destination, lsn: int, parts: list[bytes], counts: Counter[str]
+) -> Iterator[None]:
     """One piece after the other; one that another was seen to follow is complete, and is read to its end."""
-    destination, at = FileDestination(Path(ROOT)), PieceKey(number)
+    at = PieceKey(number)
     while keys := _claimed_from(destination, at):
         for run in walk(PieceStore(destination, _PATH.piece(TENANT, keys[0])), lsn):
             parts += run.chunks
@@ -69,7 +69,7 @@ def _walk_pieces(number: int, lsn: int, parts: list[bytes], counts: Counter[str]
         yield
 
 
-def _claimed_from(destination: FileDestination, first: PieceKey) -> list[PieceKey]:
+def _claimed_from(destination: Destination, first: PieceKey) -> list[PieceKey]:
     """The claimed pieces of a round in order, from one of them on."""
     found = []
     for key in piece_keys(destination, _PATH, TENANT, first.round):

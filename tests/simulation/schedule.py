@@ -6,7 +6,7 @@ import errno
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from typing import Any
 
 from redoubt.archiver.archiver import SealRule
 from redoubt.messages.archiving import (
@@ -23,20 +23,20 @@ from redoubt.model import rounds
 from redoubt.model.rounds import RoundStatus
 
 from .checker import Checker, Round
-from .disk import Disk
 from .doubles import in_place
 from .engine import SimEngine
 from .faults import WEAK, WEATHERS, Faults, Odds
 from .fibers import CrashError, Turns
+from .medium import BucketMedium, DiskMedium, Medium
+from .processes import Processes
 from .promises import Promises
 from .reading import compare, reading
 from .segments import ViolationError
 from .service import Catalog, Service
-from .system import Calm, System
-from .worker import ROOT, Worker
+from .worker import Worker
 
 _CODECS = ("none", "none", "lz4_1.0", "zstd_1.3.8")
-_CALM = Calm()
+_NO_ODDS = Odds(0, 0, 0, 0, 0)
 _PROMISES = (PieceProgress, PieceStopped, Flushed, HoleOpened, HoleClosed, PieceCut, PieceFrozen)
 _TO_THE_END = 3000
 """Turns that a schedule may take at most to come to its end when nothing goes wrong any more."""
@@ -49,6 +49,7 @@ class Schedule:
 
     def __init__(self, seed: int, trace: Callable[[str], None] = lambda _text: None) -> None:
         self.seed = seed
+        in_bucket = seed % 2 == 1
         self.counts: Counter[str] = Counter()
         self.rng = rng = random.Random(seed)
         self.trace = trace
@@ -65,10 +66,10 @@ class Schedule:
         self.faults = Faults(rng, self.turns, odds, self.counts)
         self.faults.trace = trace
         self.faults.in_between = self._read_on
-        disk = Disk()
-        disk.root.set(ROOT[1:], type(disk.root)())
-        disk.root.sync()
-        self.system = System(disk, rng, self.faults)
+        self.processes = Processes()
+        self.medium = self._a_medium(in_bucket=in_bucket)
+        self.ghost: Worker | None = None
+        """A worker that was paused, and does not know that another one has taken its place."""
         self.engine = SimEngine(rng.choice((0, 1000)))
         self.promises = Promises()
         self.checker = Checker(self.promises, self.counts)
@@ -80,22 +81,31 @@ class Schedule:
         self.clearing = rng.choice((0.02, 0.2))
         self.group = rng.choice((12, 50))
         self.pieces = rng.choice((0.0, 0.0, 0.9))
+        self.ticks = (0.05, 0.2, 1.0, 6.0) if rng.random() < 0.5 or not in_bucket else (0.2, 6.0, 90.0)
         self.hearing = rng.choice((1.0, 0.3))
+        self.machine = "machine-1"
         self._reader: Iterator[None] | None = None
         self._actions, self._weights = self._odds_of_actions()
         self._begin_life()
 
     def run(self) -> Counter[str]:
         """Play it: what happened, counted. Raises ViolationError."""
-        with in_place(self.system, self.turns, self.merging):
+        with in_place(self.medium, self.turns, self.merging):
             try:
                 for _ in range(self.rng.choice((100, 300) if self.pieces else (30, 100, 250))):
                     self._turn()
                 self._to_the_end()
             finally:
+                self._end_ghost()
                 self.faults.is_dead = True
                 self.worker.kill()
         return self.counts
+
+    def _a_medium(self, *, in_bucket: bool) -> Medium:
+        if not in_bucket:
+            return DiskMedium(self.rng, self.faults)
+        calm = Faults(self.rng, self.turns, _NO_ODDS, self.counts)
+        return BucketMedium(self.rng, self.turns, self.processes, calm)
 
     def _odds_of_actions(self) -> tuple[list[Callable[[], None]], list[int]]:
         """What may happen, and how likely; each seed leaves some things out. Where pieces are to end, more is done."""
@@ -123,6 +133,8 @@ class Schedule:
             self._probe: 3,
             self._read_on: 5,
         }
+        if isinstance(self.medium, BucketMedium):
+            seldom |= {self._deliver: 3, self._pause_worker: 1, self._wake_ghost: 40, self._end_ghost: 1}
         chosen = {action: weight * rng.choice((0, 0, 1, 2)) for action, weight in seldom.items()}
         weights = usual | chosen
         return list(weights), list(weights.values())
@@ -153,11 +165,12 @@ class Schedule:
         self.faults.is_dead = False
         self.born_scn = self.engine.end.scn  # clocks may differ, but by less than it takes to start
         self._begin_worker()
-        self.service = Service(self.catalog, self.promises, self.engine, self._tell, self.counts)
+        self.service = Service(self.catalog, self.promises, self.engine, self.medium.uri, self._tell, self.counts)
 
     def _begin_worker(self) -> None:
         codec = self.rng.choice(_CODECS)
-        self.worker = Worker(self.turns, self.rng, self.seal, self.engine, self.promises, codec)
+        process = self.processes.begin(self.machine, self.faults)
+        self.worker = Worker(process, self.medium, self.turns, self.rng, self.seal, self.engine, self.promises, codec)
 
     def _tell(self, command: Command) -> None:
         self.trace(f"  -> {command}")
@@ -178,24 +191,37 @@ class Schedule:
             self.engine.append(self.rng.choice((b"log", b"\0\xff", b"redo-")) * self.rng.randint(1, self.group // 4))
 
     def _step(self) -> None:
-        self.worker.step()
+        self._step_of(self.worker)
+
+    def _step_of(self, worker: Worker) -> None:
+        with self.processes.running(worker.process):
+            worker.step()
 
     def _encode(self) -> None:
-        if waiting := self.worker.encoders.waiting:
-            self.worker.encoders.run(self.rng.randrange(len(waiting)))
+        self._encode_of(self.worker)
+
+    def _encode_of(self, worker: Worker) -> None:
+        if waiting := worker.encoders.waiting:
+            worker.encoders.run(self.rng.randrange(len(waiting)))
 
     def _thread(self) -> None:
         """One of the worker's threads goes on; also one whose round has ended."""
-        busy = [thread for thread in self.worker.threads if not thread.is_idle]
+        self._thread_of(self.worker)
+
+    def _thread_of(self, worker: Worker) -> None:
+        busy = [thread for thread in worker.process.threads if not thread.is_idle]
         if busy:
-            self.rng.choice(busy).run()
+            with self.processes.running(worker.process):
+                self.rng.choice(busy).run()
 
     def _tick(self) -> None:
-        self.turns.now += self.rng.choice((0.05, 0.2, 1.0, 6.0))
+        self.turns.now += self.rng.choice(self.ticks)
+        self.medium.pass_time()
 
     def _jump(self) -> None:
         self.counts["time jump"] += 1
         self.turns.now += 10_000
+        self.medium.pass_time()
 
     def _save(self) -> None:
         if self.service.hole is not self.catalog.hole and self.rng.random() < 0.2:
@@ -279,9 +305,47 @@ class Schedule:
 
     def _end_worker(self) -> None:
         self.faults.is_dead = True
-        self.worker.kill()
-        self.system.end_processes()
+        with self.processes.running(self.worker.process):
+            self.worker.kill()
+        self.medium.end_process()
         self.faults.is_dead = False
+
+    def _deliver(self) -> None:
+        """A request arrives that nobody waits for any more."""
+        assert isinstance(self.medium, BucketMedium)
+        if under_way := self.medium.now.under_way:
+            self.counts["request arrived late"] += 1
+            self.medium.now.deliver(self.rng.randrange(len(under_way)))
+
+    def _pause_worker(self) -> None:
+        """The worker's machine stands still, and the cluster goes on on another one."""
+        if self.ghost is not None:
+            return
+        self.counts["worker paused"] += 1
+        self.ghost, self.faults = self.worker, self.faults.of_another()
+        self.machine = f"machine-{self.counts['worker paused'] + 1}"
+        self._begin_worker()
+        self.service.worker_started()
+
+    def _wake_ghost(self) -> None:
+        """The machine that stood still goes on a little, and nobody hears what its worker says."""
+        if self.ghost is None:
+            return
+        self.counts["paused worker went on"] += 1
+        try:
+            self.rng.choice((self._step_of, self._encode_of, self._thread_of, self._thread_of))(self.ghost)
+        except CrashError:
+            self._end_ghost()
+            return
+        if self.ghost.process.fate.is_dead:
+            self._end_ghost()
+
+    def _end_ghost(self) -> None:
+        if self.ghost is not None:
+            ghost, self.ghost = self.ghost, None
+            ghost.process.fate.is_dead = True
+            with self.processes.running(ghost.process):
+                ghost.kill()
 
     def _after_crash(self) -> None:
         self._end_worker()
@@ -289,10 +353,10 @@ class Schedule:
         if self.rng.random() < 0.5:
             self.counts["power loss"] += 1
             self.trace("  power loss")
-            self.system.disk = self.system.disk.after_power_loss(self.rng)
+            self.medium.lose_power()
             self._reader = None
         self._begin_life()
-        for found in self._check(self.system.disk).values():
+        for found in self._check(self.medium.now).values():
             self._count_state(found)
 
     def _count_state(self, found: Round) -> None:
@@ -312,32 +376,23 @@ class Schedule:
     def _probe(self) -> None:
         """Look at what would be there if the power were lost now."""
         self.counts["power loss, looked at"] += 1
-        self._check(self.system.disk.after_power_loss(self.rng))
+        self._check(self.medium.as_it_may_be())
 
-    def _check(self, disk: Disk) -> dict[int, Round]:
+    def _check(self, disk: Any) -> dict[int, Round]:
         found = self.checker.check(disk, self.engine.histories())
         self.counts["checks"] += 1
         if self.rng.random() < 0.2:
             for number, each in found.items():
-                with self._as_reader(disk):
-                    compare(number, each.log)
+                with self.medium.reading(disk) as destination:
+                    compare(number, destination, each.log)
         return found
-
-    @contextmanager
-    def _as_reader(self, disk: Disk) -> Iterator[None]:
-        system, fate, before = self.system, self.system.fate, self.system.disk
-        system.fate, system.disk = _CALM, disk
-        try:
-            yield
-        finally:
-            system.fate, system.disk = fate, before
 
     def _read_on(self) -> None:
         """Somebody else reads the archive, object by object, while it is being written."""
-        if self._reader is None:
-            number = self.rng.randint(1, max(1, self.service.round.round_id))
-            self._reader = reading(number, self.promises, self.engine, self.counts)
-        with self._as_reader(self.system.disk):
+        with self.medium.reading(self.medium.now) as destination:
+            if self._reader is None:
+                number = self.rng.randint(1, max(1, self.service.round.round_id))
+                self._reader = reading(number, destination, self.promises, self.engine, self.counts)
             if next(self._reader, self) is self:
                 self._reader = None
 
@@ -352,6 +407,7 @@ class Schedule:
         for turn in range(_TO_THE_END):
             if turn == heals_at:
                 self.faults.heal()
+                self._end_ghost()
             now = self.service.round
             if now.status is RoundStatus.STOP:
                 break
@@ -368,4 +424,4 @@ class Schedule:
         else:
             now = self.service.round
             raise ViolationError(f"round {now.round_id} does not come to its end in {now.status}")
-        self._check(self.system.disk)
+        self._check(self.medium.now)

@@ -32,7 +32,6 @@ from redoubt.model.rounds import Round, RoundStatus
 
 from .engine import SimEngine
 from .promises import Promises
-from .worker import ROOT
 
 TENANT = 1001
 _CLUSTER = Cluster("c", 1, "f00d")
@@ -78,12 +77,14 @@ class Service:
         catalog: Catalog,
         promises: Promises,
         engine: SimEngine,
+        destination: str,
         send: Callable[[Command], None],
         counts: Counter[str],
     ) -> None:
         self.catalog = catalog
         self.promises = promises
         self.engine = engine
+        self.destination = destination
         self.send = send
         self.counts = counts
         self.round, self.hole = catalog.round, catalog.hole
@@ -106,7 +107,7 @@ class Service:
                 tenants=[TENANT],
                 start_scn=_START_SCN,
                 create_date=_day(self.round),
-                destination=f"file://{ROOT}",
+                destination=self.destination,
                 has_pieces=has_pieces,
             )
         )

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 from typing import Any
 
 from redoubt import worker
 from redoubt.archiver.archival import JobResources
 from redoubt.archiver.archiver import SealRule
 from redoubt.archiver.piece_job import PieceJob
-from redoubt.destinations.file import FileDestination
 from redoubt.messages.archiving import ArchivePiece, Configure, Event, SwitchPiece
 from redoubt.model.log import LogBatch, LogPosition
 
 from .engine import SimEngine
 from .fibers import FiberExecutor, LooseExecutor, Turns
+from .medium import Medium
+from .processes import Process
 from .promises import Key, Promises
 
-ROOT = "/backup"
 HOLDER = "worker 1 on host-a"
 
 
@@ -52,13 +51,22 @@ class Worker(worker.Worker):
     """
 
     def __init__(
-        self, turns: Turns, rng: random.Random, seal: SealRule, engine: SimEngine, promises: Promises, codec: str
+        self,
+        process: Process,
+        medium: Medium,
+        turns: Turns,
+        rng: random.Random,
+        seal: SealRule,
+        engine: SimEngine,
+        promises: Promises,
+        codec: str,
     ) -> None:
         self.said: list[Event] = []
         pipe: Any = self  # what it writes goes to `write`
         super().__init__(pipe, seal, HOLDER)
         self.encoders = LooseExecutor()
-        self.threads: list[FiberExecutor] = []
+        self.process = process
+        self._medium = medium
         self._turns = turns
         self._rng = rng
         self._engine = engine
@@ -78,9 +86,10 @@ class Worker(worker.Worker):
 
     def kill(self) -> None:
         """The process is gone."""
-        for thread in self.threads:
+        for thread in self.process.threads:
             thread.kill()
-        self.threads.clear()
+        self.process.threads.clear()
+        self.process.is_dead = True
         self.said.clear()
 
     def _switch(self, command: SwitchPiece) -> None:
@@ -89,7 +98,7 @@ class Worker(worker.Worker):
             reader.switch_scn = command.switch_scn
 
     def _job(self, task: ArchivePiece) -> PieceJob:
-        self.threads = [thread for thread in self.threads if not thread.is_idle]
+        self.process.threads[:] = [thread for thread in self.process.threads if not thread.is_idle]
         resources = JobResources(
             encoders=self.encoders,
             storer=self._thread(f"store {task.key}"),
@@ -104,8 +113,8 @@ class Worker(worker.Worker):
         )
         key = (task.round, task.piece)
         reader = self._readers[key] = PieceReader(self._engine, key, task.switch_scn, self._promises)
-        return PieceJob(task, reader, FileDestination(Path(ROOT)), resources)
+        return PieceJob(task, reader, self._medium.destination(), resources)
 
     def _thread(self, name: str) -> FiberExecutor:
-        self.threads.append(FiberExecutor(self._turns, name))
-        return self.threads[-1]
+        self.process.threads.append(FiberExecutor(self._turns, name))
+        return self.process.threads[-1]

@@ -160,20 +160,12 @@ class ObjectStoreDestination:
     def _entries(self, prefix: str) -> tuple[Entry, ...]:
         """What a folder holds. Raises DestinationError."""
         folder = _folder(prefix)
-
-        async def listed(client: opendal.Operator) -> tuple[Entry, ...]:
-            found: builtins.list[Entry] = []
-            async for entry in await client.to_async_operator().list(folder):
-                found.append(entry)
-                if len(found) > _MOST_ENTRIES:
-                    raise DestinationError(
-                        f"{self._named(prefix)} holds more than {_MOST_ENTRIES:,} objects; remove those that are no "
-                        "backup"
-                    )
-            return tuple(found)
-
-        # The client's blocking list keeps the interpreter's lock while it waits, so that no thread would run.
-        return self._asked(folder, lambda client: asyncio.run(listed(client.patient)))
+        found = self._asked(folder, lambda client: _listed(client.patient, folder))
+        if len(found) > _MOST_ENTRIES:
+            raise DestinationError(
+                f"{self._named(prefix)} holds more than {_MOST_ENTRIES:,} objects; remove those that are no backup"
+            )
+        return found
 
     def _asked(self, name: str, question: Callable[[_Client], T], *, is_read: bool = False) -> T:
         """The store's answer. Keys that were changed meanwhile are taken up. Raises DestinationError."""
@@ -252,6 +244,21 @@ def _read(client: opendal.Operator, name: str, offset: int, length: int) -> byte
             parts.append(bytes(part))
             length -= len(part)
         return b"".join(parts)
+
+
+def _listed(client: opendal.Operator, folder: str) -> tuple[Entry, ...]:
+    """What a folder holds, at most one entry more than is allowed."""
+
+    async def listed() -> tuple[Entry, ...]:
+        found: list[Entry] = []
+        async for entry in await client.to_async_operator().list(folder):
+            found.append(entry)
+            if len(found) > _MOST_ENTRIES:
+                break
+        return tuple(found)
+
+    # The client's blocking list keeps the interpreter's lock while it waits, so that no thread would run.
+    return asyncio.run(listed())
 
 
 def _folder(prefix: str) -> str:
