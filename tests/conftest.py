@@ -34,8 +34,17 @@ _MEMORY = "/dev/shm"
 _MEMORY_NEEDED = 12 * 1024**3
 _WITH_STORE = "test_object_store.py"
 """Its tests share the S3 server with those of conformance."""
+_LONGEST_NAME = 60
+"""The most characters of a parameter in the name of a test."""
 _SHARING = frozenset({"catalog", "clients", "conformance", "gateway", "rehearsal", "restore", "seekdb"})
 """Folders in which engines are shared by the tests of all files; elsewhere they are by those of one."""
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A long text or many bytes, as a short name: the name of a test is in the environment of what it starts."""
+    if not isinstance(val, str | bytes) or len(val) <= _LONGEST_NAME:
+        return None  # as always
+    return f"{ascii(val[:_LONGEST_NAME])[:_LONGEST_NAME]}-{len(val)}"
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -96,7 +96,7 @@ class MemoryDestination:
         self.failing("delete", name)
         self.objects.pop(name, None)
 
-    def lock(self, name: str, holder: str) -> Lock:
+    def lock(self, name: str, holder: str, after: int = 0) -> Lock:
         """See `Destination`. After a simulated crash, the test clears `locks`, as a process's end does."""
         self.failing("lock", name)
         if name in self.locks:
@@ -125,6 +125,7 @@ class MemoryLock:
 
     locks: dict[str, str]
     name: str
+    epoch: int = 0
 
     def is_in_place(self) -> bool:
         """See `Lock`. Memory is not exchanged."""
@@ -141,6 +142,7 @@ class SharedMemoryLock:
 
     readers: Counter[str]
     name: str
+    epoch: int = 0
 
     def is_in_place(self) -> bool:
         """See `Lock`."""

@@ -20,6 +20,7 @@ from redoubt.archive.store import ArchiveError, PieceStore
 from redoubt.archiver.freezing import Freezer
 from redoubt.archiver.merger import merge
 from redoubt.archiver.merging import Part
+from redoubt.archiver.opening import Tenure
 from redoubt.model.seams import DestinationError
 from tests.archive.fakes import NAMES, OF, PATH, MemoryDestination, archived, chained
 from tests.archive.test_reading import archive_of
@@ -45,6 +46,7 @@ class Freezing:
         self.told: list[tuple[int, int]] = []
         self.freezer = Freezer(
             self.store,
+            Tenure(self.store, "a test"),
             (OF.cluster, OF.cluster_id),
             lambda: NOW,
             digests or {},
@@ -53,7 +55,7 @@ class Freezing:
 
     def freeze(self, info: PieceInfo = INFO) -> Manifest:
         """The manifest, which is also the one that lies there."""
-        manifest = self.freezer.freeze(info)
+        manifest = self.freezer.freeze(info, self.store.resume(info).position.lsn)
         assert manifest == self.store.manifest()
         return manifest
 
@@ -231,7 +233,7 @@ def test_a_manifest_that_is_there_is_the_manifest() -> None:
 
     destination.lost_answer = lose
     with pytest.raises(DestinationError, match="the answer was lost"):
-        first.freezer.freeze(INFO)
+        first.freezer.freeze(INFO, first.store.resume(INFO).position.lsn)
     destination.lost_answer = lambda _name: None
     manifest = first.freeze()
     again = Freezing(destination)

@@ -27,6 +27,7 @@ from redoubt.archiver.merging import (
     plan_final,
     plan_merge,
 )
+from redoubt.archiver.opening import Tenure
 from tests.archive.fakes import PATH, Clock, InlineExecutor, MemoryDestination
 
 HEADER = 440
@@ -165,7 +166,7 @@ class Day:
         monkeypatch.setattr(merger_module, "remove", self._remove)
         store = PieceStore(MemoryDestination(), PATH)
         self.chores = Chores(executor, self.clock, lambda: None)
-        self.merger = Merger(store, self.chores, Listing((), ()), self.clock)
+        self.merger = Merger(store, self.chores, Listing((), ()), self.clock, Tenure(store, "a test"))
 
     def run(self, seconds: int, rate: int, size: int, log: int = 600) -> None:
         """Have `rate` segments a second stored."""

@@ -199,7 +199,7 @@ class Walk(RuleBasedStateMachine):
         if self.now.status_of(tenant_id) is RoundStatus.INTERRUPTED:
             return  # its worker only writes down why
         if following is not None and tenant_id not in following.tenants:  # it was interrupted before the switch
-            self.move(rounds.piece_frozen(self.now, tenant_id, piece.piece_id))
+            self.move(rounds.tenant_stopped(self.now, tenant_id))  # its last piece is frozen only when it stops
             return
         has_followed = following is not None and following.tenants[tenant_id].has_begun
         if not has_followed:

@@ -21,6 +21,7 @@ from redoubt.archive.set_manifest import SetManifest
 from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import PieceStore
 from redoubt.archiver.freezing import Freezer
+from redoubt.archiver.opening import Tenure
 from redoubt.backup.taking import Taking, TakingOptions
 from redoubt.destinations.file import FileDestination
 from redoubt.engines.seekdb.base_source import SeekdbBaseSource
@@ -92,7 +93,9 @@ class ArchivedEngine:
 
     def freeze(self) -> None:
         """The piece is complete."""
-        Freezer(self.store, ("redoubt", 1), time.time_ns, {}, lambda _done, _all: None).freeze(self.info)
+        tenure, end_lsn = Tenure(self.store, "a test"), self.store.resume(self.info).position.lsn
+        freezer = Freezer(self.store, tenure, ("redoubt", 1), time.time_ns, {}, lambda _done, _all: None)
+        freezer.freeze(self.info, end_lsn)
 
     def take_base(self, set_id: int) -> SetManifest:
         """A base, taken now; archive afterwards."""

@@ -14,6 +14,7 @@ from redoubt.archive.set_manifest import Extent, SetFile, SetManifest, SetSummar
 from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import PieceStore
 from redoubt.archiver.freezing import Freezer
+from redoubt.archiver.opening import Tenure
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
 from redoubt.model.bases import SetKey
@@ -101,7 +102,8 @@ class SmallArchive:
 
     def freeze(self) -> None:
         """The piece is complete."""
-        Freezer(self.store, ("redoubt", 1), lambda: 1, {}, lambda _done, _all: None).freeze(self.info)
+        tenure, end_lsn = Tenure(self.store, "a test"), self.store.resume(self.info).position.lsn
+        Freezer(self.store, tenure, ("redoubt", 1), lambda: 1, {}, lambda _done, _all: None).freeze(self.info, end_lsn)
 
     def take_base(self, set_id: int = 1, start_lsn: int = 0, parts: int = 1) -> SetManifest:
         """A base at the log's end."""

@@ -16,7 +16,7 @@ from typing import Any
 from .engine import History
 from .medium import ROOT, Contents
 from .promises import Key, Promises
-from .segments import NAME, Segment, ViolationError, decode, joined
+from .segments import NAME, TAKEOVER, Segment, ViolationError, decode, joined, without_void
 from .service import TENANT
 
 CLOG = f"{ROOT}/c/1/incarnation_1/{TENANT}/clog"
@@ -109,10 +109,11 @@ class Checker:
     def _piece(self, key: Key, folder: str, files: dict[str, bytes]) -> SimulatedPiece | None:
         """One piece, from the files in its folder; None if it has not been claimed yet."""
         segments = [self._segment(name, data, key) for name, data in files.items() if NAME.fullmatch(name)]
+        takeovers = [(int(match[1]), int(match[2])) for name in files if (match := TAKEOVER.fullmatch(name))]
         records = {
             name: _record(name, data)
             for name, data in files.items()
-            if not name.startswith(".") and not NAME.fullmatch(name)
+            if not name.startswith(".") and not NAME.fullmatch(name) and not TAKEOVER.fullmatch(name)
         }
         if "round_info" not in records:
             if segments:
@@ -125,7 +126,7 @@ class Checker:
         reported = self._promises.starts.get(key, start)
         if reported != start:
             raise ViolationError(f"{folder} was reported to begin at {reported}, and begins at {start}")
-        log, objects = joined(folder, start, chain, segments)
+        log, objects = joined(folder, start, chain, without_void(segments, takeovers))
         scn, before = info["start_scn"] if chain is not None else 0, chain
         if objects:
             before = objects[0].header["chain_before"]

@@ -11,10 +11,11 @@ from typing import Any
 from unittest import mock
 
 from redoubt import worker
-from redoubt.archive.layout import PieceInfo
+from redoubt.archive import listing
+from redoubt.archive.layout import PieceInfo, Takeover
 from redoubt.archive.listing import Listing
 from redoubt.archive.manifest import Manifest
-from redoubt.archive.segment import SegmentHeader
+from redoubt.archive.segment import SegmentHeader, SegmentName
 from redoubt.archive.store import ArchiveEnd, PieceStore
 from redoubt.archiver import freezing, merger, opening
 from redoubt.archiver import piece_job as job
@@ -28,8 +29,9 @@ from redoubt.archiver.piece_job import PieceJob
 from redoubt.archiver.shipper import Shipped, Shipper
 from redoubt.control.modes.tenant_archive import TenantArchive
 from redoubt.control.rounds import worker_events
-from redoubt.destinations import file
+from redoubt.destinations import file, lease, object_store
 from redoubt.destinations.file import FileDestination
+from redoubt.destinations.lease import Lease
 from redoubt.messages.archiving import ArchivePiece, Flush
 from redoubt.model import pieces
 from redoubt.model.log import LogPosition
@@ -253,6 +255,35 @@ def _flush_the_oldest(self: worker.Worker, command: Flush) -> None:
         job_of_piece.flush(command.number)
 
 
+def _no_names(*_arguments: object) -> set[SegmentName]:
+    return set()
+
+
+def _always(*_arguments: object) -> bool:
+    return True
+
+
+def _put_over(client: Any, name: str, data: bytes) -> None:
+    client.write(name, data)
+
+
+def _begin_last(self: Tenure, store: PieceStore, listing: Listing, lsn: int) -> None:
+    if self._lock is None or not self._lock.epoch:
+        return
+    self.epoch = max(self._lock.epoch, listing.epoch + 1)
+    self._first_epoch = self._first_epoch or self.epoch
+    store.put_record(Takeover(self.epoch, lsn, ""), store.path.takeover(self.epoch, lsn))
+
+
+def _begin_unseen(self: Tenure, _store: PieceStore, _listing: Listing, _lsn: int) -> None:
+    self.epoch = self._lock.epoch if self._lock is not None else 0
+    self._first_epoch = self._first_epoch or self.epoch
+
+
+def _manifest_of_anybody(store: PieceStore, _tenure: Tenure, _listing: Listing, _end_lsn: int) -> Manifest | None:
+    return store.manifest()
+
+
 DEFECTS: dict[str, Defect] = {
     "none": Defect("the product as it is"),
     "no folder fsync": Defect("a folder is never fsynced", ((file, "_fsync_folder", _nothing),)),
@@ -316,6 +347,21 @@ DEFECTS: dict[str, Defect] = {
     "frozen in mind": Defect("a manifest is made and not stored", ((Freezer, "freeze", _freeze_in_mind),)),
     "one piece at a time": Defect(
         "the job for a piece ends when the next one begins", ((worker.Worker, "_archive", _archive_one_piece),)
+    ),
+    "put replaces": Defect("a store replaces an object", ((object_store, "_put_if_absent", _put_over),)),
+    "lease for ever": Defect("a writer trusts its lease for ever", ((Lease, "is_in_place", _always),)),
+    "lease of anybody": Defect("a lease is taken that another one holds", ((lease, "_check_free", _nothing),)),
+    "no epochs": Defect("a writer's objects do not show whose they are", ((Tenure, "begin", _nothing),)),
+    "no takeover": Defect("a writer does not record where it begins", ((Tenure, "begin", _begin_unseen),)),
+    "epoch after all": Defect(
+        "a writer whose lease has run out counts as the last one", ((Tenure, "begin", _begin_last),)
+    ),
+    "void counts": Defect("a former writer's log counts", ((listing, "void_names", _no_names),)),
+    "another's merged": Defect("a writer merges another's segments", ((Tenure, "may_replace", _always),)),
+    "merged without lease": Defect("a writer merges whose lease has run out", ((Tenure, "check", _nothing),)),
+    "late manifest": Defect(
+        "a former writer's manifest counts",
+        ((opening, "valid_manifest", _manifest_of_anybody), (freezing, "valid_manifest", _manifest_of_anybody)),
     ),
     "no writer's lock": Defect("two jobs write one round", ((Tenure, "take", _nothing),)),
 }

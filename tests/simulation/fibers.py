@@ -176,6 +176,11 @@ class FiberExecutor(Executor):
         return self._fiber is None and not self.waiting
 
     @property
+    def is_under_way(self) -> bool:
+        """Whether a job has been begun, and is not done."""
+        return self._fiber is not None
+
+    @property
     def is_asleep(self) -> bool:
         """Whether it waits for a time to come."""
         fiber = self._fiber

@@ -44,6 +44,8 @@ class Medium(Protocol):
     """A place for backups. `doubles` stand in the product while a schedule runs."""
 
     uri: str
+    ticks: tuple[float, ...]
+    """Seconds between two steps while a round comes to its end."""
     doubles: Doubles
 
     @property
@@ -80,6 +82,7 @@ class DiskMedium:
     """A directory."""
 
     uri = f"file://{ROOT}"
+    ticks: tuple[float, ...] = (0.05, 0.2, 1.0, 6.0)
 
     def __init__(self, rng: random.Random, fate: Faults) -> None:
         disk = Disk()
@@ -132,6 +135,7 @@ class BucketMedium:
     """A bucket."""
 
     uri = "s3://bucket?host=store"
+    ticks: tuple[float, ...] = (1.0, 6.0, 30.0)  # a lease ends only with time
 
     def __init__(self, rng: random.Random, turns: fibers.Turns, processes: Processes, calm: Faults) -> None:
         self.now = Bucket(turns, rng)

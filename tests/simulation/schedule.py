@@ -54,12 +54,12 @@ class Schedule:
         self.rng = rng = random.Random(seed)
         self.trace = trace
         self.turns = Turns()
-        rare = rng.choice((0.0, 0.0, 0.003, 0.02))
+        rare = rng.choice((0.0, 0.01, 0.05) if in_bucket else (0.0, 0.0, 0.003, 0.02))
         odds = Odds(
             error=rare * rng.choice((0, 1)),
             lost_answer=rare * rng.choice((0, 1)),
             short=rng.choice((0, 0.2)),
-            turn=rng.choice((0, 0.1, 0.3)),
+            turn=rng.choice((0, 0.1, 0.3, 0.6) if in_bucket else (0, 0.1, 0.3)),
             reader=rng.choice((0, 0, 0.05)),
             weak=rng.choice(WEAK) if rng.random() < 0.2 else "",
         )
@@ -81,9 +81,11 @@ class Schedule:
         self.clearing = rng.choice((0.02, 0.2))
         self.group = rng.choice((12, 50))
         self.pieces = rng.choice((0.0, 0.0, 0.9))
-        self.ticks = (0.05, 0.2, 1.0, 6.0) if rng.random() < 0.5 or not in_bucket else (0.2, 6.0, 90.0)
+        self.ticks = DiskMedium.ticks if rng.random() < 0.5 or not in_bucket else (0.2, 6.0, 90.0)
         self.hearing = rng.choice((1.0, 0.3))
         self.machine = "machine-1"
+        self.pausing = rng.choice(("", "merge", "merge", "store"))
+        """The worker is paused in the midst of what a thread of this name does."""
         self._reader: Iterator[None] | None = None
         self._actions, self._weights = self._odds_of_actions()
         self._begin_life()
@@ -134,7 +136,8 @@ class Schedule:
             self._read_on: 5,
         }
         if isinstance(self.medium, BucketMedium):
-            seldom |= {self._deliver: 3, self._pause_worker: 1, self._wake_ghost: 40, self._end_ghost: 1}
+            seldom |= {self._jump: 3, self._deliver: 5}
+            seldom |= {self._pause_worker: 10, self._wake_ghost: 120, self._end_ghost: 1}
         chosen = {action: weight * rng.choice((0, 0, 1, 2)) for action, weight in seldom.items()}
         weights = usual | chosen
         return list(weights), list(weights.values())
@@ -319,7 +322,9 @@ class Schedule:
 
     def _pause_worker(self) -> None:
         """The worker's machine stands still, and the cluster goes on on another one."""
-        if self.ghost is not None:
+        if self.ghost is not None or not any(
+            thread.is_under_way for thread in self.worker.process.threads if thread.name.startswith(self.pausing)
+        ):
             return
         self.counts["worker paused"] += 1
         self.ghost, self.faults = self.worker, self.faults.of_another()
@@ -403,6 +408,7 @@ class Schedule:
         heals_at, patience = self.rng.choice((0, 60)), self.rng.choice((30, 30, _TO_BE_FLUSHED))
         if self.rng.random() < 0.2:
             self._do(self._crash_service)
+        self.ticks = self.medium.ticks
         calm: list[Callable[[], None]] = [self._step, self._encode, self._thread, self._tick]
         for turn in range(_TO_THE_END):
             if turn == heals_at:

@@ -12,7 +12,8 @@ import google_crc32c
 import lz4.frame
 import zstandard
 
-NAME = re.compile(r"([0-9]{20})-([0-9]{20})(\.merged)?\.(zst|lz4|redo)")
+NAME = re.compile(r"([0-9]{20})-([0-9]{20})(?:\.e([1-9][0-9]*))?(\.merged)?\.(zst|lz4|redo)")
+TAKEOVER = re.compile(r"takeover-([0-9]{20})-([0-9]{20})")
 
 
 class ViolationError(AssertionError):
@@ -27,6 +28,7 @@ class Segment:
     start: int
     end: int
     is_merged: bool
+    epoch: int
     header: dict[str, Any]
     log: bytes
 
@@ -36,7 +38,7 @@ def decode(name: str, data: bytes) -> Segment:
     match = NAME.fullmatch(name)
     assert match is not None
     try:
-        if match[4] == "redo":
+        if match[5] == "redo":
             mark, length, crc = struct.unpack("<8sII", data[-16:])
             text, stored = data[-16 - length : -16], data[: -16 - length]
             log = stored
@@ -44,7 +46,7 @@ def decode(name: str, data: bytes) -> Segment:
             magic, frame, mark, length, crc = struct.unpack("<II8sII", data[:24])
             text, stored = data[24 : 24 + length], data[24 + length :]
             assert (magic, frame) == (0x184D2A50, 16 + length), "skippable frame"
-            log = _unpacked_lz4(stored) if match[4] == "lz4" else _unpacked_zstd(stored)
+            log = _unpacked_lz4(stored) if match[5] == "lz4" else _unpacked_zstd(stored)
         assert mark == b"REDOUBT\x01", "mark"
         assert google_crc32c.value(text) == crc, "CRC of the header"
         header = json.loads(text)
@@ -56,7 +58,7 @@ def decode(name: str, data: bytes) -> Segment:
             assert google_crc32c.extend(header["chain_before"], log) == header["chain_after"], "chain"
     except (AssertionError, struct.error, ValueError, KeyError, RuntimeError, zstandard.ZstdError) as error:
         raise ViolationError(f"{name} ({len(data)} bytes) is damaged: {error!r}") from error
-    return Segment(name, start, end, match[3] is not None, header, log)
+    return Segment(name, start, end, match[4] is not None, int(match[3] or 0), header, log)
 
 
 def _unpacked_lz4(stored: bytes) -> bytes:
@@ -78,6 +80,22 @@ def _unpacked_zstd(stored: bytes) -> bytes:
         assert frame.eof, "the end of a zstd frame"
         stored = frame.unused_data
     return b"".join(logs)
+
+
+def without_void(segments: list[Segment], takeovers: list[tuple[int, int]]) -> list[Segment]:
+    """The segments but for those of writers whose place another one had taken; `takeovers`: epoch and LSN."""
+    kept: list[Segment] = []
+    place: int | None = None  # where the writer after the present one began
+    for epoch in sorted({each.epoch for each in segments} | {epoch for epoch, _ in takeovers}, reverse=True):
+        own = [each for each in segments if each.epoch == epoch and (place is None or each.end <= place)]
+        began = [lsn for number, lsn in takeovers if number == epoch] + [each.start for each in own]
+        if place is not None and place not in {each.end for each in own}:
+            goes_on_from_another = any(each.epoch < epoch and each.end == place for each in segments)
+            if not own or goes_on_from_another:
+                continue
+        kept += own
+        place = min(began)
+    return kept
 
 
 def joined(folder: str, start: int, chain: int | None, segments: list[Segment]) -> tuple[bytes, list[Segment]]:

@@ -53,6 +53,16 @@ from redoubt.sql import errors
                 "To begin a round, run ALTER SYSTEM ARCHIVELOG and wait for STATUS = 'DOING'"
             ),
         ),
+        (
+            errors.backup_can_not_start("INTERRUPTED", "the log is gone"),
+            9040,
+            "HY000",
+            (
+                "backup can not start, because log archive is not doing. log archive status : INTERRUPTED. "
+                "To begin a new round, run ALTER SYSTEM NOARCHIVELOG, wait for STATUS = 'STOP', and begin a round "
+                "(the log is gone)"
+            ),
+        ),
         (errors.delete_in_progress(), 9044, "HY000", "delete backup data is in progress"),
         (errors.delete_backup_set_not_allowed(), 9045, "HY000", "delete backup set do not allow"),
         (errors.backup_already_stopped(), 9049, "HY000", "backup status is stopped, can not cancel"),

@@ -19,6 +19,7 @@ from redoubt.archive.store import PieceStore
 from redoubt.archiver.freezing import Freezer
 from redoubt.archiver.merger import merge
 from redoubt.archiver.merging import Part
+from redoubt.archiver.opening import Tenure
 from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE
 from redoubt.model.bases import SetKey
 from redoubt.model.log import LogPosition
@@ -146,8 +147,16 @@ class SmallArchive:
 
     def _freeze(self, key: PieceKey) -> None:
         store = self.store(key)
-        freezer = Freezer(store, (CLUSTER.cluster, CLUSTER.cluster_id), lambda: FROZEN_AT, {}, lambda _d, _t: None)
-        freezer.freeze(store.record(PieceInfo, store.path.info))
+        info = store.record(PieceInfo, store.path.info)
+        freezer = Freezer(
+            store,
+            Tenure(store, "a test"),
+            (CLUSTER.cluster, CLUSTER.cluster_id),
+            lambda: FROZEN_AT,
+            {},
+            lambda _d, _t: None,
+        )
+        freezer.freeze(info, store.resume(info).position.lsn)
 
     def _deleted(self) -> None:
         self._claim(DELETED, 0, is_start=True)

@@ -26,6 +26,7 @@ class Joined:
     def __init__(self) -> None:
         self._header: SegmentHeader | None = None
         self._stored: list[bytes] = []
+        self._epoch = 0
 
     def add(self, name: SegmentName, data: bytes) -> None:
         """Add the next part. Raises SegmentError if the part is damaged, or does not continue the part before."""
@@ -39,13 +40,15 @@ class Joined:
         else:
             self._header = replace(_continued(before, header), log_crc=crc)
         self._stored.append(stored)
+        self._epoch = max(self._epoch, name.epoch)
 
     def finish(self) -> tuple[SegmentName, bytes]:
         """The name and the bytes of the merged segment."""
         header, parts = self._header, self._stored
         assert header is not None, "there are parts"
         self._header, self._stored = None, []
-        name = SegmentName(header.start_lsn, header.end_lsn, codec_named(header.codec).suffix, is_merged=True)
+        suffix = codec_named(header.codec).suffix
+        name = SegmentName(header.start_lsn, header.end_lsn, suffix, is_merged=True, epoch=self._epoch)
         return name, assemble_segment(header, b"".join(parts))
 
 

@@ -12,6 +12,7 @@ from redoubt.model.log import LogPosition
 from redoubt.model.pieces import PieceKey
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}\Z", re.ASCII)
+_TAKEOVER = re.compile(r"takeover-(?P<epoch>[0-9]{20})-(?P<lsn>[0-9]{20})\Z", re.ASCII)
 _CLUSTER = re.compile(r"[A-Za-z0-9_-]{1,64}\Z", re.ASCII)
 INCARNATION = 1
 """OceanBase counts incarnations of a database, but has only ever used the first; so does Redoubt."""
@@ -88,6 +89,10 @@ class PiecePath:
         """Name of the object that records who deleted the piece's log, and when."""
         return f"{self.folder}/deletion"
 
+    def takeover(self, epoch: int, lsn: int) -> str:
+        """Name of the object that records where a writer with a lease began."""
+        return f"{self.folder}/takeover-{epoch:020d}-{lsn:020d}"
+
     def segment(self, name: object) -> str:
         """Name of a segment's object."""
         return f"{self.folder}/{name}"
@@ -130,6 +135,22 @@ class PieceInfo:
         if self.start_chain is None:
             return LogPosition(self.start_lsn)
         return LogPosition(self.start_lsn, self.start_scn, self.start_chain)
+
+
+@dataclass(frozen=True)
+class Takeover:
+    """`takeover-<epoch>-<lsn>`: `holder` continues the piece at `lsn`, and took the writer's lease of that epoch."""
+
+    epoch: int
+    lsn: int
+    holder: Prose
+    format: int = INFO_FORMAT
+
+
+def takeover_in(name: str) -> tuple[int, int] | None:
+    """The epoch and the LSN in the name of a `Takeover` in its folder; None for another name."""
+    match = _TAKEOVER.match(name)
+    return (int(match["epoch"]), int(match["lsn"])) if match else None
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,10 @@ from redoubt.archive.record import FORMAT, RecordError, dump_record, load_record
 from redoubt.model.engine_kind import SEEKDB
 from redoubt.model.log import LogPosition
 
-_NAME = re.compile(r"(?P<start>[0-9]{20})-(?P<end>[0-9]{20})(?P<merged>\.merged)?(?P<suffix>\.zst|\.lz4|\.redo)\Z")
+_NAME = re.compile(
+    r"(?P<start>[0-9]{20})-(?P<end>[0-9]{20})(?:\.e(?P<epoch>[1-9][0-9]{0,17}))?"
+    r"(?P<merged>\.merged)?(?P<suffix>\.zst|\.lz4|\.redo)\Z"
+)
 
 MOST_LOG = 128 * 1024 * 1024
 """The most bytes of log in a segment. The largest that is written has 64 MiB and one group more."""
@@ -72,16 +75,21 @@ class SegmentHeader:
 
 @dataclass(frozen=True)
 class SegmentName:
-    """The name of a segment's object in its folder: the range of LSNs, whether it is merged, and the codec's suffix."""
+    """The name of a segment's object in its folder: the range of LSNs, whether it is merged, and the codec's suffix.
+
+    `epoch` is the number of its writer's lease, 0 if the destination has locks. See `listing`.
+    """
 
     start_lsn: int
     end_lsn: int
     suffix: str
     is_merged: bool = False
+    epoch: int = 0
 
     def __str__(self) -> str:
         """The name; names sort in the order of their ranges."""
-        return f"{self.start_lsn:020d}-{self.end_lsn:020d}{'.merged' if self.is_merged else ''}{self.suffix}"
+        epoch = f".e{self.epoch}" if self.epoch else ""
+        return f"{self.start_lsn:020d}-{self.end_lsn:020d}{epoch}{'.merged' if self.is_merged else ''}{self.suffix}"
 
     @classmethod
     def parse(cls, name: str) -> SegmentName | None:
@@ -89,7 +97,8 @@ class SegmentName:
         match = _NAME.match(name)
         if match is None:
             return None
-        return cls(int(match["start"]), int(match["end"]), match["suffix"], match["merged"] is not None)
+        start, end, epoch = int(match["start"]), int(match["end"]), int(match["epoch"] or 0)
+        return cls(start, end, match["suffix"], match["merged"] is not None, epoch)
 
 
 def encode_segment(header: SegmentHeader, log: bytes) -> bytes:

@@ -16,7 +16,7 @@ from redoubt.archiver.chores import Chores
 from redoubt.archiver.guarding import CLAIMS_EVERY, Guard
 from redoubt.archiver.holes import Hole
 from redoubt.archiver.merger import Merger
-from redoubt.archiver.opening import Opened
+from redoubt.archiver.opening import Opened, Tenure
 from redoubt.archiver.shipper import SMALL, Shipped, Shipper
 from redoubt.messages.archiving import ArchivePiece, HoleClosed
 from redoubt.model.seams import LogReader
@@ -49,7 +49,8 @@ class Archival:
     """The work on a piece until its log has been read to the end.
 
     `storing` is the piece as the storer's thread uses it, with retries by `asker`; `tending` is the piece as the chores
-    use it. `guard` guards both. `hole_closed` is called with the hole before the round, if the round follows another.
+    use it. `tenure` is the writer's lock. `guard` guards both. `hole_closed` is called with the hole before the round,
+    if the round follows another.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Archival:
         asker: Retrier,
         tending: PieceStore,
         chores: Chores,
+        tenure: Tenure,
         guard: Guard,
         hole_closed: Callable[[HoleClosed], None],
     ) -> None:
@@ -72,6 +74,7 @@ class Archival:
         shipper = Shipper(
             *(storing, resources.encoders, resources.storer, asker, resources.notify, resources.small),
             lambda start_lsn, end_lsn: guard.check(storing, start_lsn, end_lsn),
+            lambda: tenure.epoch,
         )
         self._guard = guard
         self._looked_at = resources.clock()
@@ -81,7 +84,7 @@ class Archival:
         self._chores = chores
         self._hole_closed = hole_closed
         self._is_hole_known = task.after is None
-        self._merger = Merger(tending, chores, opened.listing, resources.clock)
+        self._merger = Merger(tending, chores, opened.listing, resources.clock, tenure)
         self._archiver = Archiver(
             of,
             reader,

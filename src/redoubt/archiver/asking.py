@@ -64,10 +64,10 @@ class WatchedDestination:
         with self._asking(f"removing {name}"):
             self._destination.delete(name)
 
-    def lock(self, name: str, holder: str) -> Lock:
+    def lock(self, name: str, holder: str, after: int = 0) -> Lock:
         """See `Destination`. Looks at the lock are watched too."""
         with self._asking(f"locking {name}"):
-            return _WatchedLock(self._destination.lock(name, holder), lambda: self._asking(f"looking at {name}"))
+            return _WatchedLock(self._destination.lock(name, holder, after), lambda: self._asking(f"looking at {name}"))
 
     def share(self, name: str) -> Lock | None:
         """See `Destination`."""
@@ -97,6 +97,11 @@ class _WatchedLock:
 
     lock: Lock
     asking: Callable[[], contextlib.AbstractContextManager[None]]
+
+    @property
+    def epoch(self) -> int:
+        """See `Lock`."""
+        return self.lock.epoch
 
     def is_in_place(self) -> bool:
         """See `Lock`."""

@@ -13,7 +13,8 @@ from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, de
 from redoubt.archive.store import ArchiveError, PieceStore
 from redoubt.archiver.merger import merge, remove, tidy
 from redoubt.archiver.merging import Part, plan_final
-from redoubt.model.seams import ObjectExistsError
+from redoubt.archiver.opening import Tenure, valid_manifest
+from redoubt.model.seams import DestinationError, ObjectExistsError
 
 Tell = Callable[[int, int], None]
 """Called with the number of objects read, and the number of objects to read."""
@@ -22,44 +23,54 @@ Tell = Callable[[int, int], None]
 class Freezer:
     """Freezes one piece. If a call fails half-way, the next call continues and reads nothing twice.
 
-    `now()` gives ns since the epoch; `digests` are known SHA-256 by name; `tell` is called with the progress.
+    `tenure` is the writer's lock. `now()` gives ns since the epoch; `digests` are known SHA-256 by name; `tell` is
+    called with the progress.
     """
 
     def __init__(
         self,
         store: PieceStore,
+        tenure: Tenure,
         cluster: tuple[str, int],
         now: Callable[[], int],
         digests: Mapping[str, str],
         tell: Tell,
     ) -> None:
         self._store = store
+        self._tenure = tenure
         self._cluster = cluster
         self._now = now
         self._digests = dict(digests)
         self._tell = tell
 
-    def freeze(self, info: PieceInfo) -> Manifest:
-        """The manifest of the claimed piece, written if it is missing. The caller must hold the writer's lock.
+    def freeze(self, info: PieceInfo, end_lsn: int) -> Manifest:
+        """The manifest of the claimed piece, which ends at `end_lsn`; written if it is missing.
 
-        Raises ArchiveError if an object of the piece is damaged, and DestinationError.
+        The caller must hold the writer's lock. Raises ArchiveError if an object of the piece is damaged, and
+        DestinationError.
         """
-        store = self._store
-        if (manifest := store.manifest()) is not None:
-            return manifest
-        self._merge(store.listing())
+        store, tenure = self._store, self._tenure
         listing = store.listing()
-        store.resume(info, listing)
+        if (manifest := valid_manifest(store, tenure, listing, end_lsn)) is not None:
+            return manifest
+        self._merge(listing)
+        listing = store.listing()
+        there = store.resume(info, listing).position.lsn
+        if there != end_lsn:
+            raise DestinationError(f"{store.path.folder} ends at LSN {there}, and must end at LSN {end_lsn}")
+        tenure.check()
         manifest = Manifest(self._piece(info, listing), self._entries(listing))
         try:
             store.destination.put_if_absent(store.path.manifest, dump_manifest(manifest))
         except ObjectExistsError:  # an earlier call stored the manifest, but its answer was lost
-            return store.manifest() or manifest
+            return valid_manifest(store, tenure, listing, end_lsn) or manifest
         return manifest
 
     def _merge(self, listing: Listing) -> None:
         tidy(self._store, listing)
-        for parts in plan_final([Part(each.name, each.size) for each in listing.objects]):
+        ours = [each for each in listing.objects if self._tenure.may_replace(each.name)]
+        for parts in plan_final([Part(each.name, each.size) for each in ours]):
+            self._tenure.check()
             merged = merge(self._store, parts)
             self._digests[str(merged.name)] = merged.digest
             remove(self._store, parts)

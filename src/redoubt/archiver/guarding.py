@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from redoubt.archive.layout import ClusterInfo, ClusterPath, PieceInfo
+from redoubt.archive.listing import Listing
 from redoubt.archive.record import Record
 from redoubt.archive.store import ArchiveError, PieceStore, exists
 from redoubt.archiver.chores import PERSISTENT
-from redoubt.archiver.opening import Tenure
+from redoubt.archiver.opening import Tenure, valid_manifest
 from redoubt.messages.archiving import ArchivePiece
 from redoubt.model.seams import DestinationError
 
@@ -21,6 +22,7 @@ CLAIMS_EVERY = 60.0
 """Seconds between two looks at the claims."""
 _TOLD_FOR = PERSISTENT + 1
 """Seconds for which a removed claim is a complaint, before it is written again."""
+_CONTINUED = "another process has continued the piece, while this one was paused or could not reach the store"
 _EXCHANGED = "the destination was exchanged while the round ran, mount the former one again"
 
 
@@ -43,7 +45,11 @@ class Guard:
         """
         was_checked, self._is_checked = self._is_checked, False
         if self._tenure.take_again() or not was_checked:
-            self._check_end(store, start_lsn, end_lsn)
+            listing = store.listing()
+            self._check_end(store, listing, start_lsn, end_lsn)
+            self._tenure.begin(store, listing, start_lsn)
+            if start_lsn < end_lsn and valid_manifest(store, self._tenure, listing, start_lsn) is not None:
+                raise DestinationError(f"{_CONTINUED}: {store.path.folder} is complete")
         self._is_checked = True
 
     def keep_claims(self, store: PieceStore, start_lsn: int) -> None:
@@ -60,17 +66,24 @@ class Guard:
         self._missing_since = now if self._missing_since is None else self._missing_since
         if now - self._missing_since < _TOLD_FOR:
             raise DestinationError(f"{missing[0][0]} was removed from the destination, and is written again soon")
-        self._check_end(store, start_lsn, None)
+        self._check_end(store, store.listing(), start_lsn, None)
         for name, claim in missing:
             store.put_record(claim, name)
         self._missing_since = None
 
-    def _check_end(self, store: PieceStore, start_lsn: int, end_lsn: int | None) -> None:
+    def _check_end(self, store: PieceStore, listing: Listing, start_lsn: int, end_lsn: int | None) -> None:
+        """Raise DestinationError unless the log ends at `start_lsn`, or at `end_lsn` with a segment of this writer.
+
+        Where `end_lsn` is None, the log may also go on.
+        """
         try:
-            there = store.resume(self._info).position.lsn
+            there = store.resume(self._info, listing).position.lsn
         except ArchiveError as error:
             raise DestinationError(f"{_EXCHANGED}: {error}") from error
-        if there < start_lsn or (end_lsn is not None and there not in {start_lsn, end_lsn}):
+        if there < start_lsn:
             raise DestinationError(
                 f"{_EXCHANGED}: {store.path.folder} ends at LSN {there}, but log to LSN {start_lsn} was stored before"
             )
+        is_ours = there == start_lsn or (there == end_lsn and self._tenure.may_replace(listing.objects[-1].name))
+        if end_lsn is not None and not is_ours:
+            raise DestinationError(f"{_CONTINUED}: {store.path.folder} ends at LSN {there}, not {start_lsn}")

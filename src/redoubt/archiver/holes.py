@@ -10,7 +10,7 @@ from redoubt.archive.manifest import Manifest
 from redoubt.archive.segment import SegmentHeader
 from redoubt.archive.store import PieceStore, piece_keys
 from redoubt.archiver.freezing import Freezer
-from redoubt.archiver.opening import Tenure
+from redoubt.archiver.opening import Tenure, begin
 from redoubt.messages.archiving import ArchivePiece, HoleClosed
 from redoubt.model.pieces import PieceKey
 from redoubt.model.seams import ObjectMissingError
@@ -95,13 +95,14 @@ class Hole:
         tenure = Tenure(store, self._holder)
         tenure.take()
         try:
-            return self._freezer(key, store).freeze(info)
+            end_lsn = begin(store, info, tenure).end.position.lsn
+            return self._freezer(key, store, tenure).freeze(info, end_lsn)
         finally:
             tenure.release()
 
-    def _freezer(self, key: PieceKey, store: PieceStore) -> Freezer:
+    def _freezer(self, key: PieceKey, store: PieceStore, tenure: Tenure) -> Freezer:
         """The freezer of a piece, kept so that a retry reads nothing twice."""
         if key not in self._freezers:
             cluster = (self._task.cluster, self._task.cluster_id)
-            self._freezers[key] = Freezer(store, cluster, self._now, {}, lambda _done, _total: None)
+            self._freezers[key] = Freezer(store, tenure, cluster, self._now, {}, lambda _done, _total: None)
         return self._freezers[key]

@@ -18,6 +18,7 @@ from redoubt.archive.segment import SegmentError, SegmentName, decode_log, decod
 from redoubt.archive.store import ArchiveError, PieceStore
 from redoubt.archiver.chores import Chores
 from redoubt.archiver.merging import LOG_CAP, MANY, NEWEST, SPAN, STORED_CAP, Part, plan_merge
+from redoubt.archiver.opening import Tenure
 
 T = TypeVar("T")
 
@@ -70,7 +71,9 @@ def verify(store: PieceStore, name: SegmentName) -> None:
 
 
 def tidy(store: PieceStore, listing: Listing) -> None:
-    """Verify merged objects, then remove the objects that they cover. Raises ArchiveError."""
+    """Remove void objects; verify merged objects, then remove the objects that they cover. Raises ArchiveError."""
+    for each in listing.void:
+        store.remove(each.name)
     sound: set[SegmentName] = set()
     starts = [each.name.start_lsn for each in listing.objects]
     for each in listing.covered:
@@ -97,18 +100,22 @@ class Merger:
     so that `step` never delays a flush.
     """
 
-    def __init__(self, store: PieceStore, chores: Chores, listing: Listing, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, store: PieceStore, chores: Chores, listing: Listing, clock: Callable[[], float], tenure: Tenure
+    ) -> None:
         self._store = store
+        self._tenure = tenure
         self._chores = chores
         self._clock = clock
-        self._parts = [Part(each.name, each.size) for each in listing.objects if not each.name.is_merged]
+        ours = [each for each in listing.objects if tenure.may_replace(each.name)]
+        self._parts = [Part(each.name, each.size) for each in ours if not each.name.is_merged]
         self._stored, self._log = _room(self._parts)
         self._is_looking = self._has_ended = False
         self._next_look = float("-inf")
         self._digests: dict[str, str] = {}
         self.saved_bytes = 0
         self.saved_objects = 0
-        if listing.covered:
+        if listing.covered or listing.void:
             self._do(_CANNOT_REMOVE, lambda: tidy(store, listing), lambda _: None)
 
     @property
@@ -155,6 +162,7 @@ class Merger:
 
     def _look(self, parts: tuple[Part, ...], now: float) -> _Outcome:
         """Merge the oldest of these parts, if they are due. Runs as a chore."""
+        self._tenure.check()
         plan = plan_merge(parts, now)
         merged = merge(self._store, plan.parts) if plan.parts else None
         return _Outcome(plan.settled, merged, _room(parts[: plan.settled + len(plan.parts)]))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from redoubt.archive.layout import ClusterPath, Interruption, PieceInfo
+from redoubt.archive.layout import ClusterPath, Interruption, PieceInfo, Takeover
 from redoubt.archive.listing import Listing
 from redoubt.archive.manifest import Manifest
+from redoubt.archive.segment import SegmentName
 from redoubt.archive.store import ArchiveEnd, ArchiveError, PieceStore
 from redoubt.messages.archiving import ArchivePiece
 from redoubt.model.log import LogPosition
@@ -33,13 +34,17 @@ class Tenure:
         self._guard = threading.Lock()
         self._is_wanted = False
         self._lock: Lock | None = None
+        self._first_epoch = 0
+        self._after = 0
+        self.epoch = 0
+        """The epoch in the names of this writer's objects, see `listing`; 0 where the lock is no lease."""
 
     def take(self) -> None:
         """Hold the lock. Idempotent; raises LockedError while another writer has it."""
         with self._guard:
             self._is_wanted = True
             if self._lock is None:
-                self._lock = self._store.destination.lock(self._store.path.lock, self._holder)
+                self._lock = self._store.destination.lock(self._store.path.lock, self._holder, self._after)
 
     def take_again(self) -> bool:
         """Take the lock again if it is not in its place any more; whether that was so. Raises DestinationError.
@@ -50,8 +55,37 @@ class Tenure:
             if not self._is_wanted or (self._lock is not None and self._lock.is_in_place()):
                 return False
             self._let_go()
-            self._lock = self._store.destination.lock(self._store.path.lock, self._holder)
+            self._lock = self._store.destination.lock(self._store.path.lock, self._holder, self._after)
             return True
+
+    def begin(self, store: PieceStore, listing: Listing, lsn: int) -> None:
+        """Record that the log from `lsn` on is this writer's, if its lock is a lease. Raises DestinationError.
+
+        Call this after each taking of the lock, with a listing made since. What former writers stored beyond `lsn`, or
+        will have stored because a request of theirs arrives late, is void from now on.
+        """
+        lock = self._lock
+        if lock is None or not lock.epoch:
+            return
+        if listing.epoch > lock.epoch - (lock.epoch != self.epoch):  # another has taken it, or its objects were removed
+            self._after = listing.epoch
+            self._let_go()
+            raise DestinationError(f"the lease of {store.path.folder} has been taken by another process")
+        store.put_record(Takeover(lock.epoch, lsn, self._holder), store.path.takeover(lock.epoch, lsn))
+        self._first_epoch, self.epoch = self._first_epoch or lock.epoch, lock.epoch
+
+    def may_replace(self, name: SegmentName) -> bool:
+        """Whether a segment is this writer's, and may be merged: a former writer may still be merging its own."""
+        return self._first_epoch <= name.epoch <= self.epoch
+
+    def check(self) -> None:
+        """Raise DestinationError if this writer's lease has run out: another one may have begun.
+
+        What was stored before this call, no later writer will find to be void.
+        """
+        lock = self._lock
+        if self.epoch and (lock is None or not lock.is_in_place()):
+            raise DestinationError(f"the lease of {self._store.path.folder} has run out, and is taken again")
 
     def release(self) -> None:
         """Release the lock. Idempotent."""
@@ -75,14 +109,36 @@ def open_piece(store: PieceStore, task: ArchivePiece, tenure: Tenure) -> Opened:
     tenure.take()
     if info is None:
         info = store.claim(_piece_info(task, _start(store, task)))
-    listing = store.listing()
-    opened = Opened(info, store.resume(info, listing), listing, store.manifest())
+    opened = begin(store, info, tenure)
     is_cut = bool(task.switch_scn) and opened.end.position.scn >= task.switch_scn
     if not task.broken_by:
         _refuse_interrupted(store, opened)
     elif opened.manifest is None and not is_cut:
         _record_interruption(store, task, opened.end)
     return opened
+
+
+def begin(store: PieceStore, info: PieceInfo, tenure: Tenure) -> Opened:
+    """Continue a claimed piece, whose lock is held, at its end. Raises ArchiveError and DestinationError.
+
+    A former writer's manifest may be stored late, see `listing`: one that is not of this log is removed.
+    """
+    listing = store.listing()
+    end = store.resume(info, listing)
+    tenure.begin(store, listing, end.position.lsn)
+    return Opened(info, end, listing, valid_manifest(store, tenure, listing, end.position.lsn))
+
+
+def valid_manifest(store: PieceStore, tenure: Tenure, listing: Listing, end_lsn: int) -> Manifest | None:
+    """The manifest, None if the piece is not frozen; removes a former writer's. Raises as `begin` does."""
+    manifest = store.manifest()
+    if manifest is None or not tenure.epoch:
+        return manifest
+    names = [name for entry in manifest.segments if (name := SegmentName.parse(entry.name))]
+    if manifest.piece.end_lsn < end_lsn or listing.has_void(names):
+        store.destination.delete(store.path.manifest)
+        return None
+    return manifest
 
 
 def _claimed(store: PieceStore, task: ArchivePiece) -> PieceInfo | None:

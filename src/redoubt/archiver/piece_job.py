@@ -164,7 +164,7 @@ class PieceJob:
         self._archival = Archival(
             *(task, opened, self._reader, self._resources),
             *(self._storing, self._asker, self._tending, self._chores),
-            guard,
+            *(self._tenure, guard),
             self._events.append,
         )
         self._archival.flush(self._flush_asked)
@@ -193,12 +193,14 @@ class PieceJob:
             at = self._end.position
             self._events.append(PieceCut(self.task.tenant_id, self.task.round, self.task.piece, at.lsn, at.scn))
         cluster = (self.task.cluster, self.task.cluster_id)
-        freezer = Freezer(self._tending, cluster, self._resources.now, digests, self._frozen_so_far)
+        freezer = Freezer(self._tending, self._tenure, cluster, self._resources.now, digests, self._frozen_so_far)
 
         def freeze() -> Manifest:
-            if self._guard is not None and self._end is not None:
-                self._guard.check(self._tending, self._end.position.lsn, self._end.position.lsn)
-            return freezer.freeze(opened.info)
+            assert self._end is not None, "it was opened"
+            end_lsn = self._end.position.lsn
+            if self._guard is not None:
+                self._guard.check(self._tending, end_lsn, end_lsn)
+            return freezer.freeze(opened.info, end_lsn)
 
         self._chores.do("the piece cannot be frozen", freeze, self._frozen)
         return True

@@ -40,7 +40,8 @@ class Shipper:
 
     `encoders` compresses. `storer` must run one call at a time, in order. `asker` retries the storing. `notify()` is
     called when a segment is durable. Log of at most `small` bytes is encoded by the storer. `check(start_lsn, end_lsn)`
-    is called before a segment is stored, and raises DestinationError as long as the segment must not be stored.
+    is called before a segment is stored, and raises DestinationError as long as the segment must not be stored;
+    `epoch()` is then the epoch in the segment's name.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Shipper:
         notify: Callable[[], None],
         small: int = SMALL,
         check: Callable[[int, int], None] = lambda _start, _end: None,
+        epoch: Callable[[], int] = lambda: 0,
     ) -> None:
         self._store = store
         self._encoders = encoders
@@ -60,6 +62,7 @@ class Shipper:
         self._notify = notify
         self._small = small
         self._check = check
+        self._epoch = epoch
         self._under_way: deque[Future[Shipped]] = deque()
         self._failed = False
 
@@ -99,16 +102,18 @@ class Shipper:
             raise DestinationError("the segment before was not stored")
         try:
             data, digest = encoded()
-            name = SegmentName(header.start_lsn, header.end_lsn, codec_named(header.codec).suffix)
-            self._asker.until_answered(lambda: self._put_checked(name, data))
+            name = self._asker.until_answered(lambda: self._put_checked(header, data))
         except BaseException:
             self._failed = True
             raise
         return Shipped(header, name, len(data), digest)
 
-    def _put_checked(self, name: SegmentName, data: bytes) -> None:
-        self._check(name.start_lsn, name.end_lsn)
+    def _put_checked(self, header: SegmentHeader, data: bytes) -> SegmentName:
+        start, end = header.start_lsn, header.end_lsn
+        self._check(start, end)
+        name = SegmentName(start, end, codec_named(header.codec).suffix, epoch=self._epoch())
         self._store.put(name, data)
+        return name
 
 
 class _Encoded(NamedTuple):

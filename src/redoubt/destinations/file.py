@@ -126,7 +126,7 @@ class FileDestination:
             self._refuse_links(path.parent)
             os.unlink(path)
 
-    def lock(self, name: str, holder: str) -> Lock:
+    def lock(self, name: str, holder: str, after: int = 0) -> Lock:  # noqa: ARG002 - for leases
         """See `Destination`.
 
         A writer holds the lock of the folder in which it stores objects. So a temporary file in that folder is the

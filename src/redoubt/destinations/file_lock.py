@@ -72,6 +72,11 @@ class FileLock:
             raise error
         return cls(descriptor, path)
 
+    @property
+    def epoch(self) -> int:
+        """See `Lock`."""
+        return 0
+
     def is_in_place(self) -> bool:
         """See `Lock`."""
         if self._descriptor is None:

@@ -125,12 +125,19 @@ class Lease(ABC):
         self._ended = threading.Event()
 
     @classmethod
-    def take(cls, store: LeaseObjects, folder: str, holder: str, clock: Callable[[], float] = _boot_clock) -> Lease:
-        """Take the lease whose objects are in `folder`, alone. Raises LockedError."""
+    def take(
+        cls,
+        store: LeaseObjects,
+        folder: str,
+        holder: str,
+        clock: Callable[[], float] = _boot_clock,
+        after: int = 0,
+    ) -> Lease:
+        """Take the lease whose objects are in `folder`, alone. Raises LockedError. `after`: see `Destination`."""
         names = store.names(folder)
         _check_free(store, folder, names)
         _check_unread(store, folder, names)
-        number = _highest(names) + 1
+        number = max(_highest(names), after) + 1
         taken = _Alone(store, _epoch(folder, number), _own_record(holder), clock)
         taken.begin(lambda: _check_taken(store, folder, number))
         with suppress(DestinationError):  # leftovers count for nothing
@@ -153,6 +160,11 @@ class Lease(ABC):
         except NotPermittedError:
             return None
         return shared
+
+    @property
+    @abstractmethod
+    def epoch(self) -> int:
+        """See `Lock`."""
 
     def is_in_place(self) -> bool:
         """See `Lock`. Asks nobody."""
@@ -222,9 +234,13 @@ class Lease(ABC):
 class _Alone(Lease):
     """The lease's highest epoch."""
 
+    @property
+    def epoch(self) -> int:
+        """See `Lock`."""
+        return int(self._name.rpartition("/")[2])
+
     def _is_ours(self) -> bool:
-        folder, _, own = self._name.rpartition("/")
-        return _highest(self._store.names(folder)) == int(own)
+        return _highest(self._store.names(self._name.rpartition("/")[0])) == self.epoch
 
     def _give_up(self) -> None:
         if self._is_ours():
@@ -234,6 +250,11 @@ class _Alone(Lease):
 
 class _Shared(Lease):
     """One of the lease's readers."""
+
+    @property
+    def epoch(self) -> int:
+        """See `Lock`. A reader writes nothing that could come late."""
+        return 0
 
     def _is_ours(self) -> bool:
         folder, _, own = self._name.rpartition("/")

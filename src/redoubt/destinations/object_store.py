@@ -110,9 +110,9 @@ class ObjectStoreDestination:
         """See `Destination`."""
         self._asked(name, lambda client: client.patient.delete(name))
 
-    def lock(self, name: str, holder: str) -> Lock:
+    def lock(self, name: str, holder: str, after: int = 0) -> Lock:
         """See `Destination`: a lease, see `lease`. It outlives a process that dies, by at most its term."""
-        return Lease.take(self, self._lease(name), holder)
+        return Lease.take(self, self._lease(name), holder, after=after)
 
     def share(self, name: str) -> Lock | None:
         """See `Destination`. The reader's object needs the right to write: without the right, there is no lock."""

@@ -130,6 +130,11 @@ class LockedError(DestinationError):
 class Lock(Protocol):
     """A lock in a destination that this process holds."""
 
+    @property
+    def epoch(self) -> int:
+        """The number of a lease, higher than those before; 0 for a lock that outlives the last write of its holder."""
+        ...
+
     def is_in_place(self) -> bool:
         """Whether another process finds the lock: not if the destination was exchanged. Raises DestinationError."""
         ...
@@ -171,11 +176,12 @@ class Destination(Protocol):
         """Remove an object; no error if the object does not exist. A loss of power may bring the object back."""
         ...
 
-    def lock(self, name: str, holder: str) -> Lock:
+    def lock(self, name: str, holder: str, after: int = 0) -> Lock:
         """Take the lock of that name, without waiting. Raises LockedError while another process, or this one, has it.
 
-        `holder` is a line that tells others who holds the lock. The lock is released when the process ends in any way,
-        but not before its last write to the destination is over. A lock is not an object: `list` does not return it.
+        `holder` is a line that tells others who holds the lock. A lease gets an epoch higher than `after`. The lock is
+        released when the process ends in any way, but not before its last write to the destination is over; a lease,
+        some time after its last renewal. A lock is not an object: `list` does not return it.
         """
         ...
 

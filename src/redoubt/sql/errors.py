@@ -97,10 +97,15 @@ _TO_DOING = {
 """What to do until the log backup is DOING, by its STATUS."""
 
 
-def backup_can_not_start(status: str) -> SqlError:
-    """OB_BACKUP_CAN_NOT_START: a data backup needs the log backup's STATUS DOING, but STATUS is `status`."""
+def backup_can_not_start(status: str, cause: str = "") -> SqlError:
+    """OB_BACKUP_CAN_NOT_START: a data backup needs the log backup's STATUS DOING, but STATUS is `status`.
+
+    `cause` says why, if that is known.
+    """
     text = f"backup can not start, because log archive is not doing. log archive status : {status}."
-    return SqlError(9040, "HY000", f"{text} {_TO_DOING[status]}" if status in _TO_DOING else text)
+    return SqlError(
+        9040, "HY000", " ".join(part for part in (text, _TO_DOING.get(status), cause and f"({cause})") if part)
+    )
 
 
 def delete_in_progress(hint: str = "") -> SqlError:

@@ -91,7 +91,7 @@ class DataBackups:
         async with self._archiving.statement:
             now = self._archiving.round
             if now.status is not RoundStatus.DOING:
-                raise backup_can_not_start(now.status)
+                raise backup_can_not_start(now.status, now.shown_comment)
             if statement.is_incremental:
                 raise not_supported(
                     "backup incremental database",
