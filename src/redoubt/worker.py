@@ -22,6 +22,7 @@ import structlog
 
 from redoubt.archiver.archival import JobResources
 from redoubt.archiver.archiver import SealRule
+from redoubt.archiver.guarding import ContinuedError
 from redoubt.archiver.piece_job import PieceJob
 from redoubt.destinations.uri import open_destination
 from redoubt.engines.registry import engine_kind
@@ -135,7 +136,7 @@ class Worker:
             if bool(job.task.broken_by) >= bool(command.broken_by):
                 return
             job.abandon()  # the next job waits for the lock until this job has nothing under way
-        self._jobs[key] = self._job(command)
+        self._begin(command)
 
     def _of(self, tenant_id: int, round_id: int) -> list[PieceJob]:
         """The jobs for a tenant's round, the oldest piece first."""
@@ -159,6 +160,10 @@ class Worker:
         if not jobs:
             self._events.write(to_line(PieceStopped(command.tenant_id, command.round, UNKNOWN_ROUND, ALL_PIECES)))
 
+    def _begin(self, task: ArchivePiece) -> PieceJob:
+        job = self._jobs[task.tenant_id, task.piece] = self._job(task)
+        return job
+
     def _job(self, task: ArchivePiece) -> PieceJob:
         _log.info("archiving", tenant_id=task.tenant_id, piece=str(task.key), destination=task.destination)
         storer = ThreadPoolExecutor(1, thread_name_prefix=f"store-{task.tenant_id}-{task.piece}")
@@ -180,7 +185,12 @@ class Worker:
         return PieceJob(task, reader, open_destination(task.destination), resources)
 
     def _step(self, job: PieceJob) -> bool:
-        more, events = job.step()
+        try:
+            more, events = job.step()
+        except ContinuedError as error:
+            _log.warning("opening the piece again", tenant_id=job.task.tenant_id, cause=str(error))
+            job.hand_over(self._begin(job.task))
+            return True
         for event in events:
             if isinstance(event, PieceBroken):
                 _log.error("round interrupted", tenant_id=event.tenant_id, round=event.round, cause=event.text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -40,6 +41,60 @@ def test_what_a_merged_object_holds_is_passed_over() -> None:
 
     assert ranges(listing.objects) == [(0, 9), (9, 30), (30, 31)]
     assert ranges(listing.covered) == [(9, 15), (15, 30), (20, 30)]
+
+
+LATE: dict[str, tuple[list[str], list[str]]] = {
+    "a request of a dead writer arrives": (["0-9.e1", "takeover 2 9", "9-20.e1", "9-15.e2", "15-30.e2"], ["9-20.e1"]),
+    "it is longer than all that follows": (["0-9.e1", "takeover 2 9", "9-90.e1", "9-15.e2"], ["9-90.e1"]),
+    "the next writer has stored nothing": (["0-9.e1", "takeover 2 9", "9-20.e1"], ["9-20.e1"]),
+    "the first segment of all": (["takeover 1 0", "takeover 2 0", "0-9.e1", "0-5.e2"], ["0-9.e1"]),
+    "of the same range": (["0-9.e1", "takeover 2 9", "9-20.e1", "9-20.e2"], ["9-20.e1"]),
+    "after what the directory held": (["0-9", "takeover 1 9", "9-20.e1", "9-15"], ["9-15"]),
+    "a merged object": (["0-5.e1", "5-9.e1", "takeover 2 9", "0-20.e1.merged", "9-12.e2"], ["0-20.e1.merged"]),
+    "a writer that never came to store": (["0-9.e1", "takeover 2 9", "takeover 3 9", "9-20.e3"], []),
+    "a takeover arrives after the next one": (["0-9.e1", "9-20.e1", "takeover 2 9", "takeover 3 20", "20-30.e3"], []),
+    "all of a writer arrives after the next one": (
+        ["0-9.e1", "9-20.e1", "takeover 2 9", "9-15.e2", "takeover 3 20", "20-30.e3"],
+        ["9-15.e2"],
+    ),
+    "two writers, one after another": (
+        ["0-9.e1", "takeover 2 9", "9-11.e1", "9-15.e2", "takeover 3 15", "15-40.e2", "15-20.e3"],
+        ["9-11.e1", "15-40.e2"],
+    ),
+    "what one process merged after it took its lease again": (
+        ["0-9.e1", "9-15.e1", "takeover 2 15", "0-20.e2.merged"],
+        ["0-9.e1", "9-15.e1"],
+    ),
+}
+
+
+def _entry(text: str) -> ObjectInfo:
+    """`0-9.e1` is a segment, `takeover 2 9` a takeover."""
+    if text.startswith("takeover"):
+        _, epoch, lsn = text.split()
+        return ObjectInfo(PATH.takeover(int(epoch), int(lsn)), 1)
+    span, _, rest = text.partition(".")
+    start, _, end = span.partition("-")
+    return ObjectInfo(f"folder/{int(start):020}-{int(end):020}{'.' if rest else ''}{rest}.zst", 1)
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_what_a_former_writer_stores_late_is_void(name: str) -> None:
+    """The log is that of the last writer, and what that one found; in whatever order the names come."""
+    texts, void = LATE[name]
+    for order in (texts, texts[::-1]):
+        listing = segments_in_order(_entry(text) for text in order)
+        there = {each.name for each in (*listing.objects, *listing.covered)}
+
+        assert {str(each.name) for each in listing.void} == {_entry(text).name[7:] for text in void}
+        assert len(there) == sum(not text.startswith("takeover") for text in texts) - len(void)
+        assert all(one.end_lsn == other.start_lsn for one, other in pairwise(each.name for each in listing.objects))
+
+
+def test_log_that_is_missing_stays_missing() -> None:
+    """The last segment of a writer was lost: what there is of that writer's still counts."""
+    with pytest.raises(HoleError, match="does not follow"):
+        segments_in_order(_entry(text) for text in ("0-9.e1", "takeover 2 9", "9-15.e2", "takeover 3 20", "20-30.e3"))
 
 
 @pytest.mark.parametrize(

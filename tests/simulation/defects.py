@@ -17,7 +17,7 @@ from redoubt.archive.listing import Listing
 from redoubt.archive.manifest import Manifest
 from redoubt.archive.segment import SegmentHeader, SegmentName
 from redoubt.archive.store import ArchiveEnd, PieceStore
-from redoubt.archiver import freezing, merger, opening
+from redoubt.archiver import freezing, guarding, merger, opening
 from redoubt.archiver import piece_job as job
 from redoubt.archiver.archiver import Archiver
 from redoubt.archiver.asking import WatchedDestination
@@ -37,7 +37,7 @@ from redoubt.model import pieces
 from redoubt.model.log import LogPosition
 from redoubt.model.pieces import Piece, TenantPiece
 from redoubt.model.rounds import Round
-from redoubt.model.seams import ObjectExistsError
+from redoubt.model.seams import DestinationError, ObjectExistsError
 
 from .engine import GROUP_SCN
 from .service import TENANT, Service
@@ -45,10 +45,11 @@ from .service import TENANT, Service
 
 @dataclass(frozen=True)
 class Defect:
-    """What is wrong, and what is put in which place to make it so."""
+    """What is wrong, and what is put in which place to make it so; `in_bucket`: on which medium that shows."""
 
     text: str
     patches: tuple[tuple[Any, str, Any], ...] = ()
+    in_bucket: bool = False
 
     @contextmanager
     def planted(self) -> Iterator[None]:
@@ -348,20 +349,38 @@ DEFECTS: dict[str, Defect] = {
     "one piece at a time": Defect(
         "the job for a piece ends when the next one begins", ((worker.Worker, "_archive", _archive_one_piece),)
     ),
-    "put replaces": Defect("a store replaces an object", ((object_store, "_put_if_absent", _put_over),)),
-    "lease for ever": Defect("a writer trusts its lease for ever", ((Lease, "is_in_place", _always),)),
-    "lease of anybody": Defect("a lease is taken that another one holds", ((lease, "_check_free", _nothing),)),
-    "no epochs": Defect("a writer's objects do not show whose they are", ((Tenure, "begin", _nothing),)),
-    "no takeover": Defect("a writer does not record where it begins", ((Tenure, "begin", _begin_unseen),)),
-    "epoch after all": Defect(
-        "a writer whose lease has run out counts as the last one", ((Tenure, "begin", _begin_last),)
+    "put replaces": Defect(
+        "a store replaces an object", ((object_store, "_put_if_absent", _put_over),), in_bucket=True
     ),
-    "void counts": Defect("a former writer's log counts", ((listing, "void_names", _no_names),)),
-    "another's merged": Defect("a writer merges another's segments", ((Tenure, "may_replace", _always),)),
-    "merged without lease": Defect("a writer merges whose lease has run out", ((Tenure, "check", _nothing),)),
+    "lease for ever": Defect("a writer trusts its lease for ever", ((Lease, "is_in_place", _always),), in_bucket=True),
+    "lease of anybody": Defect(
+        "a lease is taken that another one holds", ((lease, "_check_free", _nothing),), in_bucket=True
+    ),
+    "no epochs": Defect(
+        "a writer's objects do not show whose they are", ((Tenure, "begin", _nothing),), in_bucket=True
+    ),
+    "no takeover": Defect(
+        "a writer does not record where it begins", ((Tenure, "begin", _begin_unseen),), in_bucket=True
+    ),
+    "epoch after all": Defect(
+        "a writer whose lease has run out counts as the last one", ((Tenure, "begin", _begin_last),), in_bucket=True
+    ),
+    "void counts": Defect("a former writer's log counts", ((listing, "void_names", _no_names),), in_bucket=True),
+    "another's merged": Defect(
+        "a writer merges another's segments", ((Tenure, "may_replace", _always),), in_bucket=True
+    ),
+    "merged without lease": Defect(
+        "a writer merges whose lease has run out", ((Tenure, "check", _nothing),), in_bucket=True
+    ),
+    "not opened again": Defect(
+        "a writer insists on going on where another one has",
+        ((guarding, "ContinuedError", DestinationError),),
+        in_bucket=True,
+    ),
     "late manifest": Defect(
         "a former writer's manifest counts",
         ((opening, "valid_manifest", _manifest_of_anybody), (freezing, "valid_manifest", _manifest_of_anybody)),
+        in_bucket=True,
     ),
     "no writer's lock": Defect("two jobs write one round", ((Tenure, "take", _nothing),)),
 }

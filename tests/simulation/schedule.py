@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from redoubt.archiver.archiver import SealRule
+from redoubt.destinations.lease import TERM
 from redoubt.messages.archiving import (
     Command,
     Flushed,
@@ -45,7 +46,10 @@ _TO_BE_FLUSHED = 1000
 
 
 class Schedule:
-    """One run. `run` raises ViolationError; `counts` says what occurred; `trace` is told every step."""
+    """One run, of an even seed on a disk, of an odd one in a bucket. `run` raises ViolationError.
+
+    `counts` says what occurred; `trace` is told every step.
+    """
 
     def __init__(self, seed: int, trace: Callable[[str], None] = lambda _text: None) -> None:
         self.seed = seed
@@ -72,7 +76,7 @@ class Schedule:
         """A worker that was paused, and does not know that another one has taken its place."""
         self.engine = SimEngine(rng.choice((0, 1000)))
         self.promises = Promises()
-        self.checker = Checker(self.promises, self.counts)
+        self.checker = Checker(self.promises, self.counts, claims_may_be_late=in_bucket)
         self.catalog = Catalog()
         self.seal = SealRule(size=rng.choice((20, 40, 100)), age=rng.choice((0.1, 1.0)))
         self.limit = rng.choice((150, 400, 10_000, 10_000))
@@ -86,6 +90,9 @@ class Schedule:
         self.machine = "machine-1"
         self.pausing = rng.choice(("", "merge", "merge", "store"))
         """The worker is paused in the midst of what a thread of this name does."""
+        self.sleeps_long = rng.random() < 0.7
+        """Whether it stands still until another one has begun to write."""
+        self._taken_over = 0
         self._reader: Iterator[None] | None = None
         self._actions, self._weights = self._odds_of_actions()
         self._begin_life()
@@ -331,10 +338,18 @@ class Schedule:
         self.machine = f"machine-{self.counts['worker paused'] + 1}"
         self._begin_worker()
         self.service.worker_started()
+        if self.sleeps_long:
+            self.turns.now += TERM
+            self.medium.pass_time()
+        self._taken_over = self._takeovers()
+
+    def _takeovers(self) -> int:
+        assert isinstance(self.medium, BucketMedium)
+        return sum("/takeover-" in name for name in self.medium.now.objects)
 
     def _wake_ghost(self) -> None:
         """The machine that stood still goes on a little, and nobody hears what its worker says."""
-        if self.ghost is None:
+        if self.ghost is None or (self.sleeps_long and self._takeovers() == self._taken_over):
             return
         self.counts["paused worker went on"] += 1
         try:

@@ -98,7 +98,6 @@ class Worker(worker.Worker):
             reader.switch_scn = command.switch_scn
 
     def _job(self, task: ArchivePiece) -> PieceJob:
-        self.process.threads[:] = [thread for thread in self.process.threads if not thread.is_idle]
         resources = JobResources(
             encoders=self.encoders,
             storer=self._thread(f"store {task.key}"),

@@ -14,7 +14,8 @@ from redoubt.archive.listing import Listing
 from redoubt.archive.record import Record
 from redoubt.archive.store import ArchiveError, PieceStore, exists
 from redoubt.archiver.chores import PERSISTENT
-from redoubt.archiver.opening import Tenure, valid_manifest
+from redoubt.archiver.opening import Tenure
+from redoubt.errors import RedoubtError
 from redoubt.messages.archiving import ArchivePiece
 from redoubt.model.seams import DestinationError
 
@@ -22,8 +23,11 @@ CLAIMS_EVERY = 60.0
 """Seconds between two looks at the claims."""
 _TOLD_FOR = PERSISTENT + 1
 """Seconds for which a removed claim is a complaint, before it is written again."""
-_CONTINUED = "another process has continued the piece, while this one was paused or could not reach the store"
 _EXCHANGED = "the destination was exchanged while the round ran, mount the former one again"
+
+
+class ContinuedError(RedoubtError):
+    """Another process has opened the piece while this one's lease had run out; the piece must be opened again."""
 
 
 class Guard:
@@ -41,15 +45,15 @@ class Guard:
     def check(self, store: PieceStore, start_lsn: int, end_lsn: int) -> None:
         """Check that the log from `start_lsn` to `end_lsn` continues the piece in the present destination.
 
-        Cheap as long as the writer's lock is in its place. Raises DestinationError, to be retried.
+        Cheap as long as the writer's lock is in its place. Raises DestinationError, to be retried, and ContinuedError.
         """
         was_checked, self._is_checked = self._is_checked, False
         if self._tenure.take_again() or not was_checked:
             listing = store.listing()
+            if listing.epoch > self._tenure.epoch:
+                raise ContinuedError(f"{store.path.folder} was opened by another process")
             self._check_end(store, listing, start_lsn, end_lsn)
             self._tenure.begin(store, listing, start_lsn)
-            if start_lsn < end_lsn and valid_manifest(store, self._tenure, listing, start_lsn) is not None:
-                raise DestinationError(f"{_CONTINUED}: {store.path.folder} is complete")
         self._is_checked = True
 
     def keep_claims(self, store: PieceStore, start_lsn: int) -> None:
@@ -72,18 +76,12 @@ class Guard:
         self._missing_since = None
 
     def _check_end(self, store: PieceStore, listing: Listing, start_lsn: int, end_lsn: int | None) -> None:
-        """Raise DestinationError unless the log ends at `start_lsn`, or at `end_lsn` with a segment of this writer.
-
-        Where `end_lsn` is None, the log may also go on.
-        """
+        """Raise DestinationError unless the log ends at `start_lsn` or `end_lsn`; or anywhere after if that is None."""
         try:
             there = store.resume(self._info, listing).position.lsn
         except ArchiveError as error:
             raise DestinationError(f"{_EXCHANGED}: {error}") from error
-        if there < start_lsn:
+        if there < start_lsn or (end_lsn is not None and there not in {start_lsn, end_lsn}):
             raise DestinationError(
                 f"{_EXCHANGED}: {store.path.folder} ends at LSN {there}, but log to LSN {start_lsn} was stored before"
             )
-        is_ours = there == start_lsn or (there == end_lsn and self._tenure.may_replace(listing.objects[-1].name))
-        if end_lsn is not None and not is_ours:
-            raise DestinationError(f"{_CONTINUED}: {store.path.folder} ends at LSN {there}, not {start_lsn}")

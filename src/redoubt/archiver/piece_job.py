@@ -105,6 +105,15 @@ class PieceJob:
         if self._archival is not None:
             self._archival.flush(number)
 
+    def hand_over(self, job: PieceJob) -> None:
+        """Abandon this job, and ask of `job`, which is for the same task, what this one was asked for."""
+        self.abandon()
+        job.flush(self._flush_asked)
+        if self._switch_scn:
+            job.switch(self._switch_scn)
+        if self._patience is not None:
+            job.stop(self._patience, self._stop_lsn)
+
     def abandon(self) -> None:
         """Stop all work; durable log stays durable. The writer's lock is released when both threads are done."""
         if self.ended:
@@ -118,7 +127,10 @@ class PieceJob:
         done.add_done_callback(lambda _: self._resources.storer.submit(self._let_go))
 
     def step(self) -> tuple[bool, list[Event]]:
-        """Do the work that needs no waiting; returns whether there is probably more to do at once, and the events."""
+        """Do the work that needs no waiting; returns whether there is probably more to do at once, and the events.
+
+        Raises ContinuedError if a new job must begin in place of this one, see `hand_over`.
+        """
         more = False
         last: PieceBroken | PieceStopped | PieceFrozen | None = None
         self._log_trouble = ""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from redoubt.archive.deletion import Deletion
-from redoubt.archive.layout import HoleInfo, Interruption, PieceInfo, PiecePath
-from redoubt.archive.listing import Listed
+from redoubt.archive.layout import HoleInfo, Interruption, PieceInfo, PiecePath, Takeover, takeover_in
+from redoubt.archive.listing import Listed, void_names
 from redoubt.archive.manifest import Manifest, load_manifest
 from redoubt.archive.record import RecordError, load_record
 from redoubt.archive.segment import SegmentName
@@ -23,7 +23,8 @@ T = TypeVar("T")
 class PieceLook:
     """The contents of a folder. `unreadable` are damaged info objects with the reason, by their names in the folder.
 
-    `before` are the objects in the folder at the last verification. `strangers` are unrecognized objects.
+    `before` are the objects in the folder at the last verification. `strangers` are unrecognized objects. `void` are
+    the segments of former writers that are no log of the piece, see `listing`.
     """
 
     key: PieceKey
@@ -36,6 +37,7 @@ class PieceLook:
     unreadable: dict[str, str] = field(default_factory=dict)
     segments: dict[SegmentName, Checked] = field(default_factory=dict)
     strangers: tuple[str, ...] = ()
+    void: tuple[str, ...] = ()
     before: dict[str, VerifiedObject] = field(default_factory=dict)
 
     @property
@@ -88,13 +90,17 @@ class PieceEyes:
         deletion = self._record(path.deletion, lambda text: load_record(Deletion, text), unreadable)
         manifest = self._record(path.manifest, load_manifest, unreadable)
         records = {path.info, path.interruption, path.hole, path.deletion, path.manifest}
-        listed, strangers = list[Listed](), list[str]()
+        listed, strangers, takeovers = list[Listed](), list[str](), list[tuple[int, int]]()
         for each in self._checker.destination.list(path.folder):
             name = SegmentName.parse(each.name.rpartition("/")[2])
             if name is not None:
                 listed.append(Listed(name, each.size))
+            elif takeover := takeover_in(each.name.rpartition("/")[2]):
+                takeovers.append(takeover)
+                self._record(each.name, lambda text: load_record(Takeover, text), unreadable)
             elif each.name not in records:
                 strangers.append(each.name)
+        void = void_names((each.name for each in listed), takeovers)
         return PieceLook(
             self._key,
             path,
@@ -104,8 +110,9 @@ class PieceEyes:
             deletion,
             manifest,
             unreadable,
-            self._segments(listed),
+            self._segments([each for each in listed if each.name not in void]),
             tuple(strangers),
+            tuple(path.segment(name) for name in sorted(void, key=str)),
             self._before,
         )
 

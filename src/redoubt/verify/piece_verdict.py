@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -161,7 +161,7 @@ def _manifest(look: PieceLook, log: PieceLog) -> Iterator[Finding]:
         entry, loss = listed.get(str(name)), (Loss(None, look.key, name.start_lsn, name.end_lsn),)
         if checked.problem:
             continue
-        if entry is None and name in log.held:
+        if entry is None and name in log.held and not _is_late_merge(name, listed):
             yield Finding(path.segment(name), "the manifest does not list it, but a manifest is written last")
         elif entry and (entry.size, entry.sha256) != (checked.size, checked.sha256):
             yield Finding(path.segment(name), "its size or SHA-256 differs from the manifest", loss)
@@ -174,6 +174,14 @@ def _manifest(look: PieceLook, log: PieceLog) -> Iterator[Finding]:
         yield Finding(path.manifest, "its starting checksum does not match the first segment")
     if piece.broken_by and not look.is_there(path.interruption):
         yield Finding(path.interruption, "missing: the manifest says that the round was interrupted")
+
+
+def _is_late_merge(name: SegmentName, listed: Iterable[str]) -> bool:
+    """Whether a former writer merged listed segments of its own after another writer's manifest; see `listing`."""
+    if not (name.epoch and name.is_merged):
+        return False
+    parts = [each for text in listed if (each := SegmentName.parse(text)) and each.epoch == name.epoch]
+    return {name.start_lsn, name.end_lsn} <= {lsn for each in parts for lsn in (each.start_lsn, each.end_lsn)}
 
 
 def _ends(look: PieceLook, end: LogPosition | None) -> Iterator[Finding]:
@@ -210,3 +218,5 @@ def _gone(look: PieceLook) -> Iterator[Finding]:
 def _strangers(look: PieceLook) -> Iterator[Finding]:
     for name in look.strangers:
         yield note(name, "unrecognized object")
+    for name in look.void:
+        yield note(name, "not part of the log: a later writer's log is in its place; you may delete it")
