@@ -113,14 +113,17 @@ def _carry_out(request: Callable[[Bucket], None], bucket: Bucket) -> None:
 
 
 class Client:
-    """What the product asks of OpenDAL's `Operator`."""
+    """What the product asks of OpenDAL's `Operator`. `lease_taken` is called with the name of a lease's new object."""
 
-    def __init__(self, bucket: Bucket, fate: Faults) -> None:
+    def __init__(self, bucket: Bucket, fate: Faults, lease_taken: Callable[[str], None]) -> None:
+        self._lease_taken = lease_taken
         self._bucket = bucket
         self._fate = fate
 
     def write(self, name: str, data: bytes, *, if_not_exists: bool = False) -> None:
         """See `Operator`."""
+        if if_not_exists and "/.lock-" in name and name[-1].isdigit():
+            self._lease_taken(name)
         self._change("create", name, lambda bucket: bucket.put(name, data, if_not_exists=if_not_exists))
 
     def delete(self, name: str) -> None:

@@ -19,7 +19,7 @@ from . import fibers
 from .bucket import Bucket, Client
 from .disk import Disk
 from .faults import Faults
-from .processes import Processes
+from .processes import Process, Processes
 from .system import Calm, System
 
 ROOT = "/backup"
@@ -137,11 +137,14 @@ class BucketMedium:
     uri = "s3://bucket?host=store"
     ticks: tuple[float, ...] = (1.0, 6.0, 30.0)  # a lease ends only with time
 
-    def __init__(self, rng: random.Random, turns: fibers.Turns, processes: Processes, calm: Faults) -> None:
+    def __init__(
+        self, rng: random.Random, turns: fibers.Turns, processes: Processes, calm: Faults, disputed: set[int]
+    ) -> None:
         self.now = Bucket(turns, rng)
         self._turns = turns
         self._processes = processes
         self._calm = calm
+        self._disputed = disputed
         self._read = self.now
         self.doubles: Doubles = [
             (object_store, "_client", self._client),
@@ -187,8 +190,17 @@ class BucketMedium:
 
     def _client(self, _place: StorePlace, _access: object) -> Any:
         process = self._processes.current
-        client: Any = Client(self._read, self._calm) if process is None else Client(self.now, process.fate)
+        client: Any
+        if process is None:
+            client = Client(self._read, self._calm, lambda _name: None)
+        else:
+            client = Client(self.now, process.fate, lambda name: self._dispute(process, name))
         return object_store._Client(client, client)
+
+    def _dispute(self, process: Process, name: str) -> None:
+        """Note that a worker without a service takes the lease of this name."""
+        if not process.has_service:
+            self._disputed.add(int(name.partition("/clog/")[2].partition("/")[0].partition("_")[0]))
 
     def _in_background(self, work: Any) -> None:
         thread = fibers.FiberExecutor(self._turns, "lease")

@@ -19,6 +19,8 @@ class Process:
     fate: Faults
     threads: list[FiberExecutor] = field(default_factory=list)
     is_dead: bool = False
+    has_service: bool = True
+    """Whether somebody hears the process, and would tell it of a switch or a stop."""
 
 
 class Processes:

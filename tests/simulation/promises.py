@@ -35,6 +35,9 @@ class Promises:
     closed: dict[int, tuple[int, int, int, int]] = field(default_factory=dict)
     """For each round whose begin was reported: the round before, and start and end of the hole."""
 
+    disputed: set[int] = field(default_factory=set)
+    """The rounds of which a worker without a service took a lease: its orders were old. No log may be lost even so."""
+
     def take(self, event: Event) -> None:
         """Something was said."""
         match event:

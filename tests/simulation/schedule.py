@@ -71,12 +71,12 @@ class Schedule:
         self.faults.trace = trace
         self.faults.in_between = self._read_on
         self.processes = Processes()
+        self.promises = Promises()
         self.medium = self._a_medium(in_bucket=in_bucket)
         self.ghost: Worker | None = None
         """A worker that was paused, and does not know that another one has taken its place."""
         self.engine = SimEngine(rng.choice((0, 1000)))
-        self.promises = Promises()
-        self.checker = Checker(self.promises, self.counts, claims_may_be_late=in_bucket)
+        self.checker = Checker(self.promises, self.counts, may_be_late=in_bucket)
         self.catalog = Catalog()
         self.seal = SealRule(size=rng.choice((20, 40, 100)), age=rng.choice((0.1, 1.0)))
         self.limit = rng.choice((150, 400, 10_000, 10_000))
@@ -114,7 +114,7 @@ class Schedule:
         if not in_bucket:
             return DiskMedium(self.rng, self.faults)
         calm = Faults(self.rng, self.turns, _NO_ODDS, self.counts)
-        return BucketMedium(self.rng, self.turns, self.processes, calm)
+        return BucketMedium(self.rng, self.turns, self.processes, calm, self.promises.disputed)
 
     def _odds_of_actions(self) -> tuple[list[Callable[[], None]], list[int]]:
         """What may happen, and how likely; each seed leaves some things out. Where pieces are to end, more is done."""
@@ -335,6 +335,7 @@ class Schedule:
             return
         self.counts["worker paused"] += 1
         self.ghost, self.faults = self.worker, self.faults.of_another()
+        self.ghost.process.has_service = False
         self.machine = f"machine-{self.counts['worker paused'] + 1}"
         self._begin_worker()
         self.service.worker_started()

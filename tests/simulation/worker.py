@@ -13,7 +13,7 @@ from redoubt.messages.archiving import ArchivePiece, Configure, Event, SwitchPie
 from redoubt.model.log import LogBatch, LogPosition
 
 from .engine import SimEngine
-from .fibers import FiberExecutor, LooseExecutor, Turns
+from .fibers import CrashError, FiberExecutor, LooseExecutor, Turns
 from .medium import Medium
 from .processes import Process
 from .promises import Key, Promises
@@ -96,6 +96,11 @@ class Worker(worker.Worker):
         super()._switch(command)
         if (reader := self._readers.get((command.round, command.piece))) is not None:
             reader.switch_scn = command.switch_scn
+
+    def _begin(self, task: ArchivePiece) -> PieceJob:
+        if not self.process.has_service:  # its input has ended, so it ends too, and does not open a piece again
+            raise CrashError
+        return super()._begin(task)
 
     def _job(self, task: ArchivePiece) -> PieceJob:
         resources = JobResources(

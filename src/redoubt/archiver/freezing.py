@@ -6,14 +6,14 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from redoubt.archive.layout import Interruption, PieceInfo
+from redoubt.archive.layout import PieceInfo
 from redoubt.archive.listing import Listing
 from redoubt.archive.manifest import Entry, Manifest, ManifestPiece, dump_manifest
 from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_header, decode_stored
 from redoubt.archive.store import ArchiveError, PieceStore
 from redoubt.archiver.merger import merge, remove, tidy
 from redoubt.archiver.merging import Part, plan_final
-from redoubt.archiver.opening import Tenure, valid_manifest
+from redoubt.archiver.opening import Tenure, valid_interruption, valid_manifest
 from redoubt.model.seams import DestinationError, ObjectExistsError
 
 Tell = Callable[[int, int], None]
@@ -93,7 +93,8 @@ class Freezer:
         return hashlib.sha256(data).hexdigest()
 
     def _piece(self, info: PieceInfo, listing: Listing) -> ManifestPiece:
-        broken = self._store.recorded(Interruption, self._store.path.interruption)
+        end_lsn = listing.objects[-1].name.end_lsn if listing.objects else info.start_lsn
+        broken = valid_interruption(self._store, self._tenure, end_lsn)
         cluster, cluster_id = self._cluster
         empty = ManifestPiece(
             identity=info.identity,

@@ -112,8 +112,9 @@ def open_piece(store: PieceStore, task: ArchivePiece, tenure: Tenure) -> Opened:
     opened = begin(store, info, tenure)
     is_cut = bool(task.switch_scn) and opened.end.position.scn >= task.switch_scn
     if not task.broken_by:
-        _refuse_interrupted(store, opened)
+        _refuse_interrupted(store, opened, tenure)
     elif opened.manifest is None and not is_cut:
+        valid_interruption(store, tenure, opened.end.position.lsn)
         _record_interruption(store, task, opened.end)
     return opened
 
@@ -184,12 +185,23 @@ def _previous_store(store: PieceStore, task: ArchivePiece) -> PieceStore:
     return PieceStore(store.destination, path)
 
 
-def _refuse_interrupted(store: PieceStore, opened: Opened) -> None:
+def valid_interruption(store: PieceStore, tenure: Tenure, end_lsn: int) -> Interruption | None:
+    """The record of an interruption, None without one; removes a former writer's that was stored late."""
+    record = store.recorded(Interruption, store.path.interruption)
+    if record is not None and tenure.epoch and record.end_lsn < end_lsn:
+        store.destination.delete(store.path.interruption)
+        return None
+    return record
+
+
+def _refuse_interrupted(store: PieceStore, opened: Opened, tenure: Tenure) -> None:
     """Raise ArchiveError with the recorded cause of an interruption that the task does not know.
 
     A service that was killed before its catalog had the interruption learns the original cause in this way.
     """
-    record = None if opened.manifest is not None else store.recorded(Interruption, store.path.interruption)
+    if opened.manifest is not None:
+        return
+    record = valid_interruption(store, tenure, opened.end.position.lsn)
     if record is not None:
         raise ArchiveError(record.cause)
 

@@ -187,7 +187,9 @@ def _is_late_merge(name: SegmentName, listed: Iterable[str]) -> bool:
 def _ends(look: PieceLook, end: LogPosition | None) -> Iterator[Finding]:
     """Compare the record of an interruption with the end of the log."""
     broken: Interruption | None = look.interruption
-    if broken and end and broken.end_lsn != end.lsn:
+    if broken and end and broken.end_lsn < end.lsn and any(name.epoch for name in look.segments):
+        yield note(look.path.interruption, "it is a former writer's: a later writer continued the log")
+    elif broken and end and broken.end_lsn != end.lsn:
         yield Finding(
             look.path.interruption, f"its end, LSN {broken.end_lsn}, does not match the end of the log, LSN {end.lsn}"
         )
