@@ -32,8 +32,8 @@ _LONGEST = "test_roll_forward.py"
 """An engine's checkpoint timer ticks once a minute: who waits for it begins first."""
 _MEMORY = "/dev/shm"
 _MEMORY_NEEDED = 12 * 1024**3
-_WITH_STORE = "test_object_store.py"
-"""Its tests share the S3 server with those of conformance."""
+_WITH_STORE = frozenset({"test_object_store.py", "test_taken_over.py"})
+"""Their tests share the S3 server with those of conformance."""
 _LONGEST_NAME = 60
 """The most characters of a parameter in the name of a test."""
 _SHARING = frozenset({"catalog", "clients", "conformance", "gateway", "rehearsal", "restore", "seekdb"})
@@ -104,7 +104,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _group(item: pytest.Item) -> str:
     path = item.path.relative_to(_HERE)
-    if path.parts == ("destinations", _WITH_STORE):
+    if path.parts[0] == "destinations" and path.name in _WITH_STORE:
         return "conformance"
     return path.parts[0] if path.parts[0] in _SHARING else str(path)
 

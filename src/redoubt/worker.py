@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, ParamSpec, TypeVar
 
@@ -24,7 +25,7 @@ from redoubt.archiver.archival import JobResources
 from redoubt.archiver.archiver import SealRule
 from redoubt.archiver.guarding import ContinuedError
 from redoubt.archiver.piece_job import PieceJob
-from redoubt.destinations.uri import open_destination
+from redoubt.destinations.uri import local_directory, open_destination
 from redoubt.engines.registry import engine_kind
 from redoubt.home import Home
 from redoubt.logs import log_to
@@ -43,6 +44,8 @@ from redoubt.messages.archiving import (
     to_line,
 )
 
+_UPKEEP_AGE = 45.0
+"""Seconds for which a store, where each request costs, need not be told that an engine is idle."""
 _POLL = 0.1
 """Seconds between two reads of a log that has no new groups."""
 _ENCODERS = 2
@@ -176,8 +179,8 @@ class Worker:
             now=time.time_ns,
             notify=self._wake.set,
             codec=lambda: self._configured.codec,
-            seal=self._seal,
-            longest_age=lambda: self._configured.checkpoint_interval,
+            seal=self._seal if local_directory(task.destination) else replace(self._seal, upkeep_age=_UPKEEP_AGE),
+            longest_age=lambda: self._configured.longest_age,
             holder=self._holder,
             close=lambda: _shut_down(storer, merger),
         )

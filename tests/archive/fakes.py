@@ -185,12 +185,12 @@ class MemoryLog:
         """All of the log."""
         return b"".join(group.data for group in self.groups)
 
-    def append(self, *groups: bytes) -> None:
-        """The engine writes groups."""
+    def append(self, *groups: bytes, is_upkeep: bool = False) -> None:
+        """The engine writes groups, for somebody or as its own upkeep."""
         for data in groups:
             start, scn = self.end, 100 * (len(self.groups) + 1)
             end = LogPosition(start.lsn + len(data), scn, chained(data, start.chain or 0))
-            self.groups.append(LogBatch(data, start, end, scn))
+            self.groups.append(LogBatch(data, start, end, scn, is_upkeep))
 
     def read(self, position: LogPosition, limit: int) -> LogBatch | None:
         """See `LogReader`."""
@@ -207,7 +207,8 @@ class MemoryLog:
                 break
             taken.append(group)
             size += len(group.data)
-        return LogBatch(b"".join(group.data for group in taken), position, taken[-1].end, taken[0].min_scn)
+        data, is_upkeep = b"".join(group.data for group in taken), all(group.is_upkeep for group in taken)
+        return LogBatch(data, position, taken[-1].end, taken[0].min_scn, is_upkeep)
 
     def close(self) -> None:
         """See `LogReader`."""

@@ -37,6 +37,7 @@ class Bench:
         self.storer = PatientExecutor()
         self.clock = Clock()
         self.codec = "none"
+        self.longest_age = 1000.0
         self.asker = Retrier(Pause(2))
         self.archiver = Archiver(
             OF,
@@ -44,8 +45,9 @@ class Bench:
             Shipper(self.store, InlineExecutor(), self.storer, self.asker, lambda: None),
             resumed or ArchiveEnd(LogPosition(0)),
             lambda: self.codec,
-            SealRule(size=40, age=1.0),
+            SealRule(size=40, age=1.0, upkeep_age=45.0),
             self.clock,
+            longest_age=lambda: self.longest_age,
         )
 
     def step(self, *, draining: bool = False) -> bool:
@@ -115,6 +117,44 @@ def test_the_age_counts_from_each_segments_own_first_group(bench: Bench) -> None
     bench.step()
 
     assert bench.ranges() == [(0, 5)]
+
+
+def test_what_an_idle_engine_writes_waits_for_longer(bench: Bench) -> None:
+    """But no longer than anything may wait, nor when data joins it: data is sealed at its own age."""
+    bench.log.append(b"life", is_upkeep=True)
+    bench.step()
+    bench.clock.now += 44
+    bench.step()
+    waited = bench.ranges()
+    bench.clock.now += 1
+    bench.step()
+    bench.log.append(b"life", is_upkeep=True)
+    bench.step()
+    bench.clock.now += 30
+    bench.log.append(b"data")
+    bench.step()
+    joined = bench.ranges()
+    bench.clock.now += 1
+    bench.step()
+    bench.longest_age = 5
+    bench.log.append(b"life", is_upkeep=True)
+    bench.step()
+    bench.clock.now += 5
+    bench.step()
+
+    assert waited == []
+    assert joined == [(0, 4)]
+    assert bench.ranges() == [(0, 4), (4, 12), (12, 16)]
+
+
+def test_a_flush_does_not_wait_for_upkeep(bench: Bench) -> None:
+    """A synchronous commit asks for all log that there is."""
+    bench.log.append(b"life", is_upkeep=True)
+    bench.archiver.flush(1)
+    bench.step()
+    bench.step()
+
+    assert bench.archiver.flushed == 1
 
 
 def test_a_group_larger_than_a_segment_is_a_segment(bench: Bench) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter
 from redoubt.engines.seekdb.palf import verify_groups
-from redoubt.engines.seekdb.tx_log import Matter, matter_of
+from redoubt.engines.seekdb.tx_log import Matter, is_upkeep, matter_of
 from redoubt.model.bases import OpenTail
 
 from .conftest import CopiedLog
@@ -21,6 +21,8 @@ from .written import LOG, PADDING, group, padding
 
 DROP = (Path(__file__).parent / "drop.palf").read_bytes()
 """The last groups of a `DROP TABLE`, the drop's own transaction the very last (pylibseekdb 1.4.0.post1)."""
+IDLE = (Path(__file__).parent / "idle.palf").read_bytes()
+"""The transaction that an idle engine commits every 10 s (pylibseekdb 1.4.0.post1), in a group made for it."""
 PLACES = places_of_groups(DROP)
 GROUPS = [DROP[start:end] for start, end in pairwise(PLACES)]
 REDO, ROLLBACK, SOURCES, RECORD, COMMIT_INFO, COMMIT, ABORT = 0x1, 0x2, 0x4, 0x20, 0x40, 0x100, 0x200
@@ -128,3 +130,14 @@ def test_the_padding_of_an_engine_is_upkeep(copied: CopiedLog) -> None:
     assert len(data) == places[-1] == LOG
     assert matters == set(Matter)
     assert matter_of(data[places[-2] :]) is Matter.UPKEEP
+
+
+def test_what_an_idle_engine_writes_is_upkeep() -> None:
+    """Its own transaction, signs of life, padding; together with anything else, or in bulk, it counts as data."""
+    life = group([struct.pack(">hhIQ", 1, 6, 0, 0) + bytes(8)], 1, 0)
+
+    assert is_upkeep(IDLE)
+    assert is_upkeep(life + IDLE + life)
+    assert not is_upkeep(IDLE + DROP[PLACES[0] : PLACES[1]])
+    assert not is_upkeep(IDLE * 8)
+    assert matter_of(IDLE) is Matter.OTHER, "a restore must not leave it out"

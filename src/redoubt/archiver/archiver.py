@@ -21,10 +21,14 @@ from redoubt.model.seams import LogReader
 
 @dataclass(frozen=True)
 class SealRule:
-    """When a segment is sealed: `size` in bytes of log, `age` in seconds since its first log was read."""
+    """When a segment is sealed: `size` in bytes of log, `age` in seconds since its first log was read.
+
+    `upkeep_age` in seconds, at least `age`: the age while all of its log is what an idle engine writes by itself.
+    """
 
     size: int = 4 * 1024 * 1024
     age: float = 1.0
+    upkeep_age: float = 0.0
 
 
 class Archiver:
@@ -58,6 +62,7 @@ class Archiver:
         self._gathered: list[LogBatch] = []
         self._gathered_bytes = 0
         self._gathered_since = 0.0
+        self._data_since: float | None = None
         self._is_read_out = False
         self._cut_scn: int | None = None
         self._stop_lsn: int | None = None
@@ -127,7 +132,9 @@ class Archiver:
 
     def _gather(self, batch: LogBatch) -> None:
         if not self._gathered:
-            self._gathered_since = self._clock()
+            self._gathered_since, self._data_since = self._clock(), None
+        if self._data_since is None and not batch.is_upkeep:
+            self._data_since = self._clock()
         self._gathered.append(batch)
         self._gathered_bytes += len(batch.data)
         self._read_to = batch.end
@@ -155,7 +162,11 @@ class Archiver:
         return self._gathered_bytes >= self._seal.size
 
     def _is_old(self) -> bool:
-        return self._clock() - self._gathered_since >= min(self._seal.age, self._longest_age())
+        """Whether the log has waited long enough: not as long if somebody's data may be in it."""
+        now, seal, longest = self._clock(), self._seal, self._longest_age()
+        if self._data_since is not None and now - self._data_since >= min(seal.age, longest):
+            return True
+        return now - self._gathered_since >= min(max(seal.age, seal.upkeep_age), longest)
 
     def _ship(self) -> None:
         first, last = self._gathered[0], self._gathered[-1]

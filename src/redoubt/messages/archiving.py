@@ -92,11 +92,11 @@ class Flush:
 class Configure:
     """Command: from the next segment on, compress with `codec` in `concurrency` threads (0: the worker's default).
 
-    A segment is sealed at the age of `checkpoint_interval` seconds at the latest.
+    A segment is sealed at the age of `longest_age` seconds at the latest.
     """
 
     codec: str
-    checkpoint_interval: float = 3600.0
+    longest_age: float = 3600.0
     concurrency: int = 0
 
 

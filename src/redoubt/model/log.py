@@ -21,12 +21,16 @@ class LogPosition:
 
 @dataclass(frozen=True)
 class LogBatch:
-    """A run of whole, verified groups: `data` is the log from `start.lsn` to `end.lsn`, byte for byte."""
+    """A run of whole, verified groups: `data` is the log from `start.lsn` to `end.lsn`, byte for byte.
+
+    `is_upkeep`: all of it is what an idle engine writes by itself, so that nobody's data is lost without it.
+    """
 
     data: bytes
     start: LogPosition
     end: LogPosition
     min_scn: int
+    is_upkeep: bool = False
 
 
 class LogError(Exception):

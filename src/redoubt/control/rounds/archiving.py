@@ -18,6 +18,7 @@ from redoubt.control.cluster import SYS_TENANT_ID, Cluster, Tenant
 from redoubt.control.destination_questions import DestinationQuestions
 from redoubt.control.modes.chronicle import Chronicle
 from redoubt.control.modes.tenant_archive import TenantArchive
+from redoubt.control.parameters.parameter_list import LAG_TARGET
 from redoubt.control.parameters.parameters import Parameters
 from redoubt.control.rounds.claims import check_new, check_place, claim, works
 from redoubt.control.rounds.orders import Orders
@@ -323,7 +324,8 @@ class Archiving:
     def _configure(self) -> None:
         compression = self._parameters.log_archive_option.compression
         codec = "none" if compression is Compression.OFF else str(compression)
-        self._worker.send(Configure(codec, self._parameters.checkpoint_interval, self._parameters.concurrency))
+        longest = min(self._parameters.checkpoint_interval, self._parameters.seconds(LAG_TARGET) / 2)
+        self._worker.send(Configure(codec, longest, self._parameters.concurrency))
 
     async def _force_stop(self, round_id: int) -> None:
         """End a stopping round if the worker does not end it: the worker may be stuck in uninterruptible I/O."""

@@ -23,6 +23,7 @@ from redoubt.engines.seekdb.palf import (
     parse_block_info,
     verify_groups,
 )
+from redoubt.engines.seekdb.tx_log import is_upkeep
 from redoubt.model.log import LogBatch, LogDamagedError, LogGoneError, LogPosition
 
 _QUIET_LIMIT = 15.0
@@ -69,7 +70,8 @@ class SeekdbLogReader:
             return None
         self._quiet_since, self._behind_since = self._clock(), None
         end = LogPosition(position.lsn + found.size, found.max_scn, found.chain)
-        return LogBatch(data[: found.size], position, end, found.min_scn)
+        log = data[: found.size]
+        return LogBatch(log, position, end, found.min_scn, is_upkeep(log))
 
     def close(self) -> None:
         """See `LogReader`."""

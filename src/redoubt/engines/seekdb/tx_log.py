@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from enum import Enum
 
-from redoubt.engines.seekdb.palf import ENTRY_HEADER_SIZE, GROUP_HEADER_SIZE
+from redoubt.engines.seekdb.palf import ENTRY_HEADER_SIZE, GROUP_HEADER_SIZE, groups_in
 
 _SIZE = struct.Struct(">4xi")
 _BASE = struct.Struct(">hhI8x")
@@ -19,6 +19,9 @@ _VERSION = 1
 _TRANSACTION = 1
 _UPKEEP = frozenset({4, 6, 7, 8, 25})
 """Tablet sequences, heartbeats, limits of timestamps and of transaction ids, padding: invisible to users."""
+_OWN_NOTE = (b"__all_global_stat", b"change_stream_min_dep_lsn")
+"""The words in a transaction of 547 bytes that an idle engine commits every 10 s."""
+_MOST_UPKEEP = 4096
 _BARRIERS = 0xC0000000
 """The flags of an entry that set the order of replay; all other flags are unknown here."""
 _LENGTH_SIZE = 5
@@ -46,6 +49,21 @@ def matter_of(group: bytes | memoryview) -> Matter:
         found = Matter.REDO if matter is Matter.REDO else found
         at = end
     return found
+
+
+def is_upkeep(groups: bytes | memoryview) -> bool:
+    """Whether whole, verified groups are what an idle engine writes by itself, and no more.
+
+    A note of the engine's is told by its words. So a user's small transaction with these words counts as upkeep too,
+    which must not matter to the caller.
+    """
+    if len(groups) > _MOST_UPKEEP:
+        return False
+    for at, size, _ in groups_in(groups):
+        group = bytes(groups[at : at + size])
+        if matter_of(group) is not Matter.UPKEEP and not all(word in group for word in _OWN_NOTE):
+            return False
+    return True
 
 
 def _matter_of_entry(data: bytes | memoryview) -> Matter:
