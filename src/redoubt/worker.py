@@ -192,6 +192,7 @@ class Worker:
             more, events = job.step()
         except ContinuedError as error:
             _log.warning("opening the piece again", tenant_id=job.task.tenant_id, cause=str(error))
+            job.abandon()
             job.hand_over(self._begin(job.task))
             return True
         for event in events:

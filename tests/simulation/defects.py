@@ -17,7 +17,7 @@ from redoubt.archive.listing import Listing
 from redoubt.archive.manifest import Manifest
 from redoubt.archive.segment import SegmentHeader, SegmentName
 from redoubt.archive.store import ArchiveEnd, PieceStore
-from redoubt.archiver import freezing, guarding, merger, opening
+from redoubt.archiver import freezing, merger, opening
 from redoubt.archiver import piece_job as job
 from redoubt.archiver.archiver import Archiver
 from redoubt.archiver.asking import WatchedDestination
@@ -37,7 +37,7 @@ from redoubt.model import pieces
 from redoubt.model.log import LogPosition
 from redoubt.model.pieces import Piece, TenantPiece
 from redoubt.model.rounds import Round
-from redoubt.model.seams import DestinationError, ObjectExistsError
+from redoubt.model.seams import ObjectExistsError
 
 from .engine import GROUP_SCN
 from .service import TENANT, Service
@@ -366,22 +366,6 @@ DEFECTS: dict[str, Defect] = {
         "a writer whose lease has run out counts as the last one", ((Tenure, "begin", _begin_last),), in_bucket=True
     ),
     "void counts": Defect("a former writer's log counts", ((listing, "void_names", _no_names),), in_bucket=True),
-    "another's merged": Defect(
-        "a writer merges another's segments", ((Tenure, "may_replace", _always),), in_bucket=True
-    ),
-    "merged without lease": Defect(
-        "a writer merges whose lease has run out", ((Tenure, "check", _nothing),), in_bucket=True
-    ),
-    "not opened again": Defect(
-        "a writer insists on going on where another one has",
-        ((guarding, "ContinuedError", DestinationError),),
-        in_bucket=True,
-    ),
-    "late manifest": Defect(
-        "a former writer's manifest counts",
-        ((opening, "valid_manifest", _manifest_of_anybody), (freezing, "valid_manifest", _manifest_of_anybody)),
-        in_bucket=True,
-    ),
     "no writer's lock": Defect("two jobs write one round", ((Tenure, "take", _nothing),)),
 }
 """By name."""

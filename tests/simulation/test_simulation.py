@@ -22,7 +22,7 @@ from .runner import run_one
 pytestmark = pytest.mark.repeated
 _SCHEDULES = dose(1_000, 40_000)
 _RANGE = dose(500, 5_000)
-_BOUND = 8_000
+_BOUND = 20_000
 _CALLS = (
     *("mkdir", "open", "open folder", "create lock", "flock", "write lock", "ftruncate"),
     *("create part", "write part", "fsync file", "close", "link", "unlink part", "fsync folder"),

@@ -104,7 +104,6 @@ class Merger:
         self, store: PieceStore, chores: Chores, listing: Listing, clock: Callable[[], float], tenure: Tenure
     ) -> None:
         self._store = store
-        self._tenure = tenure
         self._chores = chores
         self._clock = clock
         ours = [each for each in listing.objects if tenure.may_replace(each.name)]
@@ -162,7 +161,6 @@ class Merger:
 
     def _look(self, parts: tuple[Part, ...], now: float) -> _Outcome:
         """Merge the oldest of these parts, if they are due. Runs as a chore."""
-        self._tenure.check()
         plan = plan_merge(parts, now)
         merged = merge(self._store, plan.parts) if plan.parts else None
         return _Outcome(plan.settled, merged, _room(parts[: plan.settled + len(plan.parts)]))

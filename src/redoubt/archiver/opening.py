@@ -79,10 +79,7 @@ class Tenure:
         return self._first_epoch <= name.epoch <= self.epoch
 
     def check(self) -> None:
-        """Raise DestinationError if this writer's lease has run out: another one may have begun.
-
-        What was stored before this call, no later writer will find to be void.
-        """
+        """Raise DestinationError if this writer's lease has run out: another one may have begun."""
         lock = self._lock
         if self.epoch and (lock is None or not lock.is_in_place()):
             raise DestinationError(f"the lease of {self._store.path.folder} has run out, and is taken again")

@@ -106,8 +106,7 @@ class PieceJob:
             self._archival.flush(number)
 
     def hand_over(self, job: PieceJob) -> None:
-        """Abandon this job, and ask of `job`, which is for the same task, what this one was asked for."""
-        self.abandon()
+        """Ask of `job`, which is for the same task, what this one was asked for."""
         job.flush(self._flush_asked)
         if self._switch_scn:
             job.switch(self._switch_scn)
