@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -47,6 +48,8 @@ TERM = 600.0
 _RETRY = 10.0
 _LONGEST_LEASE = 4096
 _LONGEST_HOLDER = 1000
+_EPOCH = re.compile(r"00[0-9]{18}\Z", re.ASCII)
+"""An epoch is also in the names of segments, where it has 18 digits at most."""
 _CLOCK = "now-"
 _READER = "reader-"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -338,7 +341,7 @@ def _put(store: LeaseObjects, name: str, data: bytes) -> bool:
 
 
 def _epochs(names: list[str]) -> list[int]:
-    return [int(name) for name in names if name.isascii() and name.isdecimal()]
+    return [int(name) for name in names if _EPOCH.match(name)]
 
 
 def _highest(names: list[str]) -> int:
