@@ -590,12 +590,20 @@ def test_trouble_goes_with_the_worker_that_told_it(stage: Stage) -> None:
 
 
 def test_changed_parameters_are_told_to_the_worker(stage: Stage) -> None:
-    """The codec is the worker's, all else is looked at at once."""
-    for option in ("optional compression=disable", "compression=zstd_1.3.8"):
-        stage.parameters.change({"backup_log_archive_option": option})
+    """Codec and ages are the worker's, all else is looked at at once. No log waits for half of `archive_lag_target`."""
+    for change in (
+        {"backup_log_archive_option": "optional compression=disable"},
+        {"backup_log_archive_option": "compression=zstd_1.3.8", "archive_lag_target": "10s"},
+        {"log_archive_checkpoint_interval": "5s", "archive_lag_target": "1h"},
+    ):
+        stage.parameters.change(change)
         stage.archiving.parameters_changed()
 
-    assert stage.worker.commands == [Configure("none", 120.0), Configure("zstd_1.3.8", 120.0)]
+    assert stage.worker.commands == [
+        Configure("none", 60.0),
+        Configure("zstd_1.3.8", 5.0),
+        Configure("zstd_1.3.8", 5.0),
+    ]
     assert stage.archive.kicked.is_set()
 
 

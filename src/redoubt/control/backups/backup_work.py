@@ -187,6 +187,7 @@ class BackupWork:
                     f"the archive made no progress for {_PATIENCE:g} s, but the data backup needs more log: "
                     f"{archive.trouble or 'the cause is unknown'}"
                 )
+            archive.commits.flush()  # log in which nobody wrote would wait for longer
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK):
                     await self._ended.wait()

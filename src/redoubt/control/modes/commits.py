@@ -57,7 +57,7 @@ class SynchronousCommit:
             return
         rule, waiting = self._rule, (self._number + 1, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
-        self._flush()
+        self.flush()
         try:
             async with asyncio.timeout(rule.timeout):
                 await waiting[1]
@@ -66,6 +66,13 @@ class SynchronousCommit:
         finally:
             with suppress(ValueError):  # already removed, unless the client went away
                 self._waiting.remove(waiting)
+
+    def flush(self) -> None:
+        """Ask for all log that is there now to be made durable, unless that is under way."""
+        if not self._is_under_way:
+            self._is_under_way = True
+            self._number += 1
+            self._send(self._number)
 
     def flushed(self, number: int) -> None:
         """Handle the end of a flush."""
@@ -76,7 +83,7 @@ class SynchronousCommit:
         if self.state is SyncState.ASYNC:
             self._change(SyncState.SYNC, "")
         if self._waiting:
-            self._flush()
+            self.flush()
 
     def resend(self) -> None:
         """Repeat the request for a running flush, to a new worker."""
@@ -89,7 +96,7 @@ class SynchronousCommit:
         if self.state is SyncState.OFF or not rule.falls_back:
             self._change(SyncState.SYNC, "")
         if self.state is SyncState.ASYNC:
-            self._flush()
+            self.flush()
 
     def turn_off(self, error: SqlError | None = None) -> None:
         """Let commits pass without waiting. Commits that wait now are released, or get `error`."""
@@ -110,12 +117,6 @@ class SynchronousCommit:
             raise commit_not_archived(cause) from None
         self._change(SyncState.ASYNC, cause)
         return self._release(self._number + 1)
-
-    def _flush(self) -> None:
-        if not self._is_under_way:
-            self._is_under_way = True
-            self._number += 1
-            self._send(self._number)
 
     def _release(self, number: int, error: SqlError | None = None) -> None:
         done = [waiter for wanted, waiter in self._waiting if wanted <= number and not waiter.done()]
