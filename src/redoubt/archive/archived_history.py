@@ -9,7 +9,7 @@ from datetime import datetime
 from redoubt.archive.bounded import read_record
 from redoubt.archive.deletion import SetDeletion
 from redoubt.archive.inventory import Inventory, PieceHeld, TenantPath, clusters, take_inventory, tenants
-from redoubt.archive.layout import ClusterInfo, ClusterPath, HoleInfo, Interruption
+from redoubt.archive.layout import ClusterInfo, ClusterPath, HoleInfo
 from redoubt.archive.record import RecordError
 from redoubt.archive.set_layout import SetPath, data_folder
 from redoubt.archive.set_store import SetStore
@@ -140,7 +140,7 @@ def _part(tenant: TenantPath, held: PieceHeld) -> TenantPiece:
 
 def _cause(held: PieceHeld) -> str:
     """The recorded cause why a round ended with this piece. Raises ArchiveError."""
-    if broken := held.store.recorded(Interruption, held.store.path.interruption):
+    if broken := held.store.interruption():
         return broken.cause
     return "" if held.store.manifest() is not None else _UNFROZEN
 

@@ -13,7 +13,6 @@ from redoubt.archive.layout import (
     INCARNATION,
     ClusterPath,
     HoleInfo,
-    Interruption,
     PieceInfo,
     PiecePath,
     is_cluster_name,
@@ -165,7 +164,7 @@ def _open_run(key: PieceKey, store: PieceStore, info: PieceInfo) -> LogRun | Non
     end = max(ends, key=lambda end: end.position.lsn)
     if not end.segments:
         return None
-    broken = store.recorded(Interruption, store.path.interruption)
+    broken = store.interruption()
     return LogRun(
         key=key,
         source=info.source,

@@ -12,7 +12,7 @@ from redoubt.model.log import LogPosition
 from redoubt.model.pieces import PieceKey
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}\Z", re.ASCII)
-_TAKEOVER = re.compile(r"takeover-(?P<epoch>[0-9]{20})-(?P<lsn>[0-9]{20})\Z", re.ASCII)
+_TAKEOVER = re.compile(r"takeover-(?P<epoch>00[0-9]{18})-(?P<lsn>[0-9]{20})\Z", re.ASCII)
 _CLUSTER = re.compile(r"[A-Za-z0-9_-]{1,64}\Z", re.ASCII)
 INCARNATION = 1
 """OceanBase counts incarnations of a database, but has only ever used the first; so does Redoubt."""

@@ -19,6 +19,7 @@ from redoubt.archive.record import (
     stored_fields,
     unseal,
 )
+from redoubt.archive.segment import SegmentName
 from redoubt.model.log import LogPosition
 
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
@@ -73,6 +74,11 @@ class Manifest:
 
     piece: ManifestPiece
     segments: tuple[Entry, ...]
+
+    @property
+    def names(self) -> list[SegmentName]:
+        """The names of the segments, without those that are none."""
+        return [name for entry in self.segments if (name := SegmentName.parse(entry.name))]
 
     @property
     def output_bytes(self) -> int:

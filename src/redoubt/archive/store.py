@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from redoubt.archive.bounded import read_record, read_text
 from redoubt.archive.framing import LONGEST_HEAD
-from redoubt.archive.layout import ClusterPath, PieceInfo, PiecePath
+from redoubt.archive.layout import ClusterPath, Interruption, PieceInfo, PiecePath
 from redoubt.archive.listing import HoleError, Listing, segments_in_order
 from redoubt.archive.manifest import Manifest, load_manifest
 from redoubt.archive.record import Record, RecordError, dump_record
@@ -106,7 +106,36 @@ class PieceStore:
             return None
 
     def manifest(self) -> Manifest | None:
-        """The manifest, None if the piece is not frozen. Raises ArchiveError if it is damaged."""
+        """The manifest, None if the piece is not frozen. Raises ArchiveError if it is damaged.
+
+        None also if it is a former writer's that was stored late, and the log is another or goes on; see `listing`.
+        """
+        manifest = self.stored_manifest()
+        if manifest is None or not (listing := self._listing_with_epochs()):
+            return manifest
+        goes_on = bool(listing.objects) and listing.objects[-1].name.end_lsn > manifest.piece.end_lsn
+        return None if goes_on or listing.has_void(manifest.names) else manifest
+
+    def interruption(self) -> Interruption | None:
+        """The record of an interruption, None without one, or if a later writer has continued the log.
+
+        Raises ArchiveError if the record is damaged.
+        """
+        record = self.recorded(Interruption, self.path.interruption)
+        if record is None or not (listing := self._listing_with_epochs()):
+            return record
+        return None if listing.objects and listing.objects[-1].name.end_lsn > record.end_lsn else record
+
+    def _listing_with_epochs(self) -> Listing | None:
+        """A listing, if its names have epochs and it has no hole: only then can a record be a former writer's."""
+        try:
+            listing = self.listing()
+        except ArchiveError:
+            return None
+        return listing if listing.epoch else None
+
+    def stored_manifest(self) -> Manifest | None:
+        """The manifest as it lies there. Raises ArchiveError if it is damaged."""
         try:
             return load_manifest(read_text(self.destination, self.path.manifest))
         except ObjectMissingError:

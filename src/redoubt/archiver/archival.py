@@ -75,6 +75,7 @@ class Archival:
             *(storing, resources.encoders, resources.storer, asker, resources.notify, resources.small),
             lambda start_lsn, end_lsn: guard.check(storing, start_lsn, end_lsn),
             lambda: tenure.epoch,
+            tenure.check,
         )
         self._guard = guard
         self._looked_at = resources.clock()

@@ -63,7 +63,10 @@ class Freezer:
         try:
             store.destination.put_if_absent(store.path.manifest, dump_manifest(manifest))
         except ObjectExistsError:  # an earlier call stored the manifest, but its answer was lost
-            return valid_manifest(store, tenure, listing, end_lsn) or manifest
+            there_is = valid_manifest(store, tenure, listing, end_lsn)
+            if there_is is None:
+                raise DestinationError(f"{store.path.manifest} was a former writer's, and is written again") from None
+            return there_is
         return manifest
 
     def _merge(self, listing: Listing) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from redoubt.archive.layout import ClusterPath, HoleInfo, Interruption, PieceInfo
+from redoubt.archive.layout import ClusterPath, HoleInfo, PieceInfo
 from redoubt.archive.manifest import Manifest
 from redoubt.archive.segment import SegmentHeader
 from redoubt.archive.store import PieceStore, piece_keys
@@ -28,7 +28,7 @@ class Hole:
         self._store = store
         self._holder = holder
         self._now = now
-        self._freezers: dict[PieceKey, Freezer] = {}
+        self._freezers: dict[PieceKey, tuple[Tenure, Freezer]] = {}
         self.what = f"the end of round {task.after} cannot be recorded"
 
     def close(self) -> HoleClosed:
@@ -80,7 +80,7 @@ class Hole:
         store, info, manifest = last
         if info.source != first.of.source:
             return nothing  # another engine's log: LSNs of the two cannot be compared
-        broken = store.recorded(Interruption, store.path.interruption)
+        broken = store.interruption()
         return replace(
             nothing,
             start_lsn=manifest.piece.end_lsn,
@@ -92,17 +92,13 @@ class Hole:
     def _seal(self, key: PieceKey, store: PieceStore, info: PieceInfo) -> Manifest:
         if (manifest := store.manifest()) is not None:
             return manifest
-        tenure = Tenure(store, self._holder)
+        if key not in self._freezers:
+            tenure, cluster = Tenure(store, self._holder), (self._task.cluster, self._task.cluster_id)
+            freezer = Freezer(store, tenure, cluster, self._now, {}, lambda _done, _total: None)
+            self._freezers[key] = tenure, freezer  # kept, so that a retry reads nothing twice
+        tenure, freezer = self._freezers[key]
         tenure.take()
         try:
-            end_lsn = begin(store, info, tenure).end.position.lsn
-            return self._freezer(key, store, tenure).freeze(info, end_lsn)
+            return freezer.freeze(info, begin(store, info, tenure).end.position.lsn)
         finally:
             tenure.release()
-
-    def _freezer(self, key: PieceKey, store: PieceStore, tenure: Tenure) -> Freezer:
-        """The freezer of a piece, kept so that a retry reads nothing twice."""
-        if key not in self._freezers:
-            cluster = (self._task.cluster, self._task.cluster_id)
-            self._freezers[key] = Freezer(store, tenure, cluster, self._now, {}, lambda _done, _total: None)
-        return self._freezers[key]

@@ -71,16 +71,21 @@ def verify(store: PieceStore, name: SegmentName) -> None:
 
 
 def tidy(store: PieceStore, listing: Listing) -> None:
-    """Remove void objects; verify merged objects, then remove the objects that they cover. Raises ArchiveError."""
-    for each in listing.void:
-        store.remove(each.name)
+    """Remove objects whose log others hold that count: void ones, and the parts of merged ones. Raises ArchiveError.
+
+    The others are read and checked before. A void object beyond them stays: it may be the only one with its log.
+    """
     sound: set[SegmentName] = set()
     starts = [each.name.start_lsn for each in listing.objects]
-    for each in listing.covered:
-        cover = listing.objects[bisect_right(starts, each.name.start_lsn) - 1].name
-        if cover not in sound:
-            verify(store, cover)
-            sound.add(cover)
+    for each in (*listing.covered, *listing.void):
+        at = bisect_right(starts, each.name.start_lsn) - 1
+        covers = [other.name for other in listing.objects[max(at, 0) :] if other.name.start_lsn < each.name.end_lsn]
+        if at < 0 or not covers or covers[-1].end_lsn < each.name.end_lsn:
+            continue
+        for cover in covers:
+            if cover not in sound:
+                verify(store, cover)
+                sound.add(cover)
         store.remove(each.name)
 
 

@@ -121,19 +121,23 @@ def begin(store: PieceStore, info: PieceInfo, tenure: Tenure) -> Opened:
 
     A former writer's manifest may be stored late, see `listing`: one that is not of this log is removed.
     """
-    listing = store.listing()
+    listing = max(store.listing(), store.listing(), key=_end_of)  # a single one may miss objects at its end
     end = store.resume(info, listing)
     tenure.begin(store, listing, end.position.lsn)
     return Opened(info, end, listing, valid_manifest(store, tenure, listing, end.position.lsn))
 
 
+def _end_of(listing: Listing) -> int:
+    return listing.objects[-1].name.end_lsn if listing.objects else -1
+
+
 def valid_manifest(store: PieceStore, tenure: Tenure, listing: Listing, end_lsn: int) -> Manifest | None:
     """The manifest, None if the piece is not frozen; removes a former writer's. Raises as `begin` does."""
-    manifest = store.manifest()
+    manifest = store.stored_manifest()
     if manifest is None or not tenure.epoch:
         return manifest
-    names = [name for entry in manifest.segments if (name := SegmentName.parse(entry.name))]
-    if manifest.piece.end_lsn < end_lsn or listing.has_void(names):
+    if manifest.piece.end_lsn < end_lsn or listing.has_void(manifest.names):
+        tenure.check()
         store.destination.delete(store.path.manifest)
         return None
     return manifest
@@ -186,6 +190,7 @@ def valid_interruption(store: PieceStore, tenure: Tenure, end_lsn: int) -> Inter
     """The record of an interruption, None without one; removes a former writer's that was stored late."""
     record = store.recorded(Interruption, store.path.interruption)
     if record is not None and tenure.epoch and record.end_lsn < end_lsn:
+        tenure.check()
         store.destination.delete(store.path.interruption)
         return None
     return record

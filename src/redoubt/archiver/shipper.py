@@ -41,7 +41,8 @@ class Shipper:
     `encoders` compresses. `storer` must run one call at a time, in order. `asker` retries the storing. `notify()` is
     called when a segment is durable. Log of at most `small` bytes is encoded by the storer. `check(start_lsn, end_lsn)`
     is called before a segment is stored, and raises DestinationError as long as the segment must not be stored;
-    `epoch()` is then the epoch in the segment's name.
+    `epoch()` is then the epoch in the segment's name. `check_after()` is called when the segment is stored, and raises
+    DestinationError if it may not count.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Shipper:
         small: int = SMALL,
         check: Callable[[int, int], None] = lambda _start, _end: None,
         epoch: Callable[[], int] = lambda: 0,
+        check_after: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._encoders = encoders
@@ -63,6 +65,7 @@ class Shipper:
         self._small = small
         self._check = check
         self._epoch = epoch
+        self._check_after = check_after
         self._under_way: deque[Future[Shipped]] = deque()
         self._failed = False
 
@@ -113,6 +116,7 @@ class Shipper:
         self._check(start, end)
         name = SegmentName(start, end, codec_named(header.codec).suffix, epoch=self._epoch())
         self._store.put(name, data)
+        self._check_after()
         return name
 
 

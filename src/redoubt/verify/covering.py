@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from redoubt.archive.deletion import Deletion
 from redoubt.archive.inventory import Inventory, PieceHeld, TenantPath, clusters, take_inventory, tenants
-from redoubt.archive.layout import HoleInfo, Interruption
+from redoubt.archive.layout import HoleInfo
 from redoubt.archive.store import ArchiveError
 from redoubt.model.coverage import ENDLESS, Coverage, Obstacle, coverage
 from redoubt.model.seams import Destination
@@ -53,7 +53,7 @@ def _obstacles(piece: PieceHeld) -> Iterator[Obstacle]:
         yield Obstacle(
             piece.info.start_scn, max(end, piece.info.start_scn), f"deleted: {gone.statement} on {gone.host}"
         )
-    elif broken := store.recorded(Interruption, store.path.interruption):
+    elif broken := store.interruption():
         yield Obstacle(broken.end_scn, ENDLESS, broken.cause)
     elif manifest and piece.run:
         yield Obstacle(manifest.piece.end_scn, ENDLESS, "archiving was stopped")

@@ -24,7 +24,7 @@ class PieceLook:
     """The contents of a folder. `unreadable` are damaged info objects with the reason, by their names in the folder.
 
     `before` are the objects in the folder at the last verification. `strangers` are unrecognized objects. `void` are
-    the segments of former writers that are no log of the piece, see `listing`.
+    objects of former writers that do not count, see `listing`.
     """
 
     key: PieceKey
@@ -71,6 +71,13 @@ class PieceLook:
         return {name for name, record in found if record is not None}
 
 
+def _is_late(manifest: Manifest, names: list[SegmentName], takeovers: list[tuple[int, int]]) -> bool:
+    """Whether a manifest is a former writer's: a later one has continued the log, or has written it otherwise."""
+    void = void_names({*names, *manifest.names}, takeovers)
+    ends = (name.end_lsn for name in names if name not in void)
+    return not void.isdisjoint(manifest.names) or max(ends, default=0) > manifest.piece.end_lsn
+
+
 class PieceEyes:
     """Looks at one piece repeatedly; does not read sound objects twice."""
 
@@ -101,6 +108,9 @@ class PieceEyes:
             elif each.name not in records:
                 strangers.append(each.name)
         void = void_names((each.name for each in listed), takeovers)
+        late = [path.segment(name) for name in sorted(void, key=str)]
+        if manifest is not None and takeovers and _is_late(manifest, [each.name for each in listed], takeovers):
+            manifest, late = None, [*late, path.manifest]
         return PieceLook(
             self._key,
             path,
@@ -112,7 +122,7 @@ class PieceEyes:
             unreadable,
             self._segments([each for each in listed if each.name not in void]),
             tuple(strangers),
-            tuple(path.segment(name) for name in sorted(void, key=str)),
+            tuple(late),
             self._before,
         )
 

@@ -221,4 +221,4 @@ def _strangers(look: PieceLook) -> Iterator[Finding]:
     for name in look.strangers:
         yield note(name, "unrecognized object")
     for name in look.void:
-        yield note(name, "not part of the log: a later writer's log is in its place; you may delete it")
+        yield note(name, "does not count: it is a former writer's, and a later one had begun before its end")

@@ -115,6 +115,8 @@ class Valve:
         else:
             archive.note_files("")
         archive.note_engine(self._trouble_of(archive.tenant))
+        if now.status_of(archive.tenant.tenant_id) is RoundStatus.BEGINNING and archive.told:
+            archive.commits.flush()  # an idle engine's log would make the start of the round wait for longer
         self._rule_commits(archive)
         self._judge(archive)
 
