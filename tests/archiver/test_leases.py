@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
+from redoubt.archive.inventory import run_of
+from redoubt.archive.layout import PieceInfo
 from redoubt.archive.store import PieceStore
 from redoubt.archiver.guarding import ContinuedError
 from redoubt.archiver.piece_job import PieceJob
-from redoubt.messages.archiving import Event, Flushed, PieceStopped
-from redoubt.model.seams import Lock, LockedError
+from redoubt.messages.archiving import Event, Flushed, HoleClosed, PieceProgress, PieceStopped
+from redoubt.model.seams import DestinationError, Lock, LockedError
 from tests.archive.fakes import PATH, TASK, MemoryDestination, MemoryLog, log_in, random_log, small_resources
 
 
@@ -76,6 +78,7 @@ def run(job: PieceJob, steps: int = 20) -> list[Event]:
     said: list[Event] = []
     for _ in range(steps):
         if not job.ended:
+            job._resources.clock.now += 1.0  # type: ignore[attr-defined]
             said += job.step()[1]
     return said
 
@@ -153,3 +156,78 @@ def test_leases_that_were_removed_are_counted_on_from_the_names(leases: Leases, 
     run(second)
 
     assert names(leases) == ["0-40 e1", "40-80 e2"]
+
+
+def test_a_listing_that_misses_everything_deletes_nothing(leases: Leases, log: MemoryLog) -> None:
+    """The next writer begins at the wrong place; what it does not hold itself stays where it is."""
+    run(begun(leases, log))
+    leases.expire()
+    there, leases.objects = leases.objects, {}
+    leases.put_if_absent(PATH.info, there[PATH.info])
+    second = begun(leases, MemoryLog())
+    run(second)
+    leases.objects |= there
+    second.stop(20.0)
+    run(second)
+
+    assert [name for name in leases.objects if name.endswith(".e1.redo")] == [f"{PATH.folder}/{0:020}-{40:020}.e1.redo"]
+
+
+def test_log_is_not_reported_whose_lease_ran_out_under_its_put(leases: Leases, log: MemoryLog) -> None:
+    """Another writer may have begun meanwhile; here nobody has, so it is stored once more."""
+    lapsed: list[str] = []
+
+    def lapse(operation: str, name: str) -> None:
+        if operation == "put" and name.endswith(".redo") and not lapsed:
+            lapsed.append(name)
+            leases.expire()
+
+    leases.failing = lapse
+    said = run(begun(leases, log))
+
+    assert lapsed[0].endswith(".e1.redo")
+    assert names(leases) == ["0-40 e2"]
+    assert max(event.lsn for event in said if isinstance(event, PieceProgress)) == 40
+
+
+def test_a_manifest_that_comes_late_counts_for_nobody(leases: Leases, log: MemoryLog) -> None:
+    """Neither for a reader nor for who freezes the piece: the log goes on behind its end."""
+    first = begun(leases, log)
+    first.stop(20.0)
+    run(first)
+    late = leases.objects.pop(PATH.manifest)
+    log.append(random_log(50))
+    second = begun(leases, log)
+    run(second)
+    leases.objects[PATH.manifest] = late
+    store = PieceStore(leases, PATH)
+    seen, held = store.manifest(), run_of(TASK.key, store, store.record(PieceInfo, PATH.info))
+    second.stop(20.0)
+    run(second)
+    manifest = store.manifest()
+
+    assert seen is None
+    assert held is not None
+    assert held.end_lsn == 90
+    assert manifest is not None
+    assert manifest.piece.end_lsn == 90
+
+
+def test_a_hole_is_retried_with_its_own_lease(leases: Leases, log: MemoryLog) -> None:
+    """The round before is frozen by the next one, at the second attempt."""
+    run(begun(leases, log))
+    leases.expire()
+    failures = ["once"]
+
+    def fail(operation: str, name: str) -> None:
+        if operation == "put" and name == PATH.manifest and failures:
+            raise DestinationError(failures.pop())
+
+    leases.failing = fail
+    log.append(random_log(50))
+    task = replace(TASK, round=4, after=3, start_lsn=40)
+    said = run(PieceJob(task, log, leases, small_resources()), 60)
+
+    assert failures == []
+    assert [event.after for event in said if isinstance(event, HoleClosed)] == [3]
+    assert PieceStore(leases, PATH).manifest() is not None
