@@ -59,8 +59,8 @@ from redoubt.sql import errors
             "HY000",
             (
                 "backup can not start, because log archive is not doing. log archive status : INTERRUPTED. "
-                "To begin a new round, run ALTER SYSTEM NOARCHIVELOG, wait for STATUS = 'STOP', and begin a round "
-                "(the log is gone)"
+                "Cause: the log is gone. "
+                "To begin a new round, run ALTER SYSTEM NOARCHIVELOG, wait for STATUS = 'STOP', and begin a round"
             ),
         ),
         (errors.delete_in_progress(), 9044, "HY000", "delete backup data is in progress"),

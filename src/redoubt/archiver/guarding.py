@@ -15,7 +15,6 @@ from redoubt.archive.record import Record
 from redoubt.archive.store import ArchiveError, PieceStore, exists
 from redoubt.archiver.chores import PERSISTENT
 from redoubt.archiver.opening import Tenure
-from redoubt.errors import RedoubtError
 from redoubt.messages.archiving import ArchivePiece
 from redoubt.model.seams import DestinationError
 
@@ -26,7 +25,7 @@ _TOLD_FOR = PERSISTENT + 1
 _EXCHANGED = "the destination was exchanged while the round ran, mount the former one again"
 
 
-class ContinuedError(RedoubtError):
+class ContinuedError(Exception):
     """Another process has opened the piece while this one's lease had run out; the piece must be opened again."""
 
 

@@ -103,9 +103,8 @@ def backup_can_not_start(status: str, cause: str = "") -> SqlError:
     `cause` says why, if that is known.
     """
     text = f"backup can not start, because log archive is not doing. log archive status : {status}."
-    return SqlError(
-        9040, "HY000", " ".join(part for part in (text, _TO_DOING.get(status), cause and f"({cause})") if part)
-    )
+    parts = (text, cause and f"Cause: {cause}.", _TO_DOING.get(status, ""))
+    return SqlError(9040, "HY000", " ".join(part for part in parts if part))
 
 
 def delete_in_progress(hint: str = "") -> SqlError:
