@@ -180,7 +180,10 @@ def test_names_sort_as_their_ranges(starts: list[int], suffix: str) -> None:
     assert (starts[0] < starts[1]) == (str(names[0]) < str(names[1]))
 
 
-@given(st.from_regex(r"\A\d{20}-\d{20}\.(zst|lz4|redo)\Z|\A[0-9]{19,21}-[0-9]{20}\.[a-z]{2,5}\n?\Z") | st.text())
+_LIKE_NAMES = r"\A\d{20}-\d{20}(\.e[1-9])?\.(zst|lz4|redo)\Z|\A[0-9]{19,21}-[0-9]{20}\.[a-z]{2,5}\n?\Z"
+
+
+@given(st.from_regex(_LIKE_NAMES) | st.text())
 def test_only_what_a_segment_writes_is_its_name(text: str) -> None:
     """A foreign name is no segment's, also if it looks like one."""
     name = SegmentName.parse(text)

@@ -22,7 +22,7 @@ from tests.processes import is_alive
 from tests.seekdb.template import copy_of_new, copy_of_new_sys
 
 BLOCK_LOG_SIZE = 64 * 1024 * 1024 - 4096
-SEGMENT = re.compile(r"(\d{20})-(\d{20})(?:\.merged)?\.(zst|lz4|redo)")
+SEGMENT = re.compile(r"(\d{20})-(\d{20})(?:\.e\d+)?(?:\.merged)?\.(zst|lz4|redo)")
 QUICK = "[archive]\nsegment_age = 0.2\n"
 """A configuration with which nobody waits a second for each segment."""
 T = TypeVar("T")
