@@ -47,7 +47,10 @@ class ArchivedEngine:
     groups: list[LogPosition] = field(default_factory=list)
     """Where each archived group ends."""
     acknowledged: list[tuple[int, int]] = field(default_factory=list)
-    """When each row was acknowledged (ns since the epoch), and its number."""
+    """For each row two LSNs: its log lies behind the first, and when it was acknowledged, before the second.
+
+    Not times: the engine's clock may be behind that of a busy machine.
+    """
 
     def __post_init__(self) -> None:
         self.destination = FileDestination(self.root)
@@ -60,10 +63,11 @@ class ArchivedEngine:
         return f"file://{self.root}"
 
     def write_rows(self, number: int, size: int) -> None:
-        """Rows, each committed; when, and which."""
+        """Rows, each committed; where in the log."""
         for _ in range(number):
+            start = self.seekdb.engine.end_of_log()
             self.seekdb.write_rows(1, size)
-            self.acknowledged.append((time.time_ns(), len(self.acknowledged) + 1))
+            self.acknowledged.append((start, self.seekdb.engine.end_of_commits()))
 
     def begin_piece(self, key: PieceKey) -> PieceStore:
         """A piece that begins where the archive ends."""

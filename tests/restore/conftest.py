@@ -27,10 +27,10 @@ class Archive:
     base: SetManifest
     piece_end: LogPosition
 
-    def rows_at(self, scn: int, uncertainty: int = 20_000_000) -> tuple[int, int]:
-        """How many rows there are at a moment, at least and at most."""
-        times = [time for time, _ in self.engine.acknowledged]
-        return sum(time <= scn for time in times), sum(time <= scn + uncertainty for time in times) + 1
+    def rows_at(self, lsn: int) -> tuple[int, int]:
+        """How many rows there are at a place in the log, at least and at most."""
+        rows = self.engine.acknowledged
+        return sum(end <= lsn for _, end in rows), sum(start < lsn for start, _ in rows)
 
     def block_end(self) -> LogPosition:
         """The place at which the first block of the log is full."""

@@ -54,7 +54,7 @@ def test_a_restore_ends_exactly_there(archive: Archive, target: Path, place: str
     counted = "SELECT COUNT(*), COUNT(DISTINCT id), MAX(id) FROM rows_of_test"
     write = "INSERT INTO rows_of_test (content) VALUES ('written after the restore')"
     [[(rows, ids, _)], _, _, [(more, _, _)]] = opened(target, counted, write, "CREATE TABLE u (a INT)", counted)
-    least, most = archive.rows_at(end.scn)
+    least, most = archive.rows_at(end.lsn)
 
     laid = LogPosition(said["plan"]["end_lsn"], said["plan"]["end_scn"], said["restored"]["end_chain"])
     assert laid in archive.engine.groups
