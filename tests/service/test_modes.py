@@ -103,6 +103,7 @@ def test_optional_goes_on_and_the_hole_is_on_record(service: ServiceUnderTest, s
     assert max(flood.times) < 10
     service.wait_for_status("INTERRUPTED")
     wait_until("log is let go", lambda: not (service.main_dir / "redoubt" / "held").exists())
+    wait_until("the hole is on record", lambda: len(_holes(service)) == 1)
     (hole,) = _holes(service)
     _, end = assert_archive_equals_engine(service)
     first = service.round_number()
@@ -235,7 +236,7 @@ def test_a_closed_gate_survives_the_service_and_opens_with_the_mode(
     wait_until("writes go on and break the round", is_broken)
     assert service.run("SELECT @@global.read_only AS r", "root@main")[0]["r"] == 0
 
-    assert _holes(service)[0]["STATUS"] == "OPEN"
+    wait_until("the hole is on record, too", lambda: [each["STATUS"] for each in _holes(service)] == ["OPEN"])
 
 
 def test_an_archive_that_stands_still_is_said_to(shared_service: ServiceUnderTest) -> None:
