@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from redoubt.archive.master_keys import SOURCE
 from redoubt.errors import RedoubtError
 
 _ABSOLUTE_PATH = r"^/[^\x00]*$"
@@ -66,6 +67,13 @@ class ArchiveSection(_Section):
     stop_patience: float = Field(default=20.0, ge=1.0, le=3600.0)
 
 
+class EncryptionSection(_Section):
+    """`[encryption]`: where the master keys come from: `file:/path`, `env:NAME`, or `command:program …`."""
+
+    master_key: str | None = Field(default=None, pattern=SOURCE)
+    former_master_keys: tuple[Annotated[str, Field(pattern=SOURCE)], ...] = Field(default=(), strict=False)
+
+
 class MetricsSection(_Section):
     """`[metrics]`: where Prometheus finds the metrics. No port: no metrics are served; port 0: any free port."""
 
@@ -80,6 +88,7 @@ class Config(_Section):
     gateway: GatewaySection = GatewaySection()
     engine: EngineSection = EngineSection()
     archive: ArchiveSection = ArchiveSection()
+    encryption: EncryptionSection = EncryptionSection()
     metrics: MetricsSection = MetricsSection()
 
 

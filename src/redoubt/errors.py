@@ -5,7 +5,7 @@
     │   destinations/ UriError
     ├── the home and its files: ConfigError, HomeError; gateway/ TlsError; cli/ NoServiceError
     ├── a destination: model/ DestinationError (ObjectExistsError, ObjectMissingError, NotPermittedError,
-    │   LockedError); destinations/ AccessError
+    │   LockedError); destinations/ AccessError; archive/ MasterKeyError, KeyMissingError (KeyLostError)
     ├── an archive in a destination: archive/ ArchiveError, ForeignDestinationError
     ├── an engine: model/ EngineStartError, AccountError (OpenDoorError), OpenedError, UnknownEngineKindError,
     │   SourceError; engines/ UnprovenEngineError; catalog/ CatalogError

@@ -88,7 +88,7 @@ class Job:
         lock = destination.lock(path.lock, f"pid {os.getpid()} on {socket.gethostname()}")
         try:
             store = SetStore(destination, path)
-            terms = TakingOptions(request.pause_limit)
+            terms = TakingOptions(request.pause_limit, encrypts=request.encrypts)
             taking = Taking(
                 *(source, store, info, terms, self._progress, time.sleep),
                 lambda scn: dump_fingerprint(take_fingerprint(scn, kind.catalog(directory, scn))),

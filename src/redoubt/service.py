@@ -15,6 +15,7 @@ from pathlib import Path
 
 import structlog
 
+from redoubt.archive.master_keys import name_sources
 from redoubt.catalog.backups import Backups
 from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.cleaning import Cleaning
@@ -111,6 +112,7 @@ class Service:
     async def _start(self, ends: AsyncExitStack) -> tuple[str, int]:
         """Start all parts in the order of their needs; `ends` stops them in reverse order. Returns the address."""
         os.environ[ACCESS_FILE] = str(self._home.access)  # also for the worker and the jobs
+        name_sources(self._config.encryption.master_key, self._config.encryption.former_master_keys)
         ends.push_async_callback(self._room.stop)
         ends.push_async_callback(asyncio.to_thread, self._session.close)
         ends.push_async_callback(self._background.stop)

@@ -114,8 +114,7 @@ class Worker:
             if command is None:
                 return False
             if isinstance(command, Configure):
-                self._configured = command
-                self._encoders.resize(command.concurrency or _ENCODERS)
+                self._configure(command)
             elif isinstance(command, Flush):
                 self._flush(command)
             elif isinstance(command, StopRound):
@@ -125,6 +124,14 @@ class Worker:
             else:
                 self._archive(command)
         return True
+
+    def _configure(self, command: Configure) -> None:
+        """Use new settings; pieces are opened again where encryption begins or ends."""
+        is_other = command.encrypts is not self._configured.encrypts
+        self._configured = command
+        self._encoders.resize(command.concurrency or _ENCODERS)
+        for job in list(self._jobs.values()) if is_other else ():
+            self._begin_again(job)
 
     def _archive(self, command: ArchivePiece) -> None:
         """Begin a job, unless the piece has one: the service repeats commands. An interruption ends its piece's job.
@@ -167,6 +174,10 @@ class Worker:
         job = self._jobs[task.tenant_id, task.piece] = self._job(task)
         return job
 
+    def _begin_again(self, job: PieceJob) -> None:
+        job.abandon()  # the next job waits for the lock until this job has nothing under way
+        job.hand_over(self._begin(job.task))
+
     def _job(self, task: ArchivePiece) -> PieceJob:
         _log.info("archiving", tenant_id=task.tenant_id, piece=str(task.key), destination=task.destination)
         storer = ThreadPoolExecutor(1, thread_name_prefix=f"store-{task.tenant_id}-{task.piece}")
@@ -183,6 +194,7 @@ class Worker:
             longest_age=lambda: self._configured.longest_age,
             holder=self._holder,
             close=lambda: _shut_down(storer, merger),
+            encrypts=self._configured.encrypts,
         )
         reader = engine_kind(task.engine_kind).engine(Path(task.base_dir)).reader()
         return PieceJob(task, reader, open_destination(task.destination), resources)
@@ -192,8 +204,7 @@ class Worker:
             more, events = job.step()
         except ContinuedError as error:
             _log.warning("opening the piece again", tenant_id=job.task.tenant_id, cause=str(error))
-            job.abandon()
-            job.hand_over(self._begin(job.task))
+            self._begin_again(job)
             return True
         for event in events:
             if isinstance(event, PieceBroken):

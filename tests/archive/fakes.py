@@ -11,9 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec, TypeVar
 
 import google_crc32c
+import pytest
 from hypothesis import strategies as st
 
+from redoubt.archive.encryption import Key
 from redoubt.archive.layout import ClusterPath
+from redoubt.archive.master_keys import FORMER_MASTER_KEYS, MASTER_KEY
 from redoubt.archive.record import Record, record_of, stored_fields
 from redoubt.archive.segment import PieceIdentity, SegmentHeader
 from redoubt.archive.store import PieceStore
@@ -368,3 +371,11 @@ def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.002)  # between two looks, not for something to have happened
+
+
+def know(monkeypatch: pytest.MonkeyPatch, present: Key | None, *former: Key) -> None:
+    """Make master keys known, by environment variables of their own."""
+    for key in [*former, *([present] if present else [])]:
+        monkeypatch.setenv(f"KEY_{key.id}", key.secret.hex())
+    monkeypatch.setenv(MASTER_KEY, f"env:KEY_{present.id}" if present else "")
+    monkeypatch.setenv(FORMER_MASTER_KEYS, "\n".join(f"env:KEY_{key.id}" for key in former))

@@ -133,7 +133,7 @@ def test_an_object_of_zeros_is_no_record(size: int, compress: Any) -> None:
                 read()
         if len(data) > LARGEST_RECORD:
             with pytest.raises(RecordError, match="it has more than"):
-                sets.fingerprint()
+                sets.remark(sets.path.fingerprint)
         assert tracemalloc.get_traced_memory()[1] < 3 * LARGEST_MANIFEST
     finally:
         tracemalloc.stop()

@@ -8,11 +8,12 @@ import pytest
 
 from redoubt.archive.layout import ClusterPath
 from redoubt.archive.part import PartHeader, encode_part
-from redoubt.archive.record import dump_record
+from redoubt.archive.record import dump_record, seal
 from redoubt.archive.set_layout import SetIdentity, SetInfo, set_path
 from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import ArchiveError
 from redoubt.model.bases import SetKey
+from redoubt.model.seams import ObjectMissingError
 
 from .fakes import MemoryDestination
 from .test_set_manifest import MANIFEST
@@ -91,9 +92,10 @@ def test_damage_is_told_with_its_place(store: SetStore) -> None:
 
 def test_a_fingerprint_is_there_or_not(store: SetStore) -> None:
     """A set is good without."""
-    assert store.fingerprint() is None
-    store.put_fingerprint(b"print")
-    assert store.fingerprint() == b"print"
+    with pytest.raises(ObjectMissingError):
+        store.remark(store.path.fingerprint)
+    store.put_remark(store.path.fingerprint, text := seal(b'{"format":2}'))
+    assert store.remark(store.path.fingerprint) == text
 
 
 def test_a_set_of_ours_that_is_not_complete_can_be_given_up(store: SetStore) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from redoubt.archive.encryption import Key, KeyMissingError
 from redoubt.archive.layout import ClusterPath
+from redoubt.archive.reading import walk
 from redoubt.archive.store import PieceStore, piece_keys
 from redoubt.archiver.archiver import SealRule
 from redoubt.destinations.file import FileDestination
@@ -26,12 +28,13 @@ from redoubt.messages.archiving import (
     PieceFrozen,
     PieceProgress,
     PieceStopped,
+    PieceTrouble,
     StopRound,
     SwitchPiece,
     from_line,
 )
 from redoubt.worker import UNKNOWN_ROUND, Worker
-from tests.archive.fakes import OF, PATH, TASK, MemoryLog, random_log, until
+from tests.archive.fakes import OF, PATH, TASK, MemoryLog, know, random_log, until
 
 
 class Running:
@@ -178,3 +181,45 @@ def test_a_new_round_ends_the_jobs_of_the_one_before(running: Running) -> None:
     running.tells(Flushed(1001, 4, 1))
     running.worker.tell(StopRound(1001, 3, 20.0))
     running.tells(PieceStopped(1001, 3, UNKNOWN_ROUND, ALL_PIECES))
+
+
+def test_encryption_begins_and_ends_while_a_round_runs(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once, without a hole; and what was encrypted is merged and frozen as the rest is."""
+    key = Key(b"k" * 32)
+    know(monkeypatch, key)
+    running.worker.tell(running.task)
+    for number, encrypts in enumerate((False, True, True, False), 1):
+        running.worker.tell(Configure("lz4_1.0", encrypts=encrypts))
+        running.log.append(random_log(100))
+        running.worker.tell(Flush(1001, 3, number))
+        running.tells(Flushed(1001, 3, number))
+    suffixes = [name.suffix for name, _ in running.store.segments()]
+    running.worker.tell(StopRound(1001, 3, 20.0))
+    running.tells(PieceStopped(1001, 3, ""))
+
+    assert suffixes == [".lz4", ".lz4.aes", ".lz4.aes", ".lz4"]
+    assert [(name.end_lsn, name.suffix) for name, _ in running.store.segments()] == [
+        (100, ".lz4"),
+        (300, ".lz4.aes"),
+        (400, ".lz4"),
+    ]
+    assert b"".join(b"".join(run.chunks) for run in walk(running.store, 0)) == running.log.data
+    assert running.readers == 3
+    know(monkeypatch, None)
+    with pytest.raises(KeyMissingError, match=key.id):
+        [b"".join(run.chunks) for run in walk(PieceStore(running.store.destination, PATH), 0)]
+
+
+def test_a_missing_master_key_is_told(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is archived in the clear meanwhile, and nothing is lost: it goes on when the key is there."""
+    know(monkeypatch, None)
+    running.log.append(random_log(100))
+    running.worker.tell(Configure("lz4_1.0", encrypts=True))
+    running.worker.tell(running.task)
+    until(lambda: any(isinstance(each, PieceTrouble) and "no master key" in each.text for each in running.events()))
+    assert not running.store.segments()
+
+    know(monkeypatch, Key(b"k" * 32))
+    running.worker.tell(Flush(1001, 3, 1))
+    running.tells(Flushed(1001, 3, 1))
+    assert [name.suffix for name, _ in running.store.segments()] == [".lz4.aes"]

@@ -246,7 +246,7 @@ def test_the_fingerprint_is_of_the_snapshot(root: Path, destination: MemoryDesti
     summary = taking_of(FolderSource(root), destination, fingerprint=fingerprint).run().summary
 
     assert asked == [summary.snapshot_scn]
-    assert store_in(destination).fingerprint() == b"print"
+    assert destination.objects[PATH.fingerprint] == b"print"
     assert destination.stored.index(PATH.fingerprint) < destination.stored.index(PATH.manifest)
 
 
@@ -259,7 +259,7 @@ def test_a_backup_is_good_without_a_fingerprint(root: Path, destination: MemoryD
     taking_of(FolderSource(root), destination, fingerprint=fail).run()
 
     assert store_in(destination).manifest() is not None
-    assert store_in(destination).fingerprint() is None
+    assert PATH.fingerprint not in destination.objects
 
 
 def test_a_set_is_never_written_twice(root: Path, destination: MemoryDestination) -> None:

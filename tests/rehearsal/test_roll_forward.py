@@ -50,7 +50,7 @@ def test_the_new_set_has_a_fingerprint_of_the_moment(tmp_path: Path) -> None:
     before = archive.plan(None)
     old, new = ((1,),), ((1,), (2,))
     then = take_fingerprint(before.base.summary.snapshot_scn, [("system", old)])
-    before.base_store.put_fingerprint(dump_fingerprint(then))
+    before.base_store.put_remark(before.base_store.path.fingerprint, dump_fingerprint(then))
     made = rolled(archive, None, tmp_path, FakeEngine({then.scn: old, before.end.scn: new, None: new}))
 
     assert made.checked == "0 tables and 1 system tables read; the schema at the snapshot matches the fingerprint"
@@ -72,7 +72,7 @@ def test_what_does_not_pass_a_drills_check_is_not_stored(
     archive = ordinary()
     plan = archive.plan(None)
     then = take_fingerprint(plan.base.summary.snapshot_scn, [("system", ())])
-    plan.base_store.put_fingerprint(dump_fingerprint(then))
+    plan.base_store.put_remark(plan.base_store.path.fingerprint, dump_fingerprint(then))
     before = dict(archive.destination.objects)
     with pytest.raises(NotRolledError, match=f"the rolled-forward data failed its check: {re.escape(text)}"):
         rolled(archive, None, tmp_path, FakeEngine({then.scn: system}, counts))

@@ -12,6 +12,7 @@ from redoubt.sql.errors import SqlError
 from redoubt.sql.log_archive_option import (
     MAX_BYTES,
     Compression,
+    Encryption,
     LogArchiveOption,
     Mode,
     OptionChange,
@@ -23,7 +24,9 @@ MANDATORY, OPTIONAL = Mode.MANDATORY, Mode.OPTIONAL
 OFF, LZ4, ZSTD = Compression.OFF, Compression.LZ4, Compression.ZSTD
 
 MANDATORY_LZ4 = LogArchiveOption(MANDATORY, LZ4)
-OPTIONS = st.builds(LogArchiveOption, st.sampled_from(Mode), st.sampled_from(Compression))
+WORDS_OF_IT = "use OPTIONAL, MANDATORY, COMPRESSION=… or ENCRYPTION_MODE=…"
+NONE, TRANSPARENT = Encryption.NONE, Encryption.TRANSPARENT
+OPTIONS = st.builds(LogArchiveOption, st.sampled_from(Mode), st.sampled_from(Compression), st.sampled_from(Encryption))
 
 
 @pytest.mark.parametrize(
@@ -55,33 +58,54 @@ def test_accepted_values(value: str, mode: Mode | None, compression: Compression
 
 
 @pytest.mark.parametrize(
+    ("value", "encryption"),
+    [
+        ("encryption_mode= none", NONE),
+        ("ENCRYPTION_MODE =TRANSPARENT_ENCRYPTION", TRANSPARENT),
+        ("encryption_mode=transparent_encryption encryption_algorithm= AES-256", TRANSPARENT),
+        ("encryption_algorithm=aes-256 encryption_mode=transparent_encryption", TRANSPARENT),
+        ("encryption_mode=transparent_encryption encryption_mode=none", NONE),
+    ],
+)
+def test_encryption(value: str, encryption: Encryption) -> None:
+    """The words of the Enterprise Edition; the algorithm that there is may be named."""
+    assert OptionChange(encryption=encryption) == parse_option(value)
+
+
+@pytest.mark.parametrize(
     ("value", "hint"),
     [
         ("", "the value is empty; give a mode, a compression or both"),
         ("   ", "the value is empty; give a mode, a compression or both"),
         ("optional compression= none", "COMPRESSION must be one of disable, enable, lz4_1.0, zstd_1.3.8, not 'none'"),
         ("optional compression", "COMPRESSION has no value; write COMPRESSION=…"),
-        ("optional biubiu", "'biubiu' is not an option; use OPTIONAL, MANDATORY or COMPRESSION=…"),
+        ("optional biubiu", f"'biubiu' is not an option; {WORDS_OF_IT}"),
         ("optional compression disable", "COMPRESSION has no value; write COMPRESSION=…"),
-        ("= compression=disable", "'=' is not an option; use OPTIONAL, MANDATORY or COMPRESSION=…"),
-        ("compression=disable=", "'=' is not an option; use OPTIONAL, MANDATORY or COMPRESSION=…"),
+        ("= compression=disable", f"'=' is not an option; {WORDS_OF_IT}"),
+        ("compression=disable=", f"'=' is not an option; {WORDS_OF_IT}"),
         ("compression==disable", "COMPRESSION must be one of disable, enable, lz4_1.0, zstd_1.3.8, not '='"),
         ("compression=", "COMPRESSION must be one of disable, enable, lz4_1.0, zstd_1.3.8, not ''"),
         ("compression=zstd", "COMPRESSION must be one of disable, enable, lz4_1.0, zstd_1.3.8, not 'zstd'"),
         ("COMPRESSION=snappy_1.0", "COMPRESSION must be one of disable, enable, lz4_1.0, zstd_1.3.8, not 'snappy_1.0'"),
         (
             "optional,compression=enable",
-            "'optional,compression' is not an option; use OPTIONAL, MANDATORY or COMPRESSION=…",
+            f"'optional,compression' is not an option; {WORDS_OF_IT}",
         ),
         (
             "optional\tcompression=enable",
-            r"'optional\tcompression' is not an option; use OPTIONAL, MANDATORY or COMPRESSION=…",
+            rf"'optional\tcompression' is not an option; {WORDS_OF_IT}",
         ),
-        ("MANDATORY COMPRESSION=lz4_1.0 yyy", "'yyy' is not an option; use OPTIONAL, MANDATORY or COMPRESSION=…"),
-        ("optional\n", r"'optional\n' is not an option; use OPTIONAL, MANDATORY or COMPRESSION=…"),
-        ("enable", "'enable' is not an option; use OPTIONAL, MANDATORY or COMPRESSION=…"),
-        ("optional=enable", "'=' is not an option; use OPTIONAL, MANDATORY or COMPRESSION=…"),
-        ("optiona" * 10, f"'{'optiona' * 5}optio…' is not an option; use OPTIONAL, MANDATORY or COMPRESSION=…"),
+        (
+            "MANDATORY COMPRESSION=lz4_1.0 yyy",
+            f"'yyy' is not an option; {WORDS_OF_IT}",
+        ),
+        ("optional\n", rf"'optional\n' is not an option; {WORDS_OF_IT}"),
+        ("enable", f"'enable' is not an option; {WORDS_OF_IT}"),
+        ("optional=enable", f"'=' is not an option; {WORDS_OF_IT}"),
+        (
+            "optiona" * 10,
+            f"'{'optiona' * 5}optio…' is not an option; {WORDS_OF_IT}",
+        ),
     ],
 )
 def test_refused_values(value: str, hint: str) -> None:
@@ -99,13 +123,16 @@ def test_refused_values(value: str, hint: str) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        "encryption_mode= none",
-        "encryption_mode= TRANSPARENT_ENCRYPTION",
         "encryption_mode= password",
         "encryption_mode= password_encryption",
         "encryption_mode= DUAL_MODE_ENCRYPTION",
         "encryption_mode= transparent_encryption ENCRYPTION_ALGORITHM = yyy",
         "encryption_mode= transparent_encryption ENCRYPTION_ALGORITHM = none",
+        "encryption_mode= transparent_encryption ENCRYPTION_ALGORITHM = aes-128",
+        "encryption_mode",
+        "encryption_mode=",
+        "encryption_algorithm=aes-256",
+        "encryption_mode=none encryption_algorithm=aes-256",
         "optional compression=on",
         "optional compression=true",
         "compression=lz4",
@@ -116,7 +143,7 @@ def test_refused_values(value: str, hint: str) -> None:
     ],
 )
 def test_other_refused_values(value: str) -> None:
-    """Encryption, abbreviations and other separators are not part of the grammar."""
+    """Other encryptions, abbreviations and other separators are not part of the grammar."""
     with pytest.raises(SqlError, match="4147"):
         parse_option(value)
 
@@ -149,6 +176,9 @@ def test_default() -> None:
         (MANDATORY_LZ4, "compression=disable compression=enable", MANDATORY_LZ4),
         (LogArchiveOption(MANDATORY, OFF), "compression= enable", MANDATORY_LZ4),
         (LogArchiveOption(MANDATORY, OFF), "mandatory", LogArchiveOption(MANDATORY, OFF)),
+        (MANDATORY_LZ4, "encryption_mode=transparent_encryption", LogArchiveOption(MANDATORY, LZ4, TRANSPARENT)),
+        (LogArchiveOption(OPTIONAL, LZ4, TRANSPARENT), "mandatory", LogArchiveOption(MANDATORY, LZ4, TRANSPARENT)),
+        (LogArchiveOption(OPTIONAL, LZ4, TRANSPARENT), "encryption_mode=none", LogArchiveOption(OPTIONAL, LZ4)),
     ],
 )
 def test_changes_are_sticky(before: LogArchiveOption, value: str, expected: LogArchiveOption) -> None:
@@ -176,10 +206,14 @@ def test_mandatory_refuses_to_drop_compression(value: str, compression: Compress
         (LogArchiveOption.DEFAULT, "OPTIONAL COMPRESSION=lz4_1.0"),
         (LogArchiveOption(MANDATORY, ZSTD), "MANDATORY COMPRESSION=zstd_1.3.8"),
         (LogArchiveOption(MANDATORY, OFF), "MANDATORY COMPRESSION=disable"),
+        (
+            LogArchiveOption(OPTIONAL, LZ4, TRANSPARENT),
+            "OPTIONAL COMPRESSION=lz4_1.0 ENCRYPTION_MODE=transparent_encryption",
+        ),
     ],
 )
 def test_full_form(option: LogArchiveOption, expected: str) -> None:
-    """The full form names both settings, in the option's own words."""
+    """The full form names the settings in the option's own words; encryption only while it is on."""
     assert expected == as_text(option)
 
 
@@ -193,7 +227,10 @@ SPACES = st.integers(1, 3).map(" ".__mul__)
 SIGNS = st.sampled_from(["=", " =", "= ", "  =  "])
 WORDS = st.sampled_from(["mandatory", "OPTIONAL", "Optional"])
 VALUES = st.sampled_from(["disable", "ENABLE", "lz4_1.0", "Zstd_1.3.8"])
-ITEMS = WORDS | st.builds("Compression{}{}".format, SIGNS, VALUES)
+MODES = st.sampled_from(["None", "transparent_encryption"])
+ITEMS = (
+    WORDS | st.builds("Compression{}{}".format, SIGNS, VALUES) | st.builds("encryption_Mode{}{}".format, SIGNS, MODES)
+)
 
 
 @st.composite
@@ -203,21 +240,27 @@ def valid_options(draw: st.DrawFn) -> str:
     return "".join(draw(SPACES) + item for item in items) + draw(SPACES | st.just(""))
 
 
-ITEM = re.compile(r" +(?:(mandatory|optional)|compression *= *(disable|enable|lz4_1\.0|zstd_1\.3\.8))(?= |$)")
+ITEM = re.compile(
+    r" +(?:(mandatory|optional)|compression *= *(disable|enable|lz4_1\.0|zstd_1\.3\.8)"
+    r"|encryption_mode *= *(none|transparent_encryption))(?= |$)"
+)
 
 
 def oracle(text: str) -> OptionChange | None:
     """The grammar once more, in another way: item by item with a regular expression; None for an invalid value."""
     mode: Mode | None = None
     compression: Compression | None = None
+    encryption: Encryption | None = None
     rest = " " + text.lower().rstrip(" ")
     while item := ITEM.match(rest):
         rest = rest[item.end() :]
         if item[1]:
             mode = Mode(item[1].upper())
-        else:
+        elif item[2]:
             compression = Compression(item[2].replace("enable", "lz4_1.0"))
-    return OptionChange(mode, compression) if not rest and (mode or compression) else None
+        else:
+            encryption = Encryption(item[3])
+    return OptionChange(mode, compression, encryption) if not rest and (mode or compression or encryption) else None
 
 
 @given(valid_options())

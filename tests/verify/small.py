@@ -11,7 +11,7 @@ from redoubt.archive.deletion import Deletion
 from redoubt.archive.layout import ClusterInfo, ClusterPath, HoleInfo, Interruption, PieceInfo
 from redoubt.archive.part import PartHeader, encode_part
 from redoubt.archive.record import Record, dump_record
-from redoubt.archive.segment import PieceIdentity, SegmentHeader, SegmentName, encode_segment
+from redoubt.archive.segment import PieceIdentity, SegmentHeader, SegmentName, encode_segment, suffix_of
 from redoubt.archive.set_layout import SetIdentity, SetInfo, set_path
 from redoubt.archive.set_manifest import Extent, SetFile, SetManifest, SetSummary
 from redoubt.archive.set_store import SetStore
@@ -68,9 +68,13 @@ def real_groups() -> list[Group]:
 
 
 class SmallArchive:
-    """A deleted round, a round of two frozen pieces that was interrupted, a hole, and a round that goes on."""
+    """A deleted round, a round of two frozen pieces that was interrupted, a hole, and a round that goes on.
 
-    def __init__(self) -> None:
+    With `encrypts`, its log and its sets are encrypted; a master key must be known.
+    """
+
+    def __init__(self, *, encrypts: bool = False) -> None:
+        self._encrypts = encrypts
         self.destination = MemoryDestination()
         self.groups = real_groups()
         self._record(CLUSTER.info, ClusterInfo(CLUSTER.cluster, CLUSTER.cluster_id, IDENTITY))
@@ -141,9 +145,10 @@ class SmallArchive:
             groups[-1].end.chain or 0,
             codec,
         )
-        suffix = {"zstd_1.3.8": ".zst", "lz4_1.0": ".lz4", "none": ".redo"}[codec]
-        name = SegmentName(header.start_lsn, header.end_lsn, suffix)
-        self.store(key).put(name, encode_segment(header, b"".join(group.data for group in groups)))
+        store = self.store(key)
+        data_key = store.keys.for_writing() if self._encrypts else None
+        name = SegmentName(header.start_lsn, header.end_lsn, suffix_of(codec, data_key))
+        store.put(name, encode_segment(header, b"".join(group.data for group in groups), data_key))
 
     def _freeze(self, key: PieceKey) -> None:
         store = self.store(key)
@@ -176,10 +181,12 @@ class SmallArchive:
         began = FROZEN_AT
         of = SetIdentity(IDENTITY, "redoubt", 1, TENANT, "main", SOURCE, key.set_id, DATE)
         store.claim(SetInfo(of, began))
+        data_key = store.keys.for_writing() if self._encrypts else None
         contents = [b"a file's beginning, and \0 its end" * 3, b"another file" * 4]
+        headers = [PartHeader("redoubt", 1, TENANT, SOURCE, key.set_id, number) for number in (1, 2)]
         parts = [
-            store.put_part(number, encode_part(PartHeader("redoubt", 1, TENANT, SOURCE, key.set_id, number), content))
-            for number, content in enumerate(contents, 1)
+            store.put_part(header.number, encode_part(header, content, data_key))
+            for header, content in zip(headers, contents, strict=True)
         ]
         files = (
             SetFile("etc/seekdb.config.bin", 200, 0o640, (Extent(0, len(contents[0]), 1, 0),)),
@@ -199,6 +206,7 @@ class SmallArchive:
             "hot",
             147,
             sum(part.size for part in parts),
+            data_key.id if data_key else "",
         )
         store.put_manifest(SetManifest(summary, tuple(parts), files))
 

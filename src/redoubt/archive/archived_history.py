@@ -16,6 +16,7 @@ from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import ArchiveError
 from redoubt.errors import RedoubtError
 from redoubt.model.bases import SetKey
+from redoubt.model.data_backups import EncryptionMode
 from redoubt.model.history import History, TenantSet
 from redoubt.model.holes import Hole
 from redoubt.model.pieces import Piece, PieceKey, PieceStatus, TenantPiece
@@ -112,6 +113,7 @@ def set_of(destination: Destination, tenant: TenantPath, key: SetKey, inventory:
         passes=now.passes,
         method=now.method,
         round_id=max(rounds, default=0),
+        encryption=EncryptionMode.TRANSPARENT if now.data_key else EncryptionMode.NONE,
     )
 
 

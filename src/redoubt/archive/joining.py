@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import google_crc32c
 
-from redoubt.archive.codec import codec_named
+from redoubt.archive.encryption import Key, Keys, no_keys
 from redoubt.archive.segment import (
     SegmentError,
     SegmentHeader,
@@ -17,20 +17,31 @@ from redoubt.archive.segment import (
     assemble_segment,
     decode_log,
     decode_stored,
+    suffix_of,
 )
 
 
 class Joined:
-    """A merged segment under construction. Keeps its parts in memory as stored."""
+    """A merged segment under construction. Keeps its parts in memory as stored, but not encrypted.
 
-    def __init__(self) -> None:
+    `keys` finds the parts' data keys. The merged segment is encrypted with the key of its last part.
+    """
+
+    def __init__(self, keys: Keys = no_keys) -> None:
+        self._keys = keys
+        self._key: Key | None = None
         self._header: SegmentHeader | None = None
         self._stored: list[bytes] = []
         self._epoch = 0
 
     def add(self, name: SegmentName, data: bytes) -> None:
-        """Add the next part. Raises SegmentError if the part is damaged, or does not continue the part before."""
-        header, stored = decode_stored(name, data)
+        """Add the next part. Raises SegmentError if the part is damaged, or does not continue the part before.
+
+        Raises KeyMissingError if it is encrypted with an unknown key.
+        """
+        header, stored = decode_stored(name, data, self._keys)
+        self._key = self._keys(header.data_key) if header.data_key else None
+        header = replace(header, data_key="", nonce="")
         before = self._header
         crc = 0 if before is None else before.log_crc
         for chunk in decode_log(header, stored):
@@ -47,9 +58,9 @@ class Joined:
         header, parts = self._header, self._stored
         assert header is not None, "there are parts"
         self._header, self._stored = None, []
-        suffix = codec_named(header.codec).suffix
+        suffix = suffix_of(header.codec, self._key)
         name = SegmentName(header.start_lsn, header.end_lsn, suffix, is_merged=True, epoch=self._epoch)
-        return name, assemble_segment(header, b"".join(parts))
+        return name, assemble_segment(header, b"".join(parts), self._key)
 
 
 def _continued(before: SegmentHeader, header: SegmentHeader) -> SegmentHeader:

@@ -44,7 +44,7 @@ def walk(store: PieceStore, from_lsn: int) -> Iterator[Run]:
                     raise
                 break
             try:
-                header, stored = decode_stored(each.name, data)
+                header, stored = decode_stored(each.name, data, store.keys)
             except SegmentError as error:
                 raise _damaged(store, each, error) from error
             if chain is not None and header.start_lsn == lsn and header.chain_before != chain:

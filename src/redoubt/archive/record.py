@@ -15,6 +15,7 @@ the segment has a checksum of the header's text.
 from __future__ import annotations
 
 import json
+import re
 import reprlib
 from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass
@@ -53,6 +54,8 @@ LONGEST_NAME = 255
 LARGEST_NUMBER = 2**63 - 1
 Prose = Annotated[str, "prose"]
 """A cause or a statement. Decoding makes the text printable, and cuts the text."""
+Hex = Annotated[str, "hex"]
+"""Hexadecimal digits in pairs, lower case. A field that is empty by default is not stored while it is empty."""
 Lines = Annotated[str, "lines"]
 """A text of any length, with line breaks. Make parts of the text printable before they enter a message."""
 
@@ -61,8 +64,10 @@ _TYPES: dict[Any, tuple[type, ...]] = {
     str: (str,),
     int | None: (int, NoneType),
     Prose: (str,),
+    Hex: (str,),
     Lines: (str,),
 }
+_HEX = re.compile(r"([0-9a-f]{2})*\Z")
 _MANY = 10_000
 _LEAST_OF_A_LIST = 16
 """The fewest bytes of a large text for each of its lists and objects; an empty list takes 20 times its text."""
@@ -98,11 +103,12 @@ def record_of(kind: type[T], values: dict[str, Any]) -> T:
 def stored_fields(record: Any) -> dict[str, Any]:
     """The fields of a record, or of a record in it, by their stored names."""
     found: dict[str, Any] = {}
+    hints = _hints(record.__class__)
     for field in fields(record):
         value = getattr(record, field.name)
         if is_dataclass(value):
             found |= {_prefix(field.name) + name: inner for name, inner in stored_fields(value).items()}
-        else:
+        elif value or hints[field.name] is not Hex:
             found[field.name] = value
     return found
 
@@ -129,6 +135,8 @@ def _checked(name: str, value: Any, hint: Any) -> Any:
     """The value of a field that has the right type. Raises RecordError if no writer could have written the value."""
     if hint is Prose:
         return printable(value)
+    if hint is Hex and not _HEX.match(value):
+        raise RecordError(f"invalid value: {name!r} is {shown(value)}")
     if hint is str and (len(value) > LONGEST_NAME or not value.isprintable()):
         raise RecordError(f"invalid value: {name!r} is {shown(value)}")
     if isinstance(value, int) and not 0 <= value <= LARGEST_NUMBER:

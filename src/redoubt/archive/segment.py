@@ -2,8 +2,9 @@
 
 A compressed segment is a skippable frame with the header, then an ordinary frame with the log. So `zstd -dc` or
 `lz4 -dc` outputs only the log. A merged segment has the frames of its parts, one after another. An uncompressed segment
-is the log, then the header as a trailer. `docs/FORMAT.md` describes the bytes. Checks cover every byte of a segment:
-`decode_segment` returns exactly the encoded log, or raises.
+is the log, then the header as a trailer. In an encrypted segment the header is always first, and what follows is
+encrypted. `docs/FORMAT.md` describes the bytes. Checks cover every byte of a segment: `decode_segment` returns exactly
+the encoded log, or raises.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ from dataclasses import dataclass, replace
 import google_crc32c
 
 from redoubt.archive.codec import CodecError, codec_named
+from redoubt.archive.encryption import SUFFIX, DecryptionError, Key, Keys, decrypted, encrypted_with, no_keys
 from redoubt.archive.framing import LONGEST_HEAD, FrameError, head_first, head_last, split_head_first, split_head_last
-from redoubt.archive.record import FORMAT, RecordError, dump_record, load_record
+from redoubt.archive.record import FORMAT, Hex, RecordError, dump_record, load_record
 from redoubt.model.engine_kind import SEEKDB
 from redoubt.model.log import LogPosition
 
 _NAME = re.compile(
     r"(?P<start>[0-9]{20})-(?P<end>[0-9]{20})(?:\.e(?P<epoch>[1-9][0-9]{0,17}))?"
-    r"(?P<merged>\.merged)?(?P<suffix>\.zst|\.lz4|\.redo)\Z"
+    r"(?P<merged>\.merged)?(?P<suffix>(?:\.zst|\.lz4|\.redo)(?:\.aes)?)\Z"
 )
 
 MOST_LOG = 128 * 1024 * 1024
@@ -52,7 +54,8 @@ class PieceIdentity:
 class SegmentHeader:
     """A segment's header. LSNs and sizes in bytes, SCNs in ns since the epoch, checksums CRC-32C.
 
-    `chain_before` is None only in the first segment of a round, if the log before the round was never read.
+    `chain_before` is None only in the first segment of a round, if the log before the round was never read. `data_key`
+    is the id of the key that the stored bytes are encrypted with, empty if they are not encrypted.
     """
 
     of: PieceIdentity
@@ -64,6 +67,8 @@ class SegmentHeader:
     chain_after: int
     codec: str
     log_crc: int = 0
+    data_key: Hex = ""
+    nonce: Hex = ""
     stored_crc: int = 0
     format: int = FORMAT
 
@@ -101,16 +106,27 @@ class SegmentName:
         return cls(start, end, match["suffix"], match["merged"] is not None, epoch)
 
 
-def encode_segment(header: SegmentHeader, log: bytes) -> bytes:
+def suffix_of(codec: str, key: Key | None) -> str:
+    """The end of the name of a segment with that codec, encrypted with that key."""
+    return codec_named(codec).suffix + (SUFFIX if key else "")
+
+
+def encode_segment(header: SegmentHeader, log: bytes, key: Key | None = None) -> bytes:
     """The object for `log`, compressed with `header.codec`; this function fills in the header's two CRCs."""
     stored = codec_named(header.codec).encode(log)
-    return assemble_segment(replace(header, log_crc=google_crc32c.value(log)), stored)
+    return assemble_segment(replace(header, log_crc=google_crc32c.value(log)), stored, key)
 
 
-def assemble_segment(header: SegmentHeader, stored: bytes) -> bytes:
-    """The object for encoded log; this function fills in `stored_crc`, the caller must set `log_crc`."""
+def assemble_segment(header: SegmentHeader, stored: bytes, key: Key | None = None) -> bytes:
+    """The object for encoded log; this function fills in `stored_crc`, the caller must set `log_crc`.
+
+    With a key, the encoded log is encrypted.
+    """
+    if key is not None:
+        header, stored = encrypted_with(key, header, stored)
     text = dump_record(replace(header, stored_crc=google_crc32c.value(stored)))
-    return head_last(text, stored) if header.codec == "none" else head_first(text, stored)
+    is_plain = header.codec == "none" and key is None
+    return head_last(text, stored) if is_plain else head_first(text, stored)
 
 
 def check_range(name: SegmentName) -> None:
@@ -130,12 +146,21 @@ def decode_header(name: SegmentName, data: bytes) -> SegmentHeader:
     return _split(name, data)[0]
 
 
-def decode_stored(name: SegmentName, data: bytes) -> tuple[SegmentHeader, bytes]:
-    """The header and the log as stored, after all checks that need no decoding. Raises SegmentError."""
-    header, stored = _split(name, data)
-    if google_crc32c.value(stored) != header.stored_crc:
-        raise SegmentError("the stored bytes' checksum does not match")
-    return header, stored
+def check_stored(name: SegmentName, data: bytes) -> SegmentHeader:
+    """The header, after all checks that need neither a key nor decoding. Raises SegmentError."""
+    return _checked(name, data)[0]
+
+
+def decode_stored(name: SegmentName, data: bytes, keys: Keys = no_keys) -> tuple[SegmentHeader, bytes]:
+    """The header and the encoded log, decrypted, after all checks that need no decoding.
+
+    Raises SegmentError, and KeyMissingError.
+    """
+    header, text, stored = _checked(name, data)
+    try:
+        return header, decrypted(header, text, stored, keys)
+    except DecryptionError as error:
+        raise SegmentError(str(error)) from error
 
 
 def decode_log(header: SegmentHeader, stored: bytes) -> Iterator[bytes]:
@@ -159,9 +184,9 @@ def decode_log(header: SegmentHeader, stored: bytes) -> Iterator[bytes]:
         raise SegmentError("the log's checksum does not match")
 
 
-def decode_segment(name: SegmentName, data: bytes) -> tuple[SegmentHeader, bytes]:
-    """The header and the log of the segment `data`, after all checks. Raises SegmentError."""
-    header, stored = decode_stored(name, data)
+def decode_segment(name: SegmentName, data: bytes, keys: Keys = no_keys) -> tuple[SegmentHeader, bytes]:
+    """The header and the log of the segment `data`, after all checks. Raises SegmentError, and KeyMissingError."""
+    header, stored = decode_stored(name, data, keys)
     parts = decode_log(header, stored)
     log = io.BytesIO(next(parts, b""))  # unlike joined chunks, it never holds the log twice
     log.seek(0, io.SEEK_END)
@@ -169,8 +194,15 @@ def decode_segment(name: SegmentName, data: bytes) -> tuple[SegmentHeader, bytes
     return header, log.getvalue()
 
 
-def _split(name: SegmentName, data: bytes) -> tuple[SegmentHeader, bytes]:
-    """The parsed header and the bytes that hold the log."""
+def _checked(name: SegmentName, data: bytes) -> tuple[SegmentHeader, bytes, bytes]:
+    header, text, stored = _split(name, data)
+    if google_crc32c.value(stored) != header.stored_crc:
+        raise SegmentError("the stored bytes' checksum does not match")
+    return header, text, stored
+
+
+def _split(name: SegmentName, data: bytes) -> tuple[SegmentHeader, bytes, bytes]:
+    """The parsed header, its text, and the bytes that hold the log."""
     check_range(name)
     if len(data) > most_stored(name):
         raise SegmentError(f"it has more than {most_stored(name)} bytes")
@@ -184,6 +216,6 @@ def _split(name: SegmentName, data: bytes) -> tuple[SegmentHeader, bytes]:
         raise SegmentError(f"its header cannot be read: {error}") from error
     if (header.start_lsn, header.end_lsn) != (name.start_lsn, name.end_lsn):
         raise SegmentError(f"its header names LSN {header.start_lsn} to {header.end_lsn}")
-    if codec.suffix != name.suffix:
-        raise SegmentError(f"its header names codec {header.codec}")
-    return header, stored
+    if codec.suffix + (SUFFIX if header.data_key else "") != name.suffix:
+        raise SegmentError(f"its header names codec {header.codec}{' and a data key' if header.data_key else ''}")
+    return header, text, stored

@@ -16,6 +16,7 @@ from redoubt.archive.part import MAX_LENGTH, MAX_SIZE
 from redoubt.archive.record import (
     INFO_FORMAT,
     LARGEST_NUMBER,
+    Hex,
     RecordError,
     record_of,
     seal,
@@ -37,7 +38,8 @@ class SetSummary:
     """The owner of a set's data, and its place in the log. LSNs in bytes, SCNs and times in ns since the epoch.
 
     `pause_us`: the pause of the engine in microseconds; `passes`: how often the files were read; `method`: hot, reflink
-    or rolled. `input_bytes` is the size of the files without holes. `engine` is the engine's version.
+    or rolled. `input_bytes` is the size of the files without holes. `engine` is the engine's version. `data_key` is the
+    id of the key that the parts are encrypted with, empty if they are not.
     """
 
     of: SetIdentity
@@ -53,6 +55,7 @@ class SetSummary:
     method: str
     input_bytes: int
     output_bytes: int
+    data_key: Hex = ""
     format: int = INFO_FORMAT
 
     @property

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 
 from redoubt.archive.bounded import largest, read_record, read_text
+from redoubt.archive.encryption import Key, decrypt_text, encrypt_text
+from redoubt.archive.folder_keys import FolderKeys
 from redoubt.archive.part import PartError, PartHeader, decode_part
 from redoubt.archive.record import RecordError, dump_record
 from redoubt.archive.set_layout import SetInfo, SetPath, part_name
@@ -14,11 +16,12 @@ from redoubt.model.seams import Destination, ObjectExistsError, ObjectMissingErr
 
 
 class SetStore:
-    """The objects of one set."""
+    """The objects of one set. `keys` finds the data keys of those that are encrypted."""
 
     def __init__(self, destination: Destination, path: SetPath) -> None:
         self.destination = destination
         self.path = path
+        self.keys = FolderKeys(destination, path.folder)
 
     def claim(self, info: SetInfo) -> None:
         """Claim the set. Raises ArchiveError if a set with that number exists."""
@@ -54,16 +57,14 @@ class SetStore:
         for name in (*(each for each in names if each != self.path.info), self.path.info):
             self.destination.delete(name)
 
-    def put_fingerprint(self, data: bytes) -> None:
-        """Store the fingerprint of the engine's content at the snapshot. Raises DestinationError."""
-        self.destination.put_if_absent(self.path.fingerprint, data)
+    def put_remark(self, name: str, text: bytes, key: Key | None = None) -> None:
+        """Store an info object that no restore needs, encrypted if there is a key. Raises DestinationError."""
+        data = encrypt_text(key, _base(name), text) if key else text
+        self.destination.put_if_absent(name, data)
 
-    def fingerprint(self) -> bytes | None:
-        """The fingerprint of the engine's content at the snapshot, None without one. Raises RecordError."""
-        try:
-            return read_text(self.destination, self.path.fingerprint)
-        except ObjectMissingError:
-            return None
+    def remark(self, name: str) -> bytes:
+        """An info object that no restore needs, decrypted. Raises RecordError, ObjectMissingError, KeyMissingError."""
+        return decrypt_text(self.keys, _base(name), read_text(self.destination, name))
 
     def read_part(self, part: SetPart) -> tuple[PartHeader, bytes]:
         """Header and content of a part, after all checks. Raises ArchiveError."""
@@ -75,7 +76,7 @@ class SetStore:
         if len(data) != part.size or hashlib.sha256(data).hexdigest() != part.sha256:
             raise ArchiveError(f"{name} is damaged: its size or SHA-256 differs from the manifest")
         try:
-            header, content = decode_part(data)
+            header, content = decode_part(data, self.keys)
         except PartError as error:
             raise ArchiveError(f"{name} is damaged: {error}") from error
         if header.number != part.number:
@@ -100,3 +101,8 @@ class SetStore:
             return None
         except RecordError as error:
             raise ArchiveError(f"{self.path.manifest} is damaged ({error})") from error
+
+
+def _base(name: str) -> str:
+    """The name of an object in its folder."""
+    return name.rpartition("/")[2]

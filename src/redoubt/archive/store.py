@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from redoubt.archive.bounded import read_record, read_text
+from redoubt.archive.encryption import KeyMissingError
+from redoubt.archive.folder_keys import FolderKeys
 from redoubt.archive.framing import LONGEST_HEAD
 from redoubt.archive.layout import ClusterPath, Interruption, PieceInfo, PiecePath
 from redoubt.archive.listing import HoleError, Listing, segments_in_order
@@ -23,6 +25,7 @@ from redoubt.archive.segment import (
     SegmentHeader,
     SegmentName,
     check_range,
+    check_stored,
     decode_header,
     decode_segment,
     most_stored,
@@ -65,11 +68,12 @@ class ArchiveEnd:
 
 
 class PieceStore:
-    """The objects of one piece."""
+    """The objects of one piece. `keys` finds the data keys of those that are encrypted."""
 
     def __init__(self, destination: Destination, path: PiecePath) -> None:
         self.destination = destination
         self.path = path
+        self.keys = FolderKeys(destination, path.folder)
 
     def claim(self, info: PieceInfo) -> PieceInfo:
         """Claim the piece; returns the claim in the destination. Raises ArchiveError if another owner claimed it."""
@@ -182,7 +186,7 @@ class PieceStore:
     def read(self, name: SegmentName) -> tuple[SegmentHeader, bytes]:
         """Header and log of a segment, after all checks. Raises ArchiveError."""
         try:
-            return decode_segment(name, self.get(name))
+            return decode_segment(name, self.get(name), self.keys)
         except SegmentError as error:
             raise ArchiveError(f"{self.path.segment(name)} is damaged: {error}") from error
 
@@ -196,14 +200,17 @@ class PieceStore:
             raise ArchiveError(f"{self.path.segment(name)} is damaged: {error}") from error
 
     def resume(self, info: PieceInfo, listing: Listing | None = None) -> ArchiveEnd:
-        """The end of the claimed piece, after reading and checking its last segment. Raises ArchiveError."""
+        """The end of the claimed piece, after reading and checking its last segment. Raises ArchiveError.
+
+        Without the key of an encrypted segment, only its header and the checksum of its stored bytes are checked.
+        """
         objects = (listing or self.listing()).objects
         if not objects:
             return ArchiveEnd(info.start)
         first, last = objects[0].name, objects[-1].name
         if first.start_lsn != info.start_lsn:
             raise ArchiveError(f"the piece begins at LSN {info.start_lsn}, but its first segment is {first}")
-        header, _ = self.read(last)
+        header = self._checked(last)
         if (header.of.source, header.of.round) != (info.source, info.round):
             raise ArchiveError(f"{self.path.segment(last)} names round {header.of.round} of engine {header.of.source}")
         return ArchiveEnd(
@@ -212,6 +219,13 @@ class PieceStore:
             output_bytes=sum(each.size for each in objects),
             segments=len(objects),
         )
+
+    def _checked(self, name: SegmentName) -> SegmentHeader:
+        """A segment's header, after all checks that are possible with the keys at hand. Raises ArchiveError."""
+        try:
+            return self.read(name)[0]
+        except KeyMissingError:
+            return check_stored(name, self.get(name))
 
     def put(self, name: SegmentName, data: bytes) -> None:
         """Store a segment durably. An existing equal object is success; a different object raises ArchiveError."""

@@ -28,7 +28,7 @@ class JobResources:
 
     `clock` gives monotonic seconds, `now` ns since the epoch. `notify` is called when work in a thread is done, `close`
     when the job has released the destination. `holder` names the writer in the lock. `small`: see `Shipper`.
-    `longest_age()`: see `Archiver`.
+    `longest_age()`: see `Archiver`. `encrypts`: whether to encrypt new segments.
     """
 
     encoders: Executor
@@ -43,6 +43,7 @@ class JobResources:
     small: int = SMALL
     longest_age: Callable[[], float] = lambda: math.inf
     close: Callable[[], None] = lambda: None
+    encrypts: bool = False
 
 
 class Archival:
@@ -76,6 +77,7 @@ class Archival:
             lambda start_lsn, end_lsn: guard.check(storing, start_lsn, end_lsn),
             lambda: tenure.epoch,
             tenure.check,
+            opened.key,
         )
         self._guard = guard
         self._looked_at = resources.clock()

@@ -9,7 +9,7 @@ from dataclasses import replace
 from redoubt.archive.layout import PieceInfo
 from redoubt.archive.listing import Listing
 from redoubt.archive.manifest import Entry, Manifest, ManifestPiece, dump_manifest
-from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_header, decode_stored
+from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, check_stored, decode_header
 from redoubt.archive.store import ArchiveError, PieceStore
 from redoubt.archiver.merger import merge, remove, tidy
 from redoubt.archiver.merging import Part, plan_final
@@ -89,7 +89,7 @@ class Freezer:
         """The SHA-256 of a segment, after a check of its stored bytes."""
         data = self._store.get(name)
         try:
-            decode_stored(name, data)
+            check_stored(name, data)
         except SegmentError as error:
             raise ArchiveError(f"{self._store.path.segment(name)} is damaged: {error}") from error
         return hashlib.sha256(data).hexdigest()

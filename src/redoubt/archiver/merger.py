@@ -42,7 +42,7 @@ def merge(store: PieceStore, parts: Sequence[Part]) -> Merged:
 
     When this returns, the object is durable and verified.
     """
-    joined = Joined()
+    joined = Joined(store.keys)
     for part in parts:
         try:
             joined.add(part.name, store.get(part.name))
@@ -64,7 +64,7 @@ def remove(store: PieceStore, parts: Sequence[Part]) -> None:
 def verify(store: PieceStore, name: SegmentName) -> None:
     """Read an object and make all checks, chunk by chunk. Raises ArchiveError."""
     try:
-        for _ in decode_log(*decode_stored(name, store.get(name))):
+        for _ in decode_log(*decode_stored(name, store.get(name), store.keys)):
             pass
     except SegmentError as error:
         raise ArchiveError(f"{store.path.segment(name)} is damaged: {error}") from error

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from redoubt.archive.encryption import Key
 from redoubt.archive.layout import ClusterPath, Interruption, PieceInfo, Takeover
 from redoubt.archive.listing import Listing
 from redoubt.archive.manifest import Manifest
@@ -17,12 +18,16 @@ from redoubt.model.seams import DestinationError, Lock, ObjectMissingError
 
 @dataclass(frozen=True)
 class Opened:
-    """An opened piece. A piece with a manifest is complete: nothing may be added."""
+    """An opened piece. A piece with a manifest is complete: nothing may be added.
+
+    New segments are encrypted with `key`, if there is one.
+    """
 
     info: PieceInfo
     end: ArchiveEnd
     listing: Listing
     manifest: Manifest | None
+    key: Key | None = None
 
 
 class Tenure:
@@ -96,8 +101,10 @@ class Tenure:
             self._lock = None
 
 
-def open_piece(store: PieceStore, task: ArchivePiece, tenure: Tenure) -> Opened:
+def open_piece(store: PieceStore, task: ArchivePiece, tenure: Tenure, *, encrypts: bool = False) -> Opened:
     """Claim the piece as its only writer, or continue an own claim; record the interruption that the task names.
+
+    With `encrypts`, a key for new segments is found in the piece, or put there.
 
     Raises ArchiveError if the piece is damaged or belongs to another owner, or if its recorded interruption is unknown
     to the task; and DestinationError. A failed call may be repeated.
@@ -113,7 +120,8 @@ def open_piece(store: PieceStore, task: ArchivePiece, tenure: Tenure) -> Opened:
     elif opened.manifest is None and not is_cut:
         valid_interruption(store, tenure, opened.end.position.lsn)
         _record_interruption(store, task, opened.end)
-    return opened
+    needs_key = encrypts and not task.broken_by and opened.manifest is None
+    return replace(opened, key=store.keys.for_writing()) if needs_key else opened
 
 
 def begin(store: PieceStore, info: PieceInfo, tenure: Tenure) -> Opened:

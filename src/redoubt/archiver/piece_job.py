@@ -280,7 +280,8 @@ class PieceJob:
         return events
 
     def _open(self) -> Opened:
-        return self._asker.until_answered(lambda: open_piece(self._storing, self.task, self._tenure))
+        encrypts = self._resources.encrypts
+        return self._asker.until_answered(lambda: open_piece(self._storing, self.task, self._tenure, encrypts=encrypts))
 
     def _let_go(self) -> None:
         self._tenure.release()

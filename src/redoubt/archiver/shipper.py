@@ -13,8 +13,8 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from redoubt.archive.codec import codec_named
-from redoubt.archive.segment import SegmentHeader, SegmentName, encode_segment
+from redoubt.archive.encryption import Key
+from redoubt.archive.segment import SegmentHeader, SegmentName, encode_segment, suffix_of
 from redoubt.archive.store import PieceStore
 from redoubt.archiver.asking import Retrier
 from redoubt.model.seams import DestinationError
@@ -42,7 +42,7 @@ class Shipper:
     called when a segment is durable. Log of at most `small` bytes is encoded by the storer. `check(start_lsn, end_lsn)`
     is called before a segment is stored, and raises DestinationError as long as the segment must not be stored;
     `epoch()` is then the epoch in the segment's name. `check_after()` is called when the segment is stored, and raises
-    DestinationError if it may not count.
+    DestinationError if it may not count. Log is encrypted with `key`, if there is one.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Shipper:
         check: Callable[[int, int], None] = lambda _start, _end: None,
         epoch: Callable[[], int] = lambda: 0,
         check_after: Callable[[], None] = lambda: None,
+        key: Key | None = None,
     ) -> None:
         self._store = store
         self._encoders = encoders
@@ -66,6 +67,7 @@ class Shipper:
         self._check = check
         self._epoch = epoch
         self._check_after = check_after
+        self._key = key
         self._under_way: deque[Future[Shipped]] = deque()
         self._failed = False
 
@@ -80,9 +82,9 @@ class Shipper:
     def ship(self, header: SegmentHeader, log: bytes) -> None:
         """Hand over the next segment of the piece."""
         if len(log) <= self._small:
-            stored = self._storer.submit(self._put, header, lambda: _encode(header, log))
+            stored = self._storer.submit(self._put, header, lambda: _encode(header, log, self._key))
         else:
-            encoded = self._encoders.submit(_encode, header, log)
+            encoded = self._encoders.submit(_encode, header, log, self._key)
             stored = self._storer.submit(self._put_encoded, header, encoded)
         stored.add_done_callback(lambda _: self._notify())
         self._under_way.append(stored)
@@ -114,7 +116,7 @@ class Shipper:
     def _put_checked(self, header: SegmentHeader, data: bytes) -> SegmentName:
         start, end = header.start_lsn, header.end_lsn
         self._check(start, end)
-        name = SegmentName(start, end, codec_named(header.codec).suffix, epoch=self._epoch())
+        name = SegmentName(start, end, suffix_of(header.codec, self._key), epoch=self._epoch())
         self._store.put(name, data)
         self._check_after()
         return name
@@ -125,6 +127,6 @@ class _Encoded(NamedTuple):
     digest: str
 
 
-def _encode(header: SegmentHeader, log: bytes) -> _Encoded:
-    data = encode_segment(header, log)
+def _encode(header: SegmentHeader, log: bytes, key: Key | None) -> _Encoded:
+    data = encode_segment(header, log, key)
     return _Encoded(data, hashlib.sha256(data).hexdigest())

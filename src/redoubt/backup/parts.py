@@ -13,6 +13,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+from redoubt.archive.encryption import Key
 from redoubt.archive.part import PartHeader, encode_part
 from redoubt.archive.set_layout import SetInfo
 from redoubt.archive.set_manifest import SetPart
@@ -25,9 +26,10 @@ _UNDER_WAY = 2
 
 
 class PartWriter:
-    """The parts of one set, in order. A context: leaving waits for running work."""
+    """The parts of one set, in order, encrypted if there is a `key`. A context: leaving waits for running work."""
 
-    def __init__(self, store: SetStore, info: SetInfo) -> None:
+    def __init__(self, store: SetStore, info: SetInfo, key: Key | None = None) -> None:
+        self._key = key
         self._store = store
         self._info = info
         self._number = 1
@@ -74,7 +76,7 @@ class PartWriter:
     def _put(self, number: int, content: bytes) -> SetPart:
         of = self._info.of
         header = PartHeader(of.cluster, of.cluster_id, of.tenant_id, of.source, of.set_id, number)
-        return self._store.put_part(number, encode_part(header, content))
+        return self._store.put_part(number, encode_part(header, content, self._key))
 
     def _remove_all(self) -> None:
         """Remove all stored parts, except objects of others and objects that the destination fails to remove."""

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import structlog
 
+from redoubt.archive.encryption import Key
 from redoubt.archive.set_layout import SetInfo
 from redoubt.archive.set_manifest import SetFile, SetManifest, SetPart, SetSummary
 from redoubt.archive.set_store import SetStore
@@ -48,13 +49,15 @@ class BackupFailedError(RedoubtError):
 class TakingOptions:
     """The options of a data backup: `pause_limit`, and `patience` with an engine that keeps writing, in seconds.
 
-    Patience begins after the first pass. `method`, if given, is recorded as the backup's method.
+    Patience begins after the first pass. `method`, if given, is recorded as the backup's method. `encrypts`: whether to
+    encrypt the backup.
     """
 
     pause_limit: float = PAUSE_LIMIT
     patience: float = _PATIENCE
     may_clone: bool = True
     method: str | None = None
+    encrypts: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ class Taking:
         self._was_told = False
         self._passes = 0
         self._done = 0
+        self._key: Key | None = None
 
     def run(self) -> SetManifest:
         """Take the backup. Raises BackupFailedError, DestinationError, ArchiveError, OSError, and what `wait` raises.
@@ -99,8 +103,9 @@ class Taking:
         After an exception the set has no manifest, and objects in its folder do not count.
         """
         self._store.claim(self._info)
+        self._key = self._store.keys.for_writing() if self._terms.encrypts else None
         with ExitStack() as ends:
-            parts = ends.enter_context(PartWriter(self._store, self._info))
+            parts = ends.enter_context(PartWriter(self._store, self._info, self._key))
             instant = self._clone(ends, parts) or self._copy(parts)
             files = instant.mirror.put_together(instant.files)
             stored = parts.finish({extent.part for file in files for extent in file.extents})
@@ -214,7 +219,7 @@ class Taking:
             _log.warning("data backup stored without a fingerprint", cause=repr(error))
             return end
         if fingerprint is not None:
-            self._store.put_fingerprint(fingerprint)
+            self._store.put_remark(self._store.path.fingerprint, fingerprint, self._key)
         return end
 
     def _summary(self, instant: _Instant, files: tuple[SetFile, ...], parts: tuple[SetPart, ...]) -> SetSummary:
@@ -233,6 +238,7 @@ class Taking:
             method=self._terms.method or instant.method,
             input_bytes=sum(extent.length for file in files for extent in file.extents),
             output_bytes=sum(part.size for part in parts),
+            data_key=self._key.id if self._key else "",
         )
 
 

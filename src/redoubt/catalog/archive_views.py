@@ -30,6 +30,7 @@ _DEST_IDS = f"""(SELECT backup_dest AS path,
 """Every path that was archived to, with its id."""
 
 _OPTION = "_effective_backup_log_archive_option"
+_COMPRESSION = "SUBSTRING_INDEX(SUBSTRING_INDEX(value, 'COMPRESSION=', -1), ' ', 1)"
 _INTERVAL = "_effective_piece_switch_interval"
 
 
@@ -39,8 +40,7 @@ def _set(name: str, what: str, default: str) -> str:
 
 _SETTING = f"""(SELECT {_set("backup_dest", "value", "")} AS path,
   {_set(_OPTION, "SUBSTRING_INDEX(value, ' ', 1)", "OPTIONAL")} AS binding,
-  CAST(REPLACE({_set(_OPTION, "SUBSTRING_INDEX(value, '=', -1)", "lz4_1.0")}, 'disable', 'none') AS CHAR(128))
-    AS compression,
+  CAST(REPLACE({_set(_OPTION, _COMPRESSION, "lz4_1.0")}, 'disable', 'none') AS CHAR(128)) AS compression,
   CAST({_set(_INTERVAL, "value", "0")} AS DECIMAL(20,6)) AS seconds,
   {_set("log_archive_dest_state", "value", "ENABLE")} AS state
   FROM {PARAMETER_TABLE})"""

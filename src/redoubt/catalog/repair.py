@@ -189,7 +189,7 @@ def _set_row(part: TenantSet, uri: str) -> Row:
         "bs_key": part.key.set_id,
         "copy_id": 0,
         "backup_type": "D",
-        "encryption_mode": "NONE",
+        "encryption_mode": str(part.encryption),
         "status": str(part.status),
         "file_status": str(part.file_status),
         "start_time": part.start_time,

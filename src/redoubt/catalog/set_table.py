@@ -123,7 +123,7 @@ def _row(backup: DataBackup, part: TenantBackup) -> dict[str, Any]:
         "bs_key": backup.key.set_id,
         "copy_id": 0,
         "backup_type": "D",
-        "encryption_mode": "NONE",
+        "encryption_mode": str(backup.encryption),
         "status": str(part.status),
         "file_status": str(backup.file_status if part.tenant_id == tables.SYS_TENANT_ID else FILES[part.status]),
         "start_time": part.start_time,

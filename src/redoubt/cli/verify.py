@@ -124,6 +124,7 @@ def as_dict(uri: str, report: Report, seconds: float) -> dict[str, Any]:
         "sound": report.is_sound,
         "objects_read": tally.objects_read,
         "objects_skipped": tally.objects_skipped,
+        "objects_not_decrypted": tally.objects_opaque,
         "oldest_skipped": instant(tally.oldest) if tally.oldest else None,
         "stored_bytes": tally.stored_bytes,
         "log_bytes": tally.log_bytes,
@@ -164,6 +165,12 @@ def _print(out: Console, report: Report, seconds: float) -> None:
         out.print(
             f"{tally.objects_skipped} objects skipped: they were sound when last read, the oldest on "
             f"{instant(tally.oldest)}; give --all to read them again"
+        )
+    if tally.objects_opaque:
+        out.print(
+            f"{tally.objects_opaque} objects not decrypted: their master key is not given, so only their checksums as "
+            "stored were checked; name its source in REDOUBT_MASTER_KEY to check what they hold",
+            style="yellow",
         )
     damaged = len(report.damage)
     verdict = "sound" if report.is_sound else f"DAMAGED: {damaged} {'problem' if damaged == 1 else 'problems'}"

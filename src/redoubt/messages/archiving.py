@@ -92,12 +92,13 @@ class Flush:
 class Configure:
     """Command: from the next segment on, compress with `codec` in `concurrency` threads (0: the worker's default).
 
-    A segment is sealed at the age of `longest_age` seconds at the latest.
+    A segment is sealed at the age of `longest_age` seconds at the latest, and encrypted if `encrypts`.
     """
 
     codec: str
     longest_age: float = 3600.0
     concurrency: int = 0
+    encrypts: bool = False
 
 
 @dataclass(frozen=True)

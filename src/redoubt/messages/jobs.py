@@ -12,7 +12,7 @@ from redoubt.messages.lines import Lines
 class TakeBase:
     """Request: take a data backup of one tenant, whose engine is in `base_dir` and of the kind `engine_kind`.
 
-    `pause_limit` in seconds; `began_at` in ns since the epoch.
+    `pause_limit` in seconds; `began_at` in ns since the epoch. With `encrypts`, the backup is encrypted.
     """
 
     tenant_id: int
@@ -27,6 +27,7 @@ class TakeBase:
     create_date: int
     began_at: int
     pause_limit: float
+    encrypts: bool = False
 
 
 @dataclass(frozen=True)

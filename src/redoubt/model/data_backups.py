@@ -11,6 +11,7 @@ Invariants, which every function here keeps:
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from redoubt.model.bases import SetKey
 from redoubt.model.retention import FileStatus, SetStatus
@@ -21,6 +22,13 @@ FILES: dict[SetStatus, FileStatus] = {
     SetStatus.FAILED: FileStatus.BROKEN,
 }
 """The file status of a backup by its status; BROKEN files are to be removed."""
+
+
+class EncryptionMode(StrEnum):
+    """How a backup is encrypted, in OceanBase's words: TRANSPARENT with a key of the service's administrator."""
+
+    NONE = "NONE"
+    TRANSPARENT = "TRANSPARENT_ENCRYPTION"
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,7 @@ class DataBackup:
     status: SetStatus = SetStatus.DOING
     completion_time: int = 0
     comment: str = ""
+    encryption: EncryptionMode = EncryptionMode.NONE
 
     @property
     def is_over(self) -> bool:
@@ -101,10 +110,17 @@ class DataBackup:
         )
 
 
-def begin(key: SetKey, round_id: int, destination: str, tenants: list[int], now: int) -> DataBackup:
+def begin(
+    key: SetKey,
+    round_id: int,
+    destination: str,
+    tenants: list[int],
+    now: int,
+    encryption: EncryptionMode = EncryptionMode.NONE,
+) -> DataBackup:
     """A data backup that begins `now`, of at least one tenant."""
     parts = {tenant_id: TenantBackup(tenant_id, now) for tenant_id in tenants}
-    return DataBackup(key, round_id, destination, now, parts)
+    return DataBackup(key, round_id, destination, now, parts, encryption=encryption)
 
 
 def changed(of: DataBackup, part: TenantBackup) -> DataBackup:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from redoubt.model.bases import SetKey
+from redoubt.model.data_backups import EncryptionMode
 from redoubt.model.holes import Hole
 from redoubt.model.pieces import PieceKey
 from redoubt.model.retention import FileStatus, SetStatus
@@ -31,6 +32,7 @@ class TenantSet:
     passes: int = 0
     method: str = ""
     round_id: int = 0
+    encryption: EncryptionMode = EncryptionMode.NONE
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from redoubt.archive.record import INFO_FORMAT, Lines, RecordError, dump_record,
 from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import ArchiveError
 from redoubt.model.scratch_engine import Rows
+from redoubt.model.seams import ObjectMissingError
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,9 @@ def dump_fingerprint(fingerprint: Fingerprint) -> bytes:
 def fingerprint_of(store: SetStore) -> Fingerprint | None:
     """The fingerprint of a set, None without one. Raises ArchiveError if the fingerprint is damaged."""
     try:
-        text = store.fingerprint()
-        return None if text is None else load_record(Fingerprint, text)
+        return load_record(Fingerprint, store.remark(store.path.fingerprint))
+    except ObjectMissingError:
+        return None
     except RecordError as error:
         raise ArchiveError(f"{store.path.fingerprint} is damaged ({error})") from error
 

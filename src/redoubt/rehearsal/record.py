@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from redoubt.archive.bounded import read_record
 from redoubt.archive.inventory import TenantPath
-from redoubt.archive.record import INFO_FORMAT, Prose, RecordError, dump_record
+from redoubt.archive.record import INFO_FORMAT, Prose, RecordError, dump_record, load_record
 from redoubt.archive.set_layout import data_folder, set_path
+from redoubt.archive.set_store import SetStore
 from redoubt.model.bases import SetKey
 from redoubt.model.seams import Destination, ObjectMissingError
 
@@ -70,9 +70,10 @@ def keep_record(destination: Destination, tenant: TenantPath, record: DrillRecor
     second, rest = divmod(record.started, _NS)
     name = path.drill(f"{datetime.fromtimestamp(second, UTC):%Y%m%dT%H%M%S}{rest // 1000:06d}Z")
     # Shared if possible: another drill or restore may be reading the same data backup.
+    store = SetStore(destination, path)
     lock = destination.share(path.lock) or destination.lock(path.lock, f"pid {os.getpid()} on {this_host()}")
     try:
-        destination.put_if_absent(name, dump_record(record, indent=2))
+        store.put_remark(name, dump_record(record, indent=2), store.keys.present())
     finally:
         lock.release()
     return name
@@ -86,9 +87,10 @@ def kept_records(destination: Destination, tenant: TenantPath) -> Iterator[Drill
     folder = data_folder(tenant.cluster, tenant.tenant_id)
     keys = [key for name in destination.folders(folder) if (key := SetKey.parse(name)) is not None]
     for key in sorted(keys):
-        for each in destination.list(f"{folder}/{key}"):
+        store = SetStore(destination, set_path(tenant.cluster, tenant.tenant_id, key))
+        for each in destination.list(store.path.folder):
             if _NAME.match(each.name.rpartition("/")[2]):
                 try:
-                    yield read_record(DrillRecord, destination, each.name)
+                    yield load_record(DrillRecord, store.remark(each.name))
                 except (RecordError, ObjectMissingError):
                     continue

@@ -124,7 +124,7 @@ def _take(
     info = SetInfo(whose, began_at)
     lock = destination.lock(path.lock, f"pid {os.getpid()} on {socket.gethostname()}")
     try:
-        terms = TakingOptions(may_clone=False, method=METHOD)
+        terms = TakingOptions(may_clone=False, method=METHOD, encrypts=_is_encrypted(plan))
         store = SetStore(destination, path)
         try:
             taking = Taking(source, store, info, terms, progress, time.sleep, lambda _scn: fingerprint)
@@ -135,3 +135,8 @@ def _take(
             raise
     finally:
         lock.release()
+
+
+def _is_encrypted(plan: Plan) -> bool:
+    """Whether anything is encrypted that the new set is made of."""
+    return bool(plan.base.summary.data_key) or any(part.store.keys.present() is not None for part in plan.parts)

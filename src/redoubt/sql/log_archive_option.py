@@ -1,13 +1,14 @@
-"""`backup_log_archive_option`: the mode of log archiving, and how the archived log is compressed.
+"""`backup_log_archive_option`: the mode of log archiving, and how the archived log is compressed and encrypted.
 
-The grammar is OceanBase's, to the letter: a mode and `COMPRESSION = …` in either order, separated by spaces only (a tab
-or a comma is part of a word). Of a repeated setting the last one counts. A value changes only the settings that it
-names.
+The grammar is OceanBase's, to the letter: a mode, `COMPRESSION = …` and `ENCRYPTION_MODE = …` in any order, separated
+by spaces only (a tab or a comma is part of a word). Of a repeated setting the last one counts. A value changes only the
+settings that it names. OceanBase's Community Edition knows no encryption; the words are the Enterprise Edition's.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import ClassVar
 
@@ -35,6 +36,14 @@ class Compression(StrEnum):
     ZSTD = "zstd_1.3.8"
 
 
+class Encryption(StrEnum):
+    """Whether archived log is encrypted, with a key that the service's administrator provides."""
+
+    NONE = "none"
+    TRANSPARENT = "transparent_encryption"
+
+
+_ALGORITHM = "aes-256"
 _MODES = {"optional": Mode.OPTIONAL, "mandatory": Mode.MANDATORY}
 _COMPRESSIONS = {"disable": Compression.OFF, "enable": Compression.LZ4} | {word.value: word for word in Compression}
 
@@ -45,6 +54,7 @@ class OptionChange:
 
     mode: Mode | None = None
     compression: Compression | None = None
+    encryption: Encryption | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,7 @@ class LogArchiveOption:
 
     mode: Mode
     compression: Compression
+    encryption: Encryption = Encryption.NONE
 
     DEFAULT: ClassVar[LogArchiveOption]
 
@@ -68,7 +79,7 @@ class LogArchiveOption:
                 "compression cannot be disabled while the mode is MANDATORY; "
                 "run ALTER SYSTEM SET backup_log_archive_option = 'optional compression= disable'"
             )
-        return LogArchiveOption(mode, change.compression or self.compression)
+        return LogArchiveOption(mode, change.compression or self.compression, change.encryption or self.encryption)
 
 
 LogArchiveOption.DEFAULT = LogArchiveOption(Mode.OPTIONAL, Compression.LZ4)
@@ -79,14 +90,23 @@ def parse_option(text: str) -> OptionChange:
     if len(text.encode(errors="replace")) > MAX_BYTES:
         raise invalid_config(f"the value must not be longer than {MAX_BYTES:,} bytes")
     words = iter([word for word in text.replace("=", " = ").split(" ") if word])
-    change = OptionChange()
+    change, has_algorithm = OptionChange(), False
     for word in words:
-        if fold(word) in _MODES:
-            change = OptionChange(_MODES[fold(word)], change.compression)
-        elif fold(word) == "compression":
-            change = OptionChange(change.mode, _compression(next(words, ""), next(words, "")))
-        else:
-            raise invalid_config(f"{_shown(word)} is not an option; use OPTIONAL, MANDATORY or COMPRESSION=…")
+        match fold(word):
+            case "optional" | "mandatory" as mode:
+                change = replace(change, mode=_MODES[mode])
+            case "compression":
+                change = replace(change, compression=_COMPRESSIONS[_value("COMPRESSION", words, _COMPRESSIONS)])
+            case "encryption_mode":
+                change = replace(change, encryption=Encryption(_value("ENCRYPTION_MODE", words, list(Encryption))))
+            case "encryption_algorithm":
+                has_algorithm = bool(_value("ENCRYPTION_ALGORITHM", words, [_ALGORITHM]))
+            case _:
+                raise invalid_config(
+                    f"{_shown(word)} is not an option; use OPTIONAL, MANDATORY, COMPRESSION=… or ENCRYPTION_MODE=…"
+                )
+    if has_algorithm and change.encryption is not Encryption.TRANSPARENT:
+        raise invalid_config("ENCRYPTION_ALGORITHM needs ENCRYPTION_MODE=transparent_encryption beside it")
     if change == OptionChange():
         raise invalid_config("the value is empty; give a mode, a compression or both")
     return change
@@ -94,16 +114,19 @@ def parse_option(text: str) -> OptionChange:
 
 def as_text(option: LogArchiveOption) -> str:
     """Return the full form of `option`, such as `OPTIONAL COMPRESSION=lz4_1.0`; `parse_option` reads it back."""
-    return f"{option.mode} COMPRESSION={option.compression}"
+    encryption = f" ENCRYPTION_MODE={option.encryption}" if option.encryption is not Encryption.NONE else ""
+    return f"{option.mode} COMPRESSION={option.compression}{encryption}"
 
 
-def _compression(sign: str, word: str) -> Compression:
-    """Read the two words behind COMPRESSION; a missing one is empty."""
-    if sign != "=":
-        raise invalid_config("COMPRESSION has no value; write COMPRESSION=…")
-    if fold(word) not in _COMPRESSIONS:
-        raise invalid_config(f"COMPRESSION must be one of {', '.join(_COMPRESSIONS)}, not {_shown(word)}")
-    return _COMPRESSIONS[fold(word)]
+def _value(name: str, words: Iterator[str], valid: Collection[str]) -> str:
+    """Read the two words behind an option's name: an equals sign, and one of the valid words. Raises SqlError 4147."""
+    if next(words, "") != "=":
+        raise invalid_config(f"{name} has no value; write {name}=…")
+    word = next(words, "")
+    if fold(word) not in valid:
+        is_one = "must be" if len(valid) == 1 else "must be one of"
+        raise invalid_config(f"{name} {is_one} {', '.join(valid)}, not {_shown(word)}")
+    return fold(word)
 
 
 def _shown(word: str) -> str:

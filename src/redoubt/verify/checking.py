@@ -5,15 +5,26 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
 from redoubt.archive.bounded import read_text
+from redoubt.archive.encryption import Key, KeyLostError, KeyMissingError, Keys
+from redoubt.archive.folder_keys import FolderKeys
 from redoubt.archive.listing import Listed
-from redoubt.archive.part import PartError, PartHeader, decode_part
-from redoubt.archive.segment import SegmentError, SegmentHeader, SegmentName, decode_log, decode_stored, most_stored
+from redoubt.archive.part import PartError, PartHeader, check_part, decode_part
+from redoubt.archive.segment import (
+    SegmentError,
+    SegmentHeader,
+    SegmentName,
+    check_stored,
+    decode_log,
+    decode_stored,
+    most_stored,
+)
 from redoubt.archive.set_manifest import SetPart
 from redoubt.model.bases import Progress
 from redoubt.model.seams import Destination, ObjectMissingError
@@ -25,13 +36,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Checked:
-    """An object that exists; it is sound if `problem` is empty. The other fields are as in `VerifiedObject`."""
+    """An object that exists; it is sound if `problem` is empty. The other fields are as in `VerifiedObject`.
+
+    `is_opaque`: the object is encrypted with a key that is not at hand, so only what is stored was checked.
+    """
 
     size: int
     sha256: str = ""
     header: SegmentHeader | None = None
     content: int = 0
     problem: str = ""
+    is_opaque: bool = False
 
 
 class Checker:
@@ -58,14 +73,18 @@ class Checker:
         """Check the listed segments of a piece; those that are missing by now are left out."""
         wanted = list(listed)
         self._expect(sum(each.size for each in wanted))
-        found = self._each(lambda each: self._segment(f"{folder}/{each.name}", each), wanted)
+        keys = self._keys(folder)
+        found = self._each(lambda each: self._segment(f"{folder}/{each.name}", each, keys), wanted)
         return {each.name: checked for each, checked in zip(wanted, found, strict=True) if checked is not None}
 
-    def parts(self, wanted: Iterable[tuple[str, SetPart]], is_ours: Callable[[PartHeader], bool]) -> dict[int, Checked]:
+    def parts(
+        self, folder: str, wanted: Iterable[tuple[str, SetPart]], is_ours: Callable[[PartHeader], bool]
+    ) -> dict[int, Checked]:
         """Check the parts of a set, by their numbers; missing parts are left out."""
         parts = list(wanted)
         self._expect(sum(part.size for _, part in parts))
-        found = self._each(lambda each: self._part(each[0], each[1], is_ours), parts)
+        keys = self._keys(folder)
+        found = self._each(lambda each: self._part(each[0], each[1], is_ours, keys), parts)
         return {part.number: checked for (_, part), checked in zip(parts, found, strict=True) if checked is not None}
 
     def info(self, name: str, load: Callable[[bytes], T]) -> T | None:
@@ -84,22 +103,36 @@ class Checker:
         self.verified.put(name, VerifiedObject(len(data), hashlib.sha256(data).hexdigest(), time.time_ns()))
         return found
 
+    def _keys(self, folder: str) -> Keys:
+        """The data keys of a folder; one that cannot be had is looked for only once."""
+        keys, missing = FolderKeys(self.destination, folder), dict[str, KeyMissingError]()
+
+        def key(data_key: str) -> Key:
+            if data_key not in missing:
+                try:
+                    return keys(data_key)
+                except KeyMissingError as error:
+                    missing[data_key] = error
+            raise missing[data_key]
+
+        return key
+
     def _each(self, work: Callable[[T], Checked | None], items: list[T]) -> Iterable[Checked | None]:
         return map(work, items) if self._pool is None else self._pool.map(work, items)
 
-    def _segment(self, name: str, each: Listed) -> Checked | None:
+    def _segment(self, name: str, each: Listed, keys: Keys) -> Checked | None:
         known = self.verified.known(name, each.size)
         if known is not None and known.header is not None:
             self._skip(known)
             return Checked(known.size, known.sha256, known.header)
-        return self._read(name, each.size, most_stored(each.name), lambda data: _check_segment(each.name, data))
+        return self._read(name, each.size, most_stored(each.name), lambda data: _check_segment(each.name, data, keys))
 
-    def _part(self, name: str, part: SetPart, is_ours: Callable[[PartHeader], bool]) -> Checked | None:
+    def _part(self, name: str, part: SetPart, is_ours: Callable[[PartHeader], bool], keys: Keys) -> Checked | None:
         known = self.verified.known(name, part.size)
         if known is not None and known.sha256 == part.sha256:
             self._skip(known)
             return Checked(known.size, known.sha256, content=known.content)
-        return self._read(name, part.size, part.size, lambda data: _check_part(part, data, is_ours))
+        return self._read(name, part.size, part.size, lambda data: _check_part(part, data, is_ours, keys))
 
     def _read(self, name: str, expected: int, limit: int, check: Callable[[bytes], Checked]) -> Checked | None:
         """Read and check an object; None if the object is missing. Reads one byte more than `limit` at most."""
@@ -111,11 +144,12 @@ class Checker:
         checked = check(data)
         if checked.problem:
             self.verified.forget(name)
-        else:
+        elif not checked.is_opaque:
             kept = VerifiedObject(checked.size, checked.sha256, time.time_ns(), checked.header, checked.content)
             self.verified.put(name, kept)
         with self._lock:
             self.tally.objects_read += 1
+            self.tally.objects_opaque += checked.is_opaque
             self.tally.stored_bytes += len(data)
             self.tally.log_bytes += checked.header.end_lsn - checked.header.start_lsn if checked.header else 0
         self._tell(expected)
@@ -138,21 +172,21 @@ class Checker:
             self._progress(self._done, self._total)
 
 
-def _check_segment(name: SegmentName, data: bytes) -> Checked:
+def _check_segment(name: SegmentName, data: bytes, keys: Keys) -> Checked:
     try:
-        header, stored = decode_stored(name, data)
-        for _ in decode_log(header, stored):
-            pass
-    except SegmentError as error:
+        header = check_stored(name, data)
+        is_opaque = _is_opaque(lambda: deque(decode_log(*decode_stored(name, data, keys)), maxlen=0))
+    except (SegmentError, KeyLostError) as error:
         return Checked(len(data), problem=str(error))
-    return Checked(len(data), hashlib.sha256(data).hexdigest(), header)
+    return Checked(len(data), hashlib.sha256(data).hexdigest(), header, is_opaque=is_opaque)
 
 
-def _check_part(part: SetPart, data: bytes, is_ours: Callable[[PartHeader], bool]) -> Checked:
+def _check_part(part: SetPart, data: bytes, is_ours: Callable[[PartHeader], bool], keys: Keys) -> Checked:
     digest = hashlib.sha256(data).hexdigest()
     try:
-        header, content = decode_part(data)
-    except PartError as error:
+        header = check_part(data)
+        is_opaque = _is_opaque(lambda: decode_part(data, keys))
+    except (PartError, KeyLostError) as error:
         return Checked(len(data), digest, problem=str(error))
     if header.number != part.number or not is_ours(header):
         problem = (
@@ -162,4 +196,15 @@ def _check_part(part: SetPart, data: bytes, is_ours: Callable[[PartHeader], bool
         return Checked(len(data), digest, problem=problem)
     if (len(data), digest) != (part.size, part.sha256):
         return Checked(len(data), digest, problem="its size or SHA-256 differs from the manifest")
-    return Checked(len(data), digest, content=len(content))
+    return Checked(len(data), digest, content=header.length, is_opaque=is_opaque)
+
+
+def _is_opaque(decode: Callable[[], object]) -> bool:
+    """Decode an object; whether that takes a key that is not at hand. Raises KeyLostError, and what `decode` raises."""
+    try:
+        decode()
+    except KeyLostError:
+        raise
+    except KeyMissingError:
+        return True
+    return False

@@ -57,11 +57,13 @@ class TenantReport:
 class Tally:
     """The number of objects read, and of objects skipped as verified; bytes as stored, and bytes of log.
 
-    `oldest` is the earliest moment (ns since the epoch, 0 for none) at which a skipped object was last read.
+    `objects_opaque` were read, but could not be decrypted, because their key is not at hand. `oldest` is the earliest
+    moment (ns since the epoch, 0 for none) at which a skipped object was last read.
     """
 
     objects_read: int = 0
     objects_skipped: int = 0
+    objects_opaque: int = 0
     stored_bytes: int = 0
     log_bytes: int = 0
     oldest: int = 0

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from redoubt.archive.deletion import Deletion
+from redoubt.archive.encryption import WrappedKey
+from redoubt.archive.folder_keys import wrapped_key_in
 from redoubt.archive.layout import HoleInfo, Interruption, PieceInfo, PiecePath, Takeover, takeover_in
 from redoubt.archive.listing import Listed, void_names
 from redoubt.archive.manifest import Manifest, load_manifest
@@ -105,6 +107,8 @@ class PieceEyes:
             elif takeover := takeover_in(each.name.rpartition("/")[2]):
                 takeovers.append(takeover)
                 self._record(each.name, lambda text: load_record(Takeover, text), unreadable)
+            elif wrapped_key_in(each.name):
+                self._record(each.name, lambda text: load_record(WrappedKey, text), unreadable)
             elif each.name not in records:
                 strangers.append(each.name)
         void = void_names((each.name for each in listed), takeovers)

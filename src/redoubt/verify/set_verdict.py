@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from redoubt.archive.folder_keys import wrapped_key_in
 from redoubt.archive.part import PartHeader
 from redoubt.archive.record import RecordError, load_record, unseal
 from redoubt.archive.set_layout import SetInfo, SetPath, part_name
@@ -43,7 +44,7 @@ class _Set:
 
     def judge(self) -> SetVerdict:
         listed = {each.name: each.size for each in self._checker.destination.list(self._path.folder)}
-        remarks = {name for name in listed if self._path.is_remark(name)}
+        remarks = {name for name in listed if self._path.is_remark(name) or wrapped_key_in(name)}
         for name in sorted(remarks):
             self._judge_sealed(name)
         if self._path.deletion in listed:
@@ -129,7 +130,8 @@ class _Set:
             ours = (of.cluster, of.cluster_id, of.tenant_id, of.source, of.set_id)
             return said == ours
 
-        found = self._checker.parts([(self._path.part(part.number), part) for part in manifest.parts], is_ours)
+        wanted = [(self._path.part(part.number), part) for part in manifest.parts]
+        found = self._checker.parts(self._path.folder, wanted, is_ours)
         looks = ((part.number, found.get(part.number)) for part in manifest.parts)
         bad = [(number, checked) for number, checked in looks if checked is None or checked.problem]
         for number, checked in bad[:_MOST_NAMED]:

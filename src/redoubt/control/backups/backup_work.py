@@ -21,7 +21,7 @@ from redoubt.control.modes.tenant_archive import TenantArchive
 from redoubt.control.rounds.archiving import Archiving
 from redoubt.messages.jobs import BaseTaken, Outcome, Request, TakeBase
 from redoubt.model import data_backups
-from redoubt.model.data_backups import DataBackup, TenantBackup
+from redoubt.model.data_backups import DataBackup, EncryptionMode, TenantBackup
 from redoubt.model.rounds import RoundStatus
 
 RunJob = Callable[[Request, Callable[[int, int], None]], Awaitable[Outcome]]
@@ -137,6 +137,7 @@ class BackupWork:
             create_date=self.now.key.create_date,
             began_at=self.now.start_time,
             pause_limit=self._pause_limit,
+            encrypts=self.now.encryption is EncryptionMode.TRANSPARENT,
         )
         self._taking = tenant.tenant_id
         self._job = asyncio.ensure_future(self._run_job(request, self._progress))

@@ -26,6 +26,7 @@ from redoubt.control.rounds.archiving import Archiving
 from redoubt.destinations.uri import UriError, open_destination
 from redoubt.model import data_backups
 from redoubt.model.bases import SetKey
+from redoubt.model.data_backups import EncryptionMode
 from redoubt.model.retention import SetStatus
 from redoubt.model.rounds import RoundStatus
 from redoubt.model.seams import DestinationError
@@ -37,6 +38,7 @@ from redoubt.sql.errors import (
     backup_in_progress,
     not_supported,
 )
+from redoubt.sql.log_archive_option import Encryption
 from redoubt.sql.statements import BackupDatabase
 
 _LOOK_PAUSE = 10.0
@@ -114,7 +116,10 @@ class DataBackups:
             )
             number = max(there, await asyncio.to_thread(self._table.last_id)) + 1
             today = int(datetime.now().astimezone().strftime("%Y%m%d"))
-            backup = data_backups.begin(SetKey(number, today), now.round_id, uri, tenants, time.time_ns())
+            is_encrypted = self._parameters.log_archive_option.encryption is not Encryption.NONE
+            encryption = EncryptionMode.TRANSPARENT if is_encrypted else EncryptionMode.NONE
+            key = SetKey(number, today)
+            backup = data_backups.begin(key, now.round_id, uri, tenants, time.time_ns(), encryption)
             await asyncio.to_thread(self._table.save, backup)
             limit = self._parameters.seconds(BACKUP_PAUSE_LIMIT)
             _log.info("data backup started", set=number, destination=uri, tenants=tenants)

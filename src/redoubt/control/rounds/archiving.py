@@ -35,7 +35,7 @@ from redoubt.sql.errors import (
     log_archive_already_disabled,
     not_supported,
 )
-from redoubt.sql.log_archive_option import Compression
+from redoubt.sql.log_archive_option import Compression, Encryption
 
 STOP_PATIENCE = 20.0
 """Default seconds for a stop to archive the end of the log; after that the round ends with the durable log."""
@@ -322,10 +322,11 @@ class Archiving:
             archive.kicked.set()
 
     def _configure(self) -> None:
-        compression = self._parameters.log_archive_option.compression
-        codec = "none" if compression is Compression.OFF else str(compression)
+        option = self._parameters.log_archive_option
+        codec = "none" if option.compression is Compression.OFF else str(option.compression)
+        encrypts = option.encryption is not Encryption.NONE
         longest = min(self._parameters.checkpoint_interval, self._parameters.seconds(LAG_TARGET) / 2)
-        self._worker.send(Configure(codec, longest, self._parameters.concurrency))
+        self._worker.send(Configure(codec, longest, self._parameters.concurrency, encrypts))
 
     async def _force_stop(self, round_id: int) -> None:
         """End a stopping round if the worker does not end it: the worker may be stuck in uninterruptible I/O."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field, replace
 
+from redoubt.archive.master_keys import master_key
 from redoubt.control.destination_keys import DestinationKeys
 from redoubt.control.parameters.parameter_list import (
     AUTO_DELETE,
@@ -25,11 +26,13 @@ from redoubt.control.rounds.archiving import Archiving
 from redoubt.control.session import Session, check_privilege
 from redoubt.control.tenants.tenants import Tenants, check_whole_cluster
 from redoubt.model.rounds import RoundStatus
+from redoubt.model.seams import DestinationError
 from redoubt.sql.answers import Column, ColumnType, Ok, Rows
 from redoubt.sql.backup_dest_option import as_text, parse_dest_option
 from redoubt.sql.errors import (
     backup_dest_not_valid,
     backup_in_progress,
+    invalid_config,
     not_supported,
     not_supported_text,
     piece_mode_change_while_running,
@@ -37,6 +40,7 @@ from redoubt.sql.errors import (
 )
 from redoubt.sql.literals import parse_bool
 from redoubt.sql.log_archive_dest import DestState, parse_dest_state, parse_log_archive_dest
+from redoubt.sql.log_archive_option import Encryption, parse_option
 from redoubt.sql.statements import Assignment, SetParameters, ShowParameters
 from redoubt.sql.tokens import fold
 
@@ -126,6 +130,7 @@ class Settings:
                 self._take(item, change, is_cleaning=is_cleaning)
             self._parameters.check(change.values)
             self._check_piece_mode(change)
+            await _check_master_key(change)
             for uri in change.destinations:
                 await self._archiving.check_new_destination(uri)
             if engines:
@@ -208,6 +213,21 @@ class Settings:
         will_have = bool(self._parameters.dest_option_of(change.values).piece_switch_interval)
         if will_have != bool(self._parameters.piece_switch_interval):
             raise piece_mode_change_while_running()
+
+
+async def _check_master_key(change: _Change) -> None:
+    """Check that there is a master key when a SET turns encryption on. Raises SqlError 4147."""
+    if parse_option(change.values.get(LOG_ARCHIVE_OPTION, "optional")).encryption is not Encryption.TRANSPARENT:
+        return
+    try:
+        key = await asyncio.to_thread(master_key)
+    except DestinationError as error:
+        raise invalid_config(str(error)) from error
+    if key is None:
+        raise invalid_config(
+            "encryption needs a master key: name its source in the configuration file, as master_key in the section "
+            "[encryption], and start the service again"
+        )
 
 
 def _check_form(uri: str) -> None:

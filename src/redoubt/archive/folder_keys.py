@@ -1,0 +1,107 @@
+"""The data keys of one folder of an archive, a piece's or a set's: found, unwrapped, made.
+
+A wrapped key is an object of the folder, named by the two keys, so nobody ever replaces one. Each encrypted object
+names its data key. So two writers that make a key at the same time do no harm, and a new master key needs only one more
+small object beside the others.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+
+from redoubt.archive.bounded import read_record
+from redoubt.archive.encryption import DecryptionError, Key, KeyLostError, KeyMissingError, WrappedKey, unwrap, wrap
+from redoubt.archive.master_keys import FORMER_MASTER_KEYS, MASTER_KEY, master_key, master_keys
+from redoubt.archive.record import RecordError, dump_record
+from redoubt.model.seams import Destination, DestinationError, ObjectExistsError, ObjectMissingError
+
+_NAME = re.compile(r"data_key-(?P<data>[0-9a-f]{16})-(?P<master>[0-9a-f]{16})\Z", re.ASCII)
+
+
+def wrapped_key_in(name: str) -> tuple[str, str] | None:
+    """The ids of the data key and the master key in the name of an object, None if it is no wrapped key."""
+    match = _NAME.match(name.rpartition("/")[2])
+    return (match["data"], match["master"]) if match else None
+
+
+def wrapped_keys(names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The wrapped keys among the names of a folder's objects: their names by data key and master key."""
+    found: dict[str, dict[str, str]] = {}
+    for name in names:
+        if ids := wrapped_key_in(name):
+            found.setdefault(ids[0], {})[ids[1]] = name
+    return found
+
+
+class FolderKeys:
+    """The keys of one folder. Any thread may use them. `known()` gives the master keys by their ids."""
+
+    def __init__(
+        self, destination: Destination, folder: str, known: Callable[[], Mapping[str, Key]] = master_keys
+    ) -> None:
+        self._destination = destination
+        self._folder = folder
+        self._known = known
+        self._lock = threading.Lock()
+        self._keys: dict[str, Key] = {}
+
+    def __call__(self, data_key: str) -> Key:
+        """The data key of that id. Raises KeyMissingError, MasterKeyError, DestinationError."""
+        with self._lock:
+            if data_key not in self._keys:
+                self._keys[data_key] = self._unwrapped(data_key, self._wrapped().get(data_key, {}))
+            return self._keys[data_key]
+
+    def present(self) -> Key | None:
+        """A data key of the folder, None if it has none: nothing in it is encrypted. Raises as a call does."""
+        with self._lock:
+            for data_key, masters in self._wrapped().items():
+                return self._keys.setdefault(data_key, self._unwrapped(data_key, masters))
+        return None
+
+    def for_writing(self) -> Key:
+        """A data key that the present master key has wrapped; a new one if there is none. Raises as a call does."""
+        master = master_key()
+        if master is None:
+            raise KeyMissingError(f"no master key is set: set {MASTER_KEY}, or master_key in the configuration file")
+        with self._lock:
+            for data_key, masters in self._wrapped().items():
+                if master.id in masters:
+                    return self._keys.setdefault(data_key, self._read(masters[master.id], master))
+            key = Key.new()
+            self.put(wrap(key, master))
+            return self._keys.setdefault(key.id, key)
+
+    def put(self, wrapped: WrappedKey) -> None:
+        """Store a wrapped key; the same one again is no error. Raises DestinationError."""
+        name = f"{self._folder}/data_key-{wrapped.data_key}-{wrapped.master_key}"
+        with suppress(ObjectExistsError):
+            self._destination.put_if_absent(name, dump_record(wrapped, indent=2))
+
+    def _wrapped(self) -> dict[str, dict[str, str]]:
+        return wrapped_keys(each.name for each in self._destination.list(self._folder))
+
+    def _unwrapped(self, data_key: str, masters: dict[str, str]) -> Key:
+        known = self._known()
+        for master in masters.keys() & known.keys():
+            return self._read(masters[master], known[master])
+        if not masters:
+            raise KeyLostError(
+                f"{self._folder} is encrypted with the data key {data_key}, but the object with this key is gone"
+            )
+        wanted, given = " or ".join(sorted(masters)), ", ".join(sorted(known)) or "none"
+        raise KeyMissingError(
+            f"{self._folder} is encrypted: its master key is {wanted}, and those given are: {given}. Name the source "
+            f"of the key in {MASTER_KEY} or {FORMER_MASTER_KEYS}, or in the configuration file of the service"
+        )
+
+    def _read(self, name: str, master: Key) -> Key:
+        try:
+            return unwrap(read_record(WrappedKey, self._destination, name), master)
+        except ObjectMissingError as error:
+            raise DestinationError(f"{name} has just been removed") from error
+        except (RecordError, DecryptionError) as error:
+            raise KeyLostError(f"{name} is damaged: {error}") from error

@@ -1,0 +1,110 @@
+"""Where master keys come from: a file, an environment variable, or the output of a command (such as a KMS's client).
+
+The environment names the sources, so that the service, its child processes and the commands find the same keys. Keys
+are never stored, and each process reads a source once. A key is written as 64 hexadecimal digits, or as 44 characters
+of base64.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import shlex
+import stat
+import subprocess
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from redoubt.archive.encryption import KEY_SIZE, Key
+from redoubt.model.seams import DestinationError
+
+MASTER_KEY: Final = "REDOUBT_MASTER_KEY"
+"""The environment variable with the source of the key that wraps new data keys."""
+FORMER_MASTER_KEYS: Final = "REDOUBT_FORMER_MASTER_KEYS"
+"""The environment variable with the sources of older keys, one a line: they unwrap what they have wrapped."""
+SOURCE: Final = r"^(file:/|env:|command:\s*\S)[^\x00\n]*$"
+"""How a source is written."""
+_PATIENCE = 60.0
+"""Seconds for a command."""
+_MOST_READ = 4096
+_HEX = re.compile(rb"[0-9a-fA-F]{64}\Z")
+_BASE64 = re.compile(rb"[0-9a-zA-Z+/]{43}=\Z")
+
+
+class MasterKeyError(DestinationError):
+    """A source has no usable key; the text names the source, and says why. Never shows what the source gave."""
+
+
+def master_key() -> Key | None:
+    """The key to wrap with, None if this process has none. Raises MasterKeyError."""
+    source = os.environ.get(MASTER_KEY, "").strip()
+    return _key(source) if source else None
+
+
+def master_keys() -> dict[str, Key]:
+    """All keys that this process may unwrap with, by their ids. Raises MasterKeyError."""
+    sources = [os.environ.get(MASTER_KEY, ""), *os.environ.get(FORMER_MASTER_KEYS, "").split("\n")]
+    keys = [_key(source.strip()) for source in sources if source.strip()]
+    return {key.id: key for key in keys}
+
+
+def name_sources(present: str | None, former: Iterable[str]) -> None:
+    """Name the sources in the environment, also for child processes; without a present one, leave it as it is."""
+    if present is not None:
+        os.environ[MASTER_KEY] = present
+    if former := "\n".join(former):
+        os.environ[FORMER_MASTER_KEYS] = former
+
+
+@lru_cache
+def _key(source: str) -> Key:
+    """The key of a source. Raises MasterKeyError."""
+    kind, _, place = source.partition(":")
+    match kind:
+        case "file":
+            text = _from_file(Path(place))
+        case "env":
+            text = os.environ.get(place.strip(), "").encode()
+            if not text:
+                raise MasterKeyError(f"the environment variable {place.strip()} with the master key is empty: set it")
+        case "command":
+            text = _from_command(place)
+        case _:
+            raise MasterKeyError("write the source of a master key as file:/path, env:NAME or command:program …")
+    text = text.strip()
+    if _HEX.match(text):
+        return Key(bytes.fromhex(text.decode()))
+    if _BASE64.match(text):
+        return Key(base64.b64decode(text))
+    what = "nothing" if not text else f"{len(text)} characters" if len(text) < _MOST_READ else "a longer text"
+    raise MasterKeyError(
+        f"{source.split(maxsplit=1)[0]} gives {what} and no master key: a key is {KEY_SIZE} random bytes, written as "
+        "64 hexadecimal digits (openssl rand -hex 32) or in base64"
+    )
+
+
+def _from_file(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_mode & stat.S_IROTH:
+                raise MasterKeyError(f"every user of this machine can read the master key in {path}: chmod o= it")
+            return file.read(_MOST_READ)
+    except OSError as error:
+        raise MasterKeyError(f"cannot read the master key in {path}: {error.strerror}") from error
+
+
+def _from_command(command: str) -> bytes:
+    try:
+        words = shlex.split(command)
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False)
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        cause = f"no end in {_PATIENCE:g} s" if isinstance(error, subprocess.TimeoutExpired) else str(error)
+        raise MasterKeyError(f"the command for the master key fails ({command.strip()}): {cause}") from error
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        cause = said[-1] if said else "no text on its standard error"
+        raise MasterKeyError(f"the command for the master key ({words[0]}) ends with {done.returncode}: {cause}")
+    return done.stdout[:_MOST_READ]
