@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from redoubt.archive.layout import ClusterInfo, ClusterPath
+from redoubt.archive.layout import ClusterInfo, ClusterPath, Takeover
 from redoubt.archive.record import dump_record
 from redoubt.archive.segment import PieceIdentity, SegmentHeader, SegmentName
 from redoubt.archive.store import PieceStore
@@ -245,6 +245,19 @@ def test_what_was_there_and_is_gone_is_missed(small: SmallArchive) -> None:
         name = delete(destination, part, suffix)
 
         assert name in {each.name for each in verify(destination, VerifiedObjects.of(verified)).damage}
+
+
+def test_where_writers_with_a_lease_began_is_known_again(small: SmallArchive) -> None:
+    """Verified twice, it is there twice; gone, it is missed."""
+    destination, verified = small.copy(), VerifiedObjects()
+    lsn = small.groups[5].start.lsn
+    name = CLUSTER.piece(TENANT, LIVE).takeover(3, lsn)
+    destination.objects[name] = dump_record(Takeover(3, lsn, "a test"))
+    first, second = verify(destination, verified), verify(destination, VerifiedObjects.of(verified))
+    del destination.objects[name]
+
+    assert (first.is_sound, second.is_sound) == (True, True)
+    assert [each.name for each in verify(destination, VerifiedObjects.of(verified)).damage] == [name]
 
 
 def test_verifying_goes_on_while_segments_are_merged(small: SmallArchive) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from redoubt.archive.encryption import Key
-from redoubt.archive.folder_keys import wrapped_key_in
+from redoubt.archive.encryption import Key, wrap
+from redoubt.archive.folder_keys import FolderKeys, wrapped_key_in
 from redoubt.archive.inventory import TenantPath, take_inventory
 from redoubt.verify.verified_objects import VerifiedObjects
 from tests.archive.fakes import MemoryDestination, know
@@ -32,6 +32,22 @@ def test_an_encrypted_archive_is_sound(encrypted: SmallArchive) -> None:
     assert report.is_sound
     assert report.tally.objects_opaque == 0
     assert report.tenants[0].windows == plain.tenants[0].windows
+
+
+def test_keys_are_known_again(encrypted: SmallArchive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Verified twice, they are there twice; a new master key may take the place of another, but one must be there."""
+    destination, verified = encrypted.copy(), VerifiedObjects()
+    assert verify(destination, verified).is_sound
+    assert verify(destination, VerifiedObjects.of(verified)).is_sound
+    (name,) = (name for name in destination.objects if f"/{FIRST}/data_key-" in name)
+    keys, new = FolderKeys(destination, name.rpartition("/")[0]), Key(b"n" * 32)
+    ids = wrapped_key_in(name)
+    assert ids is not None
+    keys.put(wrap(keys(ids[0]), new))
+    del destination.objects[name]
+    know(monkeypatch, new, MASTER)
+
+    assert verify(destination, VerifiedObjects.of(verified)).is_sound
 
 
 def test_without_the_key(encrypted: SmallArchive, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,8 +25,9 @@ T = TypeVar("T")
 class PieceLook:
     """The contents of a folder. `unreadable` are damaged info objects with the reason, by their names in the folder.
 
-    `before` are the objects in the folder at the last verification. `strangers` are unrecognized objects. `void` are
-    objects of former writers that do not count, see `listing`.
+    `before` are the objects in the folder at the last verification. `others` are the names of takeovers and wrapped
+    keys, `strangers` those of unrecognized objects. `void` are objects of former writers that do not count, see
+    `listing`.
     """
 
     key: PieceKey
@@ -38,6 +39,7 @@ class PieceLook:
     manifest: Manifest | None = None
     unreadable: dict[str, str] = field(default_factory=dict)
     segments: dict[SegmentName, Checked] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
     strangers: tuple[str, ...] = ()
     void: tuple[str, ...] = ()
     before: dict[str, VerifiedObject] = field(default_factory=dict)
@@ -54,7 +56,7 @@ class PieceLook:
 
     def is_there(self, name: str) -> bool:
         """Whether the info object of that full name exists, readable or not."""
-        return self.base(name) in self.unreadable or name in self._readable
+        return self.base(name) in self.unreadable or name in self._readable or name in self.others
 
     def base(self, name: str) -> str:
         """A full name as it is in the folder."""
@@ -99,15 +101,17 @@ class PieceEyes:
         deletion = self._record(path.deletion, lambda text: load_record(Deletion, text), unreadable)
         manifest = self._record(path.manifest, load_manifest, unreadable)
         records = {path.info, path.interruption, path.hole, path.deletion, path.manifest}
-        listed, strangers, takeovers = list[Listed](), list[str](), list[tuple[int, int]]()
+        listed, others, strangers, takeovers = list[Listed](), list[str](), list[str](), list[tuple[int, int]]()
         for each in self._checker.destination.list(path.folder):
             name = SegmentName.parse(each.name.rpartition("/")[2])
             if name is not None:
                 listed.append(Listed(name, each.size))
             elif takeover := takeover_in(each.name.rpartition("/")[2]):
                 takeovers.append(takeover)
+                others.append(each.name)
                 self._record(each.name, lambda text: load_record(Takeover, text), unreadable)
             elif wrapped_key_in(each.name):
+                others.append(each.name)
                 self._record(each.name, lambda text: load_record(WrappedKey, text), unreadable)
             elif each.name not in records:
                 strangers.append(each.name)
@@ -125,6 +129,7 @@ class PieceEyes:
             manifest,
             unreadable,
             self._segments([each for each in listed if each.name not in void]),
+            tuple(others),
             tuple(strangers),
             tuple(late),
             self._before,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from redoubt.archive.folder_keys import wrapped_key_in
 from redoubt.archive.layout import ClusterPath, Interruption, PieceInfo
 from redoubt.archive.manifest import Manifest
 from redoubt.archive.segment import SegmentName
@@ -203,10 +204,13 @@ def _deleted(look: PieceLook) -> Iterator[Finding]:
 def _gone(look: PieceLook) -> Iterator[Finding]:
     """Objects that were present at the last verification, and are missing without a recorded reason."""
     covers = [(name.start_lsn, name.end_lsn) for name in look.segments]
+    data_keys = {ids[0] for ids in map(wrapped_key_in, look.others) if ids}
     for base, known in look.before.items():
         name = SegmentName.parse(base)
         full = f"{look.path.folder}/{base}"
-        if name is None:
+        if (ids := wrapped_key_in(base)) is not None:  # a new master key may have replaced the one that wrapped it
+            is_missed = ids[0] not in data_keys
+        elif name is None:
             is_missed = not look.is_there(full) and full != look.path.info
         else:  # it may have been merged; what is missing inside the piece is found without this
             is_missed = not any(start <= name.start_lsn and name.end_lsn <= end for start, end in covers)
