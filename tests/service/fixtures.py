@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.service.cluster import ServiceUnderTest
+from tests.service.cluster import QUICK, ServiceUnderTest
 from tests.service.disks import StallingDisk
 from tests.service.lending import lent
+
+MASTER_KEY_FILE = "master.key"
+"""Beside the home of the shared service: the key that encrypts its archives when a test wants it."""
 
 
 @pytest.fixture
@@ -54,7 +57,11 @@ def running_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servic
 
     Own service: for all tests of this process that neither kill nor restart nor configure one.
     """
-    running = ServiceUnderTest(tmp_path_factory.mktemp("s"))
+    folder = tmp_path_factory.mktemp("s")
+    (folder / MASTER_KEY_FILE).touch(0o600)
+    (folder / MASTER_KEY_FILE).write_text("ab" * 32)
+    encryption = f'[encryption]\nmaster_key = "file:{folder / MASTER_KEY_FILE}"\n'
+    running = ServiceUnderTest(folder, QUICK + encryption)
     running.start()
     yield running
     running.close()

@@ -61,6 +61,7 @@ def _reset_parameters(cursor: Any) -> None:
     for row in cursor.fetchall():
         cursor.execute(f"ALTER SYSTEM SET {row['name']} = '{PARAMETERS[row['name']].default}'")
     cursor.execute(f"ALTER SYSTEM SET {ALLOW_SHORT_INTERVALS} = 'False'")
+    cursor.execute("ALTER SYSTEM SET backup_log_archive_option = 'encryption_mode= none'")  # the default names none
 
 
 def _drop_tenants(cursor: Any) -> None:
