@@ -1,4 +1,4 @@
-"""Archive throughput of a backlog, beside the command-line compressors on the same blocks and the same disk."""
+"""Archive throughput of a backlog, plain and encrypted, beside the command-line compressors on the same blocks."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from benchmarks.load import make_table, write_for
+from redoubt.archive.master_keys import MASTER_KEY
 from redoubt.cli.demo_cluster import DemoCluster
 from redoubt.engines.seekdb.files import BaseDir, block_ids
 from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE
@@ -43,22 +44,31 @@ def make_backlog(folder: Path, rows: int, blocks: int) -> BaseDir:
 
 
 def measure(folder: Path) -> None:
-    """Print a line for each kind of log and each codec: ours, the tool's, and the ratio pair by pair."""
+    """Print a line for each kind of log and each codec: ours, the tool's, and the ratios run by run."""
     for rows, blocks, what in ((100, _BLOCKS, "100-row inserts"), (1, 2, "single-row commits")):
         base = make_backlog(folder, rows, blocks)
         size = blocks * BLOCK_LOG_SIZE
         for codec, tool in _TOOLS.items():
-            pairs = [(_archive(base, folder, codec, size), _compress(base, folder, tool)) for _ in range(_RUNS)]
-            ours, theirs = (statistics.median(seconds) for seconds in zip(*pairs, strict=True))
-            ratio = statistics.median(their / our for our, their in pairs)
+            runs = [
+                (
+                    _archive(base, folder, Configure(codec), size),
+                    _archive(base, folder, Configure(codec, encrypts=True), size),
+                    _compress(base, folder, tool),
+                )
+                for _ in range(_RUNS)
+            ]
+            ours, encrypted, theirs = (statistics.median(seconds) for seconds in zip(*runs, strict=True))
+            ratio = statistics.median(their / our for our, _, their in runs)
+            cost = statistics.median(our / encrypted for our, encrypted, _ in runs)
             print(
                 f"backlog of {size / 1e6:.0f} MB, {what}, {codec}: redoubt {size / ours / 1e6:.0f} MB/s, "
                 f"{' '.join(tool[:3:2])} {size / theirs / 1e6:.0f} MB/s, ratio {ratio:.2f} "
-                f"(median of {_RUNS} pairs), worker's peak memory {_peak(base):.0f} MB"
+                f"(median of {_RUNS} runs), encrypted {size / encrypted / 1e6:.0f} MB/s, {cost:.2f} of plain, "
+                f"worker's peak memory {_peak(base):.0f} MB"
             )
 
 
-def _archive(base: BaseDir, folder: Path, codec: str, size: int) -> float:
+def _archive(base: BaseDir, folder: Path, configure: Configure, size: int) -> float:
     """Seconds from the command to the worker's word that it is durable.
 
     Up to the last whole segment, and in proportion for the rest: that waits for its age, as the log's live end does.
@@ -71,6 +81,7 @@ def _archive(base: BaseDir, folder: Path, codec: str, size: int) -> float:
         [sys.executable, "-m", "redoubt.worker", str(home), str(_SEGMENT), "1.0"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        env=os.environ | {MASTER_KEY: "command:openssl rand -hex 32"},
     )
     assert worker.stdin is not None
     assert worker.stdout is not None
@@ -79,7 +90,7 @@ def _archive(base: BaseDir, folder: Path, codec: str, size: int) -> float:
         time.sleep(0.01)
     task = ArchivePiece(1001, "main", str(base.path), "s", f"file://{destination}", "b", 1, "i", 1, 0, 1, 0)
     began = time.perf_counter()
-    worker.stdin.write(to_line(Configure(codec)) + to_line(task))
+    worker.stdin.write(to_line(configure) + to_line(task))
     worker.stdin.flush()
     reached = 0
     for line in worker.stdout:
