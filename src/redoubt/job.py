@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from redoubt.archive.layout import ClusterInfo
+from redoubt.archive.master_keys import give_passwords
 from redoubt.archive.owner import check_owner
 from redoubt.archive.set_layout import SetIdentity, SetInfo
 from redoubt.archive.set_store import SetStore
@@ -88,7 +89,7 @@ class Job:
         lock = destination.lock(path.lock, f"pid {os.getpid()} on {socket.gethostname()}")
         try:
             store = SetStore(destination, path)
-            terms = TakingOptions(request.pause_limit, encrypts=request.encrypts)
+            terms = TakingOptions(request.pause_limit, encrypts=request.encrypts, password=request.password)
             taking = Taking(
                 *(source, store, info, terms, self._progress, time.sleep),
                 lambda scn: dump_fingerprint(take_fingerprint(scn, kind.catalog(directory, scn))),
@@ -100,6 +101,8 @@ class Job:
         return BaseTaken(**{name: getattr(summary, name) for name in fields})
 
     def _restore(self, request: RestoreTenant) -> TenantRestored:
+        if request.passwords:
+            give_passwords(request.passwords)
         destination = open_destination(request.destination)
         tenant = find_tenant(destination, request.tenant, request.cluster, request.cluster_id)
         directory = Path(request.directory)

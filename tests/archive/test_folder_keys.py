@@ -8,7 +8,7 @@ import pytest
 
 from redoubt.archive.encryption import Key, KeyLostError, KeyMissingError, wrap
 from redoubt.archive.folder_keys import FolderKeys, wrapped_key_in
-from redoubt.archive.master_keys import MASTER_KEY, MasterKeyError, name_sources
+from redoubt.archive.master_keys import MASTER_KEY, PASSWORDS, MasterKeyError, name_sources
 from redoubt.model.seams import DestinationError
 
 from .fakes import MemoryDestination, know
@@ -72,6 +72,27 @@ def test_no_key(destination: MemoryDestination, monkeypatch: pytest.MonkeyPatch)
         FolderKeys(destination, FOLDER)(key.id)
     with pytest.raises(KeyMissingError, match="no master key is set: set REDOUBT_MASTER_KEY"):
         FolderKeys(destination, FOLDER).for_writing()
+
+
+def test_passwords(destination: MemoryDestination, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the right one opens the key, whatever master key is known; what to do is said."""
+    key = FolderKeys(destination, FOLDER).for_password("correct horse")
+    know(monkeypatch, FIRST)
+
+    def opened(*given: str) -> Key | None:
+        return FolderKeys(destination, FOLDER, lambda: given).present()
+
+    assert opened("wrong", "correct horse") == key
+    with pytest.raises(KeyMissingError, match="with a password, and no password is given: run SET DECRYPTION"):
+        opened()
+    with pytest.raises(KeyMissingError, match="the passwords that were given are others"):
+        opened("wrong")
+    assert b"correct" not in b"".join(destination.objects.values())
+    monkeypatch.setenv(PASSWORDS, "wrong\ncorrect horse")
+    assert FolderKeys(destination, FOLDER)(key.id) == key
+    know(monkeypatch, None)
+    again = MemoryDestination()
+    assert FolderKeys(again, FOLDER).for_writing() == FolderKeys(again, FOLDER, lambda: ["wrong"]).present()
 
 
 def test_two_writers_at_a_time(destination: MemoryDestination, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 
+from redoubt.control.backup_passwords import decryption_of, encryption_of
 from redoubt.control.parameters.parameter_list import PARAMETERS
 from redoubt.control.statements.handler import REFUSALS
 from redoubt.messages.archiving import PieceStopped
@@ -29,6 +30,7 @@ from redoubt.sql.statements import (
     DeleteObsoleteBackup,
     DropTenant,
     MinorFreeze,
+    MisspelledSecret,
     NoArchiveLog,
     ResumeBackup,
     SecondBackup,
@@ -63,7 +65,7 @@ async def _run(stage: Stage, sql: str, session: FakeSession | None = None) -> ob
 
 def test_every_statement_is_answered_or_refused(stage: Stage) -> None:
     """Each has one task or one refusal; an account with a host part is refused in every tenant."""
-    known = [*stage.handler.tasks, *REFUSALS, AccountWithHost]
+    known = [*stage.handler.tasks, *REFUSALS, AccountWithHost, MisspelledSecret]
     assert sorted(map(str, get_args(Statement))) == sorted(map(str, known))
 
     async def scene() -> None:
@@ -343,3 +345,45 @@ def test_a_minor_freeze_is_for_the_tenants_named(stage: Stage, monkeypatch: pyte
 
     assert freezes == ["main"] * 3
     assert session.asked.count("ALTER SYSTEM MINOR FREEZE") == 1
+
+
+@pytest.mark.parametrize(
+    ("sql", "code"),
+    [
+        ("SET ENCRYPTION ON IDENTIFIED BY 'secret'", 1235),
+        ("SET ENCRYPTION ON IDENTIFIED BY '' ONLY", 1210),
+        ("SET ENCRYPTION ON IDENTIFIED BY 'secret\\n' ONLY", 1210),
+        ("SET DECRYPTION IDENTIFIED BY 'secret', ''", 1210),
+        ("SET DECRYPTION IDENTIFIED BY 'secret'" + ", 'secret'" * 16, 1210),
+        ("SET ENCRYPTION ON IDENTIFIED BY 'secret' ALSO", 1064),
+    ],
+)
+def test_passwords_that_are_refused(stage: Stage, sql: str, code: int) -> None:
+    """Each says what to write, and none what was written; nothing is kept."""
+    session = Asking()
+
+    async def run() -> None:
+        await _run(stage, sql, session)
+
+    with pytest.raises(SqlError) as caught:
+        play(run())
+
+    assert caught.value.code == code
+    assert "secret" not in caught.value.message
+    assert "secret" not in str([*session.asked, session.kept])
+
+
+def test_passwords_are_the_sessions(stage: Stage) -> None:
+    """Those of a session are not another's; OFF forgets."""
+    one, other = Asking(), Asking()
+
+    async def run(*statements: str) -> None:
+        for sql in statements:
+            await _run(stage, sql, one)
+
+    play(run("SET ENCRYPTION ON IDENTIFIED BY 'secret' ONLY", "SET DECRYPTION IDENTIFIED BY 'a', 'b'"))
+    assert (encryption_of(one), decryption_of(one)) == ("secret", ("a", "b"))
+    assert (encryption_of(other), decryption_of(other)) == ("", ())
+    assert "secret" not in str(one.asked)
+    play(run("SET ENCRYPTION OFF"))
+    assert encryption_of(one) == ""

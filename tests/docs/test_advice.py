@@ -60,6 +60,10 @@ DONE = {
     ("first_start", "redoubt replay {} with --user and --password{}"): (
         "seekdb/test_replaying.py::test_who_may_not_log_in_is_told_what_to_do"
     ),
+    (
+        "folder_keys",
+        "SET DECRYPTION IDENTIFIED BY '…' before RESTORE, or put the password into {}",
+    ): "service/test_encryption.py::test_a_data_backup_with_a_password",
     ("keeping", "ALTER USER root IDENTIFIED BY '…', or set allow_empty_password"): _DOOR,
     ("admission", "ALTER USER root IDENTIFIED BY '…'"): _DOOR,
     ("service", "ALTER USER root IDENTIFIED BY '…' as root@{}, and start again"): _DOOR,

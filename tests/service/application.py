@@ -10,15 +10,25 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from tests.seekdb.template import copy_of_new
+
 
 class Application:
-    """Such a process, as a test has it."""
+    """Such a process, as a test has it.
+
+    A directory that does not exist becomes a copy of a new engine's: while the machine is busy, a new engine may not
+    get ready in its own 30 s.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        if not directory.exists():
+            copy_of_new(directory)
         command = [sys.executable, "-m", "tests.service.application", str(directory)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self._read() == "open"
+        if self._read() != "open":
+            self.kill()
+            raise AssertionError("the application's engine did not open; its own words are on standard error")
 
     def insert(self, rows: int = 1) -> None:
         """Have it insert rows, and wait until it has."""

@@ -9,11 +9,13 @@ import sys
 from pathlib import Path
 
 import pymysql
+import pytest
 
 from redoubt.archive.master_keys import FORMER_MASTER_KEYS, MASTER_KEY
 from tests.service.cluster import ServiceUnderTest, wait_until
 from tests.service.fixtures import MASTER_KEY_FILE
 
+_TOO_NEW = 4179
 _SECRET = "the quick brown secret that nobody may read"
 
 
@@ -70,8 +72,7 @@ def test_an_encrypted_archive(shared_service: ServiceUnderTest, tmp_path: Path) 
     assert "checked" not in json.loads(record.read_text())
 
     wait_until("the moment is long enough ago", lambda: _restore_begins(service), 60)
-    wait_until("it is restored", lambda: any(row["TENANT_NAME"] == "saved" and row["STATUS"] == "NORMAL"
-                                             for row in service.run("SHOW TENANTS")))  # fmt: skip
+    wait_until("it is restored", lambda: _is_normal(service, "saved"))
     rows = service.run("SELECT a FROM test.plain", "root@saved")
     assert [row["a"] for row in rows] == ["before the encryption", _SECRET, _SECRET]
 
@@ -81,12 +82,58 @@ def _objects_with(service: ServiceUnderTest, text: str) -> list[Path]:
     return [file for file in service.backup.rglob("*") if file.is_file() and text.encode() in file.read_bytes()]
 
 
-def _restore_begins(service: ServiceUnderTest) -> bool:
+def _restore_statement(service: ServiceUnderTest) -> str:
     ends = "SELECT MAX(MAX_NEXT_TIME) AS end FROM CDB_OB_BACKUP_ARCHIVELOG_SUMMARY WHERE TENANT_ID = 1001"
     until = service.run(ends)[0]["end"]
+    return f"ALTER SYSTEM RESTORE saved FROM main UNTIL '{until}' WITH 'pool_list=p'"
+
+
+def _restore_begins(service: ServiceUnderTest) -> bool:
     try:
-        service.run(f"ALTER SYSTEM RESTORE saved FROM main UNTIL '{until}' WITH 'pool_list=p'")
+        service.run(_restore_statement(service))
     except pymysql.err.MySQLError as error:
-        assert error.args[0] == 4179, error  # noqa: PT017 - the moment is too new
+        assert error.args[0] == _TOO_NEW, error  # noqa: PT017 - the moment is too new
         return False
     return True
+
+
+def test_a_data_backup_with_a_password(shared_service: ServiceUnderTest, tmp_path: Path) -> None:
+    """Only the session that set it encrypts; without the password it says what to do, which then is done.
+
+    Starts an engine: of the restore.
+    """
+    service, password = shared_service, "correct horse battery staple"
+    service.archive()
+    service.run("CREATE TABLE test.locked (a INT)", "root@main")
+    with service.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"SET ENCRYPTION ON IDENTIFIED BY '{password}' ONLY")
+        cursor.execute("ALTER SYSTEM BACKUP DATABASE")
+    sets = "SELECT STATUS, ENCRYPTION_MODE, BS_KEY FROM CDB_OB_BACKUP_SET_FILES WHERE TENANT_ID = 1001 ORDER BY BS_KEY"
+    wait_until("the data backup is over", lambda: service.run(sets)[-1]["STATUS"] == "SUCCESS")
+    assert service.run(sets)[-1]["ENCRYPTION_MODE"] == "PASSWORD"
+    service.run("INSERT INTO test.locked VALUES (7)", "root@main")
+    service.write_log()
+    service.stop_archiving()
+
+    uri = f"file://{service.backup}"
+    refused = _command("restore", uri, "--to", str(tmp_path / "restored"), "--tenant", "main", "--latest")
+    assert refused.returncode == 1
+    assert "is encrypted with a password, and no password is given" in refused.stderr
+    statement = _restore_statement(service)
+    wait_until("the moment is long enough ago", lambda: service.error(statement)[0] != _TOO_NEW, 60)
+    code, text = service.error(statement)
+    assert (code, "run SET DECRYPTION IDENTIFIED BY '…' before RESTORE" in text) == (9026, True), text
+    with service.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SET DECRYPTION IDENTIFIED BY 'wrong'")
+        with pytest.raises(pymysql.err.MySQLError, match="the passwords that were given are others"):
+            cursor.execute(statement)
+        cursor.execute(f"SET DECRYPTION IDENTIFIED BY 'wrong', '{password}'")
+        cursor.execute(statement)
+    wait_until("it is restored", lambda: _is_normal(service, "saved"))
+    assert service.run("SELECT a FROM test.locked", "root@saved") == [{"a": 7}]
+    places = [*service.home.rglob("*"), *service.backup.rglob("*")]
+    assert not [file for file in places if file.is_file() and password.encode() in file.read_bytes()]
+
+
+def _is_normal(service: ServiceUnderTest, tenant: str) -> bool:
+    return any(row["TENANT_NAME"] == tenant and row["STATUS"] == "NORMAL" for row in service.run("SHOW TENANTS"))

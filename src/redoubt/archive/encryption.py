@@ -32,6 +32,8 @@ SUFFIX = ".aes"
 KEY_SIZE = 32
 """Bytes of a key."""
 _NONCE_SIZE = 12
+SALT_SIZE = 16
+"""Bytes of the salt of a password."""
 _ID_DIGITS = 16
 _LAST_AUTHENTICATED = b',"stored_crc":'
 
@@ -140,22 +142,35 @@ def _associated(text: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class WrappedKey:
-    """`data_key-<data key>-<master key>`: a data key, encrypted with a master key; each is named by its id."""
+    """`data_key-<data key>-<master key>`: a data key, encrypted with a master key; each is named by its id.
+
+    With a `salt`, the master key is made of a password, see `key_of`.
+    """
 
     data_key: str
     master_key: str
     nonce: Hex
     wrapped: Hex
+    salt: Hex = ""
     cipher: str = CIPHER
     format: int = INFO_FORMAT
 
 
-def wrap(data_key: Key, master_key: Key) -> WrappedKey:
+def key_of(password: str, salt: bytes) -> Key:
+    """The master key that a password makes (scrypt); takes a tenth of a second and 32 MB, so that guessing is dear."""
+    cost, blocks = 2**15, 8
+    secret = hashlib.scrypt(
+        password.encode(), salt=salt, n=cost, r=blocks, p=1, maxmem=2 * 128 * cost * blocks, dklen=KEY_SIZE
+    )
+    return Key(secret)
+
+
+def wrap(data_key: Key, master_key: Key, salt: bytes = b"") -> WrappedKey:
     """The data key, encrypted with the master key; the same bytes each time."""
     associated = _names(data_key.id, master_key.id)
     nonce = master_key.nonce(data_key.secret, associated)
     encrypted = master_key.encrypt(nonce, data_key.secret, associated)
-    return WrappedKey(data_key.id, master_key.id, nonce.hex(), encrypted.hex())
+    return WrappedKey(data_key.id, master_key.id, nonce.hex(), encrypted.hex(), salt.hex())
 
 
 def unwrap(wrapped: WrappedKey, master_key: Key) -> Key:

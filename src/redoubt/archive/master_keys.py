@@ -25,6 +25,8 @@ MASTER_KEY: Final = "REDOUBT_MASTER_KEY"
 """The environment variable with the source of the key that wraps new data keys."""
 FORMER_MASTER_KEYS: Final = "REDOUBT_FORMER_MASTER_KEYS"
 """The environment variable with the sources of older keys, one a line: they unwrap what they have wrapped."""
+PASSWORDS: Final = "REDOUBT_BACKUP_PASSWORDS"
+"""The environment variable with the passwords of data backups, one a line."""
 SOURCE: Final = r"^(file:/|env:|command:\s*\S)[^\x00\n]*$"
 """How a source is written."""
 _PATIENCE = 60.0
@@ -49,6 +51,16 @@ def master_keys() -> dict[str, Key]:
     sources = [os.environ.get(MASTER_KEY, ""), *os.environ.get(FORMER_MASTER_KEYS, "").split("\n")]
     keys = [_key(source.strip()) for source in sources if source.strip()]
     return {key.id: key for key in keys}
+
+
+def passwords() -> tuple[str, ...]:
+    """The passwords that this process may unwrap with."""
+    return tuple(filter(None, os.environ.get(PASSWORDS, "").split("\n")))
+
+
+def give_passwords(given: str) -> None:
+    """Give this process passwords, one a line; its environment as the system shows it does not change."""
+    os.environ[PASSWORDS] = given
 
 
 def name_sources(present: str | None, former: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -50,7 +50,7 @@ class TakingOptions:
     """The options of a data backup: `pause_limit`, and `patience` with an engine that keeps writing, in seconds.
 
     Patience begins after the first pass. `method`, if given, is recorded as the backup's method. `encrypts`: whether to
-    encrypt the backup.
+    encrypt the backup; with a `password`, only that opens it.
     """
 
     pause_limit: float = PAUSE_LIMIT
@@ -58,6 +58,7 @@ class TakingOptions:
     may_clone: bool = True
     method: str | None = None
     encrypts: bool = False
+    password: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class Taking:
         After an exception the set has no manifest, and objects in its folder do not count.
         """
         self._store.claim(self._info)
-        self._key = self._store.keys.for_writing() if self._terms.encrypts else None
+        self._key = self._new_key()
         with ExitStack() as ends:
             parts = ends.enter_context(PartWriter(self._store, self._info, self._key))
             instant = self._clone(ends, parts) or self._copy(parts)
@@ -112,6 +113,12 @@ class Taking:
         manifest = SetManifest(self._summary(instant, files, stored), stored, files)
         self._store.put_manifest(manifest)
         return manifest
+
+    def _new_key(self) -> Key | None:
+        """The key to encrypt the backup with, None without. Raises DestinationError."""
+        if self._terms.password:
+            return self._store.keys.for_password(self._terms.password)
+        return self._store.keys.for_writing() if self._terms.encrypts else None
 
     def _clone(self, ends: ExitStack, parts: PartWriter) -> _Instant | None:
         """Make instant copies and read them; None if the disk cannot make copies, or not within the limit."""

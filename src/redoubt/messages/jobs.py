@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import get_args
 
 from redoubt.messages.lines import Lines
@@ -12,7 +12,8 @@ from redoubt.messages.lines import Lines
 class TakeBase:
     """Request: take a data backup of one tenant, whose engine is in `base_dir` and of the kind `engine_kind`.
 
-    `pause_limit` in seconds; `began_at` in ns since the epoch. With `encrypts`, the backup is encrypted.
+    `pause_limit` in seconds; `began_at` in ns since the epoch. With `encrypts`, the backup is encrypted; with a
+    `password`, only that opens it.
     """
 
     tenant_id: int
@@ -28,6 +29,7 @@ class TakeBase:
     began_at: int
     pause_limit: float
     encrypts: bool = False
+    password: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class RestoreTenant:
     """Request: restore a tenant to `scn` (ns since the epoch; None: the newest moment) into a directory.
 
     `tenant` is a name or an id; `cluster` and `cluster_id` are needed if several clusters have archived there.
+    `passwords`, one a line, open data backups.
     """
 
     destination: str
@@ -43,6 +46,7 @@ class RestoreTenant:
     scn: int | None
     cluster: str | None = None
     cluster_id: int | None = None
+    passwords: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

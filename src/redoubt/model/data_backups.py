@@ -28,6 +28,7 @@ class EncryptionMode(StrEnum):
     """How a backup is encrypted, in OceanBase's words: TRANSPARENT with a key of the service's administrator."""
 
     NONE = "NONE"
+    PASSWORD = "PASSWORD"  # noqa: S105 - OceanBase's word
     TRANSPARENT = "TRANSPARENT_ENCRYPTION"
 
 

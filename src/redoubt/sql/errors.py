@@ -38,6 +38,17 @@ def no_privilege() -> SqlError:
     )
 
 
+def misspelled_secret() -> SqlError:
+    """A syntax error of our own: the engine would quote the statement, and log it, with the secret in it."""
+    return SqlError(
+        1064,
+        "42000",
+        "You have an error in your SQL syntax; write SET ENCRYPTION ON IDENTIFIED BY 'password' ONLY, "
+        "SET ENCRYPTION OFF, SET DECRYPTION IDENTIFIED BY 'password', or ALTER SYSTEM CHANGE EXTERNAL_STORAGE_DEST "
+        "PATH='…' SET ACCESS_INFO='access_id=…&access_key=…'",
+    )
+
+
 def invalid_argument(to: str, hint: str = "") -> SqlError:
     """OB_INVALID_ARGUMENT (4002 inside): the argument of `to`, a parameter or a statement, is invalid."""
     return SqlError(1210, "HY000", with_hint(f"Incorrect arguments to {to}", hint))

@@ -15,9 +15,10 @@ from redoubt.sql.account_grammar import create_user, rename_user
 from redoubt.sql.backup_grammar import backup, cancel, change, delete, resume, start, stop, suspend, validate
 from redoubt.sql.bounds import LONGEST_TEXT, MOST_STATEMENTS
 from redoubt.sql.cursor import Cursor, NotOurs
+from redoubt.sql.encryption_grammar import set_decryption, set_encryption
 from redoubt.sql.restore_grammar import add_restore_source, clear_restore_source, restore, show_restore_preview
 from redoubt.sql.round_grammar import archive_log, minor_freeze, no_archive_log, set_parameters, show_parameters
-from redoubt.sql.statements import Statement
+from redoubt.sql.statements import MisspelledSecret, Statement
 from redoubt.sql.tenant_grammar import create_tenant, drop_tenant, show_tenants
 from redoubt.sql.tokens import BLANKS, DEFAULT_MODES, GAP, Kind, Modes, patterns
 
@@ -47,7 +48,13 @@ _USERS: Final[Mapping[str, _Grammar]] = {"create": create_user, "rename": rename
 _TENANTS: Final[Mapping[str, _Grammar]] = {"create": create_tenant, "drop": drop_tenant, "show": show_tenants}
 
 # Without a cursor, a regular expression on the beginning recognizes most of the engine's statements.
-_MAY_BE_OURS = re.compile(rf"{GAP}(?:alter|show|create|drop|rename)", re.IGNORECASE | re.DOTALL)
+_MAY_BE_OURS = re.compile(
+    rf"{GAP}(?:alter|show|create|drop|rename|set{GAP}(?:en|de)cryption)", re.IGNORECASE | re.DOTALL
+)
+_MAY_HOLD_SECRET = re.compile(
+    rf"{GAP}(?:set{GAP}(?:en|de)cryption|alter{GAP}system{GAP}(?:alter|change|modify){GAP}external_storage_dest)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 _MAY_HAVE_BODY = re.compile(rf"{GAP}(?:create|alter)(?!{GAP}(?:system|tenant)\b)", re.IGNORECASE | re.DOTALL)
 _PROGRAM = re.compile("procedure|function|trigger|event", re.IGNORECASE)
 
@@ -60,17 +67,20 @@ _USER_OPENINGS = tuple(re.compile(_OPENING % (word, b"user")) for word in (b"cre
 def parse(text: str, modes: Modes = DEFAULT_MODES) -> Statement | None:
     """Return the one statement in `text` (a semicolon may follow it) if it is Redoubt's, else None; never raises.
 
-    Reads no more of the text than the decision needs: of an engine's statement, one or two words.
+    Reads no more of the text than the decision needs: of an engine's statement, one or two words. A statement that
+    names a password or a key is never the engine's, even with a mistake in it.
     """
     if len(text) > LONGEST_TEXT or not _MAY_BE_OURS.match(text):
         return None
     try:
         cursor = Cursor(text, modes)
         statement = _statement(cursor)
+        cursor.take_symbol(";")
+        if cursor.token.kind is Kind.END:
+            return statement
     except NotOurs:
-        return None
-    cursor.take_symbol(";")
-    return statement if cursor.token.kind is Kind.END else None
+        pass
+    return MisspelledSecret() if _MAY_HOLD_SECRET.match(text) else None
 
 
 def split(text: str, modes: Modes = DEFAULT_MODES) -> list[str]:
@@ -107,6 +117,7 @@ def may_be_ours(text: bytes) -> bool:
     return (
         (b"system" in lowered and b"alter" in lowered)
         or (b"parameters" in lowered and b"show" in lowered)
+        or (b"cryption" in lowered and b"set" in lowered)
         or (b"preview" in lowered and b"restore" in lowered and b"show" in lowered)
         or (b"tenant" in lowered and any(opening.search(lowered) for opening in _TENANT_OPENINGS))
         or (b"@" in lowered and b"user" in lowered and any(opening.search(lowered) for opening in _USER_OPENINGS))
@@ -115,7 +126,11 @@ def may_be_ours(text: bytes) -> bool:
 
 def _statement(cursor: Cursor) -> Statement:
     opening, start = cursor.word, cursor.token.start
-    cursor.expect_word("alter", "show", "create", "drop", "rename")
+    cursor.expect_word("alter", "show", "create", "drop", "rename", "set")
+    if opening == "set":
+        is_encryption = cursor.at_word("encryption")
+        cursor.expect_word("encryption", "decryption")
+        return set_encryption(cursor) if is_encryption else set_decryption(cursor)
     if opening == "alter":
         cursor.expect_word("system")
         grammar = _ALTER_SYSTEM.get(cursor.word)

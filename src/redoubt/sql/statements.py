@@ -251,6 +251,29 @@ class AccountWithHost:
     host: str
 
 
+@dataclass(frozen=True)
+class SetEncryption:
+    """`SET ENCRYPTION ON IDENTIFIED BY 'password' ONLY`, or `SET ENCRYPTION OFF`: of the session's data backups.
+
+    The password is None for OFF. Without ONLY, `is_only` is False.
+    """
+
+    password: str | None = field(default=None, repr=False)
+    is_only: bool = True
+
+
+@dataclass(frozen=True)
+class SetDecryption:
+    """`SET DECRYPTION IDENTIFIED BY 'password' [, 'password']…`: for the session's restores."""
+
+    passwords: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class MisspelledSecret:
+    """A statement that may hold a password or a key, and that has no valid form: no engine may log it."""
+
+
 Statement = (
     ArchiveLog
     | NoArchiveLog
@@ -279,4 +302,7 @@ Statement = (
     | DropTenant
     | ShowTenants
     | AccountWithHost
+    | SetEncryption
+    | SetDecryption
+    | MisspelledSecret
 )

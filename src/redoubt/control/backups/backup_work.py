@@ -44,7 +44,7 @@ class _PartError(Exception):
 
 
 class BackupWork:
-    """One data backup, for the event loop. `now` is its current state."""
+    """One data backup, for the event loop. `now` is its current state. A `password` encrypts it."""
 
     def __init__(
         self,
@@ -54,7 +54,9 @@ class BackupWork:
         run_job: RunJob,
         backup: DataBackup,
         pause_limit: float,
+        password: str = "",
     ) -> None:
+        self._password = password
         self._cluster = cluster
         self._archiving = archiving
         self._table = table
@@ -138,6 +140,7 @@ class BackupWork:
             began_at=self.now.start_time,
             pause_limit=self._pause_limit,
             encrypts=self.now.encryption is EncryptionMode.TRANSPARENT,
+            password=self._password,
         )
         self._taking = tenant.tenant_id
         self._job = asyncio.ensure_future(self._run_job(request, self._progress))

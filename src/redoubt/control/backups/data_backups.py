@@ -88,8 +88,11 @@ class DataBackups:
             _log.warning("data backup failed", set=number, cause=_KILLED)
         self._has_failed.set()  # an earlier failed backup may still have files
 
-    async def start(self, statement: BackupDatabase) -> None:
-        """`BACKUP DATABASE`: returns when the backup is recorded. Raises SqlError, CatalogError."""
+    async def start(self, statement: BackupDatabase, password: str = "") -> None:
+        """`BACKUP DATABASE`: returns when the backup is recorded. A `password` encrypts it.
+
+        Raises SqlError, CatalogError.
+        """
         async with self._archiving.statement:
             now = self._archiving.round
             if now.status is not RoundStatus.DOING:
@@ -116,14 +119,13 @@ class DataBackups:
             )
             number = max(there, await asyncio.to_thread(self._table.last_id)) + 1
             today = int(datetime.now().astimezone().strftime("%Y%m%d"))
-            is_encrypted = self._parameters.log_archive_option.encryption is not Encryption.NONE
-            encryption = EncryptionMode.TRANSPARENT if is_encrypted else EncryptionMode.NONE
+            encryption = _encryption(self._parameters.log_archive_option.encryption, password)
             key = SetKey(number, today)
             backup = data_backups.begin(key, now.round_id, uri, tenants, time.time_ns(), encryption)
             await asyncio.to_thread(self._table.save, backup)
             limit = self._parameters.seconds(BACKUP_PAUSE_LIMIT)
             _log.info("data backup started", set=number, destination=uri, tenants=tenants)
-            self._work = BackupWork(self._cluster, self._archiving, self._table, self._run_job, backup, limit)
+            self._work = BackupWork(self._cluster, self._archiving, self._table, self._run_job, backup, limit, password)
             self._task = asyncio.create_task(self._run_work(self._work))
 
     async def cancel(self) -> None:
@@ -196,6 +198,13 @@ class DataBackups:
                 self.last_snapshot = work.now.whole(0).snapshot_scn
         finally:
             self._has_failed.set()
+
+
+def _encryption(of_log: Encryption, password: str) -> EncryptionMode:
+    """How a new data backup is encrypted: as its session wants, or else as the log is."""
+    if password:
+        return EncryptionMode.PASSWORD
+    return EncryptionMode.NONE if of_log is Encryption.NONE else EncryptionMode.TRANSPARENT
 
 
 def _last_set(uri: str, path: ClusterPath) -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from redoubt.archive.folder_keys import FolderKeys
 from redoubt.archive.inventory import take_inventory
 from redoubt.archive.store import ArchiveError
+from redoubt.control.backup_passwords import decryption_of
 from redoubt.control.cluster import Cluster
 from redoubt.control.destination_questions import DestinationQuestions
 from redoubt.control.parameters.parameters import Parameters
@@ -58,6 +60,7 @@ class Wanted:
     cluster: str | None
     cluster_id: int | None
     option: RestoreOption
+    passwords: tuple[str, ...] = field(default=(), repr=False)
 
 
 class UnreachableError(Exception):
@@ -89,7 +92,9 @@ class RestorePlanning:
         until = await until_microseconds(statement.until, session)
         option = parse_restore_option(statement.options)
         if option.kms_encrypt is not None:
-            raise not_supported("restore with kms_encrypt", "Redoubt does not encrypt backups; leave kms_encrypt out")
+            raise not_supported(
+                "restore with kms_encrypt", "the service finds keys by its configuration; leave kms_encrypt out"
+            )
         uri = statement.at if statement.at is not None else kept.destination()
         cluster, cluster_id = option.cluster_name, option.cluster_id
         if uri is None:
@@ -100,7 +105,7 @@ class RestorePlanning:
                 )
             if cluster is None and cluster_id is None:
                 cluster, cluster_id = self._cluster.name, self._cluster.cluster_id
-        return Wanted(statement.source, until * 1000 + _REST, uri, cluster, cluster_id, option)
+        return Wanted(statement.source, until * 1000 + _REST, uri, cluster, cluster_id, option, decryption_of(session))
 
     async def plan(self, wanted: Wanted, session: Session) -> tuple[Plan, int]:
         """The plan and its SCN: `until_scn`, or the end of the archive if that is in the same microsecond.
@@ -118,6 +123,13 @@ class RestorePlanning:
             raise backup_file_not_exist(str(error)) from error
         except UnreachableError as error:
             raise error.make(await _hint(error, session)) from error
+
+    async def check_keys(self, plan: Plan, wanted: Wanted) -> None:
+        """Check that what the plan reads can be decrypted. Raises SqlError 9026."""
+        try:
+            await self._questions.ask(wanted.uri, _check_keys, plan, wanted.passwords)
+        except DestinationError as error:
+            raise backup_dest_not_valid(str(error)) from error
 
 
 def preview_of(plan: Plan, uri: str) -> Rows:
@@ -160,6 +172,14 @@ def _plan(wanted: Wanted, kind_of: Callable[[str], EngineKind]) -> tuple[Plan, i
         held = take_inventory(destination, tenant)
         bases = [each.manifest.summary.base for each in held.sets if each.manifest is not None]
         raise UnreachableError(error, error_for(scn, bases, held.runs)) from error
+
+
+def _check_keys(plan: Plan, passwords: tuple[str, ...]) -> None:
+    """Find the keys of the plan's backups. Blocks. Raises DestinationError."""
+    if data_key := plan.base.summary.data_key:
+        FolderKeys(plan.base_store.destination, plan.base_store.path.folder, lambda: passwords)(data_key)
+    for part in plan.parts:
+        part.store.keys.present()
 
 
 def error_for(scn: int, bases: Sequence[Base], runs: Sequence[LogRun]) -> Callable[[str], SqlError]:

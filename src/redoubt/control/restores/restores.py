@@ -56,6 +56,7 @@ class Restores:
         self._job: RestoreJob | None = None
         self._task: asyncio.Task[None] | None = None
         self._statement = asyncio.Lock()
+        self._passwords: tuple[str, ...] = ()
         tenants.end_restore = self._end
 
     async def restore(self, statement: RestoreTenant, session: Session) -> Ok:
@@ -74,6 +75,7 @@ class Restores:
         if wanted.until_scn + _NEWEST >= time.time_ns():
             raise restore_timestamp_too_new("wait until the moment is more than 10 s ago, or name an earlier moment")
         plan, scn = await self._planning.plan(wanted, session)
+        await self._planning.check_keys(plan, wanted)
         async with self._statement:
             await self._begin(statement.name, replace(wanted, until_scn=scn), plan)
         return Ok.noted(*notes)
@@ -117,6 +119,7 @@ class Restores:
             raise restore_in_progress(
                 f"tenant {self._job.tenant_name} is being restored; wait until it leaves CDB_OB_RESTORE_PROGRESS"
             )
+        self._passwords = wanted.passwords
         entry = await self._tenants.begin_restore(name, _options(wanted), plan.tenant.engine_kind)
         try:
             job = await asyncio.to_thread(self._jobs.begin, _job(entry.tenant, wanted, plan))
@@ -183,6 +186,7 @@ class Restores:
             scn=job.until_scn,
             cluster=job.backup_cluster_name,
             cluster_id=job.backup_cluster_id,
+            passwords="\n".join(self._passwords),
         )
         noting = asyncio.create_task(self._note_progress())
         try:

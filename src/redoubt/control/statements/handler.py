@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from redoubt.catalog.session import CatalogError
+from redoubt.control.backup_passwords import encryption_of, set_decryption, set_encryption
 from redoubt.control.backups.data_backups import DataBackups
 from redoubt.control.backups.deletion import Deletion
 from redoubt.control.cluster import SYS_TENANT
@@ -25,6 +26,7 @@ from redoubt.sql.errors import (
     SqlError,
     engine_away,
     invalid_argument,
+    misspelled_secret,
     no_privilege,
     not_supported,
     not_supported_feature,
@@ -49,11 +51,14 @@ from redoubt.sql.statements import (
     DeleteObsoleteBackup,
     DropTenant,
     MinorFreeze,
+    MisspelledSecret,
     NoArchiveLog,
     RestoreTables,
     RestoreTenant,
     ResumeBackup,
     SecondBackup,
+    SetDecryption,
+    SetEncryption,
     SetParameters,
     ShowParameters,
     ShowRestorePreview,
@@ -121,7 +126,7 @@ class Handler:
             ArchiveLog: _Task(self._start_round),
             NoArchiveLog: _Task(self._stop_round),
             CancelAllBackup: _Task(self._cancel_all),
-            BackupDatabase: _Task(lambda statement, _: backups.start(statement)),
+            BackupDatabase: _Task(lambda statement, session: backups.start(statement, encryption_of(session))),
             CancelBackup: _Task(lambda *_: backups.cancel()),
             DeleteBackup: _Task(lambda statement, _: deletion.delete(statement)),
             DeleteObsoleteBackup: _Task(lambda *_: deletion.delete_obsolete()),
@@ -129,6 +134,8 @@ class Handler:
             RestoreTenant: _Task(restores.restore),
             AddRestoreSource: _Task(_add_source),
             ClearRestoreSource: _Task(_clear_sources),
+            SetEncryption: _Task(set_encryption),
+            SetDecryption: _Task(set_decryption),
             ChangeDestinationAccess: _Task(lambda statement, _: keys.change(statement)),
         }
 
@@ -140,6 +147,8 @@ class Handler:
                 "an engine does not know where a client comes from, so nobody could log in with the account; leave the "
                 "host part out, and limit the tenant's addresses with SET GLOBAL ob_tcp_invited_nodes",
             )
+        if isinstance(statement, MisspelledSecret):
+            raise misspelled_secret()
         if session.tenant != SYS_TENANT:
             await _check_tenants_own(statement, session)
             return None
