@@ -8,7 +8,8 @@ PYTEST_OPTIONS := --numprocesses 3 --dist loadgroup --no-loadscope-reorder
 .PHONY: help demo install test soak test-tools azurite checks lint types layers engines simulate bench fuzz clean
 
 help:
-	@echo "make demo    make .venv, install, and play the demo (under a minute once installed)"
+	@echo "make demo    make .venv, install, and play the demo (under a minute once installed);"
+	@echo "             make demo DEST=s3 archives into a bucket of Ceph's S3 server (needs make test-tools)"
 	@echo "make test    install what the tests need, then lint, types, layers and a small dose of every kind of test"
 	@echo "make soak    the same in large doses, with coverage and long fuzzing"
 	@echo "make bench   the figures of docs/BENCHMARKS.md, measured here"
@@ -30,8 +31,9 @@ $(VENV)/.installed-tests: pyproject.toml | $(BIN)/python
 
 install: $(VENV)/.installed
 
+# DEST=s3: in a bucket of Ceph's S3 server, which is started for it.
 demo: $(VENV)/.installed
-	$(BIN)/redoubt demo
+	$(if $(filter s3,$(DEST)),$(BIN)/python -m tests.destinations.demo,$(BIN)/redoubt demo)
 
 test-tools:
 	@scripts/install-test-tools

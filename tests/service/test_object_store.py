@@ -79,6 +79,22 @@ def test_a_round_in_a_bucket(shared_service: ServiceUnderTest, rgw: Rgw, tmp_pat
     _check_secret(service, kept)
 
 
+def test_the_demo_in_a_bucket(rgw: Rgw, bucket_uri: str) -> None:
+    """As `make demo DEST=s3` plays it; a bucket that does not exist is told, and nothing is left.
+
+    Own services: the demo's.
+    """
+    played = _command("demo", "--dest", bucket_uri)
+    refused = _command("demo", "--dest", rgw.uri("no-such-bucket"))
+
+    assert (played.returncode, played.stderr) == (0, "")
+    assert f"ALTER SYSTEM SET backup_dest='{bucket_uri}'" in played.stdout.replace("\n", "")
+    assert "every archived byte equals the engine's own log" in played.stdout
+    assert "none lost" in played.stdout
+    assert refused.returncode == 1
+    assert "create the bucket" in refused.stderr
+
+
 def test_a_round_in_a_bucket_survives_kills(service: ServiceUnderTest, rgw: Rgw, bucket_uri: str) -> None:
     """Of the worker, the service and the store: every byte of log is there once, and the lease holds nobody up.
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import pymysql
 from pymysql.connections import Connection
 from rich.console import Console
 
@@ -48,9 +49,12 @@ class Summary:
     restore_seconds: float = 0.0
 
 
-def play() -> int:
-    """Run the demo; the exit status is 0 only if every step succeeded."""
-    out, cluster, began = console(), DemoCluster(), time.monotonic()
+def play(uri: str | None = None) -> int:
+    """Run the demo; the exit status is 0 only if every step succeeded.
+
+    `uri`: the destination. The default is a temporary directory.
+    """
+    out, cluster, began = console(), DemoCluster(uri), time.monotonic()
     try:
         out.print("Starting a cluster with the tenants sys and main, each a real OceanBase kernel …")
         cluster.start()
@@ -58,8 +62,8 @@ def play() -> int:
         with cluster.connect("root@sys") as session:
             summary = _Story(out, cluster, session).tell()
         cluster.stop()
-    except DemoFailedError as error:
-        complain(error)
+    except (DemoFailedError, pymysql.err.MySQLError) as error:
+        complain(error if isinstance(error, DemoFailedError) else str(error.args[-1]))
         return 1
     finally:
         cluster.remove()
@@ -78,7 +82,7 @@ class _Story:
     def tell(self) -> Summary:
         say = partial(self._out.print, markup=True)
         say("[bold]1. Set the backup destination and the compression.[/bold]")
-        self._run(f"ALTER SYSTEM SET backup_dest='file://{self._cluster.destination}'")
+        self._run(f"ALTER SYSTEM SET backup_dest='{self._cluster.uri}'")
         self._run("ALTER SYSTEM SET backup_log_archive_option = 'optional compression= enable'")
         self._run("ALTER SYSTEM SET backup_log_archive_option='optional compression= zstd_1.3.8'")
         self._run("SHOW PARAMETERS LIKE 'backup%'", only=("name", "value"))

@@ -17,9 +17,8 @@ import pymysql
 from pymysql.connections import Connection
 
 from redoubt.archive.layout import ClusterPath, PieceInfo
-from redoubt.archive.record import load_record
 from redoubt.archive.store import PieceStore
-from redoubt.destinations.file import FileDestination
+from redoubt.destinations.uri import open_destination
 from redoubt.engines.registry import engine_kind
 from redoubt.home import Home
 from redoubt.model.engine_kind import SEEKDB
@@ -35,13 +34,17 @@ class DemoFailedError(Exception):
 
 
 class DemoCluster:
-    """A redoubt service in a temporary folder; `remove` removes both."""
+    """A redoubt service in a temporary folder; `remove` removes both.
 
-    def __init__(self) -> None:
+    `uri` is the destination, without one a directory in the folder; what is stored in another one stays.
+    """
+
+    def __init__(self, uri: str | None = None) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="redoubt-demo-"))
         self.home = Home(self._folder / "home")
         self.destination = self._folder / "backup"
         self.destination.mkdir()
+        self.uri = uri or f"file://{self.destination}"
         self.kept_log = self._folder / "engine-log"
         self.kept_log.mkdir()
         self._log_copy = engine_kind(SEEKDB).log_copy(self.home.tenant(1001).path, self.kept_log)
@@ -90,12 +93,12 @@ class DemoCluster:
 
     def archived(self, round_id: int) -> PieceStore:
         """The main tenant's round in the destination."""
-        return PieceStore(FileDestination(self.destination), self._round_path(round_id))
+        return PieceStore(open_destination(self.uri), self._round_path(round_id))
 
     def round_start(self, round_id: int) -> int:
         """LSN at which the round begins, read from the destination."""
-        data = FileDestination(self.destination).get(self._round_path(round_id).info)
-        return load_record(PieceInfo, data).start_lsn
+        store = self.archived(round_id)
+        return store.record(PieceInfo, store.path.info).start_lsn
 
     def engine_log(self, start: int, end: int) -> Iterator[bytes]:
         """The engine's own log from LSN `start` to LSN `end`, read from its block files block by block."""

@@ -287,11 +287,16 @@ def repair_catalog(
 
 
 @app.command(cls=OnceCommand)
-def demo() -> None:
+def demo(
+    dest: Annotated[
+        str | None,
+        typer.Option(metavar="URI", help="An empty backup destination to use; what the demo stores there stays."),
+    ] = None,
+) -> None:
     """Follow OceanBase's page "Initiate log backup" on a cluster of its own, and restore a table dropped by mistake."""
     from redoubt.cli.demo import play
 
-    raise typer.Exit(play())
+    raise typer.Exit(play(dest))
 
 
 @app.command(cls=OnceCommand)
