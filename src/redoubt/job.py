@@ -89,7 +89,12 @@ class Job:
         lock = destination.lock(path.lock, f"pid {os.getpid()} on {socket.gethostname()}")
         try:
             store = SetStore(destination, path)
-            terms = TakingOptions(request.pause_limit, encrypts=request.encrypts, password=request.password)
+            terms = TakingOptions(
+                request.pause_limit,
+                encrypts=request.encrypts,
+                password=request.password,
+                net_limit=request.net_limit,
+            )
             taking = Taking(
                 *(source, store, info, terms, self._progress, time.sleep),
                 lambda scn: dump_fingerprint(take_fingerprint(scn, kind.catalog(directory, scn))),

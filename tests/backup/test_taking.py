@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 
+from redoubt.archive.encryption import Key
+from redoubt.archive.record import seal
 from redoubt.archive.store import ArchiveError
 from redoubt.backup import mirror, parts, taking
+from redoubt.backup.pace import Pace
 from redoubt.backup.taking import BackupFailedError, Taking, TakingOptions
 from redoubt.destinations.file import FileDestination
 from redoubt.model.seams import DestinationError
-from tests.archive.fakes import MemoryDestination
+from tests.archive.fakes import MemoryDestination, know
 from tests.service.disks import SmallDisk
 
 from .fakes import INFO, PATH, FolderSource, content_of, store_in, stored_content
@@ -260,6 +263,41 @@ def test_a_backup_is_good_without_a_fingerprint(root: Path, destination: MemoryD
 
     assert store_in(destination).manifest() is not None
     assert PATH.fingerprint not in destination.objects
+
+
+def test_an_encrypted_set(root: Path, destination: MemoryDestination, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the files or of the fingerprint is readable; with the key the set is as it was taken."""
+    know(monkeypatch, Key(b"k" * 32))
+    (root / "store" / "secret").write_bytes(b"a secret of the database" * 9)
+    text = seal(b'{"tables": "a secret of the database","format":2}')
+    taking = taking_of(FolderSource(root), destination, TakingOptions(encrypts=True), fingerprint=lambda _scn: text)
+    summary = taking.run().summary
+    store = store_in(destination)
+
+    assert not [name for name, data in destination.objects.items() if b"a secret of the database" in data]
+    assert store.remark(store.path.fingerprint) == text
+    manifest = store.manifest()
+    assert manifest is not None
+    assert {store.read_part(part)[0].data_key for part in manifest.parts} == {summary.data_key}
+
+
+def test_a_limited_set(root: Path, destination: MemoryDestination, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each part has the place in the pace that its object needs, with the limit that was set."""
+    limits, sizes = list[float](), list[int]()
+
+    class Recorded(Pace):
+        def __init__(self, limit: float) -> None:
+            super().__init__(0)
+            limits.append(limit)
+
+        def wait(self, size: int) -> None:
+            sizes.append(size)
+
+    monkeypatch.setattr("redoubt.backup.taking.Pace", Recorded)
+    parts = taking_of(FolderSource(root), destination, TakingOptions(net_limit=7)).run().parts
+
+    assert limits == [7]
+    assert sorted(sizes) == sorted(part.size for part in parts)
 
 
 def test_a_set_is_never_written_twice(root: Path, destination: MemoryDestination) -> None:

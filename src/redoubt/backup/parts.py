@@ -18,6 +18,7 @@ from redoubt.archive.part import PartHeader, encode_part
 from redoubt.archive.set_layout import SetInfo
 from redoubt.archive.set_manifest import SetPart
 from redoubt.archive.set_store import SetStore
+from redoubt.backup.pace import Pace
 from redoubt.model.seams import DestinationError, ObjectExistsError
 
 _PART_SIZE = 16 * 1024 * 1024
@@ -28,7 +29,8 @@ _UNDER_WAY = 2
 class PartWriter:
     """The parts of one set, in order, encrypted if there is a `key`. A context: leaving waits for running work."""
 
-    def __init__(self, store: SetStore, info: SetInfo, key: Key | None = None) -> None:
+    def __init__(self, store: SetStore, info: SetInfo, key: Key | None = None, pace: Pace | None = None) -> None:
+        self._pace = pace or Pace(0)
         self._key = key
         self._store = store
         self._info = info
@@ -76,7 +78,9 @@ class PartWriter:
     def _put(self, number: int, content: bytes) -> SetPart:
         of = self._info.of
         header = PartHeader(of.cluster, of.cluster_id, of.tenant_id, of.source, of.set_id, number)
-        return self._store.put_part(number, encode_part(header, content, self._key))
+        data = encode_part(header, content, self._key)
+        self._pace.wait(len(data))
+        return self._store.put_part(number, data)
 
     def _remove_all(self) -> None:
         """Remove all stored parts, except objects of others and objects that the destination fails to remove."""

@@ -22,6 +22,7 @@ from redoubt.archive.set_layout import SetInfo
 from redoubt.archive.set_manifest import SetFile, SetManifest, SetPart, SetSummary
 from redoubt.archive.set_store import SetStore
 from redoubt.backup.mirror import Change, Copy, Mirror, TornFileError
+from redoubt.backup.pace import Pace
 from redoubt.backup.parts import PartWriter
 from redoubt.errors import RedoubtError
 from redoubt.model.bases import BaseFile, BaseSource, PauseOverError, Progress
@@ -50,7 +51,8 @@ class TakingOptions:
     """The options of a data backup: `pause_limit`, and `patience` with an engine that keeps writing, in seconds.
 
     Patience begins after the first pass. `method`, if given, is recorded as the backup's method. `encrypts`: whether to
-    encrypt the backup; with a `password`, only that opens it.
+    encrypt the backup; with a `password`, only that opens it. `net_limit`: the most bytes to store a second, 0 for no
+    limit.
     """
 
     pause_limit: float = PAUSE_LIMIT
@@ -59,6 +61,7 @@ class TakingOptions:
     method: str | None = None
     encrypts: bool = False
     password: str = field(default="", repr=False)
+    net_limit: int = 0
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class Taking:
         self._store.claim(self._info)
         self._key = self._new_key()
         with ExitStack() as ends:
-            parts = ends.enter_context(PartWriter(self._store, self._info, self._key))
+            parts = ends.enter_context(PartWriter(self._store, self._info, self._key, Pace(self._terms.net_limit)))
             instant = self._clone(ends, parts) or self._copy(parts)
             files = instant.mirror.put_together(instant.files)
             stored = parts.finish({extent.part for file in files for extent in file.extents})

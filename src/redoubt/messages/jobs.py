@@ -13,7 +13,7 @@ class TakeBase:
     """Request: take a data backup of one tenant, whose engine is in `base_dir` and of the kind `engine_kind`.
 
     `pause_limit` in seconds; `began_at` in ns since the epoch. With `encrypts`, the backup is encrypted; with a
-    `password`, only that opens it.
+    `password`, only that opens it. `net_limit` in bytes a second, 0 for no limit.
     """
 
     tenant_id: int
@@ -30,6 +30,7 @@ class TakeBase:
     pause_limit: float
     encrypts: bool = False
     password: str = field(default="", repr=False)
+    net_limit: int = 0
 
 
 @dataclass(frozen=True)

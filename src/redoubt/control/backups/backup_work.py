@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -43,8 +43,20 @@ class _PartError(Exception):
     """A tenant's part has failed; the text is the cause. The other parts go on."""
 
 
+@dataclass(frozen=True)
+class BackupTerms:
+    """How a data backup is taken: the longest pause in seconds, the most bytes to store a second, 0 for no limit.
+
+    A `password` encrypts the backup.
+    """
+
+    pause_limit: float
+    net_limit: int = 0
+    password: str = field(default="", repr=False)
+
+
 class BackupWork:
-    """One data backup, for the event loop. `now` is its current state. A `password` encrypts it."""
+    """One data backup, for the event loop. `now` is its current state."""
 
     def __init__(
         self,
@@ -53,15 +65,13 @@ class BackupWork:
         table: SetTable,
         run_job: RunJob,
         backup: DataBackup,
-        pause_limit: float,
-        password: str = "",
+        terms: BackupTerms,
     ) -> None:
-        self._password = password
         self._cluster = cluster
         self._archiving = archiving
         self._table = table
         self._run_job = run_job
-        self._pause_limit = pause_limit
+        self._terms = terms
         self._archives = [each for each in archiving.archives if each.tenant.tenant_id in backup.tenants]
         self._leaving: set[int] = set()
         self._cause = ""
@@ -138,9 +148,10 @@ class BackupWork:
             set_id=self.now.key.set_id,
             create_date=self.now.key.create_date,
             began_at=self.now.start_time,
-            pause_limit=self._pause_limit,
+            pause_limit=self._terms.pause_limit,
             encrypts=self.now.encryption is EncryptionMode.TRANSPARENT,
-            password=self._password,
+            password=self._terms.password,
+            net_limit=self._terms.net_limit,
         )
         self._taking = tenant.tenant_id
         self._job = asyncio.ensure_future(self._run_job(request, self._progress))

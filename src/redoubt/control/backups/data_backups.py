@@ -16,11 +16,11 @@ from redoubt.archive.inventory import last_set_id
 from redoubt.archive.layout import ClusterPath
 from redoubt.catalog.session import CatalogError
 from redoubt.catalog.set_table import Remains, SetTable
-from redoubt.control.backups.backup_work import BackupWork, RunJob
+from redoubt.control.backups.backup_work import BackupTerms, BackupWork, RunJob
 from redoubt.control.backups.clean_work import CleanWork
 from redoubt.control.cluster import Cluster
 from redoubt.control.destination_questions import DestinationQuestions
-from redoubt.control.parameters.parameter_list import BACKUP_PAUSE_LIMIT
+from redoubt.control.parameters.parameter_list import BACKUP_PAUSE_LIMIT, NET_LIMIT
 from redoubt.control.parameters.parameters import Parameters
 from redoubt.control.rounds.archiving import Archiving
 from redoubt.destinations.uri import UriError, open_destination
@@ -123,9 +123,11 @@ class DataBackups:
             key = SetKey(number, today)
             backup = data_backups.begin(key, now.round_id, uri, tenants, time.time_ns(), encryption)
             await asyncio.to_thread(self._table.save, backup)
-            limit = self._parameters.seconds(BACKUP_PAUSE_LIMIT)
+            terms = BackupTerms(
+                self._parameters.seconds(BACKUP_PAUSE_LIMIT), self._parameters.size(NET_LIMIT), password
+            )
             _log.info("data backup started", set=number, destination=uri, tenants=tenants)
-            self._work = BackupWork(self._cluster, self._archiving, self._table, self._run_job, backup, limit, password)
+            self._work = BackupWork(self._cluster, self._archiving, self._table, self._run_job, backup, terms)
             self._task = asyncio.create_task(self._run_work(self._work))
 
     async def cancel(self) -> None:

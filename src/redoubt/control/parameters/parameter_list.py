@@ -18,6 +18,7 @@ SYNC_COMMIT = "log_archive_sync_commit"
 SYNC_TIMEOUT = "log_archive_sync_timeout"
 SYNC_FALLBACK = "log_archive_sync_fallback"
 BACKUP_PAUSE_LIMIT = "backup_pause_limit"
+NET_LIMIT = "backup_net_limit"
 AUTO_RESTART = "log_archive_auto_restart"
 ALLOW_SHORT_INTERVALS = "_allow_short_intervals"
 
@@ -84,10 +85,12 @@ PARAMETERS = {
             least=0.1,
             most=60,
         ),
+        Parameter(NET_LIMIT, "0M", "most bytes a second that a data backup stores; 0 means no limit [0M,)", "CAPACITY"),
         Parameter(
             LOG_ARCHIVE_OPTION,
             "OPTIONAL COMPRESSION=ENABLE",
-            "mode (MANDATORY, OPTIONAL) and COMPRESSION (enable, disable, lz4_1.0, zstd_1.3.8) of log backups",
+            "mode (MANDATORY, OPTIONAL), COMPRESSION (enable, disable, lz4_1.0, zstd_1.3.8) and ENCRYPTION_MODE (none, "
+            "transparent_encryption) of log backups",
         ),
         Parameter(ENABLE_LOG_ARCHIVE, "False", "whether log is archived; set by ARCHIVELOG and NOARCHIVELOG", "BOOL"),
         Parameter(

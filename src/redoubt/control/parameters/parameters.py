@@ -19,6 +19,7 @@ from redoubt.control.parameters.parameter_list import (
     PARAMETERS,
     RECOVERY_WINDOW,
     SHORTEST,
+    SPOOL_LIMIT,
     SYNC_COMMIT,
     Parameter,
 )
@@ -220,15 +221,17 @@ class Parameters:
         elif parameter.data_type == "INT":
             _check_range(parameter, parse_int(text), "")
         elif parameter.data_type == "CAPACITY":
-            self._check_size(parameter.name, text)
+            size = parse_capacity(text)
+            if parameter.name == SPOOL_LIMIT:
+                self._check_spool_limit(size)
         elif parameter.data_type == "BOOL":
             parse_bool(text)
 
-    def _check_size(self, name: str, text: str) -> None:
+    def _check_spool_limit(self, size: int) -> None:
         disk = self._disk_size()
-        if not MIN_LIMIT <= parse_capacity(text) <= disk:
+        if not MIN_LIMIT <= size <= disk:
             raise invalid_config(
-                f"{name} is out of range [{capacity_text(MIN_LIMIT)}, {disk // 1024**2}M], the size of the disk"
+                f"{SPOOL_LIMIT} is out of range [{capacity_text(MIN_LIMIT)}, {disk // 1024**2}M], the size of the disk"
             )
 
 
