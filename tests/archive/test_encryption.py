@@ -20,7 +20,7 @@ from redoubt.archive.encryption import (
     unwrap,
     wrap,
 )
-from redoubt.archive.framing import head_first
+from redoubt.archive.framing import head_first, split_head_first
 from redoubt.archive.joining import Joined
 from redoubt.archive.part import PartError, PartHeader, check_part, decode_part, encode_part
 from redoubt.archive.record import RecordError, dump_record, seal
@@ -98,6 +98,27 @@ def test_a_forger_without_the_key() -> None:
         assert check_stored(named(header, KEY), again) == forged
         with pytest.raises(SegmentError, match="cannot be decrypted"):
             decode_segment(named(header, KEY), again, KEYS)
+
+
+def test_no_field_is_added_behind_what_is_authenticated() -> None:
+    """A field that is there twice counts as the last one; so none may be."""
+    log = random_log(60)
+    header = header_of(log, "lz4_1.0")
+    name, data = named(header, KEY), encode_segment(header, log, KEY)
+    part = encode_part(PART, log, KEY)
+    for more in (b'"max_scn":1', b'"source":"engine-b"', b'"chain_before":123', b'"number":4', b'"set_id":8'):
+        with pytest.raises(SegmentError, match="a field is there twice"):
+            decode_segment(name, _with_more(data, more), KEYS)
+        with pytest.raises(PartError, match="a field is there twice"):
+            decode_part(_with_more(part, more), KEYS)
+
+
+def _with_more(data: bytes, more: bytes) -> bytes:
+    """An object with another field at the end of its header; if that has none of that name, it is a new one."""
+    text, stored = split_head_first(data)
+    if more.partition(b":")[0] not in text:
+        more = b'"start_lsn":1,"start_lsn":2' if b'"start_lsn"' in text else b'"length":1'
+    return head_first(text[:-1] + b"," + more + b"}", stored)
 
 
 def _framed(header: SegmentHeader, stored: bytes) -> bytes:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from redoubt.archive.encryption import Key, KeyLostError, KeyMissingError, wrap
 from redoubt.archive.folder_keys import FolderKeys, wrapped_key_in
-from redoubt.archive.master_keys import MASTER_KEY, PASSWORDS, MasterKeyError, name_sources
+from redoubt.archive.master_keys import FORMER_MASTER_KEYS, MASTER_KEY, PASSWORDS, MasterKeyError, name_sources
 from redoubt.model.seams import DestinationError
 
 from .fakes import MemoryDestination, know
@@ -32,13 +34,10 @@ def _no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_key_for_a_folder(destination: MemoryDestination, monkeypatch: pytest.MonkeyPatch) -> None:
     """Made once, found by all who know the master key, and named by an object that does not tell it."""
     know(monkeypatch, FIRST)
-    keys = FolderKeys(destination, FOLDER)
-    assert keys.present() is None
-
-    key = keys.for_writing()
+    key = FolderKeys(destination, FOLDER).for_writing()
 
     assert FolderKeys(destination, FOLDER).for_writing() == FolderKeys(destination, FOLDER)(key.id) == key
-    assert FolderKeys(destination, FOLDER).present() == key
+    assert FolderKeys(destination, FOLDER).beside() == key
     ((name, data),) = destination.objects.items()
     assert wrapped_key_in(name) == (key.id, FIRST.id)
     assert key.secret.hex().encode() not in data
@@ -56,7 +55,7 @@ def test_a_new_master_key(destination: MemoryDestination, monkeypatch: pytest.Mo
     assert (keys(old.id), keys(new.id)) == (old, new)
 
     know(monkeypatch, SECOND)
-    with pytest.raises(KeyMissingError, match=rf"master key is {FIRST.id}, and those given are: {SECOND.id}\. Name"):
+    with pytest.raises(KeyMissingError, match=rf"{FIRST.id}: none of the keys that are given is this one\. Name"):
         FolderKeys(destination, FOLDER)(old.id)
     FolderKeys(destination, FOLDER).put(wrap(old, SECOND))
     assert FolderKeys(destination, FOLDER)(old.id) == old
@@ -68,7 +67,7 @@ def test_no_key(destination: MemoryDestination, monkeypatch: pytest.MonkeyPatch)
     key = FolderKeys(destination, FOLDER).for_writing()
     know(monkeypatch, None)
 
-    with pytest.raises(KeyMissingError, match=rf"{FIRST.id}, and those given are: none\. Name the source"):
+    with pytest.raises(KeyMissingError, match=rf"{FIRST.id}: no key is given\. Name the source"):
         FolderKeys(destination, FOLDER)(key.id)
     with pytest.raises(KeyMissingError, match="no master key is set: set REDOUBT_MASTER_KEY"):
         FolderKeys(destination, FOLDER).for_writing()
@@ -79,8 +78,8 @@ def test_passwords(destination: MemoryDestination, monkeypatch: pytest.MonkeyPat
     key = FolderKeys(destination, FOLDER).for_password("correct horse")
     know(monkeypatch, FIRST)
 
-    def opened(*given: str) -> Key | None:
-        return FolderKeys(destination, FOLDER, lambda: given).present()
+    def opened(*given: str) -> Key:
+        return FolderKeys(destination, FOLDER, lambda: given)(key.id)
 
     assert opened("wrong", "correct horse") == key
     with pytest.raises(KeyMissingError, match="with a password, and no password is given: run SET DECRYPTION"):
@@ -91,8 +90,10 @@ def test_passwords(destination: MemoryDestination, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv(PASSWORDS, "wrong\ncorrect horse")
     assert FolderKeys(destination, FOLDER)(key.id) == key
     know(monkeypatch, None)
-    again = MemoryDestination()
-    assert FolderKeys(again, FOLDER).for_writing() == FolderKeys(again, FOLDER, lambda: ["wrong"]).present()
+    with pytest.raises(KeyMissingError, match="no master key is set"):  # a password is for data backups only
+        FolderKeys(MemoryDestination(), FOLDER).for_writing()
+    keys = FolderKeys(destination, FOLDER, lambda: ["wrong", "correct horse"])
+    assert (keys(key.id), keys.password, keys.is_of_password(key.id)) == (key, "correct horse", True)
 
 
 def test_two_writers_at_a_time(destination: MemoryDestination, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,6 +121,60 @@ def test_lost_keys(destination: MemoryDestination, monkeypatch: pytest.MonkeyPat
     del destination.objects[name]
     with pytest.raises(KeyLostError, match="the object with this key is gone"):
         FolderKeys(destination, FOLDER)(key.id)
+
+
+def test_a_damaged_key_is_no_end(destination: MemoryDestination, monkeypatch: pytest.MonkeyPatch) -> None:
+    """New log is encrypted with another; a second copy of it is used where there is one."""
+    know(monkeypatch, FIRST)
+    old = FolderKeys(destination, FOLDER).for_writing()
+    ((name, data),) = destination.objects.items()
+    FolderKeys(destination, FOLDER).put(wrap(old, SECOND))
+    destination.objects[name] = data[:-9]
+    new = FolderKeys(destination, FOLDER).for_writing()
+
+    assert new != old
+    assert FolderKeys(destination, FOLDER)(new.id) == new
+    know(monkeypatch, FIRST, SECOND)
+    assert FolderKeys(destination, FOLDER)(old.id) == old
+
+
+def test_a_key_in_anothers_place(destination: MemoryDestination, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody encrypts with a key that has no object of its own name."""
+    know(monkeypatch, FIRST)
+    FolderKeys(destination, FOLDER).for_writing()
+    (data,) = destination.objects.values()
+    hostile = MemoryDestination({f"{FOLDER}/data_key-{'0' * 16}-{FIRST.id}": data})
+
+    key = FolderKeys(hostile, FOLDER).for_writing()
+
+    assert f"{FOLDER}/data_key-{key.id}-{FIRST.id}" in hostile.objects
+    with pytest.raises(KeyLostError, match="it names other keys"):
+        FolderKeys(hostile, FOLDER)("0" * 16)
+
+
+def test_a_source_that_is_gone_stops_no_other(destination: MemoryDestination, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The right key is found; without it, the message has the source's trouble too."""
+    know(monkeypatch, FIRST)
+    key = FolderKeys(destination, FOLDER).for_writing()
+    monkeypatch.setenv(FORMER_MASTER_KEYS, "file:/nowhere/old.key")
+    assert FolderKeys(destination, FOLDER)(key.id) == key
+
+    know(monkeypatch, SECOND)
+    monkeypatch.setenv(FORMER_MASTER_KEYS, "file:/nowhere/old.key")
+    with pytest.raises(KeyMissingError, match=r"cannot read the master key in /nowhere/old\.key.*none of the keys"):
+        FolderKeys(destination, FOLDER)(key.id)
+
+
+def test_very_many_keys_take_bounded_time(destination: MemoryDestination) -> None:
+    """Somebody who can write there puts any number of them in the way of a password."""
+    for number in range(200):
+        made = wrap(Key.new(), Key(bytes([number]) * 32), bytes(16))
+        FolderKeys(destination, FOLDER).put(replace(made, data_key="0" * 16))
+    keys = FolderKeys(destination, FOLDER, lambda: ["a password"])
+    began = time.monotonic()
+    with pytest.raises(KeyMissingError, match="the passwords that were given are others"):
+        keys("0" * 16)
+    assert time.monotonic() - began < 60
 
 
 def test_a_failing_destination_makes_no_second_key(
@@ -159,12 +214,13 @@ def test_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("file:/nowhere/key", "cannot read the master key in /nowhere/key: No such file"),
         ("env:NOT_SET", "the environment variable NOT_SET with the master key is empty: set it"),
-        ("command:/nowhere/program", "the command for the master key fails"),
+        ("command:/nowhere/program", r"\(/nowhere/program\) fails: No such file"),
         ("command:sh -c 'echo denied >&2; exit 3'", r"\(sh\) ends with 3: denied"),
         ("command:false", "ends with 1: no text on its standard error"),
         ("command:true", "gives nothing and no master key: a key is 32 random bytes"),
         ("command:echo 'my secret'", "command:echo gives 9 characters and no master key"),
-        ("command:echo '", "No closing quotation"),
+        ("command:echo '", "cannot be read: No closing quotation"),
+        ("command:cat --token=my\\ secret /nowhere", r"\(cat\) ends with 1"),
         ("secret", "write the source of a master key as file:/path"),
     ],
 )
@@ -182,7 +238,7 @@ def test_a_file_that_all_can_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     file.write_text(FIRST.secret.hex())
     file.chmod(0o644)
     monkeypatch.setenv(MASTER_KEY, f"file:{file}")
-    with pytest.raises(MasterKeyError, match="every user of this machine can read the master key"):
+    with pytest.raises(MasterKeyError, match="every user of this machine can reach the master key"):
         FolderKeys(MemoryDestination(), FOLDER).for_writing()
 
 

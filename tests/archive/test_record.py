@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redoubt.archive.deletion import Deletion
+from redoubt.archive.encryption import WrappedKey
 from redoubt.archive.layout import ClusterInfo, HoleInfo, Interruption, PieceInfo
 from redoubt.archive.manifest import Entry, Manifest, ManifestPiece, dump_manifest, load_manifest
 from redoubt.archive.record import FORMAT, Record, RecordError, dump_record, load_record, seal, unseal
@@ -266,3 +268,16 @@ def test_an_info_object_of_a_later_format_is_refused_by_its_number() -> None:
     for number in (0, 3):
         with pytest.raises(RecordError, match=f"format {number}; this version reads formats 1 to 2"):
             load_record(ClusterInfo, b'{"format":%d}' % number)
+
+
+@pytest.mark.parametrize("value", ["abc", "AB", "zz", "00\n", "0" * 258, "0" * 3_000_000])
+def test_hexadecimal_fields(value: str) -> None:
+    """Pairs of digits, and not many: who reads a long one needs neither time nor memory for it."""
+    text = json.dumps({"data_key": "0" * 16, "master_key": "0" * 16, "nonce": value, "wrapped": "", "format": 2})
+    tracemalloc.start()
+    try:
+        with pytest.raises(RecordError, match="'nonce' is"):
+            load_record(WrappedKey, seal(text.encode()))
+        assert tracemalloc.get_traced_memory()[1] < 12 * len(text) + 100_000
+    finally:
+        tracemalloc.stop()

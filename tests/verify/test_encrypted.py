@@ -50,6 +50,39 @@ def test_keys_are_known_again(encrypted: SmallArchive, monkeypatch: pytest.Monke
     assert verify(destination, VerifiedObjects.of(verified)).is_sound
 
 
+@pytest.mark.parametrize("folder", [str(FIRST), str(SET)])
+@pytest.mark.parametrize("place", ["empty", "another's"])
+def test_what_was_sound_is_lost_with_its_key(
+    encrypted: SmallArchive, folder: str, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if the objects were verified before, and are not read again: gone, or another key in its place."""
+    destination, verified = encrypted.copy(), VerifiedObjects()
+    assert verify(destination, verified).is_sound
+    (name,) = (name for name in destination.objects if f"/{folder}/data_key-" in name)
+    other = next(name for name in destination.objects if "/data_key-" in name and f"/{folder}/" not in name)
+    data = destination.objects.pop(name)
+    if place != "empty":
+        destination.objects[name] = destination.objects[other]
+    for known in (MASTER, None):
+        know(monkeypatch, known)
+        report = verify(destination, VerifiedObjects.of(verified))
+        assert [each for each in report.damage if each.losses or each.cost]
+    destination.objects[name] = data
+    assert verify(destination, VerifiedObjects.of(verified)).is_sound
+
+
+def test_a_part_that_is_gone_is_missed(encrypted: SmallArchive) -> None:
+    """Also if it was verified before."""
+    destination, verified = encrypted.copy(), VerifiedObjects()
+    assert verify(destination, verified).is_sound
+    name = next(name for name in destination.objects if f"/{SET}/part_" in name)
+    del destination.objects[name]
+
+    assert [(each.name, each.problem) for each in verify(destination, VerifiedObjects.of(verified)).damage] == [
+        (name, "missing")
+    ]
+
+
 def test_without_the_key(encrypted: SmallArchive, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is stored is checked, and what could not be checked is counted, and read again when the key is there."""
     know(monkeypatch, Key(b"o" * 32))
@@ -85,7 +118,7 @@ def test_a_lost_data_key_is_damage(encrypted: SmallArchive, folder: str, monkeyp
         report = verify(destination)
 
         assert report.damage
-        assert {each.name.split("/")[-2] for each in report.damage} == {key.split("/")[-2]}
+        assert all(each.name.startswith(key.rpartition("/")[0]) for each in report.damage)
         assert all("the object with this key is gone" in each.problem for each in report.damage)
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from redoubt.archive.bounded import read_record
 from redoubt.archive.deletion import SetDeletion
+from redoubt.archive.encryption import KeyLostError
 from redoubt.archive.inventory import Inventory, PieceHeld, TenantPath, clusters, take_inventory, tenants
 from redoubt.archive.layout import ClusterInfo, ClusterPath, HoleInfo
 from redoubt.archive.record import RecordError
@@ -113,8 +114,18 @@ def set_of(destination: Destination, tenant: TenantPath, key: SetKey, inventory:
         passes=now.passes,
         method=now.method,
         round_id=max(rounds, default=0),
-        encryption=EncryptionMode.TRANSPARENT if now.data_key else EncryptionMode.NONE,
+        encryption=_encryption(store, now.data_key),
     )
+
+
+def _encryption(store: SetStore, data_key: str) -> EncryptionMode:
+    """How a set is encrypted; TRANSPARENT also if its keys are damaged."""
+    if not data_key:
+        return EncryptionMode.NONE
+    try:
+        return EncryptionMode.PASSWORD if store.keys.is_of_password(data_key) else EncryptionMode.TRANSPARENT
+    except KeyLostError:
+        return EncryptionMode.TRANSPARENT
 
 
 def _is_of_failed_part(store: SetStore) -> bool:

@@ -17,7 +17,7 @@ import hmac
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Protocol, Self, TypeVar
 
 from cryptography.exceptions import InvalidTag
@@ -35,6 +35,7 @@ _NONCE_SIZE = 12
 SALT_SIZE = 16
 """Bytes of the salt of a password."""
 _ID_DIGITS = 16
+_MOST_KEYS = 64
 _LAST_AUTHENTICATED = b',"stored_crc":'
 
 
@@ -156,11 +157,12 @@ class WrappedKey:
     format: int = INFO_FORMAT
 
 
+@lru_cache(_MOST_KEYS)
 def key_of(password: str, salt: bytes) -> Key:
     """The master key that a password makes (scrypt); takes a tenth of a second and 32 MB, so that guessing is dear."""
     cost, blocks = 2**15, 8
     secret = hashlib.scrypt(
-        password.encode(), salt=salt, n=cost, r=blocks, p=1, maxmem=2 * 128 * cost * blocks, dklen=KEY_SIZE
+        os.fsencode(password), salt=salt, n=cost, r=blocks, p=1, maxmem=2 * 128 * cost * blocks, dklen=KEY_SIZE
     )
     return Key(secret)
 
@@ -196,7 +198,7 @@ class EncryptedText:
 
 
 def encrypt_text(key: Key, name: str, text: bytes) -> bytes:
-    """The object for the info object `text`, which is called `name` in its folder."""
+    """The object for the info object `text`, which is called `name` in the destination."""
     nonce = key.nonce(text, name.encode())
     content = base64.b64encode(key.encrypt(nonce, text, name.encode())).decode()
     return dump_record(EncryptedText(key.id, nonce.hex(), content), indent=2)

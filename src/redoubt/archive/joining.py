@@ -60,7 +60,14 @@ class Joined:
         self._header, self._stored = None, []
         suffix = suffix_of(header.codec, self._key)
         name = SegmentName(header.start_lsn, header.end_lsn, suffix, is_merged=True, epoch=self._epoch)
-        return name, assemble_segment(header, b"".join(parts), self._key)
+        return name, assemble_segment(header, _joined(parts), self._key)
+
+
+def _joined(parts: list[bytes]) -> bytes:
+    """The parts in one; the list is emptied, so that they are not in memory twice."""
+    stored = b"".join(parts)
+    parts.clear()
+    return stored
 
 
 def _continued(before: SegmentHeader, header: SegmentHeader) -> SegmentHeader:

@@ -18,8 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from redoubt.archive.encryption import KEY_SIZE, Key
-from redoubt.model.seams import DestinationError
+from redoubt.archive.encryption import KEY_SIZE, Key, KeyMissingError
 
 MASTER_KEY: Final = "REDOUBT_MASTER_KEY"
 """The environment variable with the source of the key that wraps new data keys."""
@@ -36,21 +35,31 @@ _HEX = re.compile(rb"[0-9a-fA-F]{64}\Z")
 _BASE64 = re.compile(rb"[0-9a-zA-Z+/]{43}=\Z")
 
 
-class MasterKeyError(DestinationError):
+class MasterKeyError(KeyMissingError):
     """A source has no usable key; the text names the source, and says why. Never shows what the source gave."""
 
 
 def master_key() -> Key | None:
     """The key to wrap with, None if this process has none. Raises MasterKeyError."""
     source = os.environ.get(MASTER_KEY, "").strip()
-    return _key(source) if source else None
+    return key_from(source) if source else None
 
 
-def master_keys() -> dict[str, Key]:
-    """All keys that this process may unwrap with, by their ids. Raises MasterKeyError."""
-    sources = [os.environ.get(MASTER_KEY, ""), *os.environ.get(FORMER_MASTER_KEYS, "").split("\n")]
-    keys = [_key(source.strip()) for source in sources if source.strip()]
-    return {key.id: key for key in keys}
+def sources() -> list[str]:
+    """The sources of all keys that this process may unwrap with, the present one first."""
+    named = [os.environ.get(MASTER_KEY, ""), *os.environ.get(FORMER_MASTER_KEYS, "").split("\n")]
+    return [source.strip() for source in named if source.strip()]
+
+
+def troubles() -> list[str]:
+    """What is wrong with the sources: a text for each that gives no key. Reads all; a command may take a minute."""
+    found = []
+    for source in sources():
+        try:
+            key_from(source)
+        except MasterKeyError as error:
+            found.append(str(error))
+    return found
 
 
 def passwords() -> tuple[str, ...]:
@@ -72,14 +81,14 @@ def name_sources(present: str | None, former: Iterable[str]) -> None:
 
 
 @lru_cache
-def _key(source: str) -> Key:
-    """The key of a source. Raises MasterKeyError."""
+def key_from(source: str) -> Key:
+    """The key of a source, which is read once. Raises MasterKeyError."""
     kind, _, place = source.partition(":")
     match kind:
         case "file":
             text = _from_file(Path(place))
         case "env":
-            text = os.environ.get(place.strip(), "").encode()
+            text = os.fsencode(os.environ.get(place.strip(), ""))
             if not text:
                 raise MasterKeyError(f"the environment variable {place.strip()} with the master key is empty: set it")
         case "command":
@@ -100,23 +109,33 @@ def _key(source: str) -> Key:
 
 def _from_file(path: Path) -> bytes:
     try:
+        if not path.is_file() and path.exists():
+            raise MasterKeyError(f"{path} is no file: write the master key into a file")
         with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_mode & stat.S_IROTH:
-                raise MasterKeyError(f"every user of this machine can read the master key in {path}: chmod o= it")
+            mode = os.fstat(file.fileno()).st_mode
+            if mode & (stat.S_IROTH | stat.S_IWOTH):
+                raise MasterKeyError(f"every user of this machine can reach the master key in {path}: chmod o= it")
             return file.read(_MOST_READ)
     except OSError as error:
         raise MasterKeyError(f"cannot read the master key in {path}: {error.strerror}") from error
 
 
 def _from_command(command: str) -> bytes:
+    """What a command prints. A message names only its program: the arguments may hold a secret."""
     try:
-        words = shlex.split(command)
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False)
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
-        cause = f"no end in {_PATIENCE:g} s" if isinstance(error, subprocess.TimeoutExpired) else str(error)
-        raise MasterKeyError(f"the command for the master key fails ({command.strip()}): {cause}") from error
+        program, *words = shlex.split(command)
+    except ValueError as error:
+        raise MasterKeyError(f"the command for the master key cannot be read: {error}") from error
+    try:
+        done = subprocess.run(
+            [program, *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise MasterKeyError(f"the command for the master key ({program}) has no end in {_PATIENCE:g} s") from error
+    except OSError as error:
+        raise MasterKeyError(f"the command for the master key ({program}) fails: {error.strerror}") from error
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         cause = said[-1] if said else "no text on its standard error"
-        raise MasterKeyError(f"the command for the master key ({words[0]}) ends with {done.returncode}: {cause}")
+        raise MasterKeyError(f"the command for the master key ({program}) ends with {done.returncode}: {cause}")
     return done.stdout[:_MOST_READ]

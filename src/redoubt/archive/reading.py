@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from redoubt.archive.encryption import KeyLostError
+from redoubt.archive.layout import ClusterPath
 from redoubt.archive.listing import Listed
 from redoubt.archive.segment import SegmentError, SegmentHeader, decode_log, decode_stored
 from redoubt.archive.store import ArchiveError, PieceStore
@@ -45,8 +47,10 @@ def walk(store: PieceStore, from_lsn: int) -> Iterator[Run]:
                 break
             try:
                 header, stored = decode_stored(each.name, data, store.keys)
-            except SegmentError as error:
+            except (SegmentError, KeyLostError) as error:
                 raise _damaged(store, each, error) from error
+            if not _is_of(store, header):
+                raise _damaged(store, each, SegmentError(f"its header names {header.of}"))
             if chain is not None and header.start_lsn == lsn and header.chain_before != chain:
                 raise _damaged(store, each, SegmentError(f"its log does not continue the log that ends at LSN {lsn}"))
             yield Run(header, lsn, _after(lsn - header.start_lsn, _checked(store, each, decode_log(header, stored))))
@@ -68,6 +72,14 @@ def _ahead(store: PieceStore, lsn: int) -> list[Listed]:
     return ahead
 
 
+def _is_of(store: PieceStore, header: SegmentHeader) -> bool:
+    """Whether a header's owner is the folder's."""
+    of = header.of
+    key = f"{of.round}_{of.piece}_" if of.piece else f"{of.round}"
+    folder = f"{ClusterPath(of.cluster, of.cluster_id).clog(of.tenant_id)}/{key}"
+    return store.path.folder.startswith(folder) if of.piece else store.path.folder == folder
+
+
 def _after(skipped: int, chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The bytes after the first `skipped`."""
     for chunk in chunks:
@@ -83,5 +95,5 @@ def _checked(store: PieceStore, of: Listed, chunks: Iterator[bytes]) -> Iterator
         raise _damaged(store, of, error) from error
 
 
-def _damaged(store: PieceStore, of: Listed, error: SegmentError) -> ArchiveError:
+def _damaged(store: PieceStore, of: Listed, error: Exception) -> ArchiveError:
     return ArchiveError(f"{store.path.segment(of.name)} is damaged: {error}")

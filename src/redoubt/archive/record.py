@@ -55,7 +55,7 @@ LARGEST_NUMBER = 2**63 - 1
 Prose = Annotated[str, "prose"]
 """A cause or a statement. Decoding makes the text printable, and cuts the text."""
 Hex = Annotated[str, "hex"]
-"""Hexadecimal digits in pairs, lower case. A field that is empty by default is not stored while it is empty."""
+"""At most 256 hexadecimal digits in pairs, lower case. A field that is empty by default is stored only if it is not."""
 Lines = Annotated[str, "lines"]
 """A text of any length, with line breaks. Make parts of the text printable before they enter a message."""
 
@@ -67,7 +67,8 @@ _TYPES: dict[Any, tuple[type, ...]] = {
     Hex: (str,),
     Lines: (str,),
 }
-_HEX = re.compile(r"([0-9a-f]{2})*\Z")
+_HEX = re.compile(r"[0-9a-f]*\Z")
+_LONGEST_HEX = 256
 _MANY = 10_000
 _LEAST_OF_A_LIST = 16
 """The fewest bytes of a large text for each of its lists and objects; an empty list takes 20 times its text."""
@@ -135,7 +136,7 @@ def _checked(name: str, value: Any, hint: Any) -> Any:
     """The value of a field that has the right type. Raises RecordError if no writer could have written the value."""
     if hint is Prose:
         return printable(value)
-    if hint is Hex and not _HEX.match(value):
+    if hint is Hex and (len(value) > _LONGEST_HEX or len(value) % 2 or not _HEX.match(value)):
         raise RecordError(f"invalid value: {name!r} is {shown(value)}")
     if hint is str and (len(value) > LONGEST_NAME or not value.isprintable()):
         raise RecordError(f"invalid value: {name!r} is {shown(value)}")
@@ -172,7 +173,7 @@ def unseal(text: bytes, newest: int = INFO_FORMAT) -> dict[str, Any]:
     if text.count(b"[") + text.count(b"{") > max(_MANY, len(text) // _LEAST_OF_A_LIST):
         raise RecordError("not JSON: it has too many lists for its length")
     try:
-        values: Any = json.loads(text)
+        values: Any = json.loads(text, object_pairs_hook=_without_doubles if newest == FORMAT else None)
     except (ValueError, RecursionError) as error:
         raise RecordError(f"not JSON: {error}") from error
     if not isinstance(values, dict):
@@ -186,6 +187,14 @@ def unseal(text: bytes, newest: int = INFO_FORMAT) -> dict[str, Any]:
     if (version == INFO_FORMAT or "crc" in values) and not _is_sealed(text):
         raise RecordError("its checksum does not match")
     return values
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The fields of a header. Raises ValueError if one is there twice: only the first may be authenticated."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a field is there twice")
+    return found
 
 
 def _is_sealed(text: bytes) -> bool:

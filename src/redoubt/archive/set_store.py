@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 
 from redoubt.archive.bounded import largest, read_record, read_text
-from redoubt.archive.encryption import Key, decrypt_text, encrypt_text
+from redoubt.archive.encryption import Key, KeyLostError, decrypt_text, encrypt_text
 from redoubt.archive.folder_keys import FolderKeys
+from redoubt.archive.layout import ClusterPath
 from redoubt.archive.part import PartError, PartHeader, decode_part
 from redoubt.archive.record import RecordError, dump_record
-from redoubt.archive.set_layout import SetInfo, SetPath, part_name
+from redoubt.archive.set_layout import SetInfo, SetPath, part_name, set_path
 from redoubt.archive.set_manifest import SetManifest, SetPart, dump_set_manifest, load_set_manifest
 from redoubt.archive.store import ArchiveError
+from redoubt.model.bases import SetKey
 from redoubt.model.seams import Destination, ObjectExistsError, ObjectMissingError
 
 
@@ -59,12 +61,12 @@ class SetStore:
 
     def put_remark(self, name: str, text: bytes, key: Key | None = None) -> None:
         """Store an info object that no restore needs, encrypted if there is a key. Raises DestinationError."""
-        data = encrypt_text(key, _base(name), text) if key else text
+        data = encrypt_text(key, name, text) if key else text
         self.destination.put_if_absent(name, data)
 
     def remark(self, name: str) -> bytes:
         """An info object that no restore needs, decrypted. Raises RecordError, ObjectMissingError, KeyMissingError."""
-        return decrypt_text(self.keys, _base(name), read_text(self.destination, name))
+        return decrypt_text(self.keys, name, read_text(self.destination, name))
 
     def read_part(self, part: SetPart) -> tuple[PartHeader, bytes]:
         """Header and content of a part, after all checks. Raises ArchiveError."""
@@ -77,10 +79,14 @@ class SetStore:
             raise ArchiveError(f"{name} is damaged: its size or SHA-256 differs from the manifest")
         try:
             header, content = decode_part(data, self.keys)
-        except PartError as error:
+        except (PartError, KeyLostError) as error:
             raise ArchiveError(f"{name} is damaged: {error}") from error
-        if header.number != part.number:
-            raise ArchiveError(f"{name} is damaged: its header names {part_name(header.number)}")
+        place = set_path(ClusterPath(header.cluster, header.cluster_id), header.tenant_id, SetKey(header.set_id, 0))
+        if header.number != part.number or not self.path.folder.startswith(place.folder.removesuffix("0")):
+            raise ArchiveError(
+                f"{name} is damaged: its header names {part_name(header.number)} of set {header.set_id} of tenant "
+                f"{header.tenant_id}"
+            )
         return header, content
 
     def put_manifest(self, manifest: SetManifest) -> None:
@@ -101,8 +107,3 @@ class SetStore:
             return None
         except RecordError as error:
             raise ArchiveError(f"{self.path.manifest} is damaged ({error})") from error
-
-
-def _base(name: str) -> str:
-    """The name of an object in its folder."""
-    return name.rpartition("/")[2]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from redoubt.archive.bounded import read_record, read_text
-from redoubt.archive.encryption import KeyMissingError
+from redoubt.archive.encryption import KeyLostError, KeyMissingError
 from redoubt.archive.folder_keys import FolderKeys
 from redoubt.archive.framing import LONGEST_HEAD
 from redoubt.archive.layout import ClusterPath, Interruption, PieceInfo, PiecePath
@@ -187,7 +187,7 @@ class PieceStore:
         """Header and log of a segment, after all checks. Raises ArchiveError."""
         try:
             return decode_segment(name, self.get(name), self.keys)
-        except SegmentError as error:
+        except (SegmentError, KeyLostError) as error:
             raise ArchiveError(f"{self.path.segment(name)} is damaged: {error}") from error
 
     def header(self, name: SegmentName) -> SegmentHeader:
@@ -222,10 +222,14 @@ class PieceStore:
 
     def _checked(self, name: SegmentName) -> SegmentHeader:
         """A segment's header, after all checks that are possible with the keys at hand. Raises ArchiveError."""
+        data = self.get(name)
         try:
-            return self.read(name)[0]
-        except KeyMissingError:
-            return check_stored(name, self.get(name))
+            try:
+                return decode_segment(name, data, self.keys)[0]
+            except KeyMissingError:
+                return check_stored(name, data)
+        except SegmentError as error:
+            raise ArchiveError(f"{self.path.segment(name)} is damaged: {error}") from error
 
     def put(self, name: SegmentName, data: bytes) -> None:
         """Store a segment durably. An existing equal object is success; a different object raises ArchiveError."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from redoubt.archive.encryption import WrappedKey
 from redoubt.archive.layout import ClusterInfo, ClusterPath, PieceInfo
 from redoubt.archive.listing import Listing
 from redoubt.archive.record import Record
@@ -30,9 +31,17 @@ class ContinuedError(Exception):
 
 
 class Guard:
-    """The guard of one claimed piece. `clock()` gives monotonic seconds."""
+    """The guard of one claimed piece. `clock()` gives monotonic seconds. `key` is that of the writer's segments."""
 
-    def __init__(self, task: ArchivePiece, info: PieceInfo, tenure: Tenure, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        task: ArchivePiece,
+        info: PieceInfo,
+        tenure: Tenure,
+        clock: Callable[[], float],
+        key: WrappedKey | None = None,
+    ) -> None:
+        self._key = key
         path = ClusterPath(task.cluster, task.cluster_id)
         self._info = info
         self._cluster = path.info, ClusterInfo(task.cluster, task.cluster_id, task.identity)
@@ -60,6 +69,7 @@ class Guard:
 
         `start_lsn`: log up to there is stored. Raises DestinationError while a claim is missing and not written again.
         """
+        self.keep_key(store)
         claims: tuple[tuple[str, Record], ...] = (self._cluster, (store.path.info, self._info))
         missing = [(name, claim) for name, claim in claims if not exists(store.destination, name)]
         if not missing:
@@ -73,6 +83,11 @@ class Guard:
         for name, claim in missing:
             store.put_record(claim, name)
         self._missing_since = None
+
+    def keep_key(self, store: PieceStore) -> None:
+        """Write the wrapped key of the writer's segments again if somebody has removed it. Raises DestinationError."""
+        if self._key is not None:
+            store.keys.put(self._key)
 
     def _check_end(self, store: PieceStore, listing: Listing, start_lsn: int, end_lsn: int | None) -> None:
         """Raise DestinationError unless the log ends at `start_lsn` or `end_lsn`; or anywhere after if that is None."""

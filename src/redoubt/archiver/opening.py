@@ -120,7 +120,7 @@ def open_piece(store: PieceStore, task: ArchivePiece, tenure: Tenure, *, encrypt
     elif opened.manifest is None and not is_cut:
         valid_interruption(store, tenure, opened.end.position.lsn)
         _record_interruption(store, task, opened.end)
-    needs_key = encrypts and not task.broken_by and opened.manifest is None
+    needs_key = encrypts and not task.broken_by and not is_cut and opened.manifest is None
     return replace(opened, key=store.keys.for_writing()) if needs_key else opened
 
 

@@ -161,7 +161,7 @@ class PieceJob:
         """Handle the opened piece: continue at its end, unless the piece has ended for good."""
         task, end = self.task, opened.end
         self._end = end
-        guard = Guard(task, opened.info, self._tenure, self._resources.clock)
+        guard = Guard(task, opened.info, self._tenure, self._resources.clock, self._storing.keys.mine)
         self._guard = guard if opened.manifest is None else None
         if task.broken_by and not self._is_cut():
             self._events.append(HoleOpened(task.tenant_id, task.round, end.position.lsn, end.position.scn, task.piece))
@@ -210,6 +210,7 @@ class PieceJob:
             assert self._end is not None, "it was opened"
             end_lsn = self._end.position.lsn
             if self._guard is not None:
+                self._guard.keep_key(self._tending)
                 self._guard.check(self._tending, end_lsn, end_lsn)
             return freezer.freeze(opened.info, end_lsn)
 

@@ -114,6 +114,8 @@ class Taking:
             files = instant.mirror.put_together(instant.files)
             stored = parts.finish({extent.part for file in files for extent in file.extents})
         manifest = SetManifest(self._summary(instant, files, stored), stored, files)
+        if self._store.keys.mine is not None:
+            self._store.keys.put(self._store.keys.mine)  # somebody may have removed it
         self._store.put_manifest(manifest)
         return manifest
 

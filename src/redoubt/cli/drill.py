@@ -63,7 +63,7 @@ def run_drill(options: DrillOptions) -> int:
     except (RedoubtError, OSError) as error:
         complain(error)
         return 1
-    kept = _record(destination, tenant, record)
+    kept = _record(destination, tenant, record, encrypts=drill.is_encrypted)
     _print(options, record, kept, drill.kept)
     if options.home is not None and kept is not None:
         _show_in_catalog(options.home, destination, tenant)
@@ -98,13 +98,13 @@ def _drill(options: DrillOptions, destination: Destination, tenant: TenantPath) 
         return drill, drill.run()
 
 
-def _record(destination: Destination, tenant: TenantPath, record: DrillRecord) -> str | None:
+def _record(destination: Destination, tenant: TenantPath, record: DrillRecord, *, encrypts: bool) -> str | None:
     """Store the record; returns the name of its object. On failure complains and returns None."""
     if not record.set_id:
         complain("not recorded: the data backup that the restore would use is unknown")
         return None
     try:
-        return keep_record(destination, tenant, record)
+        return keep_record(destination, tenant, record, encrypts=encrypts)
     except DestinationError as error:
         complain(f"not recorded: {error}")
         return None

@@ -21,6 +21,7 @@ from redoubt.sql.bounds import LONGEST_TEXT
 from redoubt.sql.effects import Effect
 from redoubt.sql.errors import SqlError
 from redoubt.sql.parser import may_be_ours, parse, split
+from redoubt.sql.statements import SECRET, MisspelledSecret
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -108,6 +109,10 @@ class Conversation:
                     return
             elif self.link.capabilities & Capability.MULTI_STATEMENTS and await self._is_any_ours(texts, modes):
                 await self._several(texts)
+                return
+            elif any(isinstance(_read(text, modes), SECRET) for text in texts):  # several, which this client may not
+                if answer := await self._own.answer(MisspelledSecret(), 1):
+                    await self._own.send(answer)
                 return
         elif head == b"KILL" and (target := killed_id(argument)) is not None:
             await self._kill(target, frame(_QUERY + translate_kill_text(argument, self._engine_id), 0), Shape.RESULTS)

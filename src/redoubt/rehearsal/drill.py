@@ -62,6 +62,8 @@ class Drill:
         self._progress = progress
         self._say = say
         self.kept: Path | None = None
+        self.is_encrypted = False
+        """Whether anything that was restored is encrypted: the record tells of it."""
 
     def run(self) -> DrillRecord:
         """Run the drill; stores nothing.
@@ -76,6 +78,7 @@ class Drill:
         except ArchiveError as error:
             return _failed(self._with_set(record), str(error))
         summary = plan.base.summary
+        self.is_encrypted = plan.is_encrypted()
         record = replace(
             record,
             set_id=summary.of.set_id,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from redoubt.archive.encryption import KeyMissingError
 from redoubt.archive.inventory import TenantPath
 from redoubt.archive.record import INFO_FORMAT, Prose, RecordError, dump_record, load_record
 from redoubt.archive.set_layout import data_folder, set_path
@@ -64,8 +65,8 @@ def this_host() -> str:
     return socket.gethostname()
 
 
-def keep_record(destination: Destination, tenant: TenantPath, record: DrillRecord) -> str:
-    """Store a record beside its data backup; returns the object's name. Raises DestinationError."""
+def keep_record(destination: Destination, tenant: TenantPath, record: DrillRecord, *, encrypts: bool = False) -> str:
+    """Store a record beside its data backup, perhaps encrypted; returns the object's name. Raises DestinationError."""
     path = set_path(tenant.cluster, tenant.tenant_id, SetKey(record.set_id, record.create_date))
     second, rest = divmod(record.started, _NS)
     name = path.drill(f"{datetime.fromtimestamp(second, UTC):%Y%m%dT%H%M%S}{rest // 1000:06d}Z")
@@ -73,7 +74,7 @@ def keep_record(destination: Destination, tenant: TenantPath, record: DrillRecor
     store = SetStore(destination, path)
     lock = destination.share(path.lock) or destination.lock(path.lock, f"pid {os.getpid()} on {this_host()}")
     try:
-        store.put_remark(name, dump_record(record, indent=2), store.keys.present())
+        store.put_remark(name, dump_record(record, indent=2), store.keys.beside() if encrypts else None)
     finally:
         lock.release()
     return name
@@ -92,5 +93,5 @@ def kept_records(destination: Destination, tenant: TenantPath) -> Iterator[Drill
             if _NAME.match(each.name.rpartition("/")[2]):
                 try:
                     yield load_record(DrillRecord, store.remark(each.name))
-                except (RecordError, ObjectMissingError):
+                except (RecordError, ObjectMissingError, KeyMissingError):
                     continue

@@ -16,7 +16,9 @@ from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
+from redoubt.archive.encryption import KeyMissingError
 from redoubt.archive.inventory import TenantPath, last_set_id
+from redoubt.archive.master_keys import MASTER_KEY, master_key
 from redoubt.archive.set_layout import SetInfo, set_path
 from redoubt.archive.set_manifest import SetSummary
 from redoubt.archive.set_store import SetStore
@@ -73,6 +75,7 @@ def roll_forward(
     began_at = time.time_ns()
     with scratch_directory(folder, keep=False) as directory:
         check_room(directory, room_for(plan) + 2 * plan.log_bytes)  # in the files, 654 MB of log took 1,067 MB
+        terms = _terms(plan)
         look = _Look(fingerprint_of(plan.base_store), plan.end.scn)
         times = [time.monotonic()]
         say("restoring the base and its log")
@@ -84,7 +87,7 @@ def roll_forward(
         source = roller.roll(plan.end, logins(old), old.of.source, old.engine, look)
         times.append(time.monotonic())
         say("storing the new data backup")
-        summary, path = _take(destination, plan, source, look.fingerprint, began_at, progress)
+        summary, path = _take(destination, plan, source, terms, look.fingerprint, began_at, progress)
         times.append(time.monotonic())
     laying, rolling, storing = (after - before for before, after in pairwise(times))
     return Rolled(summary, path, look.checked, laying, rolling, storing)
@@ -112,6 +115,7 @@ def _take(
     destination: Destination,
     plan: Plan,
     source: BaseSource,
+    terms: TakingOptions,
     fingerprint: bytes,
     began_at: int,
     progress: Progress,
@@ -124,7 +128,6 @@ def _take(
     info = SetInfo(whose, began_at)
     lock = destination.lock(path.lock, f"pid {os.getpid()} on {socket.gethostname()}")
     try:
-        terms = TakingOptions(may_clone=False, method=METHOD, encrypts=_is_encrypted(plan))
         store = SetStore(destination, path)
         try:
             taking = Taking(source, store, info, terms, progress, time.sleep, lambda _scn: fingerprint)
@@ -137,6 +140,15 @@ def _take(
         lock.release()
 
 
-def _is_encrypted(plan: Plan) -> bool:
-    """Whether anything is encrypted that the new set is made of."""
-    return bool(plan.base.summary.data_key) or any(part.store.keys.present() is not None for part in plan.parts)
+def _terms(plan: Plan) -> TakingOptions:
+    """How the new set is taken: encrypted if anything is that it is made of, and as the base is.
+
+    Raises KeyMissingError, before hours of work: the base cannot be opened, or nothing can be encrypted here.
+    """
+    keys, data_key = plan.base_store.keys, plan.base.summary.data_key
+    if data_key:
+        keys(data_key)
+    encrypts = plan.is_encrypted() and not keys.password
+    if encrypts and master_key() is None:
+        raise KeyMissingError(f"no master key is set to encrypt the new data backup with: set {MASTER_KEY}")
+    return TakingOptions(may_clone=False, method=METHOD, encrypts=encrypts, password=keys.password)

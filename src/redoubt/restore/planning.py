@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from redoubt.archive.encryption import SUFFIX
 from redoubt.archive.inventory import Inventory, TenantPath, clusters, take_inventory, tenants
 from redoubt.archive.listing import Listed
 from redoubt.archive.segment import SegmentName
@@ -53,6 +54,12 @@ class Plan:
     parts: tuple[LogPart, ...]
     end: LogPosition
     damage: tuple[str, ...] = ()
+
+    def is_encrypted(self) -> bool:
+        """Whether any object that the restore reads is encrypted. Raises ArchiveError, DestinationError."""
+        return bool(self.base.summary.data_key) or any(
+            name.suffix.endswith(SUFFIX) for part in self.parts for name, _ in part.store.segments()
+        )
 
     @property
     def log_bytes(self) -> int:

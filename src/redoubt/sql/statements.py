@@ -306,3 +306,6 @@ Statement = (
     | SetDecryption
     | MisspelledSecret
 )
+
+SECRET = (SetEncryption, SetDecryption, ChangeDestinationAccess, MisspelledSecret)
+"""The statements that hold a password or a key."""

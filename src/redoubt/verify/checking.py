@@ -8,7 +8,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import TypeVar
 
 from redoubt.archive.bounded import read_text
@@ -73,9 +74,10 @@ class Checker:
         """Check the listed segments of a piece; those that are missing by now are left out."""
         wanted = list(listed)
         self._expect(sum(each.size for each in wanted))
-        keys = self._keys(folder)
+        keys = self.keys(folder)
         found = self._each(lambda each: self._segment(f"{folder}/{each.name}", each, keys), wanted)
-        return {each.name: checked for each, checked in zip(wanted, found, strict=True) if checked is not None}
+        there = {each.name: checked for each, checked in zip(wanted, found, strict=True) if checked is not None}
+        return {name: _with_key(checked, keys) for name, checked in there.items()}
 
     def parts(
         self, folder: str, wanted: Iterable[tuple[str, SetPart]], is_ours: Callable[[PartHeader], bool]
@@ -83,7 +85,7 @@ class Checker:
         """Check the parts of a set, by their numbers; missing parts are left out."""
         parts = list(wanted)
         self._expect(sum(part.size for _, part in parts))
-        keys = self._keys(folder)
+        keys = self.keys(folder)
         found = self._each(lambda each: self._part(each[0], each[1], is_ours, keys), parts)
         return {part.number: checked for (_, part), checked in zip(parts, found, strict=True) if checked is not None}
 
@@ -103,9 +105,10 @@ class Checker:
         self.verified.put(name, VerifiedObject(len(data), hashlib.sha256(data).hexdigest(), time.time_ns()))
         return found
 
-    def _keys(self, folder: str) -> Keys:
-        """The data keys of a folder; one that cannot be had is looked for only once."""
-        keys, missing = FolderKeys(self.destination, folder), dict[str, KeyMissingError]()
+    def keys(self, folder: str) -> Keys:
+        """The data keys of a folder, which is listed once; one that cannot be had is looked for only once."""
+        listed = cache(lambda: tuple(each.name for each in self.destination.list(folder)))
+        keys, missing = FolderKeys(self.destination, folder, listed=listed), dict[str, KeyMissingError]()
 
         def key(data_key: str) -> Key:
             if data_key not in missing:
@@ -197,6 +200,24 @@ def _check_part(part: SetPart, data: bytes, is_ours: Callable[[PartHeader], bool
     if (len(data), digest) != (part.size, part.sha256):
         return Checked(len(data), digest, problem="its size or SHA-256 differs from the manifest")
     return Checked(len(data), digest, content=header.length, is_opaque=is_opaque)
+
+
+def _with_key(checked: Checked, keys: Keys) -> Checked:
+    """A segment, with the loss of its data key as its problem: it may have been sound when it was read, earlier."""
+    if checked.header is None or not checked.header.data_key:
+        return checked
+    return replace(checked, problem=checked.problem or lost_key(keys, checked.header.data_key))
+
+
+def lost_key(keys: Keys, data_key: str) -> str:
+    """Why a data key is lost, empty if it is not; one that somebody must give is not lost. Raises DestinationError."""
+    try:
+        keys(data_key)
+    except KeyLostError as error:
+        return str(error)
+    except KeyMissingError:
+        return ""
+    return ""
 
 
 def _is_opaque(decode: Callable[[], object]) -> bool:

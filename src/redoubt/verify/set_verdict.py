@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from redoubt.archive.folder_keys import wrapped_key_in
@@ -12,7 +12,7 @@ from redoubt.archive.set_layout import SetInfo, SetPath, part_name
 from redoubt.archive.set_manifest import SetManifest, load_set_manifest
 from redoubt.model.bases import Base, SetKey
 from redoubt.model.damage import Loss
-from redoubt.verify.checking import Checked, Checker
+from redoubt.verify.checking import Checked, Checker, lost_key
 from redoubt.verify.findings import Finding, note
 from redoubt.verify.piece_verdict import NOT_OURS, Owner
 
@@ -58,7 +58,8 @@ class _Set:
         if manifest is not None:
             known |= {self._path.part(part.number) for part in manifest.parts}
             self._judge_manifest(manifest, info)
-            self._findings += self._parts(manifest)
+            self._findings += self._parts(manifest, listed)
+            self._findings += self._data_key(manifest)
         else:
             known |= {name for name in listed if name.rpartition("/")[2].startswith("part_")}
             if self._path.manifest not in listed:
@@ -122,7 +123,13 @@ class _Set:
             text = f"its owner does not match {self._path.info}"
             self._findings.append(Finding(self._path.manifest, text, self._lost))
 
-    def _parts(self, manifest: SetManifest) -> Iterator[Finding]:
+    def _data_key(self, manifest: SetManifest) -> Iterator[Finding]:
+        """The loss of the key that the parts are encrypted with."""
+        data_key = manifest.summary.data_key
+        if data_key and (problem := lost_key(self._checker.keys(self._path.folder), data_key)):
+            yield Finding(self._path.folder, problem, self._lost)
+
+    def _parts(self, manifest: SetManifest, listed: Container[str]) -> Iterator[Finding]:
         of = manifest.summary.of
 
         def is_ours(header: PartHeader) -> bool:
@@ -130,7 +137,8 @@ class _Set:
             ours = (of.cluster, of.cluster_id, of.tenant_id, of.source, of.set_id)
             return said == ours
 
-        wanted = [(self._path.part(part.number), part) for part in manifest.parts]
+        named = [(self._path.part(part.number), part) for part in manifest.parts]
+        wanted = [(name, part) for name, part in named if name in listed]
         found = self._checker.parts(self._path.folder, wanted, is_ours)
         looks = ((part.number, found.get(part.number)) for part in manifest.parts)
         bad = [(number, checked) for number, checked in looks if checked is None or checked.problem]

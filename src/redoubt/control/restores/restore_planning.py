@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from redoubt.archive.encryption import KeyMissingError
 from redoubt.archive.folder_keys import FolderKeys
 from redoubt.archive.inventory import take_inventory
+from redoubt.archive.master_keys import troubles
 from redoubt.archive.store import ArchiveError
 from redoubt.control.backup_passwords import decryption_of
 from redoubt.control.cluster import Cluster
@@ -112,8 +115,11 @@ class RestorePlanning:
 
         Raises SqlError 9001, 9011, 9025, 9026, 9048, 9064.
         """
+        await asyncio.to_thread(troubles)  # the sources are read once: a slow command is no dead destination
         try:
             return await self._questions.ask(wanted.uri, _plan, wanted, self._kind_of)
+        except KeyMissingError as error:
+            raise backup_dest_not_valid(str(error)) from error
         except UriError as error:
             raise uri_error(str(error)) from error
         except UnknownTenantError as error:
@@ -128,7 +134,7 @@ class RestorePlanning:
         """Check that what the plan reads can be decrypted. Raises SqlError 9026."""
         try:
             await self._questions.ask(wanted.uri, _check_keys, plan, wanted.passwords)
-        except DestinationError as error:
+        except (DestinationError, ArchiveError) as error:
             raise backup_dest_not_valid(str(error)) from error
 
 
@@ -175,11 +181,13 @@ def _plan(wanted: Wanted, kind_of: Callable[[str], EngineKind]) -> tuple[Plan, i
 
 
 def _check_keys(plan: Plan, passwords: tuple[str, ...]) -> None:
-    """Find the keys of the plan's backups. Blocks. Raises DestinationError."""
+    """Find the keys of the data backup, and of the end of each piece's log. Blocks. Raises DestinationError."""
     if data_key := plan.base.summary.data_key:
         FolderKeys(plan.base_store.destination, plan.base_store.path.folder, lambda: passwords)(data_key)
     for part in plan.parts:
-        part.store.keys.present()
+        for name, _ in part.store.segments()[-1:]:
+            if data_key := part.store.header(name).data_key:
+                part.store.keys(data_key)
 
 
 def error_for(scn: int, bases: Sequence[Base], runs: Sequence[LogRun]) -> Callable[[str], SqlError]:

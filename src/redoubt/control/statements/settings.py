@@ -123,6 +123,7 @@ class Settings:
             return None
         await check_privilege(session)
         ours = [replace(item, value=await self._keys.without(item.value)) for item in ours]
+        await _check_master_key(ours)
         engines = [item.sql for item in statement.assignments if item.name not in OURS]
         async with self._archiving.statement:
             change = _Change(is_idle=self._is_stopped and not is_backing_up)
@@ -130,7 +131,6 @@ class Settings:
                 self._take(item, change, is_cleaning=is_cleaning)
             self._parameters.check(change.values)
             self._check_piece_mode(change)
-            await _check_master_key(change)
             for uri in change.destinations:
                 await self._archiving.check_new_destination(uri)
             if engines:
@@ -215,9 +215,13 @@ class Settings:
             raise piece_mode_change_while_running()
 
 
-async def _check_master_key(change: _Change) -> None:
-    """Check that there is a master key when a SET turns encryption on. Raises SqlError 4147."""
-    if parse_option(change.values.get(LOG_ARCHIVE_OPTION, "optional")).encryption is not Encryption.TRANSPARENT:
+async def _check_master_key(items: list[Assignment]) -> None:
+    """Check that there is a master key when a SET turns encryption on. Raises SqlError 4147.
+
+    A command that gives the key may take a minute, so no other statement must wait for this one.
+    """
+    options = [parse_option(item.value) for item in items if item.name == LOG_ARCHIVE_OPTION]
+    if all(option.encryption is not Encryption.TRANSPARENT for option in options):
         return
     try:
         key = await asyncio.to_thread(master_key)
