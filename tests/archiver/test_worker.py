@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from redoubt.archive.encryption import Key, KeyMissingError
+from redoubt.archive.folder_keys import wrapped_key_in
 from redoubt.archive.layout import ClusterPath
 from redoubt.archive.reading import walk
 from redoubt.archive.store import PieceStore, piece_keys
@@ -223,3 +224,21 @@ def test_a_missing_master_key_is_told(running: Running, monkeypatch: pytest.Monk
     running.worker.tell(Flush(1001, 3, 1))
     running.tells(Flushed(1001, 3, 1))
     assert [name.suffix for name, _ in running.store.segments()] == [".lz4.aes"]
+
+
+def test_a_data_key_that_somebody_removes_is_written_again(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the piece is frozen, at the latest: everything in it would be lost."""
+    know(monkeypatch, Key(b"k" * 32))
+    running.worker.tell(Configure("lz4_1.0", encrypts=True))
+    running.worker.tell(running.task)
+    running.log.append(random_log(100))
+    running.worker.tell(Flush(1001, 3, 1))
+    running.tells(Flushed(1001, 3, 1))
+    destination = running.store.destination
+    (name,) = (each.name for each in destination.list(PATH.folder) if wrapped_key_in(each.name))
+    destination.delete(name)
+    running.worker.tell(StopRound(1001, 3, 20.0))
+    running.tells(PieceStopped(1001, 3, ""))
+
+    fresh = PieceStore(destination, PATH)
+    assert b"".join(b"".join(run.chunks) for run in walk(fresh, 0)) == running.log.data

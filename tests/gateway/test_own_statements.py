@@ -14,8 +14,15 @@ from pymysql.constants import CLIENT
 from redoubt.gateway.packets import frame
 from redoubt.gateway.protocol import Capability
 from redoubt.sql.answers import Answer, Column, ColumnType, Ok, Rows
-from redoubt.sql.errors import SqlError
-from redoubt.sql.statements import ArchiveLog, MinorFreeze, NoArchiveLog, SetParameters, ShowParameters
+from redoubt.sql.errors import SqlError, misspelled_secret
+from redoubt.sql.statements import (
+    ArchiveLog,
+    MinorFreeze,
+    MisspelledSecret,
+    NoArchiveLog,
+    SetParameters,
+    ShowParameters,
+)
 
 from .raw import CAPABILITIES, RawClient
 
@@ -472,6 +479,23 @@ def test_a_client_without_multi_statements_at_login(door: Door, handler: Handler
         client.send(b"\x03alter system archivelog; select 1")
         assert client.receive()[0] == 0xFF
     assert handler.seen == []
+
+
+@pytest.mark.parametrize(
+    "text", ["SET ENCRYPTION ON IDENTIFIED BY 'pw' ONLY; select 1", ";SET DECRYPTION IDENTIFIED BY 'pw'"]
+)
+def test_a_secret_among_several_texts_reaches_no_engine(door: Door, handler: Handler, text: str) -> None:
+    """Without the capability the engine would refuse the text, and quote it."""
+
+    async def refuse(_statement: object, _session: object) -> None:
+        raise misspelled_secret()
+
+    handler.answers[MisspelledSecret] = refuse
+    with RawClient(door) as client:
+        client.log_in("root", capabilities=CAPABILITIES & ~Capability.MULTI_STATEMENTS)
+        client.send(b"\x03" + text.encode())
+        assert client.receive()[0] == 0xFF
+    assert [seen[0] for seen in handler.seen] == [MisspelledSecret()]
 
 
 def test_the_log_says_who_did_what(connection: Any, capsys: pytest.CaptureFixture[str]) -> None:
