@@ -62,7 +62,10 @@ SHOWN = dict.fromkeys(
     ("svr_type", "name", "data_type", "value", "info", "section", "scope", "source", "edit_level", "default_value"),
     VARCHAR,
 ) | {"isdefault": LONGLONG}
-INFO = "mode (MANDATORY, OPTIONAL) and COMPRESSION (enable, disable, lz4_1.0, zstd_1.3.8) of log backups"
+INFO = (
+    "mode (MANDATORY, OPTIONAL), COMPRESSION (enable, disable, lz4_1.0, zstd_1.3.8) and ENCRYPTION_MODE (none, "
+    "transparent_encryption) of log backups"
+)
 SHOWN_OPTION = rows(
     SHOWN,
     (
