@@ -124,14 +124,23 @@ class FolderKeys:
         names = wrapped_keys(self._listed()).get(data_key, {}).values()
         return bool(names) and all(self._record(name).salt for name in names)
 
+    def wrap_again(self, data_key: str, master: Key) -> None:
+        """Wrap a data key with `master` as well, and read that back. Raises as a call does."""
+        wrapped = wrap(self(data_key), master)
+        self.put(wrapped)
+        unwrap_from(self._folder, self._record(self._name(wrapped)), master)
+
     def put(self, wrapped: WrappedKey) -> None:
         """Store a wrapped key, unless it is there. Raises DestinationError."""
-        name = f"{self._folder}/data_key-{wrapped.data_key}-{wrapped.master_key}"
+        name = self._name(wrapped)
         try:
             self._destination.get(name, 0, 1)
         except ObjectMissingError:
             with suppress(ObjectExistsError):
                 self._destination.put_if_absent(name, dump_record(wrapped, indent=2))
+
+    def _name(self, wrapped: WrappedKey) -> str:
+        return f"{self._folder}/data_key-{wrapped.data_key}-{wrapped.master_key}"
 
     def _use(self, wrapped: WrappedKey, master: Key) -> Key:
         """The key, which is stored now, for writing."""

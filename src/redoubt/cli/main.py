@@ -273,6 +273,14 @@ def window(
     raise typer.Exit(show_window(uri, tenant, wanted=wanted, lag=lag, as_json=json))
 
 
+@app.command(name="rewrap-keys", cls=OnceCommand)
+def rewrap_keys(uri: UriArgument) -> None:
+    """Put the present master key in the place of former ones; nothing is encrypted again."""
+    from redoubt.cli.rewrap_keys import rewrap_keys
+
+    raise typer.Exit(rewrap_keys(uri))
+
+
 @app.command(name="repair-catalog", cls=OnceCommand)
 def repair_catalog(
     uri: UriArgument,
