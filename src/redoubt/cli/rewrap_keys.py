@@ -21,12 +21,15 @@ def rewrap_keys(uri: str) -> int:
             again, before = again + done.again, before + done.before
             if done.problem:
                 failed += 1
-                complain(f"{done.folder}: {done.problem}")
+                complain(done.problem if done.folder in done.problem else f"{done.folder}: {done.problem}")
     except RedoubtError as error:
         complain(error)
         return 1
-    out = console()
-    out.print(f"{again} data keys are wrapped with the master key {master.id} now; {before} were before", markup=False)
+    if again or before:
+        text = f"{again} data keys are wrapped with the master key {master.id} now; {before} were before"
+        console().print(text, markup=False)
+    elif not failed:
+        console().print("no data key there is wrapped with a master key: nothing to do")
     if failed:
         complain(f"{failed} folders still need a former key: keep it, mend the cause, and run the command again")
     return 1 if failed else 0
