@@ -37,7 +37,7 @@ def test_a_key_for_a_folder(destination: MemoryDestination, monkeypatch: pytest.
     key = FolderKeys(destination, FOLDER).for_writing()
 
     assert FolderKeys(destination, FOLDER).for_writing() == FolderKeys(destination, FOLDER)(key.id) == key
-    assert FolderKeys(destination, FOLDER).beside() == key
+    assert FolderKeys(destination, FOLDER).for_remark() == key
     ((name, data),) = destination.objects.items()
     assert wrapped_key_in(name) == (key.id, FIRST.id)
     assert key.secret.hex().encode() not in data
@@ -136,6 +136,19 @@ def test_a_damaged_key_is_no_end(destination: MemoryDestination, monkeypatch: py
     assert FolderKeys(destination, FOLDER)(new.id) == new
     know(monkeypatch, FIRST, SECOND)
     assert FolderKeys(destination, FOLDER)(old.id) == old
+
+
+def test_a_good_copy_that_needs_another_key(destination: MemoryDestination, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is not lost, although the copy beside it is damaged: somebody must give the other key."""
+    know(monkeypatch, FIRST)
+    key = FolderKeys(destination, FOLDER).for_writing()
+    ((name, data),) = destination.objects.items()
+    FolderKeys(destination, FOLDER).put(wrap(key, SECOND))
+    destination.objects[name] = data[:-9]
+
+    with pytest.raises(KeyMissingError, match="none of the keys that are given is this one") as caught:
+        FolderKeys(destination, FOLDER)(key.id)
+    assert not isinstance(caught.value, KeyLostError)
 
 
 def test_a_key_in_anothers_place(destination: MemoryDestination, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""AES-256-GCM for the objects of an archive. Pure; `docs/FORMAT.md` describes the bytes.
+"""AES-256-GCM for the objects of an archive, without I/O; `docs/FORMAT.md` describes the bytes.
 
 An object's bytes are encrypted with a *data key*, which is random. A data key is stored beside the objects, *wrapped*:
 encrypted with a *master key*, which is never stored. The header of an encrypted object stays readable, and is

@@ -31,9 +31,9 @@ from redoubt.archive.master_keys import (
     PASSWORDS,
     MasterKeyError,
     key_from,
+    key_sources,
     master_key,
     passwords,
-    sources,
 )
 from redoubt.archive.record import RecordError, dump_record
 from redoubt.model.seams import Destination, ObjectExistsError, ObjectMissingError
@@ -111,8 +111,8 @@ class FolderKeys:
         with self._lock:
             return self._use(wrap(Key.new(), master, salt), master)
 
-    def beside(self) -> Key:
-        """A key for an object beside encrypted ones: one that is there and can be had, else one as for writing."""
+    def for_remark(self) -> Key:
+        """A key for a remark on encrypted data: one that is there and can be had, else one as for writing."""
         with self._lock:
             for data_key, masters in wrapped_keys(self._listed()).items():
                 with suppress(KeyMissingError):
@@ -154,21 +154,23 @@ class FolderKeys:
             raise KeyLostError(
                 f"{self._folder} is encrypted with the data key {data_key}, but the object with this key is gone"
             )
-        troubles, damage = list[str](), list[KeyLostError]()
-        for source in sources():
+        troubles, damage = list[str](), dict[str, KeyLostError]()
+        for source in key_sources():
             try:
                 master = key_from(source)
-                if master.id in masters:
-                    return unwrap_from(self._folder, self._record(masters[master.id]), master)
             except MasterKeyError as error:
                 troubles.append(str(error))
-            except KeyLostError as error:
-                damage.append(error)
+                continue
+            if name := masters.get(master.id):
+                try:
+                    return unwrap_from(self._folder, self._record(name), master)
+                except KeyLostError as error:
+                    damage[name] = error
         found, needs_password = self._with_passwords(masters, damage)
         if found is not None:
             return found
-        if len(damage) >= len(masters):
-            raise damage[0]
+        if len(damage) == len(masters):
+            raise next(iter(damage.values()))
         if needs_password:
             given = "the passwords that were given are others" if self._passwords() else "no password is given"
             raise KeyMissingError(
@@ -176,20 +178,20 @@ class FolderKeys:
                 f"before RESTORE, or put the password into {PASSWORDS}"
             )
         wanted = " or ".join(sorted(masters)[:_MOST_NAMED])
-        troubles.append("none of the keys that are given is this one" if sources() else "no key is given")
+        troubles.append("none of the keys that are given is this one" if key_sources() else "no key is given")
         raise KeyMissingError(
             f"{self._folder} is encrypted, and its master key is {wanted}: {'; '.join(troubles)}. Name the source of "
             f"the key in {MASTER_KEY} or {FORMER_MASTER_KEYS}, or in the configuration file of the service"
         )
 
-    def _with_passwords(self, masters: dict[str, str], damage: list[KeyLostError]) -> tuple[Key | None, bool]:
+    def _with_passwords(self, masters: dict[str, str], damage: dict[str, KeyLostError]) -> tuple[Key | None, bool]:
         """The data key, unwrapped with a password, or None; and whether a password has wrapped it."""
         needs_password = False
         for name in list(masters.values())[:_MOST_TRIED]:
             try:
                 wrapped = self._record(name)
             except KeyLostError as error:
-                damage.append(error)
+                damage[name] = error
                 continue
             needs_password |= bool(wrapped.salt)
             for password in self._passwords() if wrapped.salt else ():

@@ -45,16 +45,16 @@ def master_key() -> Key | None:
     return key_from(source) if source else None
 
 
-def sources() -> list[str]:
+def key_sources() -> list[str]:
     """The sources of all keys that this process may unwrap with, the present one first."""
     named = [os.environ.get(MASTER_KEY, ""), *os.environ.get(FORMER_MASTER_KEYS, "").split("\n")]
     return [source.strip() for source in named if source.strip()]
 
 
-def troubles() -> list[str]:
+def source_troubles() -> list[str]:
     """What is wrong with the sources: a text for each that gives no key. Reads all; a command may take a minute."""
     found = []
-    for source in sources():
+    for source in key_sources():
         try:
             key_from(source)
         except MasterKeyError as error:

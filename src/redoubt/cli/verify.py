@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-from redoubt.archive.master_keys import troubles
+from redoubt.archive.master_keys import source_troubles
 from redoubt.cli.printing import complain, console
 from redoubt.destinations.uri import open_destination
 from redoubt.errors import RedoubtError
@@ -77,7 +77,7 @@ def _run(wish: Wish) -> Report:
     destination = open_destination(wish.uri)
     now = time.time_ns()
     since = now if wish.is_all else now - duration(wish.older_than)
-    for trouble in troubles():
+    for trouble in source_troubles():
         complain(f"{trouble}; what needs this key is not decrypted")
     verified = VerifiedObjects(wish.state or state_file(wish.uri), since)
     with _progress() as tell:

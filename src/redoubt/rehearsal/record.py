@@ -74,7 +74,7 @@ def keep_record(destination: Destination, tenant: TenantPath, record: DrillRecor
     store = SetStore(destination, path)
     lock = destination.share(path.lock) or destination.lock(path.lock, f"pid {os.getpid()} on {this_host()}")
     try:
-        store.put_remark(name, dump_record(record, indent=2), store.keys.beside() if encrypts else None)
+        store.put_remark(name, dump_record(record, indent=2), store.keys.for_remark() if encrypts else None)
     finally:
         lock.release()
     return name

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from redoubt.archive.encryption import KeyMissingError
 from redoubt.archive.folder_keys import FolderKeys
 from redoubt.archive.inventory import take_inventory
-from redoubt.archive.master_keys import troubles
+from redoubt.archive.master_keys import source_troubles
 from redoubt.archive.store import ArchiveError
 from redoubt.control.backup_passwords import decryption_of
 from redoubt.control.cluster import Cluster
@@ -115,7 +115,7 @@ class RestorePlanning:
 
         Raises SqlError 9001, 9011, 9025, 9026, 9048, 9064.
         """
-        await asyncio.to_thread(troubles)  # the sources are read once: a slow command is no dead destination
+        await asyncio.to_thread(source_troubles)  # the sources are read once: a slow command is no dead destination
         try:
             return await self._questions.ask(wanted.uri, _plan, wanted, self._kind_of)
         except KeyMissingError as error:
