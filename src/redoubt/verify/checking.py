@@ -176,9 +176,13 @@ class Checker:
 
 
 def _check_segment(name: SegmentName, data: bytes, keys: Keys) -> Checked:
+    def whole() -> SegmentHeader:
+        header, stored = decode_stored(name, data, keys)
+        deque(decode_log(header, stored), maxlen=0)
+        return header
+
     try:
-        header = check_stored(name, data)
-        is_opaque = _is_opaque(lambda: deque(decode_log(*decode_stored(name, data, keys)), maxlen=0))
+        header, is_opaque = _header(whole, lambda: check_stored(name, data))
     except (SegmentError, KeyLostError) as error:
         return Checked(len(data), problem=str(error))
     return Checked(len(data), hashlib.sha256(data).hexdigest(), header, is_opaque=is_opaque)
@@ -187,8 +191,7 @@ def _check_segment(name: SegmentName, data: bytes, keys: Keys) -> Checked:
 def _check_part(part: SetPart, data: bytes, is_ours: Callable[[PartHeader], bool], keys: Keys) -> Checked:
     digest = hashlib.sha256(data).hexdigest()
     try:
-        header = check_part(data)
-        is_opaque = _is_opaque(lambda: decode_part(data, keys))
+        header, is_opaque = _header(lambda: decode_part(data, keys)[0], lambda: check_part(data))
     except (PartError, KeyLostError) as error:
         return Checked(len(data), digest, problem=str(error))
     if header.number != part.number or not is_ours(header):
@@ -220,12 +223,14 @@ def lost_key(keys: Keys, data_key: str) -> str:
     return ""
 
 
-def _is_opaque(decode: Callable[[], object]) -> bool:
-    """Decode an object; whether that takes a key that is not at hand. Raises KeyLostError, and what `decode` raises."""
+def _header(whole: Callable[[], T], stored: Callable[[], T]) -> tuple[T, bool]:
+    """An object's header after the check of the `whole`, or of what is `stored` if its key is not at hand; and which.
+
+    Raises KeyLostError, and what the checks raise.
+    """
     try:
-        decode()
+        return whole(), False
     except KeyLostError:
         raise
     except KeyMissingError:
-        return True
-    return False
+        return stored(), True
