@@ -16,18 +16,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from redoubt.archive.copying import CopyError, FolderCopy
 from redoubt.archive.layout import ClusterInfo
 from redoubt.archive.master_keys import give_passwords
 from redoubt.archive.owner import check_owner
-from redoubt.archive.set_layout import SetIdentity, SetInfo
+from redoubt.archive.set_layout import SetIdentity, SetInfo, folder_of
 from redoubt.archive.set_store import SetStore
+from redoubt.backup.pace import Pace
 from redoubt.backup.taking import Taking, TakingOptions
 from redoubt.destinations.uri import open_destination
 from redoubt.engines.registry import engine_kind
 from redoubt.errors import RedoubtError
 from redoubt.messages.jobs import (
     BaseTaken,
+    CopyFolder,
     Failed,
+    FolderCopied,
     Message,
     Outcome,
     Progress,
@@ -60,8 +64,12 @@ class Job:
                     return self._take_base(request)
                 case RestoreTenant():
                     return self._restore(request)
+                case CopyFolder():
+                    return self._copy(request)
                 case _:
                     return Failed(f"{type(request).__name__} is not a request")
+        except CopyError as error:
+            return Failed(str(error), is_final=True)
         except (RedoubtError, OSError) as error:
             return Failed(str(error))
 
@@ -86,7 +94,7 @@ class Job:
         info, path = SetInfo(of, request.began_at), of.path
         destination = open_destination(request.destination)
         check_owner(destination, ClusterInfo(request.cluster, request.cluster_id, request.identity))
-        lock = destination.lock(path.lock, f"pid {os.getpid()} on {socket.gethostname()}")
+        lock = destination.lock(path.lock, _holder())
         try:
             store = SetStore(destination, path)
             terms = TakingOptions(
@@ -118,10 +126,26 @@ class Job:
         done = Restoration(plan, directory, layer, kind.cutter, self._progress).run()
         return TenantRestored(done.of.source, done.of.set_id, done.end.lsn, done.end.scn)
 
+    def _copy(self, request: CopyFolder) -> FolderCopied | Failed:
+        source, target = open_destination(request.source), open_destination(request.target)
+        ours = ClusterInfo(request.cluster, request.cluster_id, request.identity)
+        for destination in (source, target):
+            check_owner(destination, ours)
+        folder = folder_of(request.folder)
+        if folder is None:
+            return Failed(f"{request.folder} is no folder of a piece or a data backup")
+        copy = FolderCopy(source, target, folder, pace=Pace(request.net_limit).wait)
+        done = copy.run(_holder(), self._progress)
+        return FolderCopied(done.objects, done.size, done.stored)
+
     def _progress(self, done: int, total: int) -> None:
         if done == total or time.monotonic() - self._told_at >= _TELL_EVERY:
             self._told_at = time.monotonic()
             self.tell(Progress(done, total))
+
+
+def _holder() -> str:
+    return f"pid {os.getpid()} on {socket.gethostname()}"
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.cleaning import Cleaning
 from redoubt.catalog.journal import Journal
 from redoubt.catalog.restores import RestoreJobs
+from redoubt.catalog.second_backups import SecondBackupTable
 from redoubt.catalog.session import CatalogError, CatalogSession
 from redoubt.catalog.set_table import SetTable
 from redoubt.catalog.tenants import TenantStatus, TenantTable
@@ -30,6 +31,7 @@ from redoubt.control.backups.clean_work import CleanWork
 from redoubt.control.backups.clock_watch import ClockWatch
 from redoubt.control.backups.data_backups import DataBackups
 from redoubt.control.backups.deletion import Deletion
+from redoubt.control.backups.second_backups import SecondBackups
 from redoubt.control.cluster import SYS_TENANT, Cluster, Tenant
 from redoubt.control.destination_keys import DestinationKeys
 from redoubt.control.job_process import run_job
@@ -175,13 +177,22 @@ class Service:
         await self._ask_catalog(restores.load)
         deletion.work.needed = lambda: restores.reads
         await self._ask_catalog(deletion.load)  # after the restores, which need their backups
-        metrics = MetricsServer(archiving, data_backups)
-        ends.push_async_callback(asyncio.to_thread, metrics.stop)
-        self._serve_metrics(metrics)
+        self._serve_metrics(ends, MetricsServer(archiving, data_backups))
         keys = DestinationKeys(AccessFile(self._home.access))
         settings = Settings(tenants, archiving, self._parameters, keys)
-        handler = Handler(tenants, archiving, settings, deletion, data_backups, restores, keys)
+        second = await self._second_backups(ends, cluster, archiving, backups)
+        handler = Handler(tenants, archiving, settings, deletion, data_backups, restores, keys, second)
         return await self._open_gateway(ends, tenants, archiving, handler)
+
+    async def _second_backups(
+        self, ends: AsyncExitStack, cluster: Cluster, archiving: Archiving, backups: Backups
+    ) -> SecondBackups:
+        """The second backups; a job that the last service left goes on."""
+        table = SecondBackupTable(self._session)
+        second = SecondBackups(cluster, archiving, self._parameters, backups, table, run_job)
+        ends.push_async_callback(second.close)
+        await self._ask_catalog(second.load)
+        return second
 
     async def _open_gateway(
         self, ends: AsyncExitStack, tenants: Tenants, archiving: Archiving, handler: Handler
@@ -233,10 +244,11 @@ class Service:
             else:
                 return
 
-    def _serve_metrics(self, metrics: MetricsServer) -> None:
+    def _serve_metrics(self, ends: AsyncExitStack, metrics: MetricsServer) -> None:
         host, port = self._config.metrics.host, self._config.metrics.port
         if port is None:
             return
+        ends.push_async_callback(asyncio.to_thread, metrics.stop)
         try:
             port = metrics.start(host, port)
         except OSError as error:

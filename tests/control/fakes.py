@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 from redoubt.catalog.cleaning import CleanJob, CleanStatus, CleanType
 from redoubt.catalog.journal import ArchiveEvent, TenantState
 from redoubt.catalog.restores import RestoreJob
+from redoubt.catalog.second_backups import CopyJob
 from redoubt.catalog.session import CatalogError
 from redoubt.catalog.set_table import Remains
 from redoubt.catalog.tenants import TenantRecord
 from redoubt.control.cluster import MAIN_TENANT_ID, EngineRefusedError, EngineSource, Tenant
 from redoubt.messages.archiving import Command
-from redoubt.messages.jobs import Outcome, Request, TakeBase
+from redoubt.messages.jobs import CopyFolder, Outcome, Request, TakeBase
 from redoubt.model import pieces
 from redoubt.model.data_backups import DataBackup
 from redoubt.model.holes import Hole
@@ -88,10 +90,16 @@ class FakeCleaning:
 
     def pieces(self) -> list[BackupPiece]:
         self._fail()
-        return list(self.kept)
+        return [each for each in self.kept if not each.copy_id]
 
     def sets(self) -> list[BackupSet]:
-        return list(self.backup_sets)
+        return [each for each in self.backup_sets if not each.copy_id]
+
+    def piece_copies(self) -> list[BackupPiece]:
+        return [each for each in self.kept if each.copy_id]
+
+    def set_copies(self) -> list[BackupSet]:
+        return [each for each in self.backup_sets if each.copy_id]
 
     def stopped_rounds(self) -> set[int]:
         return set(self.rounds)
@@ -100,7 +108,7 @@ class FakeCleaning:
         self._fail()
         self.jobs.append(CleanJob(len(self.jobs) + 1, kind, parameter, now, comment=comment))
         for backup in doomed:
-            self._set(backup, FileStatus.DELETING)
+            self.put(replace(backup, file_status=FileStatus.DELETING))
         return self.jobs[-1]
 
     def save(self, job: CleanJob) -> None:
@@ -109,7 +117,7 @@ class FakeCleaning:
 
     def deleted(self, backup: Backup) -> None:
         self._fail()
-        self._set(backup, FileStatus.DELETED)
+        self.put(replace(backup, file_status=FileStatus.DELETED))
 
     def unfinished(self) -> CleanJob | None:
         return next((job for job in self.jobs if job.status is CleanStatus.DOING), None)
@@ -119,11 +127,54 @@ class FakeCleaning:
         ended = (job.end_time for job in self.jobs if job.kind is kind and job.status is CleanStatus.STOP)
         return max(ended, default=0)
 
-    def _set(self, backup: Backup, status: FileStatus) -> None:
-        self.kept = [replace(each, file_status=status) if each.key == backup.key else each for each in self.kept]
-        self.backup_sets = [
-            replace(each, file_status=status) if each.key == backup.key else each for each in self.backup_sets
-        ]
+    def put(self, backup: Backup) -> None:
+        """Keep a backup, in the place of the same one before."""
+        among: list[Any] = self.backup_sets if isinstance(backup, BackupSet) else self.kept
+        same = [each for each in among if (each.key, each.copy_id) == (backup.key, backup.copy_id)]
+        if same:
+            among[among.index(same[0])] = backup
+        else:
+            among.append(backup)
+
+    def _fail(self) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise CatalogError("the catalog in the sys engine is unavailable")
+
+
+class FakeSecondBackupTable:
+    """Jobs of second backups; the copies are in `clean`. Fails as often as `failures` says."""
+
+    def __init__(self, clean: FakeCleaning) -> None:
+        self.clean = clean
+        self.jobs: list[CopyJob] = []
+        self.told: list[tuple[str, int, int]] = []
+        self.ends: list[tuple[str, int, str]] = []
+        self.failures = 0
+
+    def begin(self, job: CopyJob, copies: Iterable[Backup]) -> CopyJob:
+        self._fail()
+        self.jobs.append(replace(job, job_id=len(self.jobs) + 1))
+        for copy in copies:
+            self.clean.put(copy)
+        return self.jobs[-1]
+
+    def progress(self, _job: CopyJob, copy: Backup, done: int, total: int) -> None:
+        self._fail()
+        self.told.append((str(copy.key), done, total))
+
+    def ended(self, _job: CopyJob, copy: Backup, _now: int, result: int, comment: str = "") -> None:
+        self._fail()
+        self.ends.append((str(copy.key), result, comment))
+        self.clean.put(replace(copy, file_status=FileStatus.INCOMPLETE if result else FileStatus.AVAILABLE))
+
+    def save(self, job: CopyJob) -> None:
+        self._fail()
+        self.jobs[job.job_id - 1] = job
+
+    def unfinished(self) -> CopyJob | None:
+        self._fail()
+        return next((job for job in self.jobs if not job.end_time), None)
 
     def _fail(self) -> None:
         if self.failures:
@@ -201,6 +252,28 @@ class FakeJobs:
 
     def break_down(self, tenant_id: int, error: Exception) -> None:
         self._waiting[tenant_id].set_exception(error)
+
+
+class FakeCopyJobs:
+    """Copies folders: the outcomes of each folder in order, the last one for ever; without one, it hangs."""
+
+    def __init__(self) -> None:
+        self.asked: list[CopyFolder] = []
+        self.outcomes: dict[str, list[Outcome]] = {}
+        self.killed = 0
+
+    async def run(self, request: Request, progress: Callable[[int, int], None]) -> Outcome:
+        assert isinstance(request, CopyFolder)
+        self.asked.append(request)
+        progress(5, 10)
+        outcomes = self.outcomes.get(request.folder, [])
+        if outcomes:
+            return outcomes.pop(0) if len(outcomes) > 1 else outcomes[0]
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self.killed += 1
+        raise AssertionError
 
 
 class FakeJournal:

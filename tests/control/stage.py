@@ -13,6 +13,7 @@ from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.cleaning import Cleaning
 from redoubt.catalog.journal import Journal
 from redoubt.catalog.restores import RestoreJobs
+from redoubt.catalog.second_backups import SecondBackupTable
 from redoubt.catalog.set_table import SetTable
 from redoubt.catalog.tenants import TenantStatus, TenantTable
 from redoubt.control.background import Background
@@ -20,6 +21,7 @@ from redoubt.control.backups.clean_work import CleanWork
 from redoubt.control.backups.clock_watch import ClockWatch
 from redoubt.control.backups.data_backups import DataBackups
 from redoubt.control.backups.deletion import Deletion
+from redoubt.control.backups.second_backups import SecondBackups
 from redoubt.control.cluster import MAIN_TENANT, MAIN_TENANT_ID, Cluster, EngineSource
 from redoubt.control.destination_keys import DestinationKeys
 from redoubt.control.modes.chronicle import Chronicle
@@ -39,11 +41,13 @@ from redoubt.messages.archiving import PieceProgress, PieceStopped
 from tests.control.fakes import (
     FakeCatalog,
     FakeCleaning,
+    FakeCopyJobs,
     FakeEngine,
     FakeEngines,
     FakeJobs,
     FakeJournal,
     FakeRestoreJobs,
+    FakeSecondBackupTable,
     FakeSetTable,
     FakeTenantTable,
     FakeWorker,
@@ -86,7 +90,15 @@ class Stage:
         self.planning = RestorePlanning(cluster, self.parameters, engine_kind)
         jobs = cast("RestoreJobs", self.restore_jobs)
         self.restores = Restores(self.planning, self.tenants, self.engines, jobs)
-        self.handler = Handler(self.tenants, self.archiving, settings, self.deletion, self.backups, self.restores, keys)
+        self.copy_table, self.copy_jobs = FakeSecondBackupTable(self.clean), FakeCopyJobs()
+        self.second = SecondBackups(
+            *(cluster, self.archiving, self.parameters, backups),
+            cast("SecondBackupTable", self.copy_table),
+            self.copy_jobs.run,
+        )
+        self.handler = Handler(
+            *(self.tenants, self.archiving, settings, self.deletion, self.backups, self.restores, keys, self.second)
+        )
 
     own_trouble: str | None = ""
     """Why the main tenant's engine cannot be used, None if an application runs it."""

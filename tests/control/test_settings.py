@@ -77,7 +77,9 @@ def test_no_engine_sees_a_key(stage: Stage) -> None:
 
     async def scene() -> None:
         for name in ("data_backup_dest", "log_archive_dest_1"):
-            with pytest.raises(SqlError, match="only backup_dest and LOG_ARCHIVE_DEST take") as refused:
+            with pytest.raises(
+                SqlError, match="only backup_dest, backup_backup_dest and LOG_ARCHIVE_DEST take"
+            ) as refused:
                 await _set(stage, f"{name} = 's3://b/p?host=h&access_id=AK&access_key=SECRET'")
             assert "SECRET" not in refused.value.message
 
@@ -215,14 +217,14 @@ def test_a_round_does_not_begin_between_a_sets_check_and_its_effect(
     (tmp_path / "new").mkdir()
     uri = f"file://{tmp_path}/new"
     begun: list[asyncio.Task[None]] = []
-    check = stage.archiving.check_new_destination
+    check = stage.archiving.destinations.check_new
 
-    async def check_and_archivelog(wished: str) -> None:
-        await check(wished)
+    async def check_and_archivelog(wished: str, second: str) -> None:
+        await check(wished, second)
         begun.append(asyncio.create_task(stage.archiving.start()))
         await asyncio.sleep(0)
 
-    monkeypatch.setattr(stage.archiving, "check_new_destination", check_and_archivelog)
+    monkeypatch.setattr(stage.archiving.destinations, "check_new", check_and_archivelog)
 
     async def scene() -> None:
         await _set(stage, f"{BACKUP_DEST} = '{uri}'")

@@ -47,11 +47,17 @@ def test_statements_of_words_alone(text: str, expected: Statement) -> None:
         ("CANCEL VALIDATE 5", CancelValidate(5)),
         ("CANCEL VALIDATE 5 COPY 6", CancelValidate(5, 6)),
         ("BACKUP DATABASE", BackupDatabase()),
-        ("BACKUP BACKUPSET = 3 TENANT = `t` BACKUP_BACKUP_DEST = 'file:///x'", SecondBackup("BACKUP BACKUPSET")),
-        ("BACKUP BACKUPPIECE 3 TENANT 't' BACKUP_BACKUP_DEST 'file:///x'", SecondBackup("BACKUP BACKUPPIECE")),
+        (
+            "BACKUP BACKUPSET = 3 TENANT = `t` BACKUP_BACKUP_DEST = 'file:///x'",
+            SecondBackup(BackupPart.SET, 3, tenant="t", destination="file:///x"),
+        ),
+        (
+            "BACKUP BACKUPPIECE 3 TENANT 't' BACKUP_BACKUP_DEST 'file:///x'",
+            SecondBackup(BackupPart.PIECE, 3, tenant="t", destination="file:///x"),
+        ),
         (
             "BACKUP BACKUPPIECE ALL NOT BACKED UP 2 TIMES WITH ACTIVE TENANT_ID = 1",
-            SecondBackup("BACKUP BACKUPPIECE"),
+            SecondBackup(BackupPart.PIECE, max_copies=2, has_active=True, tenant="1"),
         ),
     ],
 )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from redoubt.archive.bounded import SET_MANIFEST
-from redoubt.archive.layout import ClusterPath
+from redoubt.archive.layout import INCARNATION, ClusterPath, PiecePath, is_cluster_name, number_of
 from redoubt.archive.record import INFO_FORMAT
 from redoubt.model.bases import SetKey
 from redoubt.model.engine_kind import SEEKDB
+from redoubt.model.pieces import PieceKey
 
 _DRILL = "drill_"
 
@@ -70,6 +71,18 @@ def data_folder(cluster: ClusterPath, tenant_id: int) -> str:
 def set_path(cluster: ClusterPath, tenant_id: int, key: SetKey) -> SetPath:
     """The folder of one data backup of one tenant."""
     return SetPath(f"{data_folder(cluster, tenant_id)}/{key}")
+
+
+def folder_of(name: str) -> PiecePath | SetPath | None:
+    """The piece or data backup to which an object or a folder of that name belongs; None for another name."""
+    cluster, number, incarnation, tenant, kind, key, *_ = (*name.split("/"), *[""] * 6)
+    is_ours = is_cluster_name(cluster) and number_of(number) and incarnation == f"incarnation_{INCARNATION}"
+    if not is_ours or not number_of(tenant):
+        return None
+    folder = f"{cluster}/{number}/{incarnation}/{tenant}/{kind}/{key}"
+    if kind == "clog" and PieceKey.parse(key):
+        return PiecePath(folder)
+    return SetPath(folder) if kind == "data" and SetKey.parse(key) else None
 
 
 @dataclass(frozen=True)

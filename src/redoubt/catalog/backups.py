@@ -12,28 +12,37 @@ from redoubt.catalog.session import CatalogSession
 from redoubt.model.pieces import PieceKey
 from redoubt.model.retention import BackupPiece, BackupSet, FileStatus, SetStatus
 
-_PIECE = ("round_id", "backup_piece_id", "create_date", "tenant_id", "status", "file_status", "max_scn", "backup_dest")
+_PIECE = (
+    *("round_id", "backup_piece_id", "copy_id", "create_date", "tenant_id", "status", "file_status"),
+    *("max_scn", "backup_dest"),
+)
 _SET = (
-    *("bs_key", "tenant_id", "backup_type", "status", "file_status"),
+    *("bs_key", "copy_id", "tenant_id", "backup_type", "status", "file_status"),
     *("snapshot_scn", "start_replay_scn", "backup_dest", "create_date"),
 )
 
 
 class Backups:
-    """The backups in the catalog. Only originals, without the copies of a second backup."""
+    """The backups in the catalog: originals, and the copies of second backups."""
 
     def __init__(self, session: CatalogSession) -> None:
         self._session = session
 
     def pieces(self) -> list[BackupPiece]:
-        """All pieces in order, those that were deleted included."""
-        rows = self._rows(tables.PIECE_TABLE, _PIECE, "round_id, backup_piece_id, tenant_id")
-        return [_piece(parts) for parts in _grouped(rows, itemgetter("round_id", "backup_piece_id"))]
+        """All original pieces in order, those that were deleted included."""
+        return self._pieces("copy_id = 0")
 
     def sets(self) -> list[BackupSet]:
-        """All data backups in order, those that were deleted included."""
-        rows = self._rows(tables.SET_TABLE, _SET, "bs_key, tenant_id")
-        return [_set(parts) for parts in _grouped(rows, itemgetter("bs_key"))]
+        """All original data backups in order, those that were deleted included."""
+        return self._sets("copy_id = 0")
+
+    def piece_copies(self) -> list[BackupPiece]:
+        """All copies of pieces in order, those that were deleted included."""
+        return self._pieces("copy_id > 0")
+
+    def set_copies(self) -> list[BackupSet]:
+        """All copies of data backups in order, those that were deleted included."""
+        return self._sets("copy_id > 0")
 
     def stopped_rounds(self) -> set[int]:
         """The numbers of the rounds that have ended."""
@@ -41,9 +50,17 @@ class Backups:
             cursor.execute(f"SELECT DISTINCT log_archive_round FROM {tables.HISTORY_TABLE}")
             return {row[0] for row in cursor.fetchall()}
 
-    def _rows(self, table: str, columns: tuple[str, ...], order: str) -> list[dict[str, Any]]:
+    def _pieces(self, where: str) -> list[BackupPiece]:
+        rows = self._rows(tables.PIECE_TABLE, _PIECE, where, "round_id, backup_piece_id, copy_id, tenant_id")
+        return [_piece(parts) for parts in _grouped(rows, itemgetter("round_id", "backup_piece_id", "copy_id"))]
+
+    def _sets(self, where: str) -> list[BackupSet]:
+        rows = self._rows(tables.SET_TABLE, _SET, where, "bs_key, copy_id, tenant_id")
+        return [_set(parts) for parts in _grouped(rows, itemgetter("bs_key", "copy_id"))]
+
+    def _rows(self, table: str, columns: tuple[str, ...], where: str, order: str) -> list[dict[str, Any]]:
         with self._session.cursor() as cursor:
-            cursor.execute(f"SELECT {', '.join(columns)} FROM {table} WHERE copy_id = 0 ORDER BY {order}")
+            cursor.execute(f"SELECT {', '.join(columns)} FROM {table} WHERE {where} ORDER BY {order}")
             return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
 
@@ -62,6 +79,7 @@ def _piece(parts: list[dict[str, Any]]) -> BackupPiece:
         max_scn=max(part["max_scn"] for part in parts),
         destination=whole["backup_dest"],
         tenants=tuple(part["tenant_id"] for part in parts if part["tenant_id"] != tables.SYS_TENANT_ID),
+        copy_id=whole["copy_id"],
     )
 
 
@@ -82,4 +100,5 @@ def _set(parts: list[dict[str, Any]]) -> BackupSet:
         destination=whole["backup_dest"],
         create_date=whole["create_date"],
         tenants=tuple(part["tenant_id"] for part in parts if part["tenant_id"] != tables.SYS_TENANT_ID),
+        copy_id=whole["copy_id"],
     )

@@ -52,10 +52,10 @@ class Catalog:
             cursor.execute(f"INSERT INTO {tables.SERVER_TABLE} VALUES (%s, %s)", (host, port))
 
     def knows_destination(self, uri: str) -> bool:
-        """Whether a round or a data backup was ever stored there; a slash at the end makes no difference."""
+        """Whether a round, a data backup or a copy was ever stored there; a slash at the end makes no difference."""
         place = uri.rstrip("/")
         with self._session.cursor() as cursor:
-            for table in (tables.STATUS_TABLE, tables.HISTORY_TABLE, tables.SET_TABLE):
+            for table in (tables.STATUS_TABLE, tables.HISTORY_TABLE, tables.SET_TABLE, tables.PIECE_TABLE):
                 sql = f"SELECT 1 FROM {table} WHERE TRIM(TRAILING '/' FROM backup_dest) = %s LIMIT 1"
                 if cursor.execute(sql, (place,)):
                     return True

@@ -68,13 +68,16 @@ class Cleaning:
             tenants = {tables.SYS_TENANT_ID}.union(*(each.tenants for each in doomed))
             cursor.executemany(
                 f"INSERT INTO {tables.CLEAN_TABLE} (job_id, tenant_id, incarnation, copy_id, start_time, end_time, "
-                "type, status, parameter, error_msg, comment) VALUES (%s, %s, %s, 0, %s, 0, %s, %s, %s, '', %s)",
+                "type, status, parameter, error_msg, comment) VALUES (%s, %s, %s, %s, %s, 0, %s, %s, %s, '', %s)",
                 [
-                    (job.job_id, tenant, _INCARNATION, now, str(kind), str(job.status), parameter, as_text(comment))
+                    (
+                        *(job.job_id, tenant, _INCARNATION, max((each.copy_id for each in doomed), default=0)),
+                        *(now, str(kind), str(job.status), parameter, as_text(comment)),
+                    )
                     for tenant in sorted(tenants)
                 ],
             )
-            _set_file_status(cursor, FileStatus.DELETING, doomed)
+            set_file_status(cursor, FileStatus.DELETING, doomed)
         return job
 
     def save(self, job: CleanJob) -> None:
@@ -88,7 +91,7 @@ class Cleaning:
     def deleted(self, backup: Backup) -> None:
         """Mark a set or a piece DELETED."""
         with self._session.transaction() as cursor:
-            _set_file_status(cursor, FileStatus.DELETED, [backup])
+            set_file_status(cursor, FileStatus.DELETED, [backup])
 
     def unfinished(self) -> CleanJob | None:
         """The unfinished job, None without one."""
@@ -120,16 +123,17 @@ def as_text(text: str) -> str:
     return text[:_TEXT_LENGTH].encode(errors="replace").decode()
 
 
-def _set_file_status(cursor: Cursor, status: FileStatus, backups: Iterable[Backup]) -> None:
+def set_file_status(cursor: Cursor, status: FileStatus, backups: Iterable[Backup]) -> None:
+    """Set the FILE_STATUS of sets, pieces and copies, in all rows of each."""
     for each in backups:
         if isinstance(each, BackupSet):
             cursor.execute(
-                f"UPDATE {tables.SET_TABLE} SET file_status = %s WHERE copy_id = 0 AND bs_key = %s",
-                (str(status), each.set_id),
+                f"UPDATE {tables.SET_TABLE} SET file_status = %s WHERE copy_id = %s AND bs_key = %s",
+                (str(status), each.copy_id, each.set_id),
             )
         else:
             cursor.execute(
                 f"UPDATE {tables.PIECE_TABLE} SET file_status = %s "
-                "WHERE copy_id = 0 AND round_id = %s AND backup_piece_id = %s",
-                (str(status), each.key.round, each.key.piece),
+                "WHERE copy_id = %s AND round_id = %s AND backup_piece_id = %s",
+                (str(status), each.copy_id, each.key.round, each.key.piece),
             )

@@ -8,17 +8,27 @@ from redoubt.catalog.archive_views import ARCHIVE_VIEWS
 from redoubt.catalog.backup_views import BACKUP_VIEWS, RESTORE_VIEWS
 from redoubt.catalog.own_views import OWN_VIEWS
 from redoubt.catalog.restores import RESTORE_TABLES
+from redoubt.catalog.second_backups import COPY_TABLES, COPY_VIEWS
 from redoubt.catalog.set_views import DRILL_VIEWS, SET_VIEWS
 from redoubt.catalog.tables import ADDED_COLUMNS, TABLES
 from redoubt.catalog.tenant_views import TENANT_VIEWS
 
-VIEWS = {**BACKUP_VIEWS, **ARCHIVE_VIEWS, **TENANT_VIEWS, **RESTORE_VIEWS, **OWN_VIEWS, **SET_VIEWS, **DRILL_VIEWS}
+VIEWS = {
+    **BACKUP_VIEWS,
+    **ARCHIVE_VIEWS,
+    **TENANT_VIEWS,
+    **RESTORE_VIEWS,
+    **OWN_VIEWS,
+    **SET_VIEWS,
+    **DRILL_VIEWS,
+    **COPY_VIEWS,
+}
 """SELECT statements, by the name of the view in schema `oceanbase`."""
 
 
 def tables() -> list[str]:
     """Statements that create the tables; each may be run again."""
-    return [*TABLES, *RESTORE_TABLES]
+    return [*TABLES, *RESTORE_TABLES, *COPY_TABLES]
 
 
 def missing_columns(present: set[tuple[str, str]]) -> list[str]:

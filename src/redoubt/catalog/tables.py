@@ -63,6 +63,13 @@ PIECE_COLUMNS: Final = (
     "output_bytes",
 )
 
+SET_COLUMNS: Final = (
+    *("incarnation", "tenant_id", "bs_key", "copy_id", "backup_type", "encryption_mode", "status", "file_status"),
+    *("start_time", "completion_time", "snapshot_scn", "start_replay_scn", "input_bytes", "output_bytes"),
+    *("log_archive_round", "backup_dest", "comment", "create_date", "total_bytes", "start_lsn", "snapshot_lsn"),
+    *("pause_us", "passes", "method"),
+)
+
 _STATUS_COLUMN_TYPES = """
   tenant_id bigint(20) NOT NULL,
   incarnation bigint(20) NOT NULL,

@@ -247,12 +247,16 @@ def verify(
     older_than: Annotated[str, typer.Option(help="Age at which a verified object is read again.")] = "30d",
     jobs: Annotated[int | None, typer.Option(min=1, help="Number of threads (default: one for each core).")] = None,
     state: Annotated[Path | None, typer.Option(help="File for the record of verified objects.")] = None,
+    repair: Annotated[
+        str | None,
+        typer.Option("--repair", metavar="COPY", help="Replace damaged objects with those of this copy (a URI)."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Check every object of a destination; name damaged objects and the moments that the damage costs."""
     from redoubt.cli.verify import Wish, verify
 
-    wish = Wish(uri=uri, tenant=tenant, jobs=jobs, older_than=older_than, state=state, is_all=everything)
+    wish = Wish(uri=uri, copy=repair, tenant=tenant, jobs=jobs, older_than=older_than, state=state, is_all=everything)
     raise typer.Exit(verify(wish, as_json=json))
 
 

@@ -1,14 +1,15 @@
-"""`redoubt verify`: checks every object of a destination, and names damaged objects and the moments they cost."""
+"""`redoubt verify`: checks every object of a destination, names damage and the moments it costs, and repairs it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import platform
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,14 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 
 from redoubt.archive.master_keys import source_troubles
 from redoubt.cli.printing import complain, console
-from redoubt.destinations.uri import open_destination
+from redoubt.destinations.uri import destination_of, open_destination
 from redoubt.errors import RedoubtError
 from redoubt.model import bases
 from redoubt.model.recovery import Window
 from redoubt.moments import duration, instant, span
 from redoubt.verify.checking import Checker
 from redoubt.verify.findings import Finding, Report, TenantReport
+from redoubt.verify.repairing import Repaired, repair
 from redoubt.verify.verified_objects import VerifiedObjects
 from redoubt.verify.verifying import Verifier
 
@@ -33,9 +35,13 @@ _NS = 1_000_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """The command's options. `older_than` is a duration; `state` None means the default file."""
+    """The command's options. `older_than` is a duration; `state` None means the default file.
+
+    `copy` is the URI of a copy to repair from, None to repair nothing.
+    """
 
     uri: str
+    copy: str | None
     tenant: str | None
     jobs: int | None
     older_than: str
@@ -52,6 +58,9 @@ def verify(wish: Wish, *, as_json: bool) -> int:
     began = time.monotonic()
     try:
         report = _run(wish)
+        repaired = _repair(wish, report) if wish.copy is not None and not report.is_sound else []
+        if any(each.stored for each in repaired):
+            report = _run(wish)
     except RedoubtError as error:
         if as_json:
             print(json.dumps({"destination": wish.uri, "sound": None, "error": str(error)}))  # noqa: T201 - for programs
@@ -60,8 +69,11 @@ def verify(wish: Wish, *, as_json: bool) -> int:
         return 1
     seconds = time.monotonic() - began
     if as_json:
-        print(json.dumps(as_dict(wish.uri, report, seconds), indent=2))  # noqa: T201 - plain, for programs
+        found = as_dict(wish.uri, report, seconds) | {"repaired": [asdict(each) for each in repaired]}
+        print(json.dumps(found, indent=2))  # noqa: T201 - plain, for programs
     else:
+        for each in repaired:
+            _print_repaired(console(), each)
         _print(console(), report, seconds)
     return 0 if report.is_sound else _DAMAGED
 
@@ -93,6 +105,15 @@ def _run(wish: Wish) -> Report:
         )
         raise NothingThereError(f"{wish.uri}: {what}")
     return report
+
+
+def _repair(wish: Wish, report: Report) -> list[Repaired]:
+    """Mend the destination from the copy. Raises RedoubtError."""
+    assert wish.copy is not None
+    if destination_of(wish.copy) == destination_of(wish.uri):
+        raise NothingThereError("the copy to repair from is the same destination: name another one with --repair")
+    holder = f"redoubt verify, pid {os.getpid()} on {platform.node()}"
+    return list(repair(open_destination(wish.uri), open_destination(wish.copy), report, holder))
 
 
 def _save(verified: VerifiedObjects) -> None:
@@ -178,6 +199,16 @@ def _print(out: Console, report: Report, seconds: float) -> None:
     damaged = len(report.damage)
     verdict = "sound" if report.is_sound else f"DAMAGED: {damaged} {'problem' if damaged == 1 else 'problems'}"
     out.print(verdict, style="green" if report.is_sound else "red")
+
+
+def _print_repaired(out: Console, each: Repaired) -> None:
+    if each.problem:
+        out.print(f"cannot repair {each.name}\n  {each.problem}", markup=False, style="red")
+    elif each.stored:
+        objects = "object" if each.stored == 1 else "objects"
+        out.print(f"repaired {each.name}: {each.stored} {objects} stored again", markup=False, style="green")
+    else:
+        out.print(f"cannot repair {each.name}\n  what the copy has of it is there already", markup=False, style="red")
 
 
 def _print_tenant(out: Console, each: TenantReport) -> None:

@@ -15,7 +15,7 @@ from redoubt.destinations.store_uri import Scheme, UriError, parse_place, withou
 from redoubt.destinations.uri import destination_of
 from redoubt.model.seams import DestinationError
 from redoubt.sql.errors import backup_dest_not_valid, not_supported
-from redoubt.sql.statements import AddRestoreSource, ChangeDestinationAccess, RestoreTenant, Statement
+from redoubt.sql.statements import AddRestoreSource, ChangeDestinationAccess, RestoreTenant, SecondBackup, Statement
 
 _SCHEMES = "|".join(Scheme)
 _KEYS = re.compile(r"access_(id|key)=[^&\s]+&access_(?!\1)(id|key)=[^&\s]+")
@@ -31,11 +31,13 @@ class DestinationKeys:
         self._questions = DestinationQuestions()
 
     async def taken_from(self, statement: Statement) -> Statement:
-        """The statement of a restore without keys. Raises SqlError 9026.
+        """The statement of a restore or a second backup without keys. Raises SqlError 9026.
 
         Keys that a restore names do not replace keys that work: with those, a round may be archiving.
         """
         match statement:
+            case SecondBackup() if statement.destination is not None:
+                return replace(statement, destination=await self.without(statement.destination))
             case RestoreTenant() if statement.at is not None:
                 return replace(statement, at=await self.without(statement.at, replaces=False))
             case AddRestoreSource():

@@ -73,7 +73,7 @@ class ObjectStoreDestination:
     def __init__(self, uri: str, place: StorePlace, access_to: Callable[[str], Access | None] = present_access) -> None:
         self.uri = uri
         self._access_to = access_to
-        self._place = place
+        self.place = place
         self._client: tuple[Access | None, _Client] | None = None
 
     def put_if_absent(self, name: str, data: bytes) -> None:
@@ -182,7 +182,7 @@ class ObjectStoreDestination:
             raise destination_error(self._named(name), error, is_read=is_read) from None  # the client's text is long
 
     def _opened(self, access: Access | None) -> tuple[Access | None, _Client]:
-        self._client = access, _client(self._place, access)
+        self._client = access, _client(self.place, access)
         return self._client
 
     def _named(self, name: str) -> str:

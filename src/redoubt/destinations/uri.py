@@ -20,6 +20,7 @@ __all__ = [
     "UriError",
     "destination_of",
     "inside",
+    "is_same_place",
     "local_directory",
     "open_destination",
 ]
@@ -66,6 +67,19 @@ def destination_of(uri: str) -> str:
     place, mark, options = uri.partition("?")
     match = _INSIDE.fullmatch(place)
     return f"{match['destination'] if match else place.rstrip('/')}{mark}{options}"
+
+
+def is_same_place(one: str, other: str) -> bool:
+    """Whether two texts name the same destination, through links too; False if one names none. Reads directories."""
+    try:
+        found, wanted = open_destination(one), open_destination(other)
+    except UriError:
+        return False
+    if isinstance(found, FileDestination) and isinstance(wanted, FileDestination):
+        return found.root.resolve() == wanted.root.resolve()
+    if isinstance(found, ObjectStoreDestination) and isinstance(wanted, ObjectStoreDestination):
+        return found.place == wanted.place
+    return False
 
 
 def inside(uri: str, path: str) -> str:

@@ -51,6 +51,22 @@ class RestoreTenant:
 
 
 @dataclass(frozen=True)
+class CopyFolder:
+    """Request: copy the folder of a complete piece or data backup of the cluster from `source` to `target`, two URIs.
+
+    `net_limit` in bytes a second, 0 for no limit.
+    """
+
+    source: str
+    target: str
+    folder: str
+    cluster: str
+    cluster_id: int
+    identity: str
+    net_limit: int = 0
+
+
+@dataclass(frozen=True)
 class Progress:
     """Report: `done` of `total` bytes are done."""
 
@@ -84,14 +100,24 @@ class TenantRestored:
 
 
 @dataclass(frozen=True)
+class FolderCopied:
+    """Outcome: the copy is complete. It has so many objects and bytes; `stored` of the objects had been missing."""
+
+    objects: int
+    size: int
+    stored: int
+
+
+@dataclass(frozen=True)
 class Failed:
-    """Outcome: the job failed, because of `text`."""
+    """Outcome: the job failed, because of `text`. With `is_final`, trying again would not help."""
 
     text: str
+    is_final: bool = False
 
 
-Request = TakeBase | RestoreTenant
-Outcome = BaseTaken | TenantRestored | Failed
+Request = TakeBase | RestoreTenant | CopyFolder
+Outcome = BaseTaken | TenantRestored | FolderCopied | Failed
 Message = Request | Progress | Outcome
 _LINES: Lines[Message] = Lines(*get_args(Request), Progress, *get_args(Outcome))
 to_line = _LINES.dump

@@ -61,7 +61,7 @@ class NotDeletableError(Exception):
 class BackupPiece:
     """A piece over all its tenants. SCNs in ns since the epoch; `max_scn` is the tenants' last.
 
-    `tenants` are the ids of the user tenants that have a folder in it.
+    `tenants` are the ids of the user tenants that have a folder in it. `copy_id` is 0 for an original.
     """
 
     key: PieceKey
@@ -70,6 +70,17 @@ class BackupPiece:
     max_scn: int
     destination: str
     tenants: tuple[int, ...] = ()
+    copy_id: int = 0
+
+    @property
+    def noun(self) -> str:
+        """The word for it in messages."""
+        return "piece"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it has all its data, and can be copied."""
+        return self.status == PieceStatus.FROZEN
 
     @property
     def is_whole(self) -> bool:
@@ -86,7 +97,8 @@ class BackupPiece:
 class BackupSet:
     """A data backup over all its tenants: the last snapshot among them, and the first start of replay.
 
-    `tenants` are the ids of the user tenants that have a folder in it, `create_date` as in `SetKey`.
+    `tenants` are the ids of the user tenants that have a folder in it, `create_date` as in `SetKey`. `copy_id` is 0 for
+    an original.
     """
 
     set_id: int
@@ -98,6 +110,17 @@ class BackupSet:
     destination: str
     create_date: int = 0
     tenants: tuple[int, ...] = ()
+    copy_id: int = 0
+
+    @property
+    def noun(self) -> str:
+        """The word for it in messages."""
+        return "data backup"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it has all its data, and can be copied."""
+        return self.status == SetStatus.SUCCESS
 
     @property
     def key(self) -> SetKey:

@@ -27,6 +27,7 @@ from redoubt.sql.statements import (
     CancelAllBackup,
     CancelBackup,
     CancelDeleteBackup,
+    CancelSecondBackup,
     CancelValidate,
     ChangeDestinationAccess,
     DeleteBackup,
@@ -34,15 +35,16 @@ from redoubt.sql.statements import (
     DeleteObsoleteBackup,
     ResumeBackup,
     SecondBackup,
+    SecondLogBackup,
     SuspendBackup,
     ValidateBackup,
 )
 from redoubt.sql.tokens import Kind
 
-Cancellation = CancelBackup | CancelAllBackup | CancelDeleteBackup | CancelValidate | SecondBackup
+Cancellation = CancelBackup | CancelAllBackup | CancelDeleteBackup | CancelValidate | CancelSecondBackup
 Deletion = DeleteBackup | DeleteObsoleteBackup | DeleteExpiredBackup
 
-_SET_OR_PIECE = {"backupset": "BACKUPSET", "backuppiece": "BACKUPPIECE"}
+_SET_OR_PIECE = {"backupset": BackupPart.SET, "backuppiece": BackupPart.PIECE}
 _PARTS = {"backupset": BackupPart.SET, "backuppiece": BackupPart.PIECE, "backupround": BackupPart.ROUND}
 
 
@@ -67,7 +69,7 @@ def change(cursor: Cursor) -> ChangeDestinationAccess:
 def cancel(cursor: Cursor) -> Cancellation:
     """Parse the text after CANCEL."""
     if cursor.take_word("backup"):
-        return _cancel_second_backup(cursor) if cursor.at_word(*_SET_OR_PIECE) else CancelBackup()
+        return CancelSecondBackup(_set_or_piece(cursor)) if cursor.at_word(*_SET_OR_PIECE) else CancelBackup()
     if cursor.take_word("delete"):
         cursor.expect_word("backup")
         return CancelDeleteBackup()
@@ -110,56 +112,63 @@ def validate(cursor: Cursor) -> ValidateBackup:
     return ValidateBackup(BackupPart.SET, cursor.expect_number(), _copy_id(cursor))
 
 
-def start(cursor: Cursor) -> SecondBackup:
+def start(cursor: Cursor) -> SecondLogBackup:
     """Parse the text after START."""
     cursor.expect_words("backup", "archivelog")
-    return SecondBackup("START BACKUP ARCHIVELOG")
+    return SecondLogBackup(is_start=True)
 
 
-def stop(cursor: Cursor) -> SecondBackup:
+def stop(cursor: Cursor) -> SecondLogBackup:
     """Parse the text after STOP."""
     cursor.expect_words("backup", "archivelog")
-    return SecondBackup("STOP BACKUP ARCHIVELOG")
+    return SecondLogBackup(is_start=False)
 
 
 def _copy_id(cursor: Cursor) -> int:
     return cursor.expect_number() if cursor.take_word("copy") else 0
 
 
-def _cancel_second_backup(cursor: Cursor) -> SecondBackup:
+def _set_or_piece(cursor: Cursor) -> BackupPart:
     part = _SET_OR_PIECE[cursor.word]
     cursor.advance()
-    return SecondBackup(f"CANCEL BACKUP {part}")
+    return part
 
 
 def _second_backup(cursor: Cursor) -> SecondBackup:
-    """Parse the clauses for their form only: Redoubt has no second backup."""
-    part = _SET_OR_PIECE[cursor.word]
-    cursor.advance()
-    _which(cursor)
-    if part == "BACKUPPIECE" and cursor.take_word("with"):
+    part = _set_or_piece(cursor)
+    number, max_copies = _which(cursor)
+    has_active = part is BackupPart.PIECE and cursor.take_word("with")
+    if has_active:
         cursor.expect_word("active")
         cursor.take_word("backuppiece")
-    if cursor.take_word("tenant_id"):
-        cursor.take_symbol("=")
-        cursor.expect_number()
-    elif cursor.take_word("tenant"):
-        cursor.take_symbol("=")
-        cursor.expect(*NAME)
-    if cursor.take_word("backup_backup_dest"):
-        cursor.take_symbol("=")
-        cursor.expect(Kind.STRING)
-    return SecondBackup(f"BACKUP {part}")
+    return SecondBackup(part, number, max_copies, has_active, _tenant(cursor), _second_destination(cursor))
 
 
-def _which(cursor: Cursor) -> None:
+def _which(cursor: Cursor) -> tuple[int | None, int | None]:
+    """The number, None for all; and the most copies, None if not given."""
     if not cursor.take_word("all"):
         cursor.take_symbol("=")
-        cursor.expect_number()
-    elif cursor.take_word("not"):
-        cursor.expect_words("backed", "up")
-        cursor.expect_number()
-        cursor.expect_word("times")
+        return cursor.expect_number(), None
+    if not cursor.take_word("not"):
+        return None, None
+    cursor.expect_words("backed", "up")
+    most = cursor.expect_number()
+    cursor.expect_word("times")
+    return None, most
+
+
+def _tenant(cursor: Cursor) -> str | None:
+    if cursor.take_word("tenant_id"):
+        cursor.take_symbol("=")
+        return str(cursor.expect_number())
+    if cursor.take_word("tenant"):
+        cursor.take_symbol("=")
+        return cursor.expect(*NAME).value
+    return None
+
+
+def _second_destination(cursor: Cursor) -> str | None:
+    return _value(cursor) if cursor.take_word("backup_backup_dest") else None
 
 
 def _value(cursor: Cursor) -> str:

@@ -145,12 +145,32 @@ class CancelValidate:
 
 @dataclass(frozen=True)
 class SecondBackup:
-    """A statement of the second backup, an Enterprise feature. `what` are its words in upper case.
+    """`ALTER SYSTEM BACKUP BACKUPSET|BACKUPPIECE …`: copy complete backups to a second destination.
 
-    `BACKUP BACKUPSET …`, `BACKUP BACKUPPIECE …`, `CANCEL BACKUP BACKUPSET|BACKUPPIECE`, `START|STOP BACKUP ARCHIVELOG`.
+    `number` is None for ALL; with `max_copies`, those that have as many copies are left out. `tenant` is a name or an
+    id, `destination` that of BACKUP_BACKUP_DEST; both are None if not given.
     """
 
-    what: str
+    part: BackupPart
+    number: int | None = None
+    max_copies: int | None = None
+    has_active: bool = False
+    tenant: str | None = None
+    destination: str | None = None
+
+
+@dataclass(frozen=True)
+class CancelSecondBackup:
+    """`ALTER SYSTEM CANCEL BACKUP BACKUPSET|BACKUPPIECE`."""
+
+    part: BackupPart
+
+
+@dataclass(frozen=True)
+class SecondLogBackup:
+    """`ALTER SYSTEM START|STOP BACKUP ARCHIVELOG`: a continuous second backup of the log."""
+
+    is_start: bool
 
 
 @dataclass(frozen=True)
@@ -292,6 +312,8 @@ Statement = (
     | ValidateBackup
     | CancelValidate
     | SecondBackup
+    | CancelSecondBackup
+    | SecondLogBackup
     | RestoreTenant
     | RestoreTables
     | AddRestoreSource

@@ -22,6 +22,7 @@ from redoubt.control.parameters.parameters import Parameters
 from redoubt.control.rounds.archiving import Archiving
 from redoubt.model import retention
 from redoubt.model.retention import Backup, FileStatus, NotDeletableError, Obsolete, Refusal
+from redoubt.model.second_backups import copies_of_round_to_delete, copies_to_delete
 from redoubt.sql.errors import (
     SqlError,
     backup_piece_deleted,
@@ -83,7 +84,8 @@ class Deletion:
 
     async def delete(self, statement: DeleteBackup) -> None:
         """`DELETE BACKUPSET|BACKUPPIECE|BACKUPROUND`: returns when the job has begun. Raises SqlError, CatalogError."""
-        text = f"ALTER SYSTEM DELETE {statement.part} {statement.number}"
+        copy = f" COPY {statement.copy_id}" if statement.copy_id else ""
+        text = f"ALTER SYSTEM DELETE {statement.part} {statement.number}{copy}"
         async with self._archiving.statement:
             self._check_idle()
             try:
@@ -168,14 +170,15 @@ class Deletion:
 
     def _doomed(self) -> list[Backup]:
         """The backups in DELETING. Blocks."""
-        everything: list[Backup] = [*self._backups.sets(), *self._backups.pieces()]
+        of = self._backups
+        everything: list[Backup] = [*of.sets(), *of.pieces(), *of.set_copies(), *of.piece_copies()]
         return [each for each in everything if each.file_status is FileStatus.DELETING]
 
     def _chosen(self, statement: DeleteBackup) -> list[Backup]:
         """The backups that a statement deletes. Blocks. Raises NotDeletableError."""
         number, destination = statement.number, self._parameters.backup_dest
         if statement.copy_id:
-            raise NotDeletableError(Refusal.MISSING)  # only a second backup makes copies, and Redoubt has none
+            return self._chosen_copies(statement)
         pieces, sets = self._backups.pieces(), self._backups.sets()
         if statement.part is BackupPart.PIECE:
             return [retention.piece_to_delete(number, pieces, sets, destination)]
@@ -183,6 +186,15 @@ class Deletion:
             stopped = self._backups.stopped_rounds()
             return list(retention.round_to_delete(number, stopped, pieces, sets, destination))
         return [retention.set_to_delete(number, sets, destination)]
+
+    def _chosen_copies(self, statement: DeleteBackup) -> list[Backup]:
+        """The copies that a statement deletes. Blocks. Raises NotDeletableError."""
+        number, copy_id = statement.number, statement.copy_id
+        if statement.part is BackupPart.ROUND:
+            return copies_of_round_to_delete(number, copy_id, self._backups.piece_copies())
+        is_piece = statement.part is BackupPart.PIECE
+        copies = self._backups.piece_copies() if is_piece else self._backups.set_copies()
+        return copies_to_delete(number, copy_id, copies)
 
     def _obsolete(self) -> tuple[Obsolete, int]:
         """The obsolete backups, and the moment from which ages are counted. Blocks.
@@ -226,6 +238,6 @@ def _refused(statement: DeleteBackup, error: NotDeletableError) -> SqlError:
             missing = {BackupPart.PIECE: no_backup_piece, BackupPart.ROUND: no_backup_round}
             return missing.get(statement.part, no_backup_set)(number, copy_id)
         case Refusal.DELETED:
-            return backup_piece_deleted(number, error.status)
+            return backup_piece_deleted(number, error.status, copy_id)
         case _:  # Refusal.NOT_FROZEN
-            return backup_piece_not_frozen(number, error.status)
+            return backup_piece_not_frozen(number, error.status, copy_id)

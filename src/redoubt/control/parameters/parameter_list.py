@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 BACKUP_DEST = "backup_dest"
+BACKUP_BACKUP_DEST = "backup_backup_dest"
 BACKUP_DEST_OPTION = "backup_dest_option"
 LOG_ARCHIVE_OPTION = "backup_log_archive_option"
 ENABLE_LOG_ARCHIVE = "enable_log_archive"
@@ -71,6 +72,9 @@ PARAMETERS = {
             BACKUP_DEST, "", "destination of log and data backups: file:///absolute/path or s3://bucket/path?host=…"
         ),
         Parameter(
+            BACKUP_BACKUP_DEST, "", "destination of the copies that a second backup makes, written as backup_dest"
+        ),
+        Parameter(
             BACKUP_DEST_OPTION,
             "",
             "key=value joined with &: log_archive_checkpoint_interval, recovery_window, "
@@ -85,7 +89,12 @@ PARAMETERS = {
             least=0.1,
             most=60,
         ),
-        Parameter(NET_LIMIT, "0M", "most bytes a second that a data backup stores; 0 means no limit [0M,)", "CAPACITY"),
+        Parameter(
+            NET_LIMIT,
+            "0M",
+            "most bytes a second that a data backup or a second backup stores; 0 means no limit [0M,)",
+            "CAPACITY",
+        ),
         Parameter(
             LOG_ARCHIVE_OPTION,
             "OPTIONAL COMPRESSION=ENABLE",

@@ -20,7 +20,8 @@ from redoubt.control.modes.chronicle import Chronicle
 from redoubt.control.modes.tenant_archive import TenantArchive
 from redoubt.control.parameters.parameter_list import LAG_TARGET
 from redoubt.control.parameters.parameters import Parameters
-from redoubt.control.rounds.claims import check_new, check_place, claim, works
+from redoubt.control.rounds.claims import works
+from redoubt.control.rounds.destinations import Destinations
 from redoubt.control.rounds.orders import Orders
 from redoubt.control.rounds.piece_tasks import WorkerLink
 from redoubt.control.rounds.round_book import RoundBook
@@ -61,7 +62,6 @@ class Archiving:
         stop_patience: float = STOP_PATIENCE,
     ) -> None:
         self._cluster = cluster
-        self._home = home
         self._stop_patience = stop_patience
         self._chronicle = chronicle
         self._catalog = catalog
@@ -72,6 +72,8 @@ class Archiving:
         self._archives = {tenant.tenant_id: self._archive_of(tenant) for tenant in tenants}
         self._orders = Orders(cluster, catalog, worker, chronicle, lambda: self.round, self._statement, stop_patience)
         self._questions = DestinationQuestions()
+        directories = lambda: {each.tenant.name: each.tenant.base_dir for each in self.archives}  # noqa: E731
+        self.destinations = Destinations(cluster, catalog, parameters, home, directories)
         self._heard_at = 0.0
 
     @property
@@ -125,8 +127,7 @@ class Archiving:
                 has_pieces=self._parameters.piece_switch_interval > 0,
             )
             key = begun.pieces[0].key(begun.round_id)
-            is_known = await asyncio.to_thread(self._catalog.knows_destination, uri)
-            await self._questions.ask(uri, claim, self._cluster, uri, list(begun.tenants), key, is_known=is_known)
+            await self.destinations.claim(uri, list(begun.tenants), key)
             await self._book.begin(begun)
             _log.info("round started", round=begun.round_id, destination=uri)
             for archive in self.archives:
@@ -228,20 +229,6 @@ class Archiving:
     def cluster_event(self, what: str, before: str, after: str, cause: str) -> None:
         """Record a change that concerns the whole cluster."""
         self._chronicle.event(SYS_TENANT_ID, self.round.round_id, what, before, after, cause)
-
-    async def check_source(self, tenant: str, directory: Path) -> None:
-        """Check that the archive does not lie in the directory of a tenant that is to be created. Raises SqlError."""
-        if uri := self._parameters.backup_dest:
-            taken = {f"the directory of tenant {tenant}": directory}
-            await self._questions.ask(uri, check_place, self._cluster, uri, taken)
-
-    async def check_new_destination(self, uri: str) -> None:
-        """Check that `backup_dest` may become `uri`. Raises SqlError, CatalogError."""
-        engines = {f"the directory of tenant {each.tenant.name}": each.tenant.base_dir for each in self.archives}
-        taken = engines | {"the home of this service": self._home}
-        await self._questions.ask(uri, check_place, self._cluster, uri, taken)
-        is_known = await asyncio.to_thread(self._catalog.knows_destination, uri)
-        await self._questions.ask(uri, check_new, self._cluster, uri, is_known=is_known)
 
     def worker_started(self) -> None:
         """See `Listener`: send everything to the new worker."""

@@ -71,15 +71,46 @@ def claim(cluster: Cluster, uri: str, tenant_ids: list[int], key: PieceKey, *, i
         else:
             with suppress(ObjectExistsError):
                 destination.put_if_absent(path.info, dump_record(ours, indent=2))
-        if read_record(ClusterInfo, destination, path.info) != ours:
-            raise backup_dest_not_valid(
-                f"{uri} holds the archive of another cluster with the same name and id ({path}); "
-                "choose an empty directory"
-            )
+        _check_ours(cluster, uri, destination)
         for tenant_id in tenant_ids:
             folder = path.piece(tenant_id, key).folder
             if any(True for _ in destination.list(folder)):
                 raise backup_dest_not_valid(f"{folder} in {uri} is not empty; choose an empty directory")
+    except ObjectMissingError:
+        raise _gone(uri) from None
+    except (DestinationError, RecordError) as error:
+        raise backup_dest_not_valid(str(error)) from error
+
+
+def check_second(cluster: Cluster, uri: str) -> None:
+    """Check that `uri` works, and that nobody else's backups are there: an earlier copy may be. Raises SqlError."""
+    destination = _open(uri)
+    try:
+        destination.probe()
+        _check_ours(cluster, uri, destination)
+    except ObjectMissingError:
+        return
+    except (DestinationError, RecordError) as error:
+        raise backup_dest_not_valid(str(error)) from error
+
+
+def claim_second(cluster: Cluster, uri: str, *, is_known: bool) -> None:
+    """Claim a working destination for copies. Raises SqlError.
+
+    `is_known`: the catalog has copies there; then the claim must be there already. An empty mount point has none.
+    """
+    destination = _open(uri)
+    ours = ClusterInfo(cluster.name, cluster.cluster_id, cluster.identity)
+    try:
+        destination.probe()
+        if is_known:
+            check_owner(destination, ours)
+        else:
+            with suppress(ObjectExistsError):
+                destination.put_if_absent(
+                    ClusterPath(cluster.name, cluster.cluster_id).info, dump_record(ours, indent=2)
+                )
+        _check_ours(cluster, uri, destination)
     except ObjectMissingError:
         raise _gone(uri) from None
     except (DestinationError, RecordError) as error:
@@ -93,6 +124,16 @@ def works(uri: str) -> bool:
     except (UriError, DestinationError):
         return False
     return True
+
+
+def _check_ours(cluster: Cluster, uri: str, destination: Destination) -> None:
+    """Check that the claim in a destination is the cluster's. Raises SqlError, ObjectMissingError, RecordError."""
+    path = ClusterPath(cluster.name, cluster.cluster_id)
+    ours = ClusterInfo(cluster.name, cluster.cluster_id, cluster.identity)
+    if read_record(ClusterInfo, destination, path.info) != ours:
+        raise backup_dest_not_valid(
+            f"{uri} holds the archive of another cluster with the same name and id ({path}); choose an empty directory"
+        )
 
 
 def _gone(uri: str) -> SqlError:

@@ -11,6 +11,7 @@ from redoubt.catalog.session import CatalogError
 from redoubt.control.backup_passwords import encryption_of, set_decryption, set_encryption
 from redoubt.control.backups.data_backups import DataBackups
 from redoubt.control.backups.deletion import Deletion
+from redoubt.control.backups.second_backups import SecondBackups
 from redoubt.control.cluster import SYS_TENANT
 from redoubt.control.destination_keys import DestinationKeys
 from redoubt.control.restores.restore_planning import PREVIEW_COLUMNS
@@ -42,6 +43,7 @@ from redoubt.sql.statements import (
     CancelAllBackup,
     CancelBackup,
     CancelDeleteBackup,
+    CancelSecondBackup,
     CancelValidate,
     ChangeDestinationAccess,
     ClearRestoreSource,
@@ -57,6 +59,7 @@ from redoubt.sql.statements import (
     RestoreTenant,
     ResumeBackup,
     SecondBackup,
+    SecondLogBackup,
     SetDecryption,
     SetEncryption,
     SetParameters,
@@ -76,7 +79,9 @@ REFUSALS: dict[type[Statement], Callable[[], SqlError]] = {
     ),
     ValidateBackup: lambda: not_supported_feature("Redoubt does not validate backups by SQL; run redoubt verify"),
     CancelValidate: lambda: not_supported_feature("Redoubt does not validate backups by SQL; run redoubt verify"),
-    SecondBackup: lambda: not_supported_feature("Redoubt makes no second backups; copy the destination"),
+    SecondLogBackup: lambda: not_supported_feature(
+        "Redoubt copies complete pieces: run ALTER SYSTEM BACKUP BACKUPPIECE ALL from time to time"
+    ),
     RestoreTables: lambda: not_supported_feature(
         "Redoubt restores whole tenants; restore the tenant under another name, and copy the tables from that tenant"
     ),
@@ -108,7 +113,9 @@ class Handler:
         backups: DataBackups,
         restores: Restores,
         keys: DestinationKeys,
+        second: SecondBackups,
     ) -> None:
+        self._second = second
         self._keys = keys
         self._tenants = tenants
         self._archiving = archiving
@@ -128,6 +135,8 @@ class Handler:
             CancelAllBackup: _Task(self._cancel_all),
             BackupDatabase: _Task(lambda statement, session: backups.start(statement, encryption_of(session))),
             CancelBackup: _Task(lambda *_: backups.cancel()),
+            SecondBackup: _Task(lambda statement, _: second.start(statement)),
+            CancelSecondBackup: _Task(lambda statement, _: second.cancel(statement)),
             DeleteBackup: _Task(lambda statement, _: deletion.delete(statement)),
             DeleteObsoleteBackup: _Task(lambda *_: deletion.delete_obsolete()),
             CancelDeleteBackup: _Task(lambda *_: deletion.cancel()),
@@ -172,7 +181,11 @@ class Handler:
 
     async def _set(self, statement: SetParameters, session: Session) -> Ok | None:
         return await self._settings.set(
-            statement, session, is_cleaning=self._deletion.is_running, is_backing_up=self._backups.is_running
+            statement,
+            session,
+            is_cleaning=self._deletion.is_running,
+            is_backing_up=self._backups.is_running,
+            is_copying=self._second.is_running,
         )
 
     async def _start_round(self, statement: ArchiveLog, _session: Session) -> None:
@@ -186,6 +199,7 @@ class Handler:
     async def _cancel_all(self, _statement: CancelAllBackup, _session: Session) -> None:
         await self._settings.clear_destination()
         await self._backups.abandon()
+        await self._second.abandon()
         await self._archiving.cancel()
 
     async def _drop(self, statement: DropTenant, _session: Session) -> Ok:

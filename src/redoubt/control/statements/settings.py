@@ -13,6 +13,7 @@ from redoubt.archive.master_keys import master_key
 from redoubt.control.destination_keys import DestinationKeys
 from redoubt.control.parameters.parameter_list import (
     AUTO_DELETE,
+    BACKUP_BACKUP_DEST,
     BACKUP_DEST,
     BACKUP_DEST_OPTION,
     ENABLE_LOG_ARCHIVE,
@@ -72,10 +73,11 @@ _LONGEST_PATH = 1024
 class _Change:
     """The changes of a SET: values by name, and the destinations to check.
 
-    `is_idle`: neither a round nor a data backup runs.
+    `is_idle`: neither a round nor a data backup runs; `is_copying`: a second backup runs.
     """
 
     is_idle: bool
+    is_copying: bool = False
     values: dict[str, str] = field(default_factory=dict)
     destinations: list[str] = field(default_factory=list)
 
@@ -107,17 +109,23 @@ class Settings:
         return Rows(own.columns, sorted(own.rows + ours.rows, key=lambda row: str(row[by_name])))
 
     async def set(
-        self, statement: SetParameters, session: Session, *, is_cleaning: bool, is_backing_up: bool = False
+        self,
+        statement: SetParameters,
+        session: Session,
+        *,
+        is_cleaning: bool,
+        is_backing_up: bool = False,
+        is_copying: bool = False,
     ) -> Ok | None:
         """Check our parameters, let the engine set its own, then set ours. None if all parameters are the engine's.
 
-        `is_cleaning`: backups are being deleted; `is_backing_up`: a data backup is running. Raises SqlError, and
-        CatalogError if our parameters cannot be stored.
+        `is_cleaning`: backups are being deleted; `is_backing_up`: a data backup is running; `is_copying`: a second
+        backup is. Raises SqlError, and CatalogError if our parameters cannot be stored.
         """
         ours = [item for item in statement.assignments if item.name in OURS]
         if any(_KEY in fold(item.value) for item in statement.assignments if item.name not in OURS):
             raise backup_dest_not_valid(
-                "only backup_dest and LOG_ARCHIVE_DEST take the keys of a store: set one of them"
+                "only backup_dest, backup_backup_dest and LOG_ARCHIVE_DEST take the keys of a store: set one of them"
             )
         if not ours:
             return None
@@ -126,13 +134,12 @@ class Settings:
         await _check_master_key(ours)
         engines = [item.sql for item in statement.assignments if item.name not in OURS]
         async with self._archiving.statement:
-            change = _Change(is_idle=self._is_stopped and not is_backing_up)
+            change = _Change(is_idle=self._is_stopped and not is_backing_up, is_copying=is_copying)
             for item in ours:
                 self._take(item, change, is_cleaning=is_cleaning)
             self._parameters.check(change.values)
             self._check_piece_mode(change)
-            for uri in change.destinations:
-                await self._archiving.check_new_destination(uri)
+            await self._check_destinations(change)
             if engines:
                 await session.query(f"ALTER SYSTEM SET {', '.join(engines)}")
             await asyncio.to_thread(self._parameters.change, change.values)
@@ -140,9 +147,9 @@ class Settings:
         return Ok()
 
     async def clear_destination(self) -> None:
-        """Clear `backup_dest`, even while a round runs. Raises CatalogError."""
+        """Clear `backup_dest` and `backup_backup_dest`, even while a round runs. Raises CatalogError."""
         async with self._archiving.statement:
-            await asyncio.to_thread(self._parameters.change, {BACKUP_DEST: ""})
+            await asyncio.to_thread(self._parameters.change, {BACKUP_DEST: "", BACKUP_BACKUP_DEST: ""})
 
     @property
     def _is_stopped(self) -> bool:
@@ -161,6 +168,8 @@ class Settings:
                 change.values[item.name] = str(self._state(item.value))
             case "backup_dest":
                 self._take_destination(item.value, change)
+            case "backup_backup_dest":
+                self._take_second_destination(item.value, change)
             case "enable_log_archive":
                 self._check_enable(item.value)
             case _:
@@ -180,6 +189,27 @@ class Settings:
             _check_form(uri)
             change.destinations.append(uri)
         change.values[BACKUP_DEST] = uri
+
+    def _take_second_destination(self, uri: str, change: _Change) -> None:
+        if change.is_copying:
+            raise backup_in_progress(
+                "a second backup is running; wait until it ends, or run ALTER SYSTEM CANCEL BACKUP BACKUPSET or "
+                "BACKUPPIECE"
+            )
+        if uri:
+            _check_form(uri)
+            if not change.values.get(BACKUP_DEST, self._parameters.backup_dest):
+                raise not_supported("set backup_backup_dest while backup_dest is empty", "set backup_dest first")
+        change.values[BACKUP_BACKUP_DEST] = uri
+
+    async def _check_destinations(self, change: _Change) -> None:
+        """Ask the new destinations themselves. Raises SqlError, CatalogError."""
+        first = change.values.get(BACKUP_DEST, self._parameters.backup_dest)
+        second = change.values.get(BACKUP_BACKUP_DEST, self._parameters.value(BACKUP_BACKUP_DEST))
+        for uri in change.destinations:
+            await self._archiving.destinations.check_new(uri, second)
+        if change.values.get(BACKUP_BACKUP_DEST):
+            await self._archiving.destinations.check_second(second, first)
 
     def _take_log_archive_dest(self, text: str, change: _Change) -> None:
         """The 4.x spelling. An unchanged LOCATION is not checked: mode and interval may change while a round runs."""

@@ -198,7 +198,7 @@ class Tenants:
                 why = f"{found.directory} is already archived, as tenant {entry.record.name}"
                 raise not_allowed(f"create tenant {name}", why)
         if found.directory:
-            await self._archiving.check_source(name, Path(found.directory))
+            await self._archiving.destinations.check_source(name, Path(found.directory))
         return found
 
     async def _end(self, entry: Entry, *, force: bool) -> str:

@@ -1,0 +1,212 @@
+"""Copies of pieces and data backups: complete, checked, resumed, and never mixed up."""
+
+from __future__ import annotations
+
+import pytest
+
+from redoubt.archive.copying import Copied, CopyError, FolderCopy
+from redoubt.archive.layout import PiecePath, Takeover
+from redoubt.archive.record import dump_record, seal
+from redoubt.archive.set_layout import SetPath, folder_of
+from redoubt.model.seams import DestinationError, LockedError
+from tests.archive.fakes import MemoryDestination
+from tests.verify.small import CLUSTER, DELETED, FIRST, LIVE, SECOND, SET, TENANT, SmallArchive
+
+
+@pytest.fixture(scope="module")
+def small() -> SmallArchive:
+    """A small archive."""
+    return SmallArchive()
+
+
+def piece(key: object) -> PiecePath:
+    """A piece's folder."""
+    found = folder_of(f"{CLUSTER.clog(TENANT)}/{key}/round_info")
+    assert isinstance(found, PiecePath)
+    return found
+
+
+def backup() -> SetPath:
+    """The first set's folder."""
+    found = folder_of(f"{CLUSTER}/{TENANT}/data/{SET}")
+    assert isinstance(found, SetPath)
+    return found
+
+
+def under(destination: MemoryDestination, folder: PiecePath | SetPath) -> dict[str, bytes]:
+    """The objects of a folder."""
+    return {name: data for name, data in destination.objects.items() if name.startswith(f"{folder.folder}/")}
+
+
+FOLDERS: dict[str, PiecePath | SetPath] = {
+    "a piece": piece(FIRST),
+    "an interrupted piece": piece(SECOND),
+    "a data backup": backup(),
+}
+
+
+@pytest.mark.parametrize("what", FOLDERS)
+def test_a_copy_is_the_same_bytes_with_the_claim_first_and_the_manifest_last(small: SmallArchive, what: str) -> None:
+    """So a reader of half a copy sees a piece or backup that is not complete."""
+    folder, target, told = FOLDERS[what], MemoryDestination(), list[tuple[int, int]]()
+    done = FolderCopy(small.destination, target, folder).run("a test", lambda *each: told.append(each))
+    assert target.objects == under(small.destination, folder)
+    assert (target.stored[0], target.stored[-1]) == (folder.info, folder.manifest)
+    assert done == Copied(len(target.objects), sum(map(len, target.objects.values())), len(target.objects))
+    assert told[-1][0] == told[-1][1] > 0
+    assert not target.locks
+    assert not any(small.destination.readers.values())
+
+
+@pytest.mark.parametrize("what", FOLDERS)
+def test_a_copy_that_ends_anywhere_is_continued(small: SmallArchive, what: str) -> None:
+    """Nothing is stored twice."""
+    folder = FOLDERS[what]
+    for stop in range(len(under(small.destination, folder))):
+        target = MemoryDestination()
+
+        def fail(operation: str, _name: str, target: MemoryDestination = target, stop: int = stop) -> None:
+            if operation == "put" and len(target.stored) == stop:
+                raise DestinationError("the network is down")
+
+        target.failing = fail
+        with pytest.raises(DestinationError, match="the network is down"):
+            FolderCopy(small.destination, target, folder).run("a test")
+        assert not target.locks
+        target.failing = lambda _operation, _name: None
+        done = FolderCopy(small.destination, target, folder).run("a test")
+        assert target.objects == under(small.destination, folder)
+        assert (done.stored, len(target.stored)) == (done.objects - stop, done.objects)
+
+
+@pytest.mark.parametrize("what", FOLDERS)
+def test_damage_is_not_copied(small: SmallArchive, what: str) -> None:
+    """Each object of the folder, flipped or lost, ends the copy with its name; there is no manifest then."""
+    folder = FOLDERS[what]
+    for name, data in under(small.destination, folder).items():
+        for damaged in (data[:-2] + bytes([data[-2] ^ 1]) + data[-1:], data + b"more", None):
+            source, target = small.copy(), MemoryDestination()
+            if damaged is None:
+                del source.objects[name]
+            else:
+                source.objects[name] = damaged
+            if damaged is None and name.endswith(("interruption", "hole_info")):
+                continue  # nothing says that it was there
+            with pytest.raises(CopyError, match=name.rpartition("/")[2]):
+                FolderCopy(source, target, folder).run("a test")
+            assert folder.manifest not in target.objects
+
+
+def test_what_is_no_data_of_the_piece_stays(small: SmallArchive) -> None:
+    """A former writer's object, a covered part and a stranger are not copied; a takeover is."""
+    source, target, folder = small.copy(), MemoryDestination(), piece(FIRST)
+    wanted = under(source, folder)
+    takeover = folder.takeover(1, 2**40)
+    wanted[takeover] = source.objects[takeover] = dump_record(Takeover(1, 2**40, "a writer"), indent=2)
+    source.objects[f"{folder.folder}/notes.txt"] = b"of a person"
+    FolderCopy(source, target, folder).run("a test")
+    assert target.objects == wanted
+
+
+def test_a_remark_that_is_damaged_is_left_out(small: SmallArchive) -> None:
+    """No restore needs it."""
+    source, target, folder = small.copy(), MemoryDestination(), backup()
+    wanted = under(source, folder)
+    source.objects[folder.drill("20260101T000000Z")] = b"{damaged"
+    FolderCopy(source, target, folder).run("a test")
+    assert target.objects == wanted
+
+
+def test_a_drill_of_the_copy_stays(small: SmallArchive) -> None:
+    """The records of drills are each destination's own."""
+    source, target, folder = small.copy(), MemoryDestination(), backup()
+    drill = folder.drill("20260101T000000Z")
+    text = dump_record(Takeover(1, 2, "any record"), indent=2)
+    source.objects[drill], target.objects[drill] = text, b"the copy's own"
+    FolderCopy(source, target, folder).run("a test")
+    assert target.objects[drill] == b"the copy's own"
+
+
+def test_what_is_not_complete_is_not_copied(small: SmallArchive) -> None:
+    """A piece that is being written has no manifest."""
+    with pytest.raises(CopyError, match=r"is not complete: it has no single_piece_info"):
+        FolderCopy(small.destination, MemoryDestination(), piece(LIVE)).run("a test")
+
+
+def test_what_was_deleted_is_not_copied_and_not_brought_back(small: SmallArchive) -> None:
+    """Neither from the source nor to a copy that somebody deleted."""
+    with pytest.raises(CopyError, match="was deleted: there is nothing to copy"):
+        FolderCopy(small.destination, MemoryDestination(), piece(DELETED)).run("a test")
+    target = MemoryDestination({piece(FIRST).deletion: b"{}"})
+    with pytest.raises(CopyError, match=r"the copy of .* was deleted: copy to another destination"):
+        FolderCopy(small.destination, target, piece(FIRST)).run("a test")
+
+
+def test_another_archive_of_the_same_name_is_no_copy(small: SmallArchive) -> None:
+    """A clone of the cluster has the same identity, and other log: nothing of the two is mixed."""
+    folder = piece(FIRST)
+    other = SmallArchive(encrypts=False)
+    text = other.destination.objects[folder.info].replace(b'"main"', b'"else"')
+    other.destination.objects[folder.info] = _sealed_again(text)
+    for mends in (False, True):
+        with pytest.raises(CopyError, match="one is no copy of the other"):
+            FolderCopy(small.destination, other.destination, folder, mends=mends).run("a test")
+
+
+def _sealed_again(text: bytes) -> bytes:
+    return seal(text[: text.rfind(b",")] + b"\n}")
+
+
+def test_an_object_that_is_there_with_other_content_is_named(small: SmallArchive) -> None:
+    """A copy is never overwritten, unless somebody asks to mend it."""
+    folder, target = piece(FIRST), MemoryDestination()
+    FolderCopy(small.destination, target, folder).run("a test")
+    name = next(name for name in target.objects if name.endswith(".zst"))
+    target.objects[name] = b"damaged"
+    with pytest.raises(CopyError, match="with other content: run redoubt verify on the copy"):
+        FolderCopy(small.destination, target, folder).run("a test")
+    assert FolderCopy(small.destination, target, folder, mends=True).run("a test").stored == 1
+    assert target.objects == under(small.destination, folder)
+
+
+def test_a_folder_in_use_is_not_copied(small: SmallArchive) -> None:
+    """A writer or a deletion has the source's lock, or another copy the target's."""
+    folder = piece(FIRST)
+    source, target = small.copy(), MemoryDestination()
+    lock = source.lock(folder.lock, "a deletion")
+    with pytest.raises(LockedError, match="a deletion"):
+        FolderCopy(source, target, folder).run("a test")
+    lock.release()
+    target.lock(folder.lock, "another copy")
+    with pytest.raises(LockedError, match="another copy"):
+        FolderCopy(source, target, folder).run("a test")
+    assert not any(source.readers.values())
+
+
+def test_the_pace_counts_what_is_stored(small: SmallArchive) -> None:
+    """And nothing that is there already."""
+    folder, target, sizes = piece(FIRST), MemoryDestination(), list[int]()
+    FolderCopy(small.destination, target, folder, pace=sizes.append).run("a test")
+    assert sum(sizes) == sum(map(len, target.objects.values()))
+    sizes.clear()
+    FolderCopy(small.destination, target, folder, pace=sizes.append).run("a test")
+    assert sizes == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "redoubt",
+        "redoubt/1/incarnation_1/1001/clog",
+        "redoubt/1/incarnation_1/1001/clog/1_2",
+        "redoubt/1/incarnation_2/1001/clog/1",
+        "redoubt/x/incarnation_1/1001/clog/1",
+        "redoubt/1/incarnation_1/0/clog/1",
+        "redoubt/1/incarnation_1/1001/data/1",
+        "../1/incarnation_1/1001/clog/1",
+    ],
+)
+def test_names_that_belong_to_no_folder(name: str) -> None:
+    """What a destination says may be anything."""
+    assert folder_of(name) is None
