@@ -108,23 +108,16 @@ def test_what_is_no_data_of_the_piece_stays(small: SmallArchive) -> None:
     assert target.objects == wanted
 
 
-def test_a_remark_that_is_damaged_is_left_out(small: SmallArchive) -> None:
-    """No restore needs it."""
-    source, target, folder = small.copy(), MemoryDestination(), backup()
+def test_a_fingerprint_is_copied_unless_it_is_damaged(small: SmallArchive) -> None:
+    """No restore needs it. The records of drills are each destination's own."""
+    source, folder = small.copy(), backup()
     wanted = under(source, folder)
-    source.objects[folder.drill("20260101T000000Z")] = b"{damaged"
-    FolderCopy(source, target, folder).run("a test")
-    assert target.objects == wanted
-
-
-def test_a_drill_of_the_copy_stays(small: SmallArchive) -> None:
-    """The records of drills are each destination's own."""
-    source, target, folder = small.copy(), MemoryDestination(), backup()
-    drill = folder.drill("20260101T000000Z")
-    text = dump_record(Takeover(1, 2, "any record"), indent=2)
-    source.objects[drill], target.objects[drill] = text, b"the copy's own"
-    FolderCopy(source, target, folder).run("a test")
-    assert target.objects[drill] == b"the copy's own"
+    source.objects[folder.drill("20260101T000000Z")] = dump_record(Takeover(1, 2, "any record"), indent=2)
+    for text, copied in ((dump_record(Takeover(1, 2, "any record"), indent=2), True), (b"{damaged", False)):
+        source.objects[folder.fingerprint] = text
+        target = MemoryDestination()
+        FolderCopy(source, target, folder).run("a test")
+        assert target.objects == wanted | ({folder.fingerprint: text} if copied else {})
 
 
 def test_what_is_not_complete_is_not_copied(small: SmallArchive) -> None:

@@ -10,6 +10,7 @@ from redoubt.catalog import tables
 from redoubt.catalog.catalog import Catalog
 from redoubt.catalog.journal import Journal
 from redoubt.catalog.restores import RESTORE_TABLE
+from redoubt.catalog.second_backups import JOB_TABLE, TASK_TABLE
 from redoubt.catalog.session import CatalogSession
 from redoubt.engines.seekdb.account import connect
 from tests.catalog.rows import Rows
@@ -43,6 +44,8 @@ def session(sys_engine: Seekdb) -> Iterator[CatalogSession]:
         tables.SET_TABLE,
         tables.CLEAN_TABLE,
         RESTORE_TABLE,
+        JOB_TABLE,
+        TASK_TABLE,
     )
     with session.cursor() as cursor:
         for table in emptied:

@@ -14,7 +14,17 @@ _ADVICE = re.compile(rf"\b(?:run|with|such as|with:|repeat|or run|then) ((?:{_VE
 _ROUNDS = "service/test_advice.py::test_advice_about_rounds_and_modes_helps"
 _BACKUPS = "service/test_advice.py::test_advice_about_backups_and_restores_helps"
 _DOOR = "service/test_start.py::test_a_door_opens_once_every_root_has_a_password"
+_SECOND = "service/test_second_backups.py::test_second_backups"
+_CANCELLED = "control/test_second_backups.py::test_a_job_is_cancelled_and_can_be_repeated"
 DONE = {
+    ("second_backups", "ALTER SYSTEM CANCEL BACKUP {}"): _CANCELLED,
+    ("settings", "ALTER SYSTEM CANCEL BACKUP BACKUPSET or BACKUPPIECE"): _CANCELLED,
+    (
+        "second_backups",
+        "ALTER SYSTEM SET backup_backup_dest = 'file:///…' first, or name a destination with BACKUP_BACKUP_DEST",
+    ): _SECOND,
+    ("handler", "ALTER SYSTEM BACKUP BACKUPPIECE ALL from time to time"): _SECOND,
+    ("copying", "redoubt verify on the copy"): _SECOND,
     (
         "archived_history",
         "redoubt verify",

@@ -47,7 +47,10 @@ def _round(service: ServiceUnderTest) -> tuple[int, str]:
 
 def _end_jobs(cursor: Any) -> None:
     """End a deletion or a data backup that still runs: its destination goes with the test."""
-    for statement in ("ALTER SYSTEM CANCEL DELETE BACKUP", "ALTER SYSTEM CANCEL BACKUP"):
+    for statement in (
+        *("ALTER SYSTEM CANCEL DELETE BACKUP", "ALTER SYSTEM CANCEL BACKUP"),
+        *("ALTER SYSTEM CANCEL BACKUP BACKUPSET", "ALTER SYSTEM CANCEL BACKUP BACKUPPIECE"),
+    ):
         try:
             cursor.execute(statement)
         except pymysql.err.MySQLError as error:

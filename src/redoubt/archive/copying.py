@@ -136,7 +136,7 @@ class FolderCopy:
             try:
                 content = self._info(name)
             except CopyError:
-                if self._is_remark(name):
+                if name == self._fingerprint:
                     continue  # no restore needs it, and redoubt verify names it
                 raise
             yield name, content
@@ -151,10 +151,11 @@ class FolderCopy:
             return True
         if isinstance(folder, PiecePath):
             return name in {folder.interruption, folder.hole} or takeover_in(base) is not None
-        return self._is_remark(name)
+        return name == self._fingerprint  # the records of drills are each destination's own
 
-    def _is_remark(self, name: str) -> bool:
-        return isinstance(self._folder, SetPath) and self._folder.is_remark(name)
+    @property
+    def _fingerprint(self) -> str:
+        return self._folder.fingerprint if isinstance(self._folder, SetPath) else ""
 
     def _info(self, name: str) -> bytes:
         try:
@@ -181,8 +182,6 @@ class FolderCopy:
         if is_there:
             if self._target.get(name, 0, len(content) + 1) == content:
                 return False
-            if not self._mends and self._is_remark(name):
-                return False  # a drill of the copy at the same second
             if not self._mends:
                 raise CopyError(f"{name} is in the copy already, with other content: run redoubt verify on the copy")
             self._target.delete(name)

@@ -8,14 +8,9 @@ they may have changed during the round.
 from __future__ import annotations
 
 from redoubt.catalog.tables import HISTORY_TABLE, MAX_SCN, PARAMETER_TABLE, PIECE_TABLE, STATUS_TABLE, TENANT_TABLE
-from redoubt.catalog.view_terms import scn_display, size_text
+from redoubt.catalog.view_terms import bigint, scn_display, size_text
 
 _FIRST_DEST_ID = 1001
-
-
-def _bigint(number: str) -> str:
-    """A number as bigint(20): the engine derives a column's width from the width of the text."""
-    return f"CAST(CAST({number} AS CHAR(20)) AS SIGNED)"
 
 
 def _ratio(digits: int) -> str:
@@ -25,7 +20,7 @@ def _ratio(digits: int) -> str:
 
 
 _DEST_IDS = f"""(SELECT backup_dest AS path,
-  {_bigint(f"{_FIRST_DEST_ID - 1} + RANK() OVER (ORDER BY MIN(round_id))")} AS dest_id
+  {bigint(f"{_FIRST_DEST_ID - 1} + RANK() OVER (ORDER BY MIN(round_id))")} AS dest_id
   FROM {PIECE_TABLE} WHERE incarnation = 1 AND tenant_id = 1 GROUP BY backup_dest)"""
 """Every path that was archived to, with its id."""
 
@@ -56,7 +51,7 @@ _INTERVAL_TEXT = """CASE WHEN seconds = 0 THEN '0'
 
 def _deleted(size: str) -> str:
     """The size of a round's deleted pieces."""
-    return _bigint(f"""(SELECT COALESCE(SUM(p.{size}), 0) FROM {PIECE_TABLE} p
+    return bigint(f"""(SELECT COALESCE(SUM(p.{size}), 0) FROM {PIECE_TABLE} p
     WHERE p.incarnation = 1 AND p.tenant_id = r.tenant_id AND p.round_id = r.log_archive_round
       AND p.file_status = 'DELETED')""")
 
@@ -66,7 +61,7 @@ def _rounds(table: str, status: str, where: str) -> str:
     is_over = f"{status} = 'STOP'"
     return f"""SELECT r.*, CAST({status} AS CHAR(64)) AS state,
   CASE WHEN {is_over} THEN NULL WHEN start_piece_id = 0 THEN 0
-    ELSE {_bigint("CAST(seconds * 1000000 AS SIGNED)")} END AS switch_interval,
+    ELSE {bigint("CAST(seconds * 1000000 AS SIGNED)")} END AS switch_interval,
   CASE WHEN {is_over} THEN NULL ELSE s.compression END AS codec
   FROM {table} r, {_SETTING} s WHERE r.incarnation = 1 AND r.tenant_id <> 1 AND {where}"""
 
@@ -85,11 +80,11 @@ def _archivelog(rounds: str, sizes: tuple[str, int], last: str) -> str:
     plus, wider = sizes
     of_input, of_output = f"input_bytes{plus}", f"output_bytes{plus}"
     return f"""SELECT tenant_id AS TENANT_ID, dest_id AS DEST_ID, log_archive_round AS ROUND_ID,
-  incarnation AS INCARNATION, {_bigint("0")} AS DEST_NO, state AS STATUS, CAST(start_scn AS UNSIGNED) AS START_SCN,
+  incarnation AS INCARNATION, {bigint("0")} AS DEST_NO, state AS STATUS, CAST(start_scn AS UNSIGNED) AS START_SCN,
   {scn_display("start_scn")} AS START_SCN_DISPLAY, CAST(checkpoint_scn AS UNSIGNED) AS CHECKPOINT_SCN,
   {scn_display("checkpoint_scn")} AS CHECKPOINT_SCN_DISPLAY, compatible AS COMPATIBLE,
   start_piece_id AS BASE_PIECE_ID, backup_piece_id AS USED_PIECE_ID, switch_interval AS PIECE_SWITCH_INTERVAL,
-  {_bigint("1")} AS UNIT_SIZE, codec AS COMPRESSION,
+  {bigint("1")} AS UNIT_SIZE, codec AS COMPRESSION,
   {of_input} AS INPUT_BYTES, {size_text("input_bytes", 27 + wider)} AS INPUT_BYTES_DISPLAY,
   {of_output} AS OUTPUT_BYTES, {size_text("output_bytes", 27 + wider)} AS OUTPUT_BYTES_DISPLAY,
   {_ratio(23 + wider)} AS COMPRESSION_RATIO,
@@ -107,7 +102,7 @@ def _varchar(text: str, width: int) -> str:
 
 
 def _dest(name: str, value: str) -> str:
-    return f"""SELECT tenant_id AS TENANT_ID, {_bigint("0")} AS DEST_NO, {_varchar(f"'{name}'", 1024)} AS NAME,
+    return f"""SELECT tenant_id AS TENANT_ID, {bigint("0")} AS DEST_NO, {_varchar(f"'{name}'", 1024)} AS NAME,
   {_varchar("value", 4096)} AS VALUE
   FROM (SELECT tenant_id, {value} AS value FROM {TENANT_TABLE} t, {_SETTING} s
     WHERE path <> '' AND t.tenant_id <> 1 AND t.status <> 'DROPPED') v"""
@@ -126,12 +121,12 @@ ARCHIVE_VIEWS = {
         f"{_LIVE} UNION ALL {_PAST}", ("", 0), "backup_dest AS PATH, comment AS COMMENT"
     ),
     "CDB_OB_ARCHIVELOG_PIECE_FILES": f"""SELECT tenant_id AS TENANT_ID, dest_id AS DEST_ID, round_id AS ROUND_ID,
-  backup_piece_id AS PIECE_ID, incarnation AS INCARNATION, {_bigint("0")} AS DEST_NO, status AS STATUS,
+  backup_piece_id AS PIECE_ID, incarnation AS INCARNATION, {bigint("0")} AS DEST_NO, status AS STATUS,
   CAST(start_scn AS UNSIGNED) AS START_SCN, {scn_display("start_scn")} AS START_SCN_DISPLAY,
   CAST(checkpoint_scn AS UNSIGNED) AS CHECKPOINT_SCN, {scn_display("checkpoint_scn")} AS CHECKPOINT_SCN_DISPLAY,
   CAST(CASE WHEN max_scn = {MAX_SCN} THEN checkpoint_scn ELSE max_scn END AS UNSIGNED) AS MAX_SCN,
   CAST({_END} AS UNSIGNED) AS END_SCN, {scn_display(_END)} AS END_SCN_DISPLAY, compatible AS COMPATIBLE,
-  {_bigint("1")} AS UNIT_SIZE,
+  {bigint("1")} AS UNIT_SIZE,
   CASE WHEN status = 'FROZEN' THEN NULL ELSE s.compression END AS COMPRESSION,
   input_bytes AS INPUT_BYTES, {size_text("input_bytes")} AS INPUT_BYTES_DISPLAY,
   output_bytes AS OUTPUT_BYTES, {size_text("output_bytes")} AS OUTPUT_BYTES_DISPLAY,

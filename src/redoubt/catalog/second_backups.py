@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from redoubt.catalog import tables
 from redoubt.catalog.cleaning import as_text, set_file_status
 from redoubt.catalog.session import CatalogSession
-from redoubt.catalog.view_terms import time
+from redoubt.catalog.view_terms import bigint, time
 from redoubt.model.retention import Backup, BackupSet, FileStatus, SetStatus
 
 if TYPE_CHECKING:
@@ -185,14 +185,14 @@ COPY_TABLES = (
 
 
 def _jobs(kind: CopyKind, number: str, where: str) -> str:
-    return f"""SELECT job_id AS JOB_ID, CAST(1 AS SIGNED) AS TENANT_ID, CAST(1 AS SIGNED) AS INCARNATION,
+    return f"""SELECT job_id AS JOB_ID, {bigint("1")} AS TENANT_ID, {bigint("1")} AS INCARNATION,
   number AS {number}, max_copies AS MAX_BACKUP_TIMES, result AS RESULT, status AS STATUS, backup_dest AS BACKUP_DEST,
   comment AS COMMENT, CASE WHEN number = 0 THEN 'ALL' ELSE 'SINGLE' END AS TYPE
   FROM {JOB_TABLE} WHERE kind = '{kind}' AND {where}"""
 
 
 def _tasks(kind: CopyKind, number: str, where: str) -> str:
-    return f"""SELECT t.job_id AS JOB_ID, CAST(1 AS SIGNED) AS INCARNATION, CAST(1 AS SIGNED) AS TENANT_ID, {number},
+    return f"""SELECT t.job_id AS JOB_ID, {bigint("1")} AS INCARNATION, {bigint("1")} AS TENANT_ID, {number},
   t.copy_id AS COPY_ID, {time("t.start_time")} AS START_TIME, {time("t.end_time")} AS END_TIME, t.status AS STATUS,
   j.backup_dest AS BACKUP_DEST, t.done_bytes AS OUTPUT_BYTES, t.total_bytes AS INPUT_BYTES, t.result AS RESULT,
   t.comment AS COMMENT FROM {TASK_TABLE} t JOIN {JOB_TABLE} j ON j.job_id = t.job_id

@@ -44,14 +44,14 @@ SET_VIEWS = {
     "CDB_OB_BACKUP_PROGRESS": f"""SELECT incarnation AS INCARNATION, bs_key AS BS_KEY, backup_type AS BACKUP_TYPE,
   tenant_id AS TENANT_ID,
   CAST(CASE WHEN tenant_id = 1 THEN (SELECT COUNT(*) FROM {SET_TABLE} p
-    WHERE p.bs_key = s.bs_key AND p.tenant_id <> 1) ELSE 1 END AS SIGNED) AS PARTITION_COUNT,
+    WHERE p.bs_key = s.bs_key AND p.copy_id = 0 AND p.tenant_id <> 1) ELSE 1 END AS SIGNED) AS PARTITION_COUNT,
   NULLIF(bs_key, bs_key) AS MACRO_BLOCK_COUNT,
   CAST(CASE WHEN tenant_id = 1 THEN (SELECT COUNT(*) FROM {SET_TABLE} p
-    WHERE p.bs_key = s.bs_key AND p.tenant_id <> 1 AND p.snapshot_scn > 0)
+    WHERE p.bs_key = s.bs_key AND p.copy_id = 0 AND p.tenant_id <> 1 AND p.snapshot_scn > 0)
     ELSE CASE WHEN snapshot_scn > 0 THEN 1 ELSE 0 END END AS SIGNED) AS FINISH_PARTITION_COUNT,
   NULLIF(bs_key, bs_key) AS FINISH_MACRO_BLOCK_COUNT, input_bytes AS INPUT_BYTES, output_bytes AS OUTPUT_BYTES,
   {time("start_time")} AS START_TIME, {time("completion_time")} AS COMPLETION_TIME, {_WORD} AS STATUS
-  FROM {SET_TABLE} s WHERE EXISTS (SELECT 1 FROM {SET_TABLE} w
+  FROM {SET_TABLE} s WHERE s.copy_id = 0 AND EXISTS (SELECT 1 FROM {SET_TABLE} w
     WHERE w.bs_key = s.bs_key AND w.tenant_id = 1 AND w.status = 'DOING')""",
     "CDB_OB_BACKUP_JOB_DETAILS": f"""SELECT incarnation AS INCARNATION, tenant_id AS TENANT_ID, bs_key AS BS_KEY,
   backup_type AS BACKUP_TYPE, encryption_mode AS ENCRYPTION_MODE, {time("start_time")} AS START_TIME,
@@ -62,9 +62,10 @@ SET_VIEWS = {
   {size_text("output_bytes")} AS OUTPUT_BYTES_DISPLAY,
   {rate_text(_rate("input_bytes"))} AS INPUT_BYTES_PER_SEC_DISPLAY,
   {rate_text(_rate("output_bytes"))} AS OUTPUT_BYTES_PER_SEC_DISPLAY, {_TAKEN} AS TIME_TAKEN_DISPLAY,
-  start_replay_scn DIV 1000 AS START_REPLAY_LOG_TS, create_date AS DATE FROM {SET_TABLE}""",
-    "CDB_REDOUBT_BACKUP_SETS": f"""SELECT tenant_id AS TENANT_ID, bs_key AS BS_KEY, status AS STATUS,
-  file_status AS FILE_STATUS, {time("start_time")} AS START_TIME, {time("completion_time")} AS COMPLETION_TIME,
+  start_replay_scn DIV 1000 AS START_REPLAY_LOG_TS, create_date AS DATE FROM {SET_TABLE} WHERE copy_id = 0""",
+    "CDB_REDOUBT_BACKUP_SETS": f"""SELECT tenant_id AS TENANT_ID, bs_key AS BS_KEY, copy_id AS COPY_ID,
+  status AS STATUS, file_status AS FILE_STATUS, {time("start_time")} AS START_TIME,
+  {time("completion_time")} AS COMPLETION_TIME,
   log_archive_round AS ROUND_ID, CAST(pause_us / 1000 AS DECIMAL(20,3)) AS PAUSE_MS, passes AS PASSES,
   method AS METHOD, start_lsn AS START_LSN, {time("start_replay_scn")} AS START_REPLAY_TIME,
   start_replay_scn AS START_REPLAY_SCN, snapshot_lsn AS SNAPSHOT_LSN, {time("snapshot_scn")} AS SNAPSHOT_TIME,

@@ -28,6 +28,11 @@ def scn_display(scn: str) -> str:
     return f"CAST(CASE WHEN {scn} IN (0, {MAX_SCN}) THEN NULL ELSE usec_to_time({scn} DIV 1000) END AS DATETIME(6))"
 
 
+def bigint(number: str) -> str:
+    """A number as a bigint of 20 digits: the engine derives a column's width from the width of the text."""
+    return f"CAST(CAST({number} AS CHAR(20)) AS SIGNED)"
+
+
 def size_text(size: str, width: int = 27) -> str:
     """A size as OceanBase shows it: at least MB, up to PB, by 1024, two decimals."""
     units = ("MB", "GB", "TB", "PB")

@@ -12,6 +12,7 @@ from typing import Any
 import pymysql
 from rich.console import Console
 
+from redoubt.catalog.second_backups import JOB_TABLE
 from redoubt.catalog.tables import HOLE_TABLE, MAX_SCN, PIECE_TABLE, SET_TABLE, STATE_TABLE, STATUS_TABLE
 from redoubt.cli.connecting import NoServiceError, connect_as_service
 from redoubt.cli.printing import complain, console, print_rows
@@ -52,15 +53,18 @@ def _status(home: Path) -> dict[str, Any]:
         cursor.execute(f"SELECT * FROM {STATUS_TABLE} ORDER BY tenant_id")
         rounds = [_round(row) for row in cursor.fetchall()]
         cursor.execute(
-            f"SELECT * FROM {PIECE_TABLE} WHERE tenant_id <> 1 ORDER BY round_id, backup_piece_id, tenant_id"
+            f"SELECT * FROM {PIECE_TABLE} WHERE tenant_id <> 1 AND copy_id = 0 "
+            "ORDER BY round_id, backup_piece_id, tenant_id"
         )
         pieces = [_piece(row) for row in cursor.fetchall()]
         cursor.execute(f"SELECT * FROM {STATE_TABLE} ORDER BY tenant_id")
         health = [_health(row) for row in cursor.fetchall()]
         cursor.execute(f"SELECT * FROM {HOLE_TABLE} ORDER BY tenant_id, start_scn")
         holes = [_hole(row) for row in cursor.fetchall()]
-        cursor.execute(f"SELECT * FROM {SET_TABLE} WHERE tenant_id = 1 ORDER BY bs_key DESC LIMIT 1")
+        cursor.execute(f"SELECT * FROM {SET_TABLE} WHERE tenant_id = 1 AND copy_id = 0 ORDER BY bs_key DESC LIMIT 1")
         sets = [_set(row) for row in cursor.fetchall()]
+        cursor.execute(f"SELECT * FROM {JOB_TABLE} ORDER BY job_id DESC LIMIT 1")
+        copies = [_second_backup(row) for row in cursor.fetchall()]
     running = Home(home).running()
     return {
         "service": asdict(running) if running else None,
@@ -70,6 +74,7 @@ def _status(home: Path) -> dict[str, Any]:
         "health": health,
         "holes": holes,
         "last_backup_set": sets[0] if sets else None,
+        "last_second_backup": copies[0] if copies else None,
     }
 
 
@@ -149,6 +154,12 @@ def _set(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _second_backup(row: dict[str, Any]) -> dict[str, Any]:
+    names = ("job_id", "kind", "status", "result", "backup_dest", "comment")
+    times = {name: _utc(row[name]) for name in ("start_time", "end_time")}
+    return {name: row[name] for name in names} | times
+
+
 def _utc(scn: int) -> str | None:
     """An SCN as text in UTC with microseconds; None for SCN 0."""
     if not scn:
@@ -176,6 +187,18 @@ def _print(status: dict[str, Any]) -> None:
     if status["tenants"]:
         print_rows(out, names, [tuple(entry[name] for name in names) for entry in status["tenants"]])
     _print_pieces(out, now["round_id"], status["pieces"])
+    _print_backups(out, status)
+    for hole in status["holes"]:
+        end = f"LSN {hole['end_lsn']} ({hole['end_time']})" if hole["status"] == "CLOSED" else "the next round"
+        out.print(
+            f"hole: tenant {hole['tenant_id']}, after round {hole['after_round']}, LSN {hole['start_lsn']} "
+            f"({hole['start_time']}) to {end}: {hole['cause']}",
+            markup=False,
+        )
+
+
+def _print_backups(out: Console, status: dict[str, Any]) -> None:
+    """The last data backup and the last second backup."""
     if (last := status["last_backup_set"]) is not None:
         snapshot = f", snapshot {last['snapshot_time']}" if last["snapshot_time"] else ""
         out.print(
@@ -185,13 +208,14 @@ def _print(status: dict[str, Any]) -> None:
         )
         if last["comment"]:
             out.print(f"  {last['comment']}", markup=False, style="red")
-    for hole in status["holes"]:
-        end = f"LSN {hole['end_lsn']} ({hole['end_time']})" if hole["status"] == "CLOSED" else "the next round"
+    if (copy := status["last_second_backup"]) is not None:
         out.print(
-            f"hole: tenant {hole['tenant_id']}, after round {hole['after_round']}, LSN {hole['start_lsn']} "
-            f"({hole['start_time']}) to {end}: {hole['cause']}",
+            f"second backup {copy['job_id']} ({copy['kind']}): {copy['status']}, result {copy['result']}, started "
+            f"{copy['start_time']}, into {copy['backup_dest']}",
             markup=False,
         )
+        if copy["comment"]:
+            out.print(f"  {copy['comment']}", markup=False, style="red")
 
 
 def _print_service(out: Console, service: dict[str, Any]) -> None:
