@@ -10,7 +10,7 @@ from redoubt.archive.record import dump_record, load_record
 from redoubt.archive.set_layout import set_path
 from redoubt.model.bases import SetKey
 from redoubt.model.pieces import PieceKey
-from redoubt.model.seams import DestinationError, LockedError, ObjectMissingError
+from redoubt.model.seams import DestinationError, LockedError, NotPermittedError, ObjectMissingError
 from tests.archive.fakes import MemoryDestination
 
 OURS = ClusterInfo("redoubt", 1, "identity")
@@ -121,3 +121,40 @@ def test_nothing_is_deleted_under_a_writer() -> None:
     with pytest.raises(LockedError):
         delete_some(there, OURS, FOLDER, RECORD, _never)
     assert set(SEGMENTS) <= set(there.objects)
+
+
+def test_an_object_that_cannot_be_deleted_holds_up_no_other() -> None:
+    """The error that names it comes when the others are gone; the next call tries it again."""
+    there = destination()
+    stuck = SEGMENTS[0]
+
+    def fail(operation: str, name: str) -> None:
+        if operation == "delete" and name == stuck:
+            raise NotPermittedError(f"{name}: an attribute forbids it")
+
+    there.failing = fail
+    for _ in range(2):
+        with pytest.raises(DestinationError, match=f"{stuck}: an attribute forbids it$"):
+            delete_some(there, OURS, FOLDER, RECORD, _never)
+        assert [name for name in SEGMENTS if name in there.objects] == [stuck]
+    assert there.locks == {}
+    there.failing = lambda _operation, _name: None
+    assert not delete_some(there, OURS, FOLDER, RECORD, _never)
+    assert delete_some(there, OURS, FOLDER, RECORD, _never)
+
+
+def test_a_destination_that_deletes_nothing_is_not_asked_for_ever() -> None:
+    """Each of a thousand requests may take a minute until it fails."""
+    there, tried = destination(), []
+    more = [FOLDER.segment(f"{start:020}-{start + 10:020}.zst") for start in range(30, 90, 10)]
+    there.objects |= dict.fromkeys(more, b"...")
+
+    def fail(operation: str, name: str) -> None:
+        if operation == "delete":
+            tried.append(name)
+            raise DestinationError(f"{name}: no answer")
+
+    there.failing = fail
+    with pytest.raises(DestinationError, match=r"no answer \(and 2 other objects of this folder\)"):
+        delete_some(there, OURS, FOLDER, RECORD, _never)
+    assert tried == SEGMENTS

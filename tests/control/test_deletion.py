@@ -28,6 +28,7 @@ from redoubt.model.bases import SetKey
 from redoubt.model.pieces import PieceKey
 from redoubt.model.retention import BackupPiece, BackupSet, FileStatus
 from redoubt.model.rounds import Round
+from redoubt.model.seams import DestinationError
 from redoubt.sql.errors import SqlError
 from redoubt.sql.statements import BackupPart, DeleteBackup
 from tests.control.stage import Stage, play
@@ -580,3 +581,35 @@ def test_with_the_destination_cleared_all_are_old(stage: Stage, tmp_path: Path) 
     play(scene())
 
     assert stage.clean.kept[0].file_status is FileStatus.DELETED
+
+
+def test_a_backup_that_cannot_be_deleted_holds_up_no_other(
+    stage: Stage, old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays in DELETING with the cause in the row, and goes when it can; the others are gone long before."""
+    for number in (1, 2, 3):
+        _piece(stage, old, number)
+    names, delete = PATH.piece(1001, PieceKey(1, 1, DATE)), FileDestination.delete
+    is_stuck = True
+
+    def stuck(destination: FileDestination, name: str) -> None:
+        if is_stuck and name == names.segment("0-5.zst"):
+            raise DestinationError(f"{name}: an attribute forbids it")
+        delete(destination, name)
+
+    monkeypatch.setattr(FileDestination, "delete", stuck)
+
+    async def scene() -> None:
+        nonlocal is_stuck
+        await stage.deletion.delete(DeleteBackup(BackupPart.ROUND, 1))
+        await stage.until(lambda: stage.clean.jobs[0].error != "")
+        assert [str(each.file_status) for each in stage.clean.kept] == ["DELETING", "DELETED", "DELETED"]
+        assert "0-5.zst: an attribute forbids it" in stage.clean.jobs[0].error
+        assert _left(old, 1) == ["0-5.zst", "deletion", "round_info", "single_piece_info"]
+        is_stuck = False
+        await _done(stage)
+
+    play(scene())
+
+    assert {each.file_status for each in stage.clean.kept} == {FileStatus.DELETED}
+    assert (stage.clean.jobs[0].status, stage.clean.jobs[0].error) == (CleanStatus.STOP, "")

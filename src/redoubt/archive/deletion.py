@@ -15,7 +15,10 @@ from redoubt.archive.layout import ClusterInfo, PiecePath
 from redoubt.archive.owner import check_owner
 from redoubt.archive.record import INFO_FORMAT, Prose, dump_record
 from redoubt.archive.set_layout import SetPath
-from redoubt.model.seams import Destination, ObjectExistsError
+from redoubt.model.seams import Destination, DestinationError, ObjectExistsError
+
+_MOST_FAILURES = 3
+"""The most objects in a row that are tried in vain."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,9 @@ def delete_some(
 ) -> bool:
     """Delete until `is_enough()` returns True. Returns whether nothing was left; call again until it does.
 
-    Raises DestinationError, and LockedError while another process writes into the folder. Deletes nothing unless the
-    destination's `cluster_clog_backup_info` is `ours`, because an unmounted disk must not count as empty.
+    An object that cannot be deleted holds up no other: the error that names it comes last. Raises DestinationError, and
+    LockedError while another process writes into the folder. Deletes nothing unless the destination's
+    `cluster_clog_backup_info` is `ours`, because an unmounted disk must not count as empty.
     """
     check_owner(destination, ours)
     names = [info.name for info in destination.list(folder.folder)]
@@ -67,13 +71,28 @@ def delete_some(
     lock = destination.lock(folder.lock, f"a deletion on {record.host}")
     try:
         _put(destination, folder, record)
-        for name in (left := _doomed(folder, names)):
-            if is_enough():
-                break
-            destination.delete(name)
+        failures = _delete(destination, left := _doomed(folder, names), is_enough)
     finally:
         lock.release()
+    if failures:
+        more = f" (and {len(failures) - 1} other objects of this folder)" if len(failures) > 1 else ""
+        raise DestinationError(f"{failures[0]}{more}") from failures[0]
     return not left
+
+
+def _delete(destination: Destination, names: list[str], is_enough: Callable[[], bool]) -> list[DestinationError]:
+    """Delete the objects, and return the failures; ends after several in a row, because then it is the destination."""
+    failures, in_a_row = list[DestinationError](), 0
+    for name in names:
+        if is_enough() or in_a_row == _MOST_FAILURES:
+            break
+        try:
+            destination.delete(name)
+            in_a_row = 0
+        except DestinationError as error:
+            failures.append(error)
+            in_a_row += 1
+    return failures
 
 
 def _doomed(folder: PiecePath | SetPath, names: list[str]) -> list[str]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import platform
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -47,28 +46,54 @@ class CleanWork:
         """The paths of backups that a restore needs. After a restart the restore takes its locks a moment later."""
 
     async def run(self, job: CleanJob, doomed: list[Backup]) -> None:
-        """Delete sets and pieces in the given order, then record the job as done. Retries failed steps."""
-        self._told = job.error
-        for backup in doomed:
-            for tenant_id in backup.tenants:
-                await self._insist(job, partial(self._step, job, backup, tenant_id))
-            await self._insist(job, partial(_on_record, self._cleaning.deleted, backup))
+        """Delete sets and pieces in the given order, then record the job as done.
+
+        A backup that cannot be deleted holds up no other: it is tried again after them, until nothing is left.
+        """
+        self._told, pause, left = job.error, _PAUSE, doomed
+        while left := await self._round(job, left):
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
         done = replace(job, status=CleanStatus.STOP, end_time=time.time_ns(), error="")
-        await self._insist(job, partial(_on_record, self._cleaning.save, done))
+        await self._insist(job, self._cleaning.save, done)
         _log.info("deletion done", job=job.job_id)
 
-    async def _insist(self, job: CleanJob, step: Callable[[], Awaitable[bool]]) -> None:
-        """Repeat a step until it returns True; wait longer after each failure."""
+    async def _round(self, job: CleanJob, doomed: list[Backup]) -> list[Backup]:
+        """Try to delete each backup; returns those of which something is left. The job's row names the first cause."""
+        left, causes = list[Backup](), list[str]()
+        for backup in doomed:
+            if cause := await self._delete_backup(job, backup):
+                left.append(backup)
+                causes.append(cause)
+        if causes:
+            await self._tell(job, causes[0])
+        return left
+
+    async def _delete_backup(self, job: CleanJob, backup: Backup) -> str:
+        """Delete what can be deleted of a backup; returns why something is left, empty if nothing is."""
+        cause = ""
+        for tenant_id in backup.tenants:
+            try:
+                while not await self._step(job, backup, tenant_id):
+                    pass
+            except (SqlError, DestinationError, UriError) as error:
+                cause = cause or (error.message if isinstance(error, SqlError) else str(error))
+        if not cause:
+            await self._insist(job, self._cleaning.deleted, backup)
+        return cause
+
+    async def _insist(self, job: CleanJob, write: Callable[[T], None], what: T) -> None:
+        """Write to the catalog, however often it takes."""
         pause = _PAUSE
         while True:
             try:
-                if await step():
-                    return
-                pause = _PAUSE
-            except (SqlError, DestinationError, UriError, CatalogError) as error:
-                await self._tell(job, error.message if isinstance(error, SqlError) else str(error))
+                await asyncio.to_thread(write, what)
+            except CatalogError as error:
+                await self._tell(job, str(error))
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
+            else:
+                return
 
     async def remove(self, remains: Remains) -> bool:
         """Remove some files of a failed data backup; returns whether none are left.
@@ -121,11 +146,6 @@ class CleanWork:
             self._told = cause
         except CatalogError as error:
             _log.warning("cannot write the cause to the catalog", cause=str(error))
-
-
-async def _on_record(write: Callable[[T], None], what: T) -> bool:
-    await asyncio.to_thread(write, what)
-    return True
 
 
 def _delete(uri: str, ours: ClusterInfo, folder: PiecePath | SetPath, record: Deletion | SetDeletion) -> bool:
