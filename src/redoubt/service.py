@@ -31,6 +31,7 @@ from redoubt.control.backups.clean_work import CleanWork
 from redoubt.control.backups.clock_watch import ClockWatch
 from redoubt.control.backups.data_backups import DataBackups
 from redoubt.control.backups.deletion import Deletion
+from redoubt.control.backups.holds import Holds
 from redoubt.control.backups.second_backups import SecondBackups
 from redoubt.control.cluster import SYS_TENANT, Cluster, Tenant
 from redoubt.control.destination_keys import DestinationKeys
@@ -181,7 +182,8 @@ class Service:
         keys = DestinationKeys(AccessFile(self._home.access))
         settings = Settings(tenants, archiving, self._parameters, keys)
         second = await self._second_backups(ends, cluster, archiving, backups)
-        handler = Handler(tenants, archiving, settings, deletion, data_backups, restores, keys, second)
+        holds = Holds(archiving, backups, SetTable(self._session))
+        handler = Handler(tenants, archiving, settings, deletion, data_backups, restores, keys, second, holds)
         return await self._open_gateway(ends, tenants, archiving, handler)
 
     async def _second_backups(

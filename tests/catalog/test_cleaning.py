@@ -67,7 +67,7 @@ def test_a_set_is_as_its_tenants_together(session: CatalogSession, round_of_two:
         for tenant, snapshot, replay in ((1, 90, 80), (1001, 100, 80), (1002, 90, 70)):
             cursor.execute(
                 f"INSERT INTO {tables.SET_TABLE} VALUES (1, %s, 4, 0, 'D', 'NONE', 'SUCCESS', 'AVAILABLE', 1, 2, "
-                f"%s, %s, 0, 0, 1, %s, '', {DATE}, 0, 0, 0, 0, 0, 'hot')",
+                f"%s, %s, 0, 0, 1, %s, '', {DATE}, 0, 0, 0, 0, 0, 'hot', 0)",
                 (tenant, snapshot, replay, URI),
             )
 

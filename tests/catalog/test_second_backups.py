@@ -115,3 +115,22 @@ def test_a_deleted_copy_leaves_its_original(session: CatalogSession, piece: Back
     with session.cursor() as cursor:
         cursor.execute(f"SELECT DISTINCT copy_id FROM {tables.CLEAN_TABLE}")
         assert cursor.fetchall() == ((1,),)
+
+
+def test_a_data_backup_is_kept_and_its_copy_is_not(session: CatalogSession, rows: Rows) -> None:
+    """Views show until when; a hold that is over is none."""
+    now = data_backups.begin(SetKey(7, DATE), 1, FIRST, [1001], AT)
+    now = data_backups.changed(now, replace(now.tenants[1001], snapshot_scn=9, snapshot_lsn=50))
+    SetTable(session).save(data_backups.ended(data_backups.archived(now, 1001, AT + 1), AT + 3))
+    SecondBackupTable(session).begin(replace(JOB, kind=CopyKind.SET), [copy(Backups(session).sets()[0])])
+    for until, shown in ((4_102_444_800 * 10**9, "2100-01-01 00:00:00.000000"), (tables.MAX_SCN, "MAX"), (0, "")):
+        SetTable(session).keep(7, until)
+        assert [each.keep_until for each in (*Backups(session).sets(), *Backups(session).set_copies())] == [until, 0]
+        found = {
+            (row["COPY_ID"], row["KEEP"], row["KEEP_UNTIL"])
+            for view in ("CDB_OB_BACKUP_SET_FILES", "CDB_OB_BACKUP_SET_DETAILS")
+            for row in rows.view(view)
+        }
+        assert found == {(0, "YES" if until else "NO", shown), (1, "NO", "")}
+    SetTable(session).keep(7, 1)
+    assert {row["KEEP"] for row in rows.view("CDB_OB_BACKUP_SET_FILES")} == {"NO"}

@@ -188,6 +188,7 @@ class FakeSetTable:
     def __init__(self) -> None:
         self.saved: list[DataBackup] = []
         self.left: list[Remains] = []
+        self.kept: dict[int, int] = {}
         self.unfinished: list[int] = []
         self.failures = 0
 
@@ -205,6 +206,10 @@ class FakeSetTable:
     def save(self, backup: DataBackup) -> None:
         self._fail()
         self.saved.append(backup)
+
+    def keep(self, set_id: int, until: int) -> None:
+        self._fail()
+        self.kept[set_id] = until
 
     def fail_unfinished(self, cause: str, now: int) -> list[int]:
         self._fail()

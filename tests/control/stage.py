@@ -21,6 +21,7 @@ from redoubt.control.backups.clean_work import CleanWork
 from redoubt.control.backups.clock_watch import ClockWatch
 from redoubt.control.backups.data_backups import DataBackups
 from redoubt.control.backups.deletion import Deletion
+from redoubt.control.backups.holds import Holds
 from redoubt.control.backups.second_backups import SecondBackups
 from redoubt.control.cluster import MAIN_TENANT, MAIN_TENANT_ID, Cluster, EngineSource
 from redoubt.control.destination_keys import DestinationKeys
@@ -97,7 +98,8 @@ class Stage:
             self.copy_jobs.run,
         )
         self.handler = Handler(
-            *(self.tenants, self.archiving, settings, self.deletion, self.backups, self.restores, keys, self.second)
+            *(self.tenants, self.archiving, settings, self.deletion, self.backups, self.restores, keys, self.second),
+            Holds(self.archiving, backups, table),
         )
 
     own_trouble: str | None = ""

@@ -16,8 +16,7 @@ from redoubt.archive.store import ArchiveError
 from redoubt.control.restores import restore_planning
 from redoubt.control.restores.restore_planning import RestorePlanning, UnreachableError, Wanted, error_for
 from redoubt.control.restores.restore_session import RestoreSession, restore_session
-from redoubt.control.restores.until import checked_until
-from redoubt.control.session_time import moment_text
+from redoubt.control.session_time import checked_until, moment_text
 from redoubt.model.bases import Base, SetKey
 from redoubt.model.pieces import PieceKey
 from redoubt.model.recovery import LogRun, NotRecoverableError, way_to

@@ -16,7 +16,9 @@ _BACKUPS = "service/test_advice.py::test_advice_about_backups_and_restores_helps
 _DOOR = "service/test_start.py::test_a_door_opens_once_every_root_has_a_password"
 _SECOND = "service/test_second_backups.py::test_second_backups"
 _CANCELLED = "control/test_second_backups.py::test_a_job_is_cancelled_and_can_be_repeated"
+_KEPT = "service/test_second_backups.py::test_second_backups"
 DONE = {
+    ("retention", "ALTER SYSTEM CHANGE BACKUPSET {} NOKEEP first"): _KEPT,
     ("second_backups", "ALTER SYSTEM CANCEL BACKUP {}"): _CANCELLED,
     ("settings", "ALTER SYSTEM CANCEL BACKUP BACKUPSET or BACKUPPIECE"): _CANCELLED,
     (

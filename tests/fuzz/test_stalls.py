@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from redoubt.control.restores.restore_session import RestoreSession
-from redoubt.control.restores.until import checked_until
+from redoubt.control.session_time import checked_until
 from redoubt.control.tenants.names import Like
 from redoubt.gateway.kill import killed_id
 from redoubt.gateway.session import _TEXT_LIMIT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import pytest
 from hypothesis import given
@@ -19,6 +19,7 @@ from redoubt.model.retention import (
     FileStatus,
     NotDeletableError,
     Obsolete,
+    Periods,
     Refusal,
     obsolete,
     piece_to_delete,
@@ -27,6 +28,7 @@ from redoubt.model.retention import (
 )
 
 HERE, ELSEWHERE = "file:///here", "file:///elsewhere"
+NOW = 1000
 PIECE = BackupPiece(PieceKey(2, 5, 20260921), "FROZEN", FileStatus.AVAILABLE, 100, HERE, (1001,))
 FULL = BackupSet(
     7, is_full=True, status="SUCCESS", file_status=FileStatus.AVAILABLE, snapshot_scn=150, start_replay_scn=100,
@@ -68,7 +70,7 @@ def test_a_piece_goes_when_a_full_set_makes_it_needless(
     number: int, piece: BackupPiece, sets: list[BackupSet], why: Refusal | None
 ) -> None:
     """Or in an old destination; in OceanBase's order of conditions."""
-    assert why == _why(lambda: piece_to_delete(number, [piece], sets, HERE))
+    assert why == _why(lambda: piece_to_delete(number, [piece], sets, HERE, NOW))
 
 
 def test_a_round_goes_as_a_whole_when_it_has_ended() -> None:
@@ -76,40 +78,42 @@ def test_a_round_goes_as_a_whole_when_it_has_ended() -> None:
     second = replace(PIECE, key=PieceKey(2, 6, 20260922), max_scn=101)
     sets = [replace(FULL, start_replay_scn=101)]
 
-    assert round_to_delete(2, {1, 2}, [second, PIECE], sets, HERE) == (PIECE, second)
+    assert round_to_delete(2, {1, 2}, [second, PIECE], sets, HERE, NOW) == (PIECE, second)
     gone = replace(PIECE, file_status=FileStatus.DELETED)
-    assert round_to_delete(2, {2}, [gone, second], sets, HERE) == (second,)
-    assert _why(lambda: round_to_delete(2, {1}, [PIECE], sets, HERE)) is Refusal.MISSING
-    assert _why(lambda: round_to_delete(3, {3}, [PIECE], sets, HERE)) is Refusal.MISSING
-    assert _why(lambda: round_to_delete(2, {2}, [gone], sets, HERE)) is Refusal.DELETED
-    assert _why(lambda: round_to_delete(2, {2}, [PIECE, second], [FULL], HERE)) is Refusal.NEEDED
-    assert _why(lambda: round_to_delete(2, {2}, [replace(PIECE, status="ACTIVE")], sets, HERE)) is Refusal.NOT_FROZEN
+    assert round_to_delete(2, {2}, [gone, second], sets, HERE, NOW) == (second,)
+    assert _why(lambda: round_to_delete(2, {1}, [PIECE], sets, HERE, NOW)) is Refusal.MISSING
+    assert _why(lambda: round_to_delete(3, {3}, [PIECE], sets, HERE, NOW)) is Refusal.MISSING
+    assert _why(lambda: round_to_delete(2, {2}, [gone], sets, HERE, NOW)) is Refusal.DELETED
+    assert _why(lambda: round_to_delete(2, {2}, [PIECE, second], [FULL], HERE, NOW)) is Refusal.NEEDED
+    assert (
+        _why(lambda: round_to_delete(2, {2}, [replace(PIECE, status="ACTIVE")], sets, HERE, NOW)) is Refusal.NOT_FROZEN
+    )
 
 
 def test_sets_go_in_the_order_of_their_age_and_never_the_last() -> None:
     """In the present destination; in an old one its owner knows best."""
     newer = replace(FULL, set_id=8)
 
-    assert set_to_delete(7, [FULL, newer], HERE) == FULL
-    assert _why(lambda: set_to_delete(9, [FULL, newer], HERE)) is Refusal.MISSING
-    assert _why(lambda: set_to_delete(8, [FULL, newer], HERE)) is Refusal.NEEDED
-    assert _why(lambda: set_to_delete(7, [FULL, replace(newer, is_full=False)], HERE)) is Refusal.NEEDED
-    assert _why(lambda: set_to_delete(8, [FULL, newer, replace(FULL, set_id=9)], HERE)) is Refusal.NEEDED
-    assert _why(lambda: set_to_delete(7, [replace(FULL, file_status=FileStatus.DELETED)], HERE)) is Refusal.MISSING
-    assert set_to_delete(8, [FULL, newer], ELSEWHERE) == newer
+    assert set_to_delete(7, [FULL, newer], HERE, NOW) == FULL
+    assert _why(lambda: set_to_delete(9, [FULL, newer], HERE, NOW)) is Refusal.MISSING
+    assert _why(lambda: set_to_delete(8, [FULL, newer], HERE, NOW)) is Refusal.NEEDED
+    assert _why(lambda: set_to_delete(7, [FULL, replace(newer, is_full=False)], HERE, NOW)) is Refusal.NEEDED
+    assert _why(lambda: set_to_delete(8, [FULL, newer, replace(FULL, set_id=9)], HERE, NOW)) is Refusal.NEEDED
+    assert _why(lambda: set_to_delete(7, [replace(FULL, file_status=FileStatus.DELETED)], HERE, NOW)) is Refusal.MISSING
+    assert set_to_delete(8, [FULL, newer], ELSEWHERE, NOW) == newer
 
 
 def test_what_failed_may_go_and_what_is_under_way_may_not() -> None:
     """Whatever else there is; and a set that failed is in nobody's way."""
     newer, broken = replace(FULL, set_id=8), replace(FULL, status="FAILED", file_status=FileStatus.BROKEN)
 
-    assert set_to_delete(7, [broken], HERE) == broken
+    assert set_to_delete(7, [broken], HERE, NOW) == broken
     partial = replace(broken, file_status=FileStatus.AVAILABLE)
-    assert _why(lambda: set_to_delete(7, [partial], HERE)) is Refusal.NEEDED, "it may be a tenant's only base"
-    assert set_to_delete(7, [partial, newer], HERE) == partial
-    assert set_to_delete(8, [broken, newer, replace(newer, set_id=9)], HERE) == newer
-    assert _why(lambda: set_to_delete(8, [replace(newer, status="DOING")], HERE)) is Refusal.NEEDED
-    assert _why(lambda: set_to_delete(8, [replace(newer, status="DOING")], ELSEWHERE)) is Refusal.NEEDED
+    assert _why(lambda: set_to_delete(7, [partial], HERE, NOW)) is Refusal.NEEDED, "it may be a tenant's only base"
+    assert set_to_delete(7, [partial, newer], HERE, NOW) == partial
+    assert set_to_delete(8, [broken, newer, replace(newer, set_id=9)], HERE, NOW) == newer
+    assert _why(lambda: set_to_delete(8, [replace(newer, status="DOING")], HERE, NOW)) is Refusal.NEEDED
+    assert _why(lambda: set_to_delete(8, [replace(newer, status="DOING")], ELSEWHERE, NOW)) is Refusal.NEEDED
 
 
 def test_what_the_window_does_not_need_is_obsolete() -> None:
@@ -122,6 +126,58 @@ def test_what_the_window_does_not_need_is_obsolete() -> None:
     assert obsolete([PIECE], [], HERE, window=0, now=1000) == Obsolete()
     under_way = replace(old, set_id=5, status="DOING", start_replay_scn=0)
     assert obsolete([PIECE], [under_way, FULL], HERE, window=0, now=1000) == Obsolete()
+
+
+def test_a_set_that_is_kept_stays_with_its_log() -> None:
+    """From the start of its replay to its snapshot, and no more; when the time is over, all of it goes."""
+    pieces = [
+        replace(PIECE, key=PieceKey(2, number, 20260921), min_scn=10 * number - 10, max_scn=10 * number)
+        for number in range(1, 9)
+    ]
+    point = replace(FULL, set_id=5, snapshot_scn=35, start_replay_scn=25, keep_until=NOW + 1)
+    old = replace(FULL, set_id=6, snapshot_scn=55, start_replay_scn=50)
+    last = replace(FULL, set_id=7, snapshot_scn=75, start_replay_scn=70)
+
+    gone = obsolete(pieces, [point, old, last], HERE, window=0, now=NOW)
+    assert gone.sets == (old,)
+    assert [each.key.piece for each in gone.pieces] == [1, 2, 5, 6, 7]
+    over = obsolete(pieces, [point, old, last], HERE, window=0, now=NOW + 1)
+    assert (over.sets, [each.key.piece for each in over.pieces]) == ((point, old), [1, 2, 3, 4, 5, 6, 7])
+
+
+def test_a_set_that_is_kept_is_deleted_by_no_statement() -> None:
+    """Nor is its log, in any destination; it is in the way of no newer set."""
+    point = replace(FULL, set_id=5, snapshot_scn=90, start_replay_scn=50, keep_until=NOW + 1)
+    newer, last = replace(FULL, set_id=6), FULL
+    sets = [point, newer, last]
+
+    assert _why(lambda: set_to_delete(5, sets, HERE, NOW)) is Refusal.NEEDED
+    assert _why(lambda: set_to_delete(5, sets, ELSEWHERE, NOW)) is Refusal.NEEDED
+    assert set_to_delete(6, sets, HERE, NOW) == newer
+    assert _why(lambda: piece_to_delete(5, [PIECE], sets, HERE, NOW)) is Refusal.NEEDED
+    assert _why(lambda: piece_to_delete(5, [PIECE], sets, ELSEWHERE, NOW)) is Refusal.NEEDED
+    assert _why(lambda: round_to_delete(2, {2}, [PIECE], sets, HERE, NOW)) is Refusal.NEEDED
+    assert piece_to_delete(5, [PIECE], sets, HERE, NOW + 1) == PIECE
+    elsewhere = replace(point, destination=ELSEWHERE)
+    assert piece_to_delete(5, [PIECE], [elsewhere, last], HERE, NOW) == PIECE
+
+
+def test_the_first_set_of_each_period_is_a_restore_point() -> None:
+    """For as long as the window says; one that cannot be used is none."""
+    sets = [
+        replace(FULL, set_id=number, snapshot_scn=scn, start_replay_scn=scn)
+        for number, scn in enumerate((10, 15, 20, 29, 41, 45, 60), 1)
+    ]
+
+    def gone(periods: Periods, now: int = 61) -> list[int]:
+        return [each.set_id for each in obsolete([], sets, HERE, 0, now, periods).sets]
+
+    assert gone(Periods()) == [1, 2, 3, 4, 5, 6]
+    assert gone(Periods(interval=10)) == [2, 4, 6]
+    assert gone(Periods(interval=10, window=45)) == [1, 2, 4, 6]
+    assert gone(Periods(interval=20, window=1000)) == [2, 4, 6]
+    sets[0] = replace(sets[0], status="FAILED")
+    assert gone(Periods(interval=10)) == [1, 4, 6]
 
 
 SCNS = st.integers(0, 20)
@@ -188,9 +244,9 @@ def test_a_statement_never_deletes_what_is_written_to(
     """Neither a piece nor a round with such a piece; nor log of the present destination that no set replaces."""
     chosen: list[BackupPiece] = []
     with suppress(NotDeletableError):
-        chosen.append(piece_to_delete(number, pieces, sets, HERE))
+        chosen.append(piece_to_delete(number, pieces, sets, HERE, NOW))
     with suppress(NotDeletableError):
-        chosen += round_to_delete(number, {stopped}, pieces, sets, HERE)
+        chosen += round_to_delete(number, {stopped}, pieces, sets, HERE, NOW)
     for piece in chosen:
         assert piece.status == "FROZEN"
         assert piece.file_status not in {FileStatus.DELETED, FileStatus.COPYING}
@@ -219,30 +275,46 @@ def _reach(bases: list[Base], runs: list[LogRun], first: int, last: int) -> set[
     st.lists(st.tuples(st.integers(0, 59), st.integers(0, 20)), min_size=1, max_size=4).map(sorted),
     st.integers(0, 60),
     st.integers(0, 70),
+    st.sets(st.integers(1, 4)),
+    st.sampled_from([Periods(), Periods(15), Periods(15, 40)]),
 )
 def test_every_moment_of_the_window_that_could_be_restored_still_can(
-    cuts: list[int], taken: list[tuple[int, int]], window: int, now: int
+    cuts: list[int], taken: list[tuple[int, int]], window: int, now: int, held: set[int], periods: Periods
 ) -> None:
-    """With bases as engines give them: they need whole blocks, so more log than from their checkpoint on."""
+    """And every restore point. With bases as engines give them: they need whole blocks, so more log than they say."""
     ends = [0, *cuts, 60]
     runs = [
         LogRun(PieceKey(1, number, 20260921), "engine", start * GROUP, end * GROUP, start - 1, end - 1)
         for number, (start, end) in enumerate(pairwise(ends), 1)
     ]
-    pieces = [BackupPiece(run.key, "FROZEN", FileStatus.AVAILABLE, run.end_scn, HERE) for run in runs]
+    pieces = [
+        BackupPiece(run.key, "FROZEN", FileStatus.AVAILABLE, run.end_scn, HERE, min_scn=run.start_scn) for run in runs
+    ]
     bases, snapshot = list[Base](), 0
     for number, (checkpoint, more) in enumerate(taken, 1):
         snapshot = min(59, max(snapshot, checkpoint + more))
         bases.append(_base(number, checkpoint, snapshot))
     sets = [
-        replace(FULL, set_id=each.key.set_id, snapshot_scn=each.snapshot_scn, start_replay_scn=each.start_lsn // 10 - 1)
+        replace(
+            FULL,
+            set_id=each.key.set_id,
+            snapshot_scn=each.snapshot_scn,
+            start_replay_scn=each.start_lsn // 10 - 1,
+            keep_until=2000 if each.key.set_id in held else 0,
+        )
         for each in bases
     ]
 
-    gone = obsolete(pieces, sets, HERE, window, now)
+    gone = obsolete(pieces, sets, HERE, window, now, periods)
 
     kept = [each for each in bases if each.key.set_id not in {one.set_id for one in gone.sets}]
     left = [run for run in runs if run.key not in {one.key for one in gone.pieces}]
     first = max(now - window, 0)
     assert _reach(bases, runs, first, 59) == _reach(kept, left, first, 59)
     assert len(kept) >= 1
+    points = {each.snapshot_scn for each in bases if each.key.set_id in held}
+    if periods.interval and not periods.window:
+        points |= {
+            min(scns) for _, scns in groupby(sorted({each.snapshot_scn for each in bases}), lambda scn: scn // 15)
+        }
+    assert _reach(bases, runs, 0, 59) & points == _reach(kept, left, 0, 59) & points

@@ -30,7 +30,7 @@ def test_second_backups(shared_service: ServiceUnderTest, tmp_path: Path) -> Non
     """
     service, second = shared_service, tmp_path / "second"
     second.mkdir()
-    first_uri, second_uri = f"file://{service.backup}", f"file://{second}"
+    second_uri = f"file://{second}"
     service.archive()
     service.run("CREATE TABLE test.kept (a INT)", "root@main")
     service.run("ALTER SYSTEM BACKUP DATABASE")
@@ -66,6 +66,33 @@ def test_second_backups(shared_service: ServiceUnderTest, tmp_path: Path) -> Non
     verified = _command("verify", second_uri)
     assert verified.returncode == 0, verified.stdout
 
+    part = _damage_and_repair(service, second_uri)
+    _keep_and_let_go(service, number)
+    service.run(f"ALTER SYSTEM DELETE BACKUPSET {number} COPY 1")
+    copy = f"SELECT FILE_STATUS AS s FROM CDB_OB_BACKUP_SET_FILES WHERE BS_KEY = {number} AND COPY_ID = 1"
+    wait_until("the copy is deleted", lambda: {row["s"] for row in service.run(copy)} == {"DELETED"})
+    assert not any(second.rglob("part_*"))
+    assert part.exists()
+
+
+def _keep_and_let_go(service: ServiceUnderTest, number: int) -> None:
+    """Keep a data backup: it cannot be deleted until NOKEEP."""
+    service.run(f"ALTER SYSTEM CHANGE BACKUPSET {number} KEEP")
+    kept = f"SELECT DISTINCT KEEP, KEEP_UNTIL FROM CDB_OB_BACKUP_SET_FILES WHERE BS_KEY = {number} AND COPY_ID = 0"
+    assert service.run(kept) == [{"KEEP": "YES", "KEEP_UNTIL": "MAX"}]
+    refused = service.error(f"ALTER SYSTEM DELETE BACKUPSET {number}")
+    assert (refused[0], f"run ALTER SYSTEM CHANGE BACKUPSET {number} NOKEEP first" in refused[1]) == (9045, True), (
+        refused
+    )
+    service.run(f"ALTER SYSTEM CHANGE BACKUPSET {number} NOKEEP")
+    assert service.run(kept) == [{"KEEP": "NO", "KEEP_UNTIL": ""}]
+    service.run("ALTER SYSTEM SET backup_recovery_window = '1s'")
+    assert service.run("ALTER SYSTEM DELETE OBSOLETE BACKUP PREVIEW") == [], "the only data backup is needed"
+
+
+def _damage_and_repair(service: ServiceUnderTest, second_uri: str) -> Path:
+    """Flip a bit of a segment, lose a part, and mend both; returns the part."""
+    first_uri = f"file://{service.backup}"
     segment = service.segments(service.round_number())[0]
     sound = segment.read_bytes()
     segment.chmod(0o600)
@@ -78,9 +105,4 @@ def test_second_backups(shared_service: ServiceUnderTest, tmp_path: Path) -> Non
     assert repaired.returncode == 0, repaired.stdout + repaired.stderr
     assert repaired.stdout.count("1 object stored again") == 2, repaired.stdout
     assert segment.read_bytes() == sound
-
-    service.run(f"ALTER SYSTEM DELETE BACKUPSET {number} COPY 1")
-    copy = f"SELECT FILE_STATUS AS s FROM CDB_OB_BACKUP_SET_FILES WHERE BS_KEY = {number} AND COPY_ID = 1"
-    wait_until("the copy is deleted", lambda: {row["s"] for row in service.run(copy)} == {"DELETED"})
-    assert not any(second.rglob("part_*"))
-    assert part.exists()
+    return part

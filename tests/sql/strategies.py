@@ -23,8 +23,10 @@ from redoubt.sql.statements import (
     DeleteExpiredBackup,
     DeleteObsoleteBackup,
     DropTenant,
+    KeepBackup,
     MinorFreeze,
     NoArchiveLog,
+    PreviewObsolete,
     RestoreTables,
     RestoreTenant,
     ResumeBackup,
@@ -174,6 +176,10 @@ FIXED: dict[str, Statement] = {
     "alter system cancel all backup force": CancelAllBackup(),
     "alter system delete obsolete backup": DeleteObsoleteBackup(),
     "alter system cancel delete backup": CancelDeleteBackup(),
+    "alter system delete obsolete backup preview": PreviewObsolete(),
+    "alter system change backupset 7 keep": KeepBackup(7),
+    "alter system change backupset = 7 keep until '2027-01-01 00:00:00'": KeepBackup(7, "2027-01-01 00:00:00"),
+    "alter system modify backupset 7 nokeep": KeepBackup(7, ends=True),
     "alter system backup backupset all": SecondBackup(BackupPart.SET),
     "alter system backup backupset all not backed up 3 times tenant t": SecondBackup(
         BackupPart.SET, max_copies=3, tenant="t"

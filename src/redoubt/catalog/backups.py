@@ -14,11 +14,11 @@ from redoubt.model.retention import BackupPiece, BackupSet, FileStatus, SetStatu
 
 _PIECE = (
     *("round_id", "backup_piece_id", "copy_id", "create_date", "tenant_id", "status", "file_status"),
-    *("max_scn", "backup_dest"),
+    *("start_scn", "max_scn", "backup_dest"),
 )
 _SET = (
     *("bs_key", "copy_id", "tenant_id", "backup_type", "status", "file_status"),
-    *("snapshot_scn", "start_replay_scn", "backup_dest", "create_date"),
+    *("snapshot_scn", "start_replay_scn", "backup_dest", "create_date", "keep_until"),
 )
 
 
@@ -80,6 +80,7 @@ def _piece(parts: list[dict[str, Any]]) -> BackupPiece:
         destination=whole["backup_dest"],
         tenants=tuple(part["tenant_id"] for part in parts if part["tenant_id"] != tables.SYS_TENANT_ID),
         copy_id=whole["copy_id"],
+        min_scn=min(part["start_scn"] for part in parts),
     )
 
 
@@ -101,4 +102,5 @@ def _set(parts: list[dict[str, Any]]) -> BackupSet:
         create_date=whole["create_date"],
         tenants=tuple(part["tenant_id"] for part in parts if part["tenant_id"] != tables.SYS_TENANT_ID),
         copy_id=whole["copy_id"],
+        keep_until=whole["keep_until"],
     )

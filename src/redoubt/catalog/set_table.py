@@ -61,6 +61,13 @@ class SetTable:
                 [tuple(row.values()) for row in rows],
             )
 
+    def keep(self, set_id: int, until: int) -> None:
+        """Keep a data backup until `until`, in ns since the epoch; 0 ends that."""
+        with self._session.transaction() as cursor:
+            cursor.execute(
+                f"UPDATE {tables.SET_TABLE} SET keep_until = %s WHERE bs_key = %s AND copy_id = 0", (until, set_id)
+            )
+
     def fail_unfinished(self, cause: str, now: int) -> list[int]:
         """Mark all backups in DOING as FAILED, with those of their parts that are DOING; returns their numbers."""
         with self._session.transaction() as cursor:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from redoubt.catalog.own_views import WINDOWS
 from redoubt.catalog.tables import DRILL_TABLE, SET_TABLE, STATUS_TABLE
-from redoubt.catalog.view_terms import rate_text, ratio, size_text, time
+from redoubt.catalog.view_terms import NOW, rate_text, ratio, size_text, time, time_text
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -36,10 +36,13 @@ _OUTPUT = f"""'YES' AS COMPRESSED, output_bytes AS OUTPUT_BYTES, {_OUTPUT_RATE} 
   {ratio("output_bytes", "input_bytes")} AS COMPRESSION_RATIO, {size_text("output_bytes")} AS OUTPUT_BYTES_DISPLAY,
   {rate_text(_rate("output_bytes"))} AS OUTPUT_RATE_BYTES_DISPLAY, {_TAKEN} AS TIME_TAKEN_DISPLAY"""
 
+_KEEP = f"""CAST(CASE WHEN keep_until DIV 1000 > {NOW} THEN 'YES' ELSE 'NO' END AS CHAR(3)) AS KEEP,
+  {time_text("keep_until")} AS KEEP_UNTIL"""
+
 SET_VIEWS = {
     "CDB_OB_BACKUP_SET_FILES": f"""SELECT {_SET}, status AS STATUS, file_status AS FILE_STATUS, {_TIMES},
-  'NO' AS KEEP, '' AS KEEP_UNTIL, {_OUTPUT} FROM {SET_TABLE}""",
-    "CDB_OB_BACKUP_SET_DETAILS": f"""SELECT {_SET}, {_TIMES}, 'NO' AS KEEP, '' AS KEEP_UNTIL, 'FILE' AS DEVICE_TYPE,
+  {_KEEP}, {_OUTPUT} FROM {SET_TABLE}""",
+    "CDB_OB_BACKUP_SET_DETAILS": f"""SELECT {_SET}, {_TIMES}, {_KEEP}, 'FILE' AS DEVICE_TYPE,
   {_OUTPUT}, {_WORD} AS STATUS FROM {SET_TABLE} WHERE status <> 'DOING'""",
     "CDB_OB_BACKUP_PROGRESS": f"""SELECT incarnation AS INCARNATION, bs_key AS BS_KEY, backup_type AS BACKUP_TYPE,
   tenant_id AS TENANT_ID,

@@ -193,6 +193,7 @@ TABLES = (
   pause_us bigint(20) NOT NULL DEFAULT 0,
   passes bigint(20) NOT NULL DEFAULT 0,
   method varchar(64) NOT NULL DEFAULT '',
+  keep_until bigint(20) NOT NULL DEFAULT 0,
   PRIMARY KEY (incarnation, tenant_id, bs_key, copy_id))""",
     f"""CREATE TABLE IF NOT EXISTS {CLEAN_TABLE} (
   job_id bigint(20) NOT NULL,
@@ -234,6 +235,7 @@ ADDED_COLUMNS = (
         for column in ("create_date", "total_bytes", "start_lsn", "snapshot_lsn", "pause_us", "passes")
     ),
     (SET_TABLE, "method", "varchar(64) NOT NULL DEFAULT ''"),
+    (SET_TABLE, "keep_until", "bigint(20) NOT NULL DEFAULT 0"),
     (TENANT_TABLE, "engine_kind", "varchar(64) NOT NULL DEFAULT 'seekdb'"),
 )
 """Columns that catalogs of earlier versions lack: table, column, definition."""

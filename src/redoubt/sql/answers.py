@@ -47,3 +47,13 @@ class Rows:
 
 
 Answer = Ok | Rows
+
+
+PREVIEW_COLUMNS = (
+    Column("BACKUP_TYPE", length=20),
+    Column("BACKUP_ID", ColumnType.LONGLONG, 20),
+    Column("COPY_ID", ColumnType.LONGLONG, 20),
+    Column("PREVIEW_PATH", length=2048),
+    Column("FILE_STATUS", length=64),
+)
+"""The columns of SHOW RESTORE PREVIEW, and of what a deletion would delete."""

@@ -4,11 +4,12 @@ After ALTER SYSTEM:
 
     backup     := BACKUP [INCREMENTAL] DATABASE | CANCEL BACKUP | SUSPEND BACKUP | RESUME BACKUP
                 | CANCEL ALL BACKUP FORCE
-    deletion   := DELETE (BACKUPSET | BACKUPPIECE | BACKUPROUND) n [COPY m] | DELETE OBSOLETE BACKUP
+    deletion   := DELETE (BACKUPSET | BACKUPPIECE | BACKUPROUND) n [COPY m] | DELETE OBSOLETE BACKUP [PREVIEW]
                 | DELETE EXPIRED BACKUP [COPY m] | CANCEL DELETE BACKUP
     validation := VALIDATE DATABASE [COPY m] | VALIDATE BACKUPSET n [COPY m] | CANCEL VALIDATE n [COPY m]
     second     := BACKUP BACKUPSET which [tenant] [dest] | BACKUP BACKUPPIECE which [WITH ACTIVE [BACKUPPIECE]] [tenant]
                   [dest] | CANCEL BACKUP (BACKUPSET | BACKUPPIECE) | (START | STOP) BACKUP ARCHIVELOG
+    keeping    := (ALTER | CHANGE | MODIFY) BACKUPSET ['='] n (KEEP [UNTIL string] | NOKEEP)
     access     := (ALTER | CHANGE | MODIFY) EXTERNAL_STORAGE_DEST PATH ['='] string [SET] ACCESS_INFO ['='] string
                   [ATTRIBUTE ['='] string]
     which      := ALL | ['='] n | ALL NOT BACKED UP n TIMES
@@ -33,6 +34,8 @@ from redoubt.sql.statements import (
     DeleteBackup,
     DeleteExpiredBackup,
     DeleteObsoleteBackup,
+    KeepBackup,
+    PreviewObsolete,
     ResumeBackup,
     SecondBackup,
     SecondLogBackup,
@@ -42,7 +45,7 @@ from redoubt.sql.statements import (
 from redoubt.sql.tokens import Kind
 
 Cancellation = CancelBackup | CancelAllBackup | CancelDeleteBackup | CancelValidate | CancelSecondBackup
-Deletion = DeleteBackup | DeleteObsoleteBackup | DeleteExpiredBackup
+Deletion = DeleteBackup | DeleteObsoleteBackup | PreviewObsolete | DeleteExpiredBackup
 
 _SET_OR_PIECE = {"backupset": BackupPart.SET, "backuppiece": BackupPart.PIECE}
 _PARTS = {"backupset": BackupPart.SET, "backuppiece": BackupPart.PIECE, "backupround": BackupPart.ROUND}
@@ -57,8 +60,10 @@ def backup(cursor: Cursor) -> BackupDatabase | SecondBackup:
     return BackupDatabase(is_incremental)
 
 
-def change(cursor: Cursor) -> ChangeDestinationAccess:
+def change(cursor: Cursor) -> ChangeDestinationAccess | KeepBackup:
     """Parse the text after CHANGE, ALTER and MODIFY."""
+    if cursor.take_word("backupset"):
+        return _keeping(cursor)
     cursor.expect_words("external_storage_dest", "path")
     path = _value(cursor)
     cursor.take_word("set")
@@ -95,7 +100,7 @@ def delete(cursor: Cursor) -> Deletion:
     """Parse the text after DELETE."""
     if cursor.take_word("obsolete"):
         cursor.expect_word("backup")
-        return DeleteObsoleteBackup()
+        return PreviewObsolete() if cursor.take_word("preview") else DeleteObsoleteBackup()
     if cursor.take_word("expired"):
         cursor.expect_word("backup")
         return DeleteExpiredBackup(_copy_id(cursor))
@@ -122,6 +127,15 @@ def stop(cursor: Cursor) -> SecondLogBackup:
     """Parse the text after STOP."""
     cursor.expect_words("backup", "archivelog")
     return SecondLogBackup(is_start=False)
+
+
+def _keeping(cursor: Cursor) -> KeepBackup:
+    cursor.take_symbol("=")
+    number = cursor.expect_number()
+    if cursor.take_word("nokeep"):
+        return KeepBackup(number, ends=True)
+    cursor.expect_word("keep")
+    return KeepBackup(number, cursor.expect(Kind.STRING).value if cursor.take_word("until") else None)
 
 
 def _copy_id(cursor: Cursor) -> int:

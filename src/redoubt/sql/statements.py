@@ -115,6 +115,23 @@ class DeleteObsoleteBackup:
 
 
 @dataclass(frozen=True)
+class PreviewObsolete:
+    """`ALTER SYSTEM DELETE OBSOLETE BACKUP PREVIEW`: list what DELETE OBSOLETE BACKUP would delete now."""
+
+
+@dataclass(frozen=True)
+class KeepBackup:
+    """`ALTER SYSTEM CHANGE BACKUPSET n KEEP [UNTIL 'time'] | NOKEEP`: no deletion takes the set, until a time or ever.
+
+    `until` is as typed and not checked yet, None for ever. With `ends`, the set is kept no longer.
+    """
+
+    number: int
+    until: str | None = None
+    ends: bool = False
+
+
+@dataclass(frozen=True)
 class DeleteExpiredBackup:
     """`ALTER SYSTEM DELETE EXPIRED BACKUP [COPY m]`."""
 
@@ -307,6 +324,8 @@ Statement = (
     | CancelAllBackup
     | DeleteBackup
     | DeleteObsoleteBackup
+    | PreviewObsolete
+    | KeepBackup
     | DeleteExpiredBackup
     | CancelDeleteBackup
     | ValidateBackup

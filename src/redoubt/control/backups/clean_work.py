@@ -118,6 +118,12 @@ class CleanWork:
             raise DestinationError(f"{folder.folder} is needed by a restore; wait until it has ended")
         return await self._questions.ask(backup.destination, _delete, backup.destination, self._ours, folder, record)
 
+    def folder_of(self, backup: Backup, tenant_id: int) -> str:
+        """The name of a tenant's folder in a set or a piece."""
+        if isinstance(backup, BackupSet):
+            return set_path(self._path, tenant_id, backup.key).folder
+        return self._path.piece(tenant_id, backup.key).folder
+
     def _target(
         self, job: CleanJob, backup: Backup, tenant_id: int
     ) -> tuple[SetPath, SetDeletion] | tuple[PiecePath, Deletion]:

@@ -18,11 +18,14 @@ from redoubt.catalog.session import CatalogError
 from redoubt.control.backups.clean_work import CleanWork
 from redoubt.control.backups.clock_watch import ClockWatch
 from redoubt.control.cluster import Cluster
+from redoubt.control.parameters.parameter_list import KEEP_INTERVAL, KEEP_WINDOW
 from redoubt.control.parameters.parameters import Parameters
 from redoubt.control.rounds.archiving import Archiving
+from redoubt.destinations.uri import inside
 from redoubt.model import retention
-from redoubt.model.retention import Backup, FileStatus, NotDeletableError, Obsolete, Refusal
+from redoubt.model.retention import Backup, BackupSet, FileStatus, NotDeletableError, Obsolete, Periods, Refusal
 from redoubt.model.second_backups import copies_of_round_to_delete, copies_to_delete
+from redoubt.sql.answers import PREVIEW_COLUMNS, Rows
 from redoubt.sql.errors import (
     SqlError,
     backup_piece_deleted,
@@ -98,17 +101,17 @@ class Deletion:
         """`DELETE OBSOLETE BACKUP`: returns when the job has begun. Raises SqlError, CatalogError."""
         async with self._archiving.statement:
             self._check_idle()
-            window = self._parameters.recovery_window
-            if window <= 0:
-                raise not_supported_text(
-                    "can not execute delete obsolete, because recovery window unexpected. "
-                    f"recovery window : {window:.0f} .",
-                    "set a recovery window, such as ALTER SYSTEM SET backup_dest_option = 'recovery_window=7d'",
-                )
-            if doubt := await asyncio.to_thread(self._clock.look, window):
-                raise not_supported_text("can not execute delete obsolete, because the clock is in doubt", doubt)
-            found, now = await asyncio.to_thread(self._obsolete)
+            found, now = await self._checked_obsolete()
             await self._begin_obsolete(found, now, "ALTER SYSTEM DELETE OBSOLETE BACKUP")
+
+    async def preview_obsolete(self) -> Rows:
+        """`DELETE OBSOLETE BACKUP PREVIEW`: what it would delete now, the folder of each tenant.
+
+        Raises SqlError, CatalogError.
+        """
+        found, _ = await self._checked_obsolete()
+        doomed: list[Backup] = [*found.sets, *found.pieces]
+        return Rows(PREVIEW_COLUMNS, [self._shown(each, tenant) for each in doomed for tenant in each.tenants])
 
     async def cancel(self) -> None:
         """`CANCEL DELETE BACKUP`: backups not deleted yet stay in DELETING. Raises SqlError 9053, CatalogError."""
@@ -179,13 +182,13 @@ class Deletion:
         number, destination = statement.number, self._parameters.backup_dest
         if statement.copy_id:
             return self._chosen_copies(statement)
-        pieces, sets = self._backups.pieces(), self._backups.sets()
+        pieces, sets, now = self._backups.pieces(), self._backups.sets(), time.time_ns()
         if statement.part is BackupPart.PIECE:
-            return [retention.piece_to_delete(number, pieces, sets, destination)]
+            return [retention.piece_to_delete(number, pieces, sets, destination, now)]
         if statement.part is BackupPart.ROUND:
             stopped = self._backups.stopped_rounds()
-            return list(retention.round_to_delete(number, stopped, pieces, sets, destination))
-        return [retention.set_to_delete(number, sets, destination)]
+            return list(retention.round_to_delete(number, stopped, pieces, sets, destination, now))
+        return [retention.set_to_delete(number, sets, destination, now)]
 
     def _chosen_copies(self, statement: DeleteBackup) -> list[Backup]:
         """The copies that a statement deletes. Blocks. Raises NotDeletableError."""
@@ -195,6 +198,26 @@ class Deletion:
         is_piece = statement.part is BackupPart.PIECE
         copies = self._backups.piece_copies() if is_piece else self._backups.set_copies()
         return copies_to_delete(number, copy_id, copies)
+
+    async def _checked_obsolete(self) -> tuple[Obsolete, int]:
+        """As `_obsolete`, if there is a window and the clock is not in doubt. Raises SqlError, CatalogError."""
+        window = self._parameters.recovery_window
+        if window <= 0:
+            raise not_supported_text(
+                "can not execute delete obsolete, because recovery window unexpected. "
+                f"recovery window : {window:.0f} .",
+                "set a recovery window, such as ALTER SYSTEM SET backup_dest_option = 'recovery_window=7d'",
+            )
+        if doubt := await asyncio.to_thread(self._clock.look, window):
+            raise not_supported_text("can not execute delete obsolete, because the clock is in doubt", doubt)
+        return await asyncio.to_thread(self._obsolete)
+
+    def _shown(self, each: Backup, tenant_id: int) -> tuple[str | int | None, ...]:
+        """A tenant's part of a backup that would be deleted, as a row of PREVIEW_COLUMNS."""
+        path = inside(each.destination, self.work.folder_of(each, tenant_id))
+        if isinstance(each, BackupSet):
+            return "BACKUP_SET", each.set_id, each.copy_id, path, str(each.file_status)
+        return "BACKUP_PIECE", each.key.piece, each.copy_id, path, str(each.file_status)
 
     def _obsolete(self) -> tuple[Obsolete, int]:
         """The obsolete backups, and the moment from which ages are counted. Blocks.
@@ -206,7 +229,10 @@ class Deletion:
         archived = self._archiving.round.checkpoint_scn  # 0 while a round begins
         archived = archived or max((each.max_scn for each in pieces if each.is_whole), default=0)
         now = min(time.time_ns(), archived or time.time_ns())
-        return retention.obsolete(pieces, sets, self._parameters.backup_dest, window, now), now
+        periods = Periods(
+            round(self._parameters.seconds(KEEP_INTERVAL) * _NS), round(self._parameters.seconds(KEEP_WINDOW) * _NS)
+        )
+        return retention.obsolete(pieces, sets, self._parameters.backup_dest, window, now, periods), now
 
     async def _begin_obsolete(self, found: Obsolete, now: int, statement: str) -> None:
         expire_point = now // 1000 - round(self._parameters.recovery_window * 10**6)

@@ -12,6 +12,8 @@ ENABLE_LOG_ARCHIVE = "enable_log_archive"
 CHECKPOINT_INTERVAL = "log_archive_checkpoint_interval"
 CONCURRENCY = "log_archive_concurrency"
 RECOVERY_WINDOW = "backup_recovery_window"
+KEEP_INTERVAL = "backup_keep_interval"
+KEEP_WINDOW = "backup_keep_window"
 AUTO_DELETE = "auto_delete_expired_backup"
 SPOOL_LIMIT = "log_archive_spool_limit"
 LAG_TARGET = "archive_lag_target"
@@ -80,6 +82,20 @@ PARAMETERS = {
             "key=value joined with &: log_archive_checkpoint_interval, recovery_window, "
             "log_archive_piece_switch_interval, backup_copies, auto_delete_obsolete_backup, "
             "auto_update_reserved_backup_timestamp",
+        ),
+        Parameter(
+            KEEP_INTERVAL,
+            "0",
+            "the first data backup of each such period is kept beyond the recovery window; 0 means none [0,)",
+            "TIME",
+            least=0,
+        ),
+        Parameter(
+            KEEP_WINDOW,
+            "0",
+            "how long the first data backups of their periods are kept; 0 means for ever [0,)",
+            "TIME",
+            least=0,
         ),
         Parameter(
             BACKUP_PAUSE_LIMIT,

@@ -16,16 +16,15 @@ from redoubt.control.cluster import Cluster
 from redoubt.control.destination_questions import DestinationQuestions
 from redoubt.control.parameters.parameters import Parameters
 from redoubt.control.restores.restore_session import RestoreSession
-from redoubt.control.restores.until import until_microseconds
 from redoubt.control.session import Session
-from redoubt.control.session_time import moment_text
+from redoubt.control.session_time import moment_text, until_microseconds
 from redoubt.destinations.uri import UriError, inside, open_destination
 from redoubt.model.bases import Base
 from redoubt.model.engine_kind import EngineKind, UnknownEngineKindError
 from redoubt.model.recovery import LogRun, NotRecoverableError, windows
 from redoubt.model.seams import DestinationError
 from redoubt.restore.planning import Plan, UnknownTenantError, find_tenant, make_plan
-from redoubt.sql.answers import Column, ColumnType, Rows
+from redoubt.sql.answers import PREVIEW_COLUMNS, Rows
 from redoubt.sql.errors import SqlError, backup_dest_not_valid, not_supported
 from redoubt.sql.restore_errors import (
     archive_log_not_continuous,
@@ -40,14 +39,6 @@ from redoubt.sql.statements import RestoreTenant
 
 _REST = 999
 """The last nanosecond of a microsecond."""
-PREVIEW_COLUMNS = (
-    Column("BACKUP_TYPE", length=20),
-    Column("BACKUP_ID", ColumnType.LONGLONG, 20),
-    Column("COPY_ID", ColumnType.LONGLONG, 20),
-    Column("PREVIEW_PATH", length=2048),
-    Column("FILE_STATUS", length=64),
-)
-"""The columns of SHOW RESTORE PREVIEW."""
 
 
 @dataclass(frozen=True)

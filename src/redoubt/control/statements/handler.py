@@ -11,10 +11,10 @@ from redoubt.catalog.session import CatalogError
 from redoubt.control.backup_passwords import encryption_of, set_decryption, set_encryption
 from redoubt.control.backups.data_backups import DataBackups
 from redoubt.control.backups.deletion import Deletion
+from redoubt.control.backups.holds import Holds
 from redoubt.control.backups.second_backups import SecondBackups
 from redoubt.control.cluster import SYS_TENANT
 from redoubt.control.destination_keys import DestinationKeys
-from redoubt.control.restores.restore_planning import PREVIEW_COLUMNS
 from redoubt.control.restores.restore_session import no_preview, restore_session
 from redoubt.control.restores.restores import Restores
 from redoubt.control.rounds.archiving import Archiving
@@ -22,7 +22,7 @@ from redoubt.control.session import Session, check_privilege
 from redoubt.control.statements.settings import OURS, PARAMETER_COLUMNS, Settings
 from redoubt.control.tenants.tenants import COLUMNS as TENANT_COLUMNS
 from redoubt.control.tenants.tenants import Tenants, check_whole_cluster
-from redoubt.sql.answers import Answer, Column, Ok
+from redoubt.sql.answers import PREVIEW_COLUMNS, Answer, Column, Ok
 from redoubt.sql.errors import (
     SqlError,
     engine_away,
@@ -52,9 +52,11 @@ from redoubt.sql.statements import (
     DeleteExpiredBackup,
     DeleteObsoleteBackup,
     DropTenant,
+    KeepBackup,
     MinorFreeze,
     MisspelledSecret,
     NoArchiveLog,
+    PreviewObsolete,
     RestoreTables,
     RestoreTenant,
     ResumeBackup,
@@ -114,6 +116,7 @@ class Handler:
         restores: Restores,
         keys: DestinationKeys,
         second: SecondBackups,
+        holds: Holds,
     ) -> None:
         self._second = second
         self._keys = keys
@@ -139,6 +142,8 @@ class Handler:
             CancelSecondBackup: _Task(lambda statement, _: second.cancel(statement)),
             DeleteBackup: _Task(lambda statement, _: deletion.delete(statement)),
             DeleteObsoleteBackup: _Task(lambda *_: deletion.delete_obsolete()),
+            PreviewObsolete: _Task(lambda *_: deletion.preview_obsolete(), columns=PREVIEW_COLUMNS),
+            KeepBackup: _Task(holds.change),
             CancelDeleteBackup: _Task(lambda *_: deletion.cancel()),
             RestoreTenant: _Task(restores.restore),
             AddRestoreSource: _Task(_add_source),
