@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from redoubt.archive.deletion import Deletion, delete_some
 from redoubt.archive.layout import ClusterInfo, ClusterPath, Takeover
 from redoubt.archive.record import dump_record
 from redoubt.archive.segment import PieceIdentity, SegmentHeader, SegmentName
@@ -20,7 +21,7 @@ from redoubt.verify.piece_log import PieceOf, put_together
 from redoubt.verify.verified_objects import VerifiedObjects
 from tests.archive.fakes import MemoryDestination
 
-from .small import CLUSTER, DELETED, FIRST, LIVE, SECOND, SET, TENANT, SmallArchive, verify
+from .small import CLUSTER, DELETED, FIRST, IDENTITY, LIVE, SECOND, SET, TENANT, SmallArchive, verify
 
 Change = Callable[[SmallArchive, MemoryDestination], str]
 
@@ -341,3 +342,18 @@ def test_a_piece_of_very_many_gaps_is_judged_in_bounded_time() -> None:
     ]
     assert len(log.links) == 4000 + 3999
     assert time.thread_time() - began < 5
+
+
+def test_a_piece_that_was_deleted_between_others_leaves_all_sound(small: SmallArchive) -> None:
+    """As beyond the recovery window: the restore point before keeps the log that it needs, and can be restored."""
+    destination = small.copy()
+    path, ours = CLUSTER.piece(TENANT, SECOND), ClusterInfo(CLUSTER.cluster, CLUSTER.cluster_id, IDENTITY)
+    record = Deletion(TENANT, SECOND.round, SECOND.piece, 7, "ALTER SYSTEM DELETE OBSOLETE BACKUP", "a host", 1)
+    while not delete_some(destination, ours, path, record, lambda: False):
+        pass
+
+    before, after = verify(small.copy()), verify(destination)
+    assert after.is_sound, after.damage
+    (was, *_), (now, *_) = before.tenants[0].windows, after.tenants[0].windows
+    assert (now.start_scn, now.bases) == (was.start_scn, was.bases)
+    assert now.end_scn < was.end_scn
