@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from unittest.mock import patch
+
 import pytest
 
-from redoubt.archive.copying import Copied, CopyError, FolderCopy
+from redoubt.archive.copying import Copied, CopyError, FolderCopy, check_apart
+from redoubt.archive.encryption import Key
 from redoubt.archive.layout import PiecePath, Takeover
+from redoubt.archive.manifest import Entry, dump_manifest, load_manifest
 from redoubt.archive.record import dump_record, seal
+from redoubt.archive.rewrapping import rewrap
+from redoubt.archive.segment import SegmentName, encode_segment
 from redoubt.archive.set_layout import SetPath, folder_of
-from redoubt.model.seams import DestinationError, LockedError
-from tests.archive.fakes import MemoryDestination
+from redoubt.archive.store import PieceStore
+from redoubt.archiver.merger import merge, remove
+from redoubt.archiver.merging import Part
+from redoubt.model.seams import DestinationError, LockedError, ObjectInfo
+from tests.archive.fakes import MemoryDestination, MemoryLock, know
 from tests.verify.small import CLUSTER, DELETED, FIRST, LIVE, SECOND, SET, TENANT, SmallArchive
 
 
@@ -131,7 +143,7 @@ def test_what_was_deleted_is_not_copied_and_not_brought_back(small: SmallArchive
     with pytest.raises(CopyError, match="was deleted: there is nothing to copy"):
         FolderCopy(small.destination, MemoryDestination(), piece(DELETED)).run("a test")
     target = MemoryDestination({piece(FIRST).deletion: b"{}"})
-    with pytest.raises(CopyError, match=r"the copy of .* was deleted: copy to another destination"):
+    with pytest.raises(CopyError, match="was deleted in the target: choose another one"):
         FolderCopy(small.destination, target, piece(FIRST)).run("a test")
 
 
@@ -203,3 +215,102 @@ def test_the_pace_counts_what_is_stored(small: SmallArchive) -> None:
 def test_names_that_belong_to_no_folder(name: str) -> None:
     """What a destination says may be anything."""
     assert folder_of(name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("../../../cron.d/evil", 5), ("interruption", 5), (f"{0:020d}-{9:020d}.zst", 2**50), ("round_info", 5)],
+)
+def test_a_manifest_that_lists_no_segment_is_refused(small: SmallArchive, name: str, size: int) -> None:
+    """Whoever writes into one destination writes nowhere else by that, and costs no memory."""
+    source, folder, target = small.copy(), piece(FIRST), MemoryDestination()
+    manifest = load_manifest(source.objects[folder.manifest])
+    listed = replace(manifest, segments=(*manifest.segments, Entry(name, size, "0" * 64)))
+    source.objects[folder.manifest] = dump_manifest(listed)
+    source.objects[f"{folder.folder}/{name}"] = b"evil!"
+    with pytest.raises(CopyError, match="that is no segment"):
+        FolderCopy(source, target, folder).run("a test")
+    assert target.objects == {}
+
+
+def test_one_place_under_two_names_is_no_copy(small: SmallArchive) -> None:
+    """Whatever makes the names differ: a bind mount, a host's other name."""
+    source = small.copy()
+    with pytest.raises(CopyError, match="the same place under two names"):
+        check_apart(source, source)
+    assert source.objects == small.destination.objects
+    check_apart(source, target := MemoryDestination())
+    assert target.objects == {}
+
+
+def test_an_answer_that_is_lost_is_no_failure(small: SmallArchive) -> None:
+    """The object that is there is ours; another one is not."""
+    folder, target = piece(FIRST), MemoryDestination()
+    target.lost_answer = lambda _name: None
+    hidden = MemoryDestination.list
+
+    def none(destination: MemoryDestination, prefix: str) -> Iterator[ObjectInfo]:
+        return iter([]) if destination is target else hidden(destination, prefix)
+
+    FolderCopy(small.destination, target, folder).run("a test")
+    with patch.object(MemoryDestination, "list", none):
+        assert FolderCopy(small.destination, target, folder).run("a test").objects == len(target.objects)
+        target.objects[next(name for name in target.objects if name.endswith(".zst"))] = b"another's"
+        with pytest.raises(CopyError, match="was stored by somebody else meanwhile"):
+            FolderCopy(small.destination, target, folder).run("a test")
+
+
+def test_a_lock_that_was_lost_changes_nothing_more(small: SmallArchive) -> None:
+    """The process has slept past its lease; the job tries again."""
+    folder, target = piece(FIRST), MemoryDestination()
+    with (
+        patch.object(MemoryLock, "is_in_place", lambda _lock: False),
+        pytest.raises(DestinationError, match="was lost"),
+    ):
+        FolderCopy(small.destination, target, folder).run("a test")
+    assert target.objects == {}
+
+
+def test_segments_that_were_merged_after_the_manifest(small: SmallArchive) -> None:
+    """By a former writer: the merged object is copied in their place, and the copy is as good as the original."""
+    source, folder = small.copy(), piece(FIRST)
+    store = PieceStore(source, folder)
+    listed = store.segments()
+    assert len(listed) == 2
+    entries = []
+    for name, _ in listed:
+        header, log = store.read(name)
+        source.delete(folder.segment(name))
+        again = encode_segment(replace(header, codec="none"), log)
+        plain = SegmentName(name.start_lsn, name.end_lsn, ".redo")
+        store.put(plain, again)
+        entries.append(Entry(str(plain), len(again), hashlib.sha256(again).hexdigest()))
+    manifest = load_manifest(source.objects[folder.manifest])
+    source.objects[folder.manifest] = dump_manifest(replace(manifest, segments=tuple(entries)))
+    parts = [Part(*each) for each in store.segments()]
+    merge(store, parts)
+    remove(store, parts)
+    target = MemoryDestination()
+    FolderCopy(source, target, folder).run("a test")
+    assert target.objects == under(source, folder)
+    (merged,) = (name for name in target.objects if name.endswith(".redo"))
+    source.objects[merged] = source.objects[merged][:-1] + b"?"
+    with pytest.raises(CopyError, match="is damaged"):
+        FolderCopy(source, MemoryDestination(), folder).run("a test")
+
+
+def test_a_key_that_was_wrapped_again_is_not_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy from before holds the key under the former master key, and the archive has the new one."""
+    former, present = Key(b"1" * 32), Key(b"2" * 32)
+    know(monkeypatch, former)
+    encrypted = SmallArchive(encrypts=True)
+    source, target, folder = encrypted.copy(), MemoryDestination(), piece(FIRST)
+    FolderCopy(source, target, folder).run("a test")
+    know(monkeypatch, present, former)
+    assert all(not each.problem for each in rewrap(source, present))
+    before = dict(source.objects)
+    assert FolderCopy(target, source, folder, mends=True).run("a test").stored == 0
+    assert source.objects == before
+    name = next(name for name in source.objects if name.startswith(f"{folder.folder}/data_key"))
+    source.objects[name] = b"damaged"
+    assert FolderCopy(target, source, folder, mends=True).run("a test").stored == 1

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from redoubt.archive.copying import FolderCopy
+from redoubt.archive.copying import CopyError, FolderCopy
 from redoubt.archive.layout import ClusterInfo
 from redoubt.archive.record import dump_record
 from redoubt.archive.set_layout import folder_of
-from redoubt.model.seams import NotPermittedError
+from redoubt.model.seams import DestinationError, NotPermittedError
 from redoubt.verify.repairing import Repaired, repair
 from tests.archive.fakes import MemoryDestination
 from tests.verify.small import CLUSTER, FIRST, LIVE, SECOND, SET, TENANT, SmallArchive, flips, verify
@@ -148,3 +148,54 @@ def test_a_destination_that_may_not_be_changed_says_so(small: SmallArchive, copy
     first, second = mended(destination, copy)
     assert first.problem == "this account may not delete"
     assert second == Repaired(f"{CLUSTER}/{TENANT}/data/{SET}", 1)
+
+
+def test_a_copy_of_another_cluster_gives_no_name(small: SmallArchive, copy: MemoryDestination) -> None:
+    """When the cluster's info is lost, the claims of its pieces say whose archive it is."""
+    destination, other = small.copy(), MemoryDestination(dict(copy.objects))
+    del destination.objects[CLUSTER.info]
+    other.objects[CLUSTER.info] = dump_record(ClusterInfo(CLUSTER.cluster, CLUSTER.cluster_id, "anothers"), indent=2)
+    before = dict(destination.objects)
+    (done,) = mended(destination, other)
+    assert "no intact claim of a piece shows that the copy is of this cluster" in done.problem
+    assert destination.objects == before
+
+
+def test_a_lost_piece_is_mended_at_the_second_attempt(small: SmallArchive, copy: MemoryDestination) -> None:
+    """The first one has left an empty folder, or a lock."""
+    objects = small.destination.objects
+    destination = small.copy({name: data for name, data in objects.items() if f"/{FIRST}/" not in name})
+    other = MemoryDestination(dict(copy.objects))
+
+    def fail(operation: str, name: str) -> None:
+        if operation == "get" and f"/{FIRST}/" in name and name.endswith(".zst"):
+            raise DestinationError("the network is down")
+
+    other.failing = fail
+    done = {each.name.rpartition("/")[2]: each.problem for each in mended(destination, other)}
+    assert done[str(FIRST)] == "the network is down"
+    list(mended(destination, copy))
+    assert destination.objects == objects
+
+
+def test_one_object_that_cannot_be_mended_holds_up_no_other(small: SmallArchive, copy: MemoryDestination) -> None:
+    """The report names it, and all others are as before; what is good is not read from the copy."""
+    destination, other = small.copy(), MemoryDestination(dict(copy.objects))
+    rotten, lost = name_in(copy, f"/{FIRST}/", ".zst"), name_in(copy, f"/{FIRST}/", ".lz4")
+    destination.objects[rotten] = other.objects[rotten] = b"rotten in both"
+    del destination.objects[lost]
+    (done,) = mended(destination, other)
+    assert (done.stored, rotten in done.problem) == (1, True)
+    assert destination.objects[lost] == copy.objects[lost]
+    del destination.objects[lost]
+    destination.objects[rotten] = copy.objects[rotten]
+    (done,) = mended(destination, other)
+    assert done == Repaired(f"{CLUSTER.clog(TENANT)}/{FIRST}", 1)
+    assert destination.objects == small.destination.objects
+
+
+def test_a_destination_is_not_mended_from_itself(small: SmallArchive) -> None:
+    """Under whatever name."""
+    destination = small.copy()
+    with pytest.raises(CopyError, match="the same place under two names"):
+        list(repair(destination, destination, verify(destination), "a test"))

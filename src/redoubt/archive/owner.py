@@ -20,7 +20,7 @@ def check_owner(destination: Destination, ours: ClusterInfo) -> None:
     try:
         found = read_record(ClusterInfo, destination, name)
     except ObjectMissingError as error:
-        if not _has_piece_of(destination, ours):
+        if not has_piece_of(destination, ours):
             raise ObjectMissingError(f"{name} is not there: check that the backup disk is mounted") from error
         found = ours
         with suppress(ObjectExistsError):
@@ -34,7 +34,7 @@ def check_owner(destination: Destination, ours: ClusterInfo) -> None:
         )
 
 
-def _has_piece_of(destination: Destination, ours: ClusterInfo) -> bool:
+def has_piece_of(destination: Destination, ours: ClusterInfo) -> bool:
     """Whether the newest readable claim of a piece is this cluster's."""
     path = ClusterPath(ours.cluster, ours.cluster_id)
     for tenant_id in filter(None, map(number_of, destination.folders(str(path)))):

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from redoubt.archive.bounded import read_record
-from redoubt.archive.copying import CopyError, FolderCopy
+from redoubt.archive.copying import CopyError, FolderCopy, check_apart
 from redoubt.archive.layout import ClusterInfo, ClusterPath, PiecePath
+from redoubt.archive.owner import has_piece_of
 from redoubt.archive.record import RecordError, dump_record
 from redoubt.archive.set_layout import SetPath, folder_of
+from redoubt.archive.store import exists
 from redoubt.model.pieces import PieceKey
 from redoubt.model.seams import Destination, DestinationError, ObjectMissingError
 from redoubt.verify.findings import Report
@@ -31,8 +33,10 @@ class Repaired:
 def repair(destination: Destination, copy: Destination, report: Report, holder: str) -> Iterator[Repaired]:
     """Mend what `report` says is damaged in `destination`; one folder's failure stops no other.
 
-    `holder` names this process to those who find a folder locked. Raises DestinationError if nothing can be listed.
+    `holder` names this process to those who find a folder locked. Raises CopyError if the two are one place, and
+    DestinationError if nothing can be listed.
     """
+    check_apart(copy, destination)
     names = [each.name for each in report.damage]
     unlike = dict[str, str]()
     for cluster in sorted({path for name in names if (path := _cluster_of(name))}, key=str):
@@ -49,7 +53,7 @@ def _mend(destination: Destination, copy: Destination, folder: PiecePath | SetPa
         done = FolderCopy(copy, destination, folder, mends=True).run(holder)
     except (CopyError, DestinationError) as error:
         return Repaired(folder.folder, 0, str(error))
-    return Repaired(folder.folder, done.stored)
+    return Repaired(folder.folder, done.stored, "; ".join(done.problems))
 
 
 def _folders(destination: Destination, copy: Destination, names: list[str]) -> list[PiecePath | SetPath]:
@@ -65,11 +69,12 @@ def _lost_before(destination: Destination, copy: Destination, folder: PiecePath)
     """The earlier pieces of a piece's round that the copy has, and of which the destination has nothing at all."""
     parent, _, base = folder.folder.rpartition("/")
     key = PieceKey.parse(base)
-    there = set(destination.folders(parent))
     for name in copy.folders(parent):
-        other = PieceKey.parse(name)
-        if key and other and other.round == key.round and other < key and name not in there:
-            yield PiecePath(f"{parent}/{name}")
+        other, path = PieceKey.parse(name), PiecePath(f"{parent}/{name}")
+        if key and other and other.round == key.round and other < key:
+            is_lost = not any(True for _ in destination.list(path.folder))
+            if is_lost and not exists(copy, path.deletion):
+                yield path
 
 
 def _cluster_of(name: str) -> ClusterPath | None:
@@ -84,6 +89,8 @@ def _compared(destination: Destination, copy: Destination, cluster: ClusterPath)
     ours, theirs = _info(destination, cluster), _info(copy, cluster)
     if theirs is None:
         return "the copy has no intact object of this name, so nothing shows whose copy it is"
+    if ours is None and not has_piece_of(destination, theirs):
+        return "no intact claim of a piece shows that the copy is of this cluster"
     if ours not in {None, theirs}:
         return "the copy is of another cluster with the same name and id"
     return ""
