@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from redoubt.archive.copying import CopyError, FolderCopy
+from redoubt.archive.copying import CopyError, FolderCopy, check_apart
 from redoubt.archive.layout import ClusterInfo
 from redoubt.archive.master_keys import give_passwords
 from redoubt.archive.owner import check_owner
@@ -131,6 +131,7 @@ class Job:
         ours = ClusterInfo(request.cluster, request.cluster_id, request.identity)
         for destination in (source, target):
             check_owner(destination, ours)
+        check_apart(source, target)
         folder = folder_of(request.folder)
         if folder is None:
             return Failed(f"{request.folder} is no folder of a piece or a data backup")

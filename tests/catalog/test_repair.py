@@ -175,3 +175,15 @@ def test_damage_is_left_out(found: History) -> None:
 
     assert len(damaged.left_out) == 2
     assert len(damaged.rounds) == len(found.rounds)
+
+
+def test_a_destination_of_copies_changes_no_original(empty: CatalogSession, found: History) -> None:
+    """Its deleted copies are no deletion of originals elsewhere; what the catalog does not know is added."""
+    carry_out(empty, plan(empty, found, URI))
+    with empty.cursor() as cursor:
+        cursor.execute(f"UPDATE {tables.PIECE_TABLE} SET file_status = 'AVAILABLE', backup_dest = 'file:///first/'")
+        cursor.execute(f"DELETE FROM {tables.PIECE_TABLE} WHERE round_id = 3")
+    repair = plan(empty, found, "file:///copies")
+    assert {
+        (change.table, change.row["round_id"]) for change in repair.changes if change.table == tables.PIECE_TABLE
+    } == {(tables.PIECE_TABLE, 3)}

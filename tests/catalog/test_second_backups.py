@@ -58,6 +58,7 @@ def test_a_copy_has_its_originals_rows_in_another_place(
         *((1001, 0, "AVAILABLE"), (1001, 1, "COPYING"), (1002, 0, "AVAILABLE"), (1002, 1, "COPYING")),
     ]
     assert Catalog(session).knows_destination(f"{SECOND}/")
+    assert {row["DEST_ID"] for row in rows.view("CDB_OB_ARCHIVELOG_PIECE_FILES")} == {1001}
 
     table.progress(job, made, 5, 10)
     (task,) = rows.view("CDB_OB_BACKUP_BACKUPPIECE_TASK")
@@ -90,7 +91,9 @@ def test_a_copy_of_a_data_backup_has_only_the_parts_that_succeeded(session: Cata
 
     (made,) = Backups(session).set_copies()
     assert (made.tenants, made.copy_id, made.status, made.snapshot_scn) == ((1001,), 10_001, "SUCCESS", 9)
+    assert [row["COPY_ID"] for row in rows.view("CDB_OB_BACKUP_SET_DETAILS")] == [0] * 3, "a copy has to be complete"
     table.ended(job, made, AT, CopyResult.CANCELLED, "cancelled")
+    assert table.first_failure(job) == "cancelled"
     assert Backups(session).set_copies()[0].file_status is FileStatus.INCOMPLETE
     shown = rows.view("CDB_OB_BACKUP_SET_FILES")
     assert [(row["TENANT_ID"], row["FILE_STATUS"]) for row in shown if row["COPY_ID"] == 10_001] == [
@@ -99,11 +102,15 @@ def test_a_copy_of_a_data_backup_has_only_the_parts_that_succeeded(session: Cata
     (task,) = rows.view("CDB_OB_BACKUP_BACKUPSET_TASK_HISTORY")
     assert (task["BS_KEY"], task["STATUS"], task["RESULT"], task["COMMENT"]) == (7, "CANCEL", -4072, "cancelled")
 
+    with session.cursor() as cursor:
+        cursor.execute(f"UPDATE {tables.SET_TABLE} SET file_status = 'DELETED' WHERE copy_id = 0")
+        cursor.execute(f"UPDATE {tables.SET_TABLE} SET file_status = 'AVAILABLE' WHERE copy_id > 0")
+    assert SetTable(session).last_snapshot() == 0, "of an original"
     again = table.begin(replace(JOB, kind=CopyKind.SET), [copy(made, 10_001)])
     assert (again.job_id, Backups(session).set_copies()[0].file_status) == (2, FileStatus.COPYING)
 
 
-def test_a_deleted_copy_leaves_its_original(session: CatalogSession, piece: BackupPiece) -> None:
+def test_a_deleted_copy_leaves_its_original(session: CatalogSession, piece: BackupPiece, rows: Rows) -> None:
     """The history names the copy."""
     SecondBackupTable(session).begin(JOB, [copy(piece)])
     (made,) = Backups(session).piece_copies()
@@ -112,6 +119,7 @@ def test_a_deleted_copy_leaves_its_original(session: CatalogSession, piece: Back
     Cleaning(session).deleted(made)
     assert Backups(session).piece_copies()[0].file_status is FileStatus.DELETED
     assert Backups(session).pieces() == [piece]
+    assert {row["DELETED_OUTPUT_BYTES"] for row in rows.view("CDB_OB_ARCHIVELOG_SUMMARY")} == {0}
     with session.cursor() as cursor:
         cursor.execute(f"SELECT DISTINCT copy_id FROM {tables.CLEAN_TABLE}")
         assert cursor.fetchall() == ((1,),)

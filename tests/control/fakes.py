@@ -149,7 +149,7 @@ class FakeSecondBackupTable:
         self.clean = clean
         self.jobs: list[CopyJob] = []
         self.told: list[tuple[str, int, int]] = []
-        self.ends: list[tuple[str, int, str]] = []
+        self.ends: list[tuple[int, str, int, str]] = []
         self.failures = 0
 
     def begin(self, job: CopyJob, copies: Iterable[Backup]) -> CopyJob:
@@ -163,14 +163,18 @@ class FakeSecondBackupTable:
         self._fail()
         self.told.append((str(copy.key), done, total))
 
-    def ended(self, _job: CopyJob, copy: Backup, _now: int, result: int, comment: str = "") -> None:
+    def ended(self, job: CopyJob, copy: Backup, _now: int, result: int, comment: str = "") -> None:
         self._fail()
-        self.ends.append((str(copy.key), result, comment))
+        self.ends.append((job.job_id, str(copy.key), result, comment))
         self.clean.put(replace(copy, file_status=FileStatus.INCOMPLETE if result else FileStatus.AVAILABLE))
 
     def save(self, job: CopyJob) -> None:
         self._fail()
         self.jobs[job.job_id - 1] = job
+
+    def first_failure(self, job: CopyJob) -> str:
+        self._fail()
+        return next((cause for number, _, result, cause in self.ends if number == job.job_id and result), "")
 
     def unfinished(self) -> CopyJob | None:
         self._fail()
@@ -260,11 +264,14 @@ class FakeJobs:
 
 
 class FakeCopyJobs:
-    """Copies folders: the outcomes of each folder in order, the last one for ever; without one, it hangs."""
+    """Copies folders: the outcomes of each folder in order, the last one for ever; without one, it hangs.
+
+    An outcome that is an exception is raised.
+    """
 
     def __init__(self) -> None:
         self.asked: list[CopyFolder] = []
-        self.outcomes: dict[str, list[Outcome]] = {}
+        self.outcomes: dict[str, list[Outcome | Exception]] = {}
         self.killed = 0
 
     async def run(self, request: Request, progress: Callable[[int, int], None]) -> Outcome:
@@ -273,7 +280,10 @@ class FakeCopyJobs:
         progress(5, 10)
         outcomes = self.outcomes.get(request.folder, [])
         if outcomes:
-            return outcomes.pop(0) if len(outcomes) > 1 else outcomes[0]
+            outcome = outcomes.pop(0) if len(outcomes) > 1 else outcomes[0]
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
         try:
             await asyncio.get_running_loop().create_future()
         finally:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from redoubt.archive.layout import ClusterPath, PieceInfo
-from redoubt.archive.store import PieceStore
+from redoubt.archive.store import PieceStore, exists
 from redoubt.control.cluster import Cluster
-from redoubt.control.rounds.claims import check_new, check_place, claim, works
+from redoubt.control.rounds.claims import check_new, check_place, check_second, claim, claim_second, works
 from redoubt.destinations.file import FileDestination
 from redoubt.model.pieces import PieceKey
 from redoubt.sql.errors import SqlError
@@ -121,3 +121,30 @@ def test_the_archive_lies_in_nobody_elses_directory(tmp_path: Path) -> None:
         check_place(OURS, "file://backup", taken)
     check_place(OURS, f"file://{tmp_path}/backup", taken)
     check_place(OURS, f"file://{home}2", taken)
+
+
+def test_a_destination_for_copies_says_so(tmp_path: Path) -> None:
+    """Unless somebody's archive was there before. It stays ours, and an empty mount point is not claimed again."""
+    uri, there, path = f"file://{tmp_path}", FileDestination(tmp_path), ClusterPath("c", 1)
+    check_second(OURS, uri)
+    claim_second(OURS, uri, is_known=False)
+    assert there.get(path.copies, 0, 9999) == there.get(path.info, 0, 9999)
+    check_second(OURS, uri)
+    claim_second(OURS, uri, is_known=True)
+    with pytest.raises(SqlError, match="archive of another cluster"):
+        check_second(OTHERS, uri)
+    with pytest.raises(SqlError, match="archive of another cluster"):
+        claim_second(OTHERS, uri, is_known=False)
+    there.delete(path.info)
+    with pytest.raises(SqlError, match="nothing of that is there now"):
+        claim_second(OURS, uri, is_known=True)
+    (tmp_path / "former").mkdir()
+    former = f"file://{tmp_path}/former"
+    claim(OURS, former, [1001], PieceKey(1), is_known=False)
+    claim_second(OURS, former, is_known=False)
+    assert not exists(FileDestination(tmp_path / "former"), path.copies)
+    (tmp_path / "file").touch()
+    with pytest.raises(SqlError):
+        check_second(OURS, f"{uri}/file")
+    with pytest.raises(SqlError):
+        claim_second(OURS, f"{uri}/file", is_known=False)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from redoubt.model.pieces import PieceKey
 from redoubt.model.retention import Backup, BackupPiece, BackupSet, FileStatus, NotDeletableError, Refusal
 from redoubt.model.second_backups import (
+    Copies,
     NotCopyableError,
     Selection,
     copies_of_round_to_delete,
@@ -49,8 +50,8 @@ def chosen(
     selection: Selection, originals: list[Backup], copies: list[Backup], destination: str = SECOND
 ) -> list[Backup]:
     """The copies in the configured destination."""
-    is_same, is_configured = lambda other: other == destination, destination == SECOND
-    return to_copy(selection, originals, copies, is_same, destination, is_configured=is_configured)
+    there = Copies(copies, {destination, f"{destination}/"}, destination, is_configured=destination == SECOND)
+    return to_copy(selection, originals, there)
 
 
 def test_all_that_is_complete_is_copied_in_order() -> None:
@@ -80,13 +81,15 @@ def test_what_is_there_is_not_copied_again() -> None:
         copy(piece(2), 4, SECOND, FileStatus.COPYING),
         copy(piece(4), 1, SECOND, FileStatus.COPYING),
     ]
+    assert chosen(ALL, [piece(1)], [copy(piece(1), 1, f"{SECOND}/")]) == []
 
 
-def test_each_copy_of_a_backup_has_a_number_of_its_own() -> None:
-    """Those in the configured destination from 1 on, those in a named one from 10001 on; none is used twice."""
-    copies = [copy(piece(1), 1, "file:///former", FileStatus.DELETED), copy(piece(1), 10_001, "file:///other")]
-    assert [each.copy_id for each in chosen(ALL, [piece(1)], copies)] == [2]
-    assert [each.copy_id for each in chosen(ALL, [piece(1)], copies, THIRD)] == [10_002]
+def test_each_destination_has_a_number_of_its_own() -> None:
+    """The configured ones from 1 on, named ones from 10001 on; none is used twice, also not for other backups."""
+    copies = [copy(piece(1), 1, "file:///former", FileStatus.DELETED), copy(backup_set(9), 10_001, "file:///other")]
+    assert [each.copy_id for each in chosen(ALL, [piece(1), piece(2)], copies)] == [2, 2]
+    assert [each.copy_id for each in chosen(ALL, [piece(1), piece(2)], copies, THIRD)] == [10_002, 10_002]
+    assert [each.copy_id for each in chosen(ALL, [piece(1), piece(2)], copies, "file:///other")] == [10_001, 10_001]
 
 
 def test_only_what_has_too_few_copies() -> None:
@@ -105,6 +108,7 @@ def test_only_what_has_too_few_copies() -> None:
     ("number", "copies", "text"),
     [
         (9, [], "there is no backup with the number 9"),
+        (0, [], "there is no backup with the number 0"),
         (2, [], "piece 2 is not complete: its STATUS is ACTIVE"),
         (3, [], "piece 3 is not available: its FILE_STATUS is DELETED"),
         (1, [copy(piece(1), 1, SECOND)], "piece 1 is there already, as COPY_ID 1"),
@@ -113,7 +117,9 @@ def test_only_what_has_too_few_copies() -> None:
 )
 def test_why_one_backup_cannot_be_copied(number: int, copies: list[Backup], text: str) -> None:
     """The number was typed by a person, who learns why."""
-    originals: list[Backup] = [piece(1), piece(2, "ACTIVE"), piece(3, file_status=FileStatus.DELETED)]
+    originals: list[Backup] = [
+        *(piece(0), piece(1), piece(2, "ACTIVE"), piece(3, file_status=FileStatus.DELETED)),
+    ]
     with pytest.raises(NotCopyableError, match=text):
         chosen(Selection(number), originals, copies)
 
@@ -150,12 +156,16 @@ def test_which_copies_are_not_deleted(number: int, copy_id: int, refusal: Refusa
 
 
 @given(
-    st.lists(st.tuples(st.integers(1, 4), st.sampled_from([SECOND, THIRD]), st.sampled_from(list(FileStatus)))),
-    st.sampled_from([SECOND, THIRD]),
+    st.lists(
+        st.tuples(st.integers(1, 4), st.sampled_from([SECOND, THIRD]), st.sampled_from(list(FileStatus))),
+        unique_by=lambda made: made[:2],
+    ),
+    st.sampled_from([SECOND, THIRD, "file:///new"]),
 )
-def test_numbers_are_never_shared(made: list[tuple[int, str, FileStatus]], destination: str) -> None:
-    """Whatever copies there are: the new ones' numbers are free, or those of the copy that they continue."""
-    copies = [copy(piece(number), at + 1, place, status) for at, (number, place, status) in enumerate(made)]
-    for each in chosen(ALL, [piece(number) for number in range(1, 5)], copies, destination):
-        same = [other for other in copies if other.key == each.key and other.copy_id == each.copy_id]
-        assert all(other.destination == destination and other.file_status is FileStatus.INCOMPLETE for other in same)
+def test_a_number_is_one_destination(made: list[tuple[int, str, FileStatus]], destination: str) -> None:
+    """Whatever copies there are: all copies in a destination have one number, and no other destination has it."""
+    ids = {SECOND: 1, THIRD: 10_001}
+    copies = [copy(piece(number), ids[place], place, status) for number, place, status in made]
+    found = [*copies, *chosen(ALL, [piece(number) for number in range(1, 5)], copies, destination)]
+    assert len({(each.destination, each.copy_id) for each in found}) == len({each.destination for each in found})
+    assert len({each.copy_id for each in found}) == len({each.destination for each in found})

@@ -37,6 +37,9 @@ def test_what_is_ours(text: str, statement: Statement) -> None:
         "SET DECRYPTION IDENTIFIED BY 'pw',",
         "ALTER SYSTEM CHANGE EXTERNAL_STORAGE_DEST PATH 's3://b' SET ACCESS_INFO='access_id=a&access_key=b',",
         "alter system modify external_storage_dest set access_info = 'access_id=a&access_key=b'",
+        "ALTER SYSTEM SET backup_dest = 's3://b/p?host=h&access_id=a&access_key=b' x",
+        "alter system backup backupset all backup_backup_dest='s3://b?access_key=b' not backed up 2 times",
+        "alter system restore t from s at 's3://b?access_key = b' until",
     ],
 )
 def test_a_mistake_is_not_for_the_engine(text: str) -> None:

@@ -357,3 +357,15 @@ def test_a_piece_that_was_deleted_between_others_leaves_all_sound(small: SmallAr
     (was, *_), (now, *_) = before.tenants[0].windows, after.tenants[0].windows
     assert (now.start_scn, now.bases) == (was.start_scn, was.bases)
     assert now.end_scn < was.end_scn
+
+
+def test_a_copy_may_lack_pieces_between_others(small: SmallArchive) -> None:
+    """Those that were deleted or not copied: notes, and no damage. What is in a piece is judged as ever."""
+    for lost in (DELETED, FIRST, SECOND):
+        objects = {name: data for name, data in small.destination.objects.items() if f"/clog/{lost}/" not in name}
+        assert verify(small.copy(objects)).is_sound is (lost == DELETED)
+        copy = small.copy(objects | {CLUSTER.copies: objects[CLUSTER.info]})
+        report = verify(copy)
+        assert report.is_sound, report.damage
+        delete(copy, f"{SET}/part_00000002")
+        assert not verify(copy).is_sound

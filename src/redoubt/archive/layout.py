@@ -44,6 +44,11 @@ class ClusterPath:
         """Name of the object that identifies the cluster that archives here."""
         return f"{self}/cluster_clog_backup_info"
 
+    @property
+    def copies(self) -> str:
+        """Name of the object that says that only copies are here: pieces may be missing between others."""
+        return f"{self}/second_backup_info"
+
     def clog(self, tenant_id: int) -> str:
         """The folder of one tenant's log; it has a folder for each piece."""
         return f"{self}/{tenant_id}/clog"

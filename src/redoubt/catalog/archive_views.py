@@ -21,7 +21,7 @@ def _ratio(digits: int) -> str:
 
 _DEST_IDS = f"""(SELECT backup_dest AS path,
   {bigint(f"{_FIRST_DEST_ID - 1} + RANK() OVER (ORDER BY MIN(round_id))")} AS dest_id
-  FROM {PIECE_TABLE} WHERE incarnation = 1 AND tenant_id = 1 GROUP BY backup_dest)"""
+  FROM {PIECE_TABLE} WHERE incarnation = 1 AND tenant_id = 1 AND copy_id = 0 GROUP BY backup_dest)"""
 """Every path that was archived to, with its id."""
 
 _OPTION = "_effective_backup_log_archive_option"
@@ -53,7 +53,7 @@ def _deleted(size: str) -> str:
     """The size of a round's deleted pieces."""
     return bigint(f"""(SELECT COALESCE(SUM(p.{size}), 0) FROM {PIECE_TABLE} p
     WHERE p.incarnation = 1 AND p.tenant_id = r.tenant_id AND p.round_id = r.log_archive_round
-      AND p.file_status = 'DELETED')""")
+      AND p.copy_id = 0 AND p.file_status = 'DELETED')""")
 
 
 def _rounds(table: str, status: str, where: str) -> str:

@@ -212,7 +212,10 @@ def _set_row(part: TenantSet, uri: str) -> Row:
 
 
 def _change(session: CatalogSession, table: str, row: Row, is_open: Callable[[Row], bool]) -> list[Change]:
-    """The change that writes a row; none if the row exists, or may not be changed (`is_open`)."""
+    """The change that writes a row; none if the row exists, and may not be changed (`is_open`).
+
+    A piece or a data backup that the catalog knows in another destination stays as it is: this one holds a copy.
+    """
     keys = _KEYS[table]
     with session.cursor() as cursor:
         where = " AND ".join(f"`{key}` = %s" for key in keys)
@@ -224,4 +227,11 @@ def _change(session: CatalogSession, table: str, row: Row, is_open: Callable[[Ro
         return [Change(table, row, None)]
     old = dict(zip(names, found, strict=True))
     other = {name: old[name] for name, value in row.items() if old[name] != value and name != _BACKUP_DEST}
+    is_copy = table in {tables.PIECE_TABLE, tables.SET_TABLE} and _place(old) != _place(row)
+    if is_copy:
+        return []
     return [Change(table, row, other)] if other and is_open(old) else []
+
+
+def _place(row: Row) -> str:
+    return str(row[_BACKUP_DEST]).rstrip("/")

@@ -112,6 +112,16 @@ class SecondBackupTable:
                 (now, str(how), result, as_text(comment), job.job_id, *_place(copy)),
             )
 
+    def first_failure(self, job: CopyJob) -> str:
+        """The cause of the first copy of a job that failed, empty if none did."""
+        with self._session.cursor() as cursor:
+            cursor.execute(
+                f"SELECT comment FROM {TASK_TABLE} WHERE job_id = %s AND result <> 0 ORDER BY round_id, number LIMIT 1",
+                (job.job_id,),
+            )
+            row = cursor.fetchone()
+            return str(row[0]) if row else ""
+
     def save(self, job: CopyJob) -> None:
         """Bring a job's row up to date."""
         with self._session.transaction() as cursor:
@@ -136,8 +146,9 @@ class SecondBackupTable:
 
 def _record_copy(cursor: Cursor, copy: Backup) -> None:
     """Write a copy's rows: those of its original, with the copy's number, place and state."""
-    table, where, columns = tables.PIECE_TABLE, "round_id = %s AND backup_piece_id = %s", [*tables.PIECE_COLUMNS]
-    key: tuple[Any, ...] = _place(copy)
+    table, columns = tables.PIECE_TABLE, [*tables.PIECE_COLUMNS]
+    where = "round_id = %s AND backup_piece_id = %s AND (tenant_id = %s OR input_bytes > 0)"
+    key: tuple[Any, ...] = (*_place(copy), tables.SYS_TENANT_ID)  # without tenants that have no log in the piece
     if isinstance(copy, BackupSet):
         table, where, columns = tables.SET_TABLE, "bs_key = %s AND status = %s", [*tables.SET_COLUMNS]
         key = copy.set_id, str(SetStatus.SUCCESS)

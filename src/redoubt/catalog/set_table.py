@@ -44,7 +44,7 @@ class SetTable:
         with self._session.cursor() as cursor:
             cursor.execute(
                 f"SELECT MAX(snapshot_scn) FROM {tables.SET_TABLE} WHERE tenant_id = %s AND status = %s "
-                "AND file_status = %s",
+                "AND file_status = %s AND copy_id = 0",
                 (tables.SYS_TENANT_ID, str(SetStatus.SUCCESS), str(FileStatus.AVAILABLE)),
             )
             row = cursor.fetchone()

@@ -43,7 +43,8 @@ SET_VIEWS = {
     "CDB_OB_BACKUP_SET_FILES": f"""SELECT {_SET}, status AS STATUS, file_status AS FILE_STATUS, {_TIMES},
   {_KEEP}, {_OUTPUT} FROM {SET_TABLE}""",
     "CDB_OB_BACKUP_SET_DETAILS": f"""SELECT {_SET}, {_TIMES}, {_KEEP}, 'FILE' AS DEVICE_TYPE,
-  {_OUTPUT}, {_WORD} AS STATUS FROM {SET_TABLE} WHERE status <> 'DOING'""",
+  {_OUTPUT}, {_WORD} AS STATUS FROM {SET_TABLE}
+  WHERE status <> 'DOING' AND (copy_id = 0 OR file_status = 'AVAILABLE')""",
     "CDB_OB_BACKUP_PROGRESS": f"""SELECT incarnation AS INCARNATION, bs_key AS BS_KEY, backup_type AS BACKUP_TYPE,
   tenant_id AS TENANT_ID,
   CAST(CASE WHEN tenant_id = 1 THEN (SELECT COUNT(*) FROM {SET_TABLE} p

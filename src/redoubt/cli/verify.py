@@ -16,9 +16,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
+from redoubt.archive.inventory import clusters
 from redoubt.archive.master_keys import source_troubles
 from redoubt.cli.printing import complain, console
-from redoubt.destinations.uri import destination_of, open_destination
+from redoubt.destinations.uri import is_same_place, open_destination
 from redoubt.errors import RedoubtError
 from redoubt.model import bases
 from redoubt.model.recovery import Window
@@ -57,6 +58,7 @@ def verify(wish: Wish, *, as_json: bool) -> int:
     """Verify and print the report. The exit status: 0 sound, 2 damage, 1 verify could not be done."""
     began = time.monotonic()
     try:
+        _check_copy(wish)
         report = _run(wish)
         repaired = _repair(wish, report) if wish.copy is not None and not report.is_sound else []
         if any(each.stored for each in repaired):
@@ -107,11 +109,19 @@ def _run(wish: Wish) -> Report:
     return report
 
 
+def _check_copy(wish: Wish) -> None:
+    """Check the copy to repair from before hours of reading. Raises RedoubtError."""
+    if wish.copy is None:
+        return
+    if is_same_place(wish.copy, wish.uri):
+        raise NothingThereError("the copy to repair from is the same destination: name another one with --repair")
+    if not any(True for _ in clusters(open_destination(wish.copy))):
+        raise NothingThereError(f"{wish.copy}: there is no backup to repair from")
+
+
 def _repair(wish: Wish, report: Report) -> list[Repaired]:
     """Mend the destination from the copy. Raises RedoubtError."""
     assert wish.copy is not None
-    if destination_of(wish.copy) == destination_of(wish.uri):
-        raise NothingThereError("the copy to repair from is the same destination: name another one with --repair")
     holder = f"redoubt verify, pid {os.getpid()} on {platform.node()}"
     return list(repair(open_destination(wish.uri), open_destination(wish.copy), report, holder))
 
@@ -202,12 +212,12 @@ def _print(out: Console, report: Report, seconds: float) -> None:
 
 
 def _print_repaired(out: Console, each: Repaired) -> None:
-    if each.problem:
-        out.print(f"cannot repair {each.name}\n  {each.problem}", markup=False, style="red")
-    elif each.stored:
+    if each.stored:
         objects = "object" if each.stored == 1 else "objects"
         out.print(f"repaired {each.name}: {each.stored} {objects} stored again", markup=False, style="green")
-    else:
+    if each.problem:
+        out.print(f"cannot repair {each.name}\n  {each.problem}", markup=False, style="red")
+    elif not each.stored:
         out.print(f"cannot repair {each.name}\n  what the copy has of it is there already", markup=False, style="red")
 
 

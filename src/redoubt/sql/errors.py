@@ -44,8 +44,8 @@ def misspelled_secret() -> SqlError:
         1064,
         "42000",
         "You have an error in your SQL syntax; write SET ENCRYPTION ON IDENTIFIED BY 'password' ONLY, "
-        "SET ENCRYPTION OFF, SET DECRYPTION IDENTIFIED BY 'password', or ALTER SYSTEM CHANGE EXTERNAL_STORAGE_DEST "
-        "PATH='…' SET ACCESS_INFO='access_id=…&access_key=…'",
+        "SET ENCRYPTION OFF, SET DECRYPTION IDENTIFIED BY 'password', ALTER SYSTEM CHANGE EXTERNAL_STORAGE_DEST "
+        "PATH='…' SET ACCESS_INFO='access_id=…&access_key=…', or a destination without keys",
     )
 
 

@@ -55,6 +55,8 @@ _MAY_HOLD_SECRET = re.compile(
     rf"{GAP}(?:set{GAP}(?:en|de)cryption|alter{GAP}system{GAP}(?:alter|change|modify){GAP}external_storage_dest)\b",
     re.IGNORECASE | re.DOTALL,
 )
+_OF_THE_SYSTEM = re.compile(rf"{GAP}alter{GAP}system\b", re.IGNORECASE | re.DOTALL)
+_KEY = re.compile(r"access_key\s*=", re.IGNORECASE)
 _MAY_HAVE_BODY = re.compile(rf"{GAP}(?:create|alter)(?!{GAP}(?:system|tenant)\b)", re.IGNORECASE | re.DOTALL)
 _PROGRAM = re.compile("procedure|function|trigger|event", re.IGNORECASE)
 
@@ -80,7 +82,12 @@ def parse(text: str, modes: Modes = DEFAULT_MODES) -> Statement | None:
             return statement
     except NotOurs:
         pass
-    return MisspelledSecret() if _MAY_HOLD_SECRET.match(text) else None
+    return MisspelledSecret() if _may_hold_secret(text) else None
+
+
+def _may_hold_secret(text: str) -> bool:
+    """Whether a text begins like a statement with a password, or is one of the system with the key of a store."""
+    return bool(_MAY_HOLD_SECRET.match(text) or (_OF_THE_SYSTEM.match(text) and _KEY.search(text)))
 
 
 def split(text: str, modes: Modes = DEFAULT_MODES) -> list[str]:

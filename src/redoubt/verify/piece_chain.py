@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from redoubt.model.damage import Loss
 from redoubt.model.recovery import LogRun
@@ -12,8 +13,11 @@ from redoubt.verify.piece_verdict import PieceVerdict
 _EVERYTHING = 2**63 - 1
 
 
-def judge_chain(verdicts: Sequence[PieceVerdict]) -> tuple[list[Finding], list[LogRun]]:
-    """The findings between pieces, given in the order of their keys; links for log missing at the end of a piece."""
+def judge_chain(verdicts: Sequence[PieceVerdict], *, is_copy: bool = False) -> tuple[list[Finding], list[LogRun]]:
+    """The findings between pieces, given in the order of their keys; links for log missing at the end of a piece.
+
+    With `is_copy`, pieces may be missing: those that were deleted, or not copied yet. That is no damage.
+    """
     findings, links = list[Finding](), list[LogRun]()
     for number, now in enumerate(verdicts):
         if now.look.info is None:
@@ -21,9 +25,9 @@ def judge_chain(verdicts: Sequence[PieceVerdict]) -> tuple[list[Finding], list[L
         if now.look.info.start_chain is not None:
             before = verdicts[number - 1] if number and _is_same_round(verdicts[number - 1], now) else None
             for finding, link in _continues(before, now):
-                findings.append(finding)
+                findings.append(replace(finding, is_damage=not is_copy or bool(finding.losses)))
                 links += link
-        findings += _holes(verdicts, number)
+        findings += [replace(each, is_damage=each.is_damage and not is_copy) for each in _holes(verdicts, number)]
     return findings, links
 
 

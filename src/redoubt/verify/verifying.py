@@ -14,6 +14,7 @@ from redoubt.archive.inventory import TenantPath, clusters, tenant_ids, tenants
 from redoubt.archive.layout import INCARNATION, ClusterInfo, ClusterPath
 from redoubt.archive.record import RecordError, load_record
 from redoubt.archive.set_layout import data_folder, set_path
+from redoubt.archive.store import exists
 from redoubt.model.bases import SetKey
 from redoubt.model.damage import Holding
 from redoubt.model.pieces import PieceKey
@@ -49,8 +50,9 @@ class Verifier:
         for path in found:
             identity, problems = self._cluster(path)
             findings += problems
+            is_copy = exists(self._destination, path.copies)
             there = [each for each in tenants(self._destination, path) if self._is_wanted(each)]
-            reports += [self._tenant(each, identity) for each in there]
+            reports += [self._tenant(each, identity, is_copy=is_copy) for each in there]
         return Report(tuple(findings), tuple(reports), self._checker.tally)
 
     def _cluster(self, path: ClusterPath) -> tuple[str | None, list[Finding]]:
@@ -58,7 +60,7 @@ class Verifier:
         folder = f"{path.cluster}/{path.cluster_id}"
         findings = list(self._strangers(folder, {f"incarnation_{INCARNATION}"}))
         ours = tenant_ids(self._destination, path)
-        findings += self._strangers(str(path), set(map(str, ours)), {path.info})
+        findings += self._strangers(str(path), set(map(str, ours)), {path.info, path.copies})
         try:
             info = self._checker.info(path.info, lambda text: load_record(ClusterInfo, text))
         except RecordError as error:
@@ -72,7 +74,7 @@ class Verifier:
             return None, [*findings, Finding(path.info, f"it names {info.cluster}#{info.cluster_id}: {NOT_OURS}")]
         return info.identity, findings
 
-    def _tenant(self, tenant: TenantPath, identity: str | None) -> TenantReport:
+    def _tenant(self, tenant: TenantPath, identity: str | None, *, is_copy: bool) -> TenantReport:
         path, tenant_id = tenant.cluster, tenant.tenant_id
         owner = Owner(path, identity, tenant_id)
         clog, data = path.clog(tenant_id), data_folder(path, tenant_id)
@@ -84,7 +86,7 @@ class Verifier:
         ]
         findings += self._strangers(data, set(map(str, set_keys)))
         verdicts = [self._piece(owner, key) for key in sorted(keys, reverse=True)][::-1]
-        broken, missing = judge_chain(verdicts)
+        broken, missing = judge_chain(verdicts, is_copy=is_copy)
         sets = [self._set(owner, key) for key in sorted(set_keys)]
         findings += [each for verdict in verdicts for each in verdict.findings] + broken
         findings += [each for verdict in sets for each in verdict.findings]

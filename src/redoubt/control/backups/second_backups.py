@@ -24,8 +24,9 @@ from redoubt.control.parameters.parameters import Parameters
 from redoubt.control.rounds.archiving import Archiving
 from redoubt.destinations.uri import is_same_place
 from redoubt.model.retention import Backup, FileStatus
-from redoubt.model.second_backups import NotCopyableError, Selection, to_copy
+from redoubt.model.second_backups import Copies, NotCopyableError, Selection, to_copy
 from redoubt.sql.errors import (
+    SqlError,
     backup_already_stopped,
     backup_dest_not_valid,
     backup_in_progress,
@@ -57,7 +58,6 @@ class SecondBackups:
         self._table = table
         self._run_job = run_job
         self._questions = DestinationQuestions()
-        self._job: CopyJob | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -76,28 +76,19 @@ class SecondBackups:
     async def start(self, statement: SecondBackup) -> None:
         """`BACKUP BACKUPSET|BACKUPPIECE`: returns when the job has begun. Raises SqlError, CatalogError."""
         _check_supported(statement)
+        kind = _KINDS[statement.part]
         async with self._archiving.statement:
-            if self.is_running:
+            if (job := await asyncio.to_thread(self._table.unfinished)) is not None:
                 raise backup_in_progress(
-                    f"a second backup is running; wait until it ends, or run ALTER SYSTEM CANCEL BACKUP {self._kind}"
+                    f"a second backup is running; wait until it ends, or run ALTER SYSTEM CANCEL BACKUP {job.kind}"
                 )
-            configured = self._parameters.value(BACKUP_BACKUP_DEST)
-            uri = configured if statement.destination is None else statement.destination
-            if not uri:
-                raise backup_dest_not_valid(
-                    "backup_backup_dest is empty; run ALTER SYSTEM SET backup_backup_dest = 'file:///…' first, or name "
-                    "a destination with BACKUP_BACKUP_DEST"
-                )
-            if statement.destination is not None:
-                await self._archiving.destinations.check_second(uri, self._parameters.backup_dest)
+            uri = await self._destination(statement)
             try:
-                copies = await self._questions.ask(uri, self._chosen, statement, uri, is_configured=uri == configured)
+                copies = await self._chosen(kind, Selection(statement.number, statement.max_copies), uri)
             except NotCopyableError as error:
                 raise not_supported_text("this second backup is", str(error)) from error
             await self._archiving.destinations.claim_second(uri)
-            job = CopyJob(
-                0, _KINDS[statement.part], statement.number or 0, statement.max_copies or 0, uri, time.time_ns()
-            )
+            job = CopyJob(0, kind, statement.number or 0, statement.max_copies or 0, uri, time.time_ns())
             job = await asyncio.to_thread(self._table.begin, job, copies)
             _log.info(
                 "second backup started", job=job.job_id, destination=uri, backups=[str(each.key) for each in copies]
@@ -107,14 +98,15 @@ class SecondBackups:
     async def cancel(self, statement: CancelSecondBackup) -> None:
         """`CANCEL BACKUP BACKUPSET|BACKUPPIECE`: returns when the job has ended. Raises SqlError, CatalogError."""
         async with self._archiving.statement:
-            if not self.is_running or self._kind is not _KINDS[statement.part]:
+            job = await asyncio.to_thread(self._table.unfinished)
+            if job is None or job.kind is not _KINDS[statement.part]:
                 raise backup_already_stopped(f"no second backup of a {statement.part} is running")
-            await self._end()
+            await self._end(job)
 
     async def abandon(self) -> None:
-        """`CANCEL ALL BACKUP FORCE`: end a running job. Raises CatalogError."""
-        if self.is_running:
-            await self._end()
+        """`CANCEL ALL BACKUP FORCE`: end an unfinished job. Raises CatalogError."""
+        if (job := await asyncio.to_thread(self._table.unfinished)) is not None:
+            await self._end(job)
 
     async def close(self) -> None:
         """Stop the running job; the next start of the service continues it."""
@@ -122,15 +114,9 @@ class SecondBackups:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    @property
-    def _kind(self) -> CopyKind | None:
-        return self._job.kind if self._job is not None else None
-
-    async def _end(self) -> None:
-        """End the running job, and leave its copies INCOMPLETE."""
+    async def _end(self, job: CopyJob) -> None:
+        """End an unfinished job, and leave its copies INCOMPLETE. Raises CatalogError; then it can be repeated."""
         await self.close()
-        job = self._job
-        assert job is not None
         now = time.time_ns()
         for copy, _ in await asyncio.to_thread(self._copying, job.kind):
             await asyncio.to_thread(self._table.ended, job, copy, now, CopyResult.CANCELLED, "cancelled")
@@ -138,28 +124,52 @@ class SecondBackups:
         await asyncio.to_thread(self._table.save, over)
         _log.info("second backup cancelled", job=job.job_id)
 
-    def _chosen(self, statement: SecondBackup, uri: str, *, is_configured: bool) -> list[Backup]:
-        """The copies that a statement asks for. Blocks. Raises NotCopyableError, CatalogError."""
-        originals, copies = self._known(_KINDS[statement.part])
-        selection = Selection(statement.number, statement.max_copies)
-        return to_copy(
-            selection, originals, copies, lambda other: is_same_place(other, uri), uri, is_configured=is_configured
+    async def _destination(self, statement: SecondBackup) -> str:
+        """Where a statement wants the copies: in a place that it names, which is checked, or in the configured one."""
+        if statement.destination:
+            await self._archiving.destinations.check_second(statement.destination, self._parameters.backup_dest)
+            return statement.destination
+        if configured := self._parameters.value(BACKUP_BACKUP_DEST):
+            return configured
+        raise backup_dest_not_valid(
+            "backup_backup_dest is empty; run ALTER SYSTEM SET backup_backup_dest = 'file:///…' first, or name "
+            "a destination with BACKUP_BACKUP_DEST"
         )
 
-    def _known(self, kind: CopyKind) -> tuple[list[Backup], list[Backup]]:
-        """The originals and the copies of a kind. Blocks."""
-        if kind is CopyKind.SET:
-            return [*self._backups.sets()], [*self._backups.set_copies()]
-        return [*self._backups.pieces()], [*self._backups.piece_copies()]
+    async def _chosen(self, kind: CopyKind, selection: Selection, uri: str) -> list[Backup]:
+        """The copies that are to be made. Raises NotCopyableError, CatalogError."""
+        originals = await asyncio.to_thread(self._originals, kind)
+        copies = await asyncio.to_thread(self._copies)
+        texts = sorted({each.destination for each in (*originals, *copies)})
+        same = await asyncio.gather(*(self._is_same(text, uri) for text in texts))
+        names = {text for text, is_same in zip(texts, same, strict=True) if is_same}
+        is_configured = uri == self._parameters.value(BACKUP_BACKUP_DEST)
+        return to_copy(selection, originals, Copies(copies, names, uri, is_configured=is_configured))
+
+    async def _is_same(self, one: str, other: str) -> bool:
+        """Whether two texts name one place; a destination that does not answer is taken for another one."""
+        if one.rstrip("/") == other.rstrip("/"):
+            return True
+        try:
+            return await self._questions.ask(one, is_same_place, one, other)
+        except SqlError:
+            return False
+
+    def _copies(self) -> list[Backup]:
+        """Blocks."""
+        return [*self._backups.piece_copies(), *self._backups.set_copies()]
+
+    def _originals(self, kind: CopyKind) -> list[Backup]:
+        """Blocks."""
+        return [*self._backups.sets()] if kind is CopyKind.SET else [*self._backups.pieces()]
 
     def _copying(self, kind: CopyKind) -> list[tuple[Backup, str]]:
         """The copies that are COPYING, each with the destination of its original. Blocks."""
-        originals, copies = self._known(kind)
-        sources = {each.key: each.destination for each in originals}
+        copies: list[Backup] = [*(self._backups.set_copies() if kind is CopyKind.SET else self._backups.piece_copies())]
+        sources = {each.key: each.destination for each in self._originals(kind)}
         return [(each, sources[each.key]) for each in copies if each.file_status is FileStatus.COPYING]
 
     def _launch(self, job: CopyJob, copies: list[tuple[Backup, str]]) -> None:
-        self._job = job
         work = CopyWork(self._cluster, self._parameters, self._table, self._run_job, job)
         self._task = asyncio.create_task(work.run(copies))
         self._task.add_done_callback(_report)

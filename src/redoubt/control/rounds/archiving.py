@@ -73,7 +73,7 @@ class Archiving:
         self._orders = Orders(cluster, catalog, worker, chronicle, lambda: self.round, self._statement, stop_patience)
         self._questions = DestinationQuestions()
         directories = lambda: {each.tenant.name: each.tenant.base_dir for each in self.archives}  # noqa: E731
-        self.destinations = Destinations(cluster, catalog, parameters, home, directories)
+        self.destinations = Destinations(cluster, catalog, lambda: parameters.backup_dest, home, directories)
         self._heard_at = 0.0
 
     @property

@@ -99,17 +99,16 @@ def claim_second(cluster: Cluster, uri: str, *, is_known: bool) -> None:
 
     `is_known`: the catalog has copies there; then the claim must be there already. An empty mount point has none.
     """
-    destination = _open(uri)
+    destination, path = _open(uri), ClusterPath(cluster.name, cluster.cluster_id)
     ours = ClusterInfo(cluster.name, cluster.cluster_id, cluster.identity)
     try:
         destination.probe()
         if is_known:
             check_owner(destination, ours)
-        else:
-            with suppress(ObjectExistsError):
-                destination.put_if_absent(
-                    ClusterPath(cluster.name, cluster.cluster_id).info, dump_record(ours, indent=2)
-                )
+        elif not exists(destination, path.info):
+            for name in (path.copies, path.info):
+                with suppress(ObjectExistsError):
+                    destination.put_if_absent(name, dump_record(ours, indent=2))
         _check_ours(cluster, uri, destination)
     except ObjectMissingError:
         raise _gone(uri) from None

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from redoubt.catalog.catalog import Catalog
 from redoubt.control.cluster import Cluster
 from redoubt.control.destination_questions import DestinationQuestions
-from redoubt.control.parameters.parameter_list import BACKUP_BACKUP_DEST
-from redoubt.control.parameters.parameters import Parameters
 from redoubt.control.rounds.claims import check_new, check_place, check_second, claim, claim_second
 from redoubt.destinations.uri import is_same_place
 from redoubt.model.pieces import PieceKey
-from redoubt.sql.errors import backup_dest_not_valid
+from redoubt.sql.errors import SqlError, backup_dest_not_valid
 
 
 class Destinations:
-    """For the event loop. `directories()` are the engines' directories, by the names of their tenants.
+    """For the event loop.
 
+    `backup_dest()` is the present one, empty if not set; `directories()` are the engines', by the names of tenants.
     Methods raise SqlError 9026, and CatalogError.
     """
 
@@ -27,20 +27,20 @@ class Destinations:
         self,
         cluster: Cluster,
         catalog: Catalog,
-        parameters: Parameters,
+        backup_dest: Callable[[], str],
         home: Path,
         directories: Callable[[], Mapping[str, Path]],
     ) -> None:
         self._cluster = cluster
         self._catalog = catalog
-        self._parameters = parameters
+        self._backup_dest = backup_dest
         self._home = home
         self._directories = directories
         self._questions = DestinationQuestions()
 
     async def check_source(self, tenant: str, directory: Path) -> None:
-        """Check that no archive lies in the directory of a tenant that is to be created."""
-        for uri in filter(None, (self._parameters.backup_dest, self._parameters.value(BACKUP_BACKUP_DEST))):
+        """Check that the archive does not lie in the directory of a tenant that is to be created."""
+        if uri := self._backup_dest():
             taken = {f"the directory of tenant {tenant}": directory}
             await self._questions.ask(uri, check_place, self._cluster, uri, taken)
 
@@ -73,9 +73,9 @@ class Destinations:
         await self._questions.ask(uri, check_place, self._cluster, uri, taken)
 
     async def _check_other(self, uri: str, other: str, what: str) -> None:
-        """Check that originals and copies lie apart."""
-        if not other:
-            return
-        is_same = await self._questions.ask(uri, is_same_place, uri, other)
+        """Check that originals and copies lie apart. One that does not answer is taken for another place."""
+        is_same = False
+        with suppress(SqlError):
+            is_same = bool(other) and await self._questions.ask(other, is_same_place, other, uri)
         if is_same:
             raise backup_dest_not_valid(f"{uri} is the {what}; choose another place, best on another machine")

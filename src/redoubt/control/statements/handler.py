@@ -188,9 +188,9 @@ class Handler:
         return await self._settings.set(
             statement,
             session,
-            is_cleaning=self._deletion.is_running,
-            is_backing_up=self._backups.is_running,
-            is_copying=self._second.is_running,
+            is_cleaning=lambda: self._deletion.is_running,
+            is_backing_up=lambda: self._backups.is_running,
+            is_copying=lambda: self._second.is_running,
         )
 
     async def _start_round(self, statement: ArchiveLog, _session: Session) -> None:

@@ -7,6 +7,7 @@ interval of `backup_dest_option`. The value is split into these parameters, whic
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from redoubt.archive.master_keys import master_key
@@ -113,14 +114,14 @@ class Settings:
         statement: SetParameters,
         session: Session,
         *,
-        is_cleaning: bool,
-        is_backing_up: bool = False,
-        is_copying: bool = False,
+        is_cleaning: Callable[[], bool],
+        is_backing_up: Callable[[], bool],
+        is_copying: Callable[[], bool],
     ) -> Ok | None:
         """Check our parameters, let the engine set its own, then set ours. None if all parameters are the engine's.
 
-        `is_cleaning`: backups are being deleted; `is_backing_up`: a data backup is running; `is_copying`: a second
-        backup is. Raises SqlError, and CatalogError if our parameters cannot be stored.
+        `is_cleaning()`: backups are being deleted; `is_backing_up()`: a data backup is running; `is_copying()`: a
+        second backup is. Raises SqlError, and CatalogError if our parameters cannot be stored.
         """
         ours = [item for item in statement.assignments if item.name in OURS]
         if any(_KEY in fold(item.value) for item in statement.assignments if item.name not in OURS):
@@ -134,9 +135,9 @@ class Settings:
         await _check_master_key(ours)
         engines = [item.sql for item in statement.assignments if item.name not in OURS]
         async with self._archiving.statement:
-            change = _Change(is_idle=self._is_stopped and not is_backing_up, is_copying=is_copying)
+            change = _Change(is_idle=self._is_stopped and not is_backing_up(), is_copying=is_copying())
             for item in ours:
-                self._take(item, change, is_cleaning=is_cleaning)
+                self._take(item, change, is_cleaning=is_cleaning())
             self._parameters.check(change.values)
             self._check_piece_mode(change)
             await self._check_destinations(change)
