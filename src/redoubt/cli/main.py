@@ -277,6 +277,23 @@ def window(
     raise typer.Exit(show_window(uri, tenant, wanted=wanted, lag=lag, as_json=json))
 
 
+@app.command(cls=OnceCommand)
+def estimate(
+    uri: UriArgument,
+    put_price: Annotated[float | None, typer.Option(min=0, help="The store's price of 1,000 PUT requests.")] = None,
+    get_price: Annotated[float | None, typer.Option(min=0, help="The store's price of 1,000 GET requests.")] = None,
+    storage_price: Annotated[float | None, typer.Option(min=0, help="The price of a GB and month.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Estimate a month's requests and bytes at the present rate, and their cost at the store's prices."""
+    from redoubt.cli.estimate import show_estimate
+    from redoubt.model.estimate import Prices
+
+    given = (put_price, get_price, storage_price)
+    prices = Prices(*(price or 0.0 for price in given)) if any(price is not None for price in given) else None
+    raise typer.Exit(show_estimate(uri, prices, as_json=json))
+
+
 @app.command(name="rewrap-keys", cls=OnceCommand)
 def rewrap_keys(uri: UriArgument) -> None:
     """Put the present master key in the place of former ones; nothing is encrypted again."""
