@@ -98,9 +98,20 @@ class Rgw:
 
     def make_bucket(self, name: str) -> None:
         """Make a bucket. Our client makes none, so the request is signed by curl."""
-        nothing = hashlib.sha256(b"").hexdigest()
+        self._put(name)
+
+    def keep_versions(self, name: str) -> None:
+        """Turn a bucket's versioning on."""
+        self._put(
+            f"{name}?versioning=",
+            '<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Status>Enabled</Status>'
+            "</VersioningConfiguration>",
+        )
+
+    def _put(self, name: str, body: str = "") -> None:
         signed = ["--aws-sigv4", "aws:amz:us-east-1:s3", "--user", f"{ACCESS_ID}:{ACCESS_KEY}"]
-        request = ["-X", "PUT", "-H", f"x-amz-content-sha256: {nothing}", f"http://127.0.0.1:{self.port}/{name}"]
+        digest = f"x-amz-content-sha256: {hashlib.sha256(body.encode()).hexdigest()}"
+        request = ["-X", "PUT", "-H", digest, "--data-binary", body, f"http://127.0.0.1:{self.port}/{name}"]
         subprocess.run(["curl", "--silent", "--fail", *signed, *request], check=True, capture_output=True)
 
     def uri(self, bucket: str, folder: str = "", port: int = 0) -> str:

@@ -117,6 +117,15 @@ def test_a_store_without_preconditions_is_refused(store: ObjectStoreDestination,
     assert list(store.list("")) == []
 
 
+def test_a_bucket_with_versions_is_refused_where_preconditions_do_not_hold(rgw: Rgw, bucket_uri: str) -> None:
+    """Ceph ignores them there: the probe notices that."""
+    rgw.make_bucket("versions")
+    rgw.keep_versions("versions")
+    store = _opened(bucket_uri.replace(BUCKET, "versions", 1))
+    with pytest.raises(DestinationError, match="does not in a bucket with versioning"):
+        store.probe()
+
+
 @pytest.mark.parametrize("method", ["PUT", "GET", "DELETE"])
 def test_rights_that_are_missing_are_named(store: ObjectStoreDestination, network: Proxy, method: str) -> None:
     """By the probe, with what to allow; a refusal is not tried again."""

@@ -154,7 +154,7 @@ class ObjectStoreDestination:
             self.put_if_absent(name, b"")
             raise DestinationError(
                 f"{self.uri} replaces an object although If-None-Match forbids that, so it cannot keep two writers "
-                "apart: choose a store that supports conditional writes"
+                "apart: choose a store that supports conditional writes (Ceph does not in a bucket with versioning)"
             )
 
     def _entries(self, prefix: str) -> tuple[Entry, ...]:
