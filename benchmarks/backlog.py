@@ -13,6 +13,7 @@ from pathlib import Path
 from benchmarks.load import make_table, write_for
 from redoubt.archive.master_keys import MASTER_KEY
 from redoubt.cli.demo_cluster import DemoCluster
+from redoubt.control.rounds.worker_process import MEMORY_LIMITS
 from redoubt.engines.seekdb.files import BaseDir, block_ids
 from redoubt.engines.seekdb.palf import BLOCK_LOG_SIZE
 from redoubt.messages.archiving import ArchivePiece, Configure, PieceBroken, PieceProgress, from_line, to_line
@@ -81,7 +82,7 @@ def _archive(base: BaseDir, folder: Path, configure: Configure, size: int) -> fl
         [sys.executable, "-m", "redoubt.worker", str(home), str(_SEGMENT), "1.0"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=os.environ | {MASTER_KEY: "command:openssl rand -hex 32"},
+        env=os.environ | MEMORY_LIMITS | {MASTER_KEY: "command:openssl rand -hex 32"},
     )
     assert worker.stdin is not None
     assert worker.stdout is not None

@@ -48,11 +48,16 @@ def merge(store: PieceStore, parts: Sequence[Part]) -> Merged:
             joined.add(part.name, store.get(part.name))
         except SegmentError as error:
             raise ArchiveError(f"{store.path.segment(part.name)} is damaged: {error}") from error
+    name, size, digest = _put(store, joined)
+    verify(store, name)
+    return Merged(name, digest, tuple(parts), sum(part.size for part in parts) - size)
+
+
+def _put(store: PieceStore, joined: Joined) -> tuple[SegmentName, int, str]:
+    """Store the merged object; its name, size and SHA-256. Its bytes are not in memory any more when it is read again."""
     name, data = joined.finish()
     store.put(name, data)
-    verify(store, name)
-    saved = sum(part.size for part in parts) - len(data)
-    return Merged(name, hashlib.sha256(data).hexdigest(), tuple(parts), saved)
+    return name, len(data), hashlib.sha256(data).hexdigest()
 
 
 def remove(store: PieceStore, parts: Sequence[Part]) -> None:
