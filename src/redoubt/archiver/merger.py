@@ -54,7 +54,7 @@ def merge(store: PieceStore, parts: Sequence[Part]) -> Merged:
 
 
 def _put(store: PieceStore, joined: Joined) -> tuple[SegmentName, int, str]:
-    """Store the merged object; its name, size and SHA-256. Its bytes are not in memory any more when it is read again."""
+    """Store the merged object; its name, size and SHA-256. So its bytes are gone when it is read again."""
     name, data = joined.finish()
     store.put(name, data)
     return name, len(data), hashlib.sha256(data).hexdigest()
