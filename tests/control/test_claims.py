@@ -37,7 +37,7 @@ def test_what_is_in_the_way_of_a_round_is_not_touched(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "something").write_text("kept")
 
-    with pytest.raises(SqlError, match=r"is not empty; choose an empty directory"):
+    with pytest.raises(SqlError, match=r"is not empty; choose an empty place"):
         claim(OURS, f"file://{tmp_path}", [1001], PieceKey(3), is_known=False)
     claim(OURS, f"file://{tmp_path}", [1001], PieceKey(4), is_known=False)
     assert (folder / "something").read_text() == "kept"

@@ -21,7 +21,9 @@ def check_owner(destination: Destination, ours: ClusterInfo) -> None:
         found = read_record(ClusterInfo, destination, name)
     except ObjectMissingError as error:
         if not has_piece_of(destination, ours):
-            raise ObjectMissingError(f"{name} is not there: check that the backup disk is mounted") from error
+            raise ObjectMissingError(
+                f"{name} is not there: check that the backup disk is mounted, or the path in the bucket"
+            ) from error
         found = ours
         with suppress(ObjectExistsError):
             destination.put_if_absent(name, dump_record(ours, indent=2))
@@ -29,7 +31,7 @@ def check_owner(destination: Destination, ours: ClusterInfo) -> None:
         raise DestinationError(f"{name} is damaged ({error}): nothing is changed in the destination") from error
     if found != ours:
         raise DestinationError(
-            f"{name} belongs to another cluster: nothing is changed there; set backup_dest to a directory of this "
+            f"{name} belongs to another cluster: nothing is changed there; set backup_dest to a place of this "
             "cluster's own"
         )
 

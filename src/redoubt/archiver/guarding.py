@@ -23,7 +23,7 @@ CLAIMS_EVERY = 60.0
 """Seconds between two looks at the claims."""
 _TOLD_FOR = PERSISTENT + 1
 """Seconds for which a removed claim is a complaint, before it is written again."""
-_EXCHANGED = "the destination was exchanged while the round ran, mount the former one again"
+_EXCHANGED = "the destination was exchanged while the round ran, bring the former one back (mount it again)"
 
 
 class ContinuedError(Exception):

@@ -123,7 +123,7 @@ def _planned(wish: Wish) -> Plan:
 
 def _check_destination(destination: Destination, uri: str) -> None:
     if not any(clusters(destination)):
-        raise WishError(f"no backup found in {uri}; name the backup_dest of a cluster, and check that it is mounted")
+        raise WishError(f"no backup found in {uri}; name the backup_dest of a cluster; a directory must be mounted")
 
 
 def _carried_out(plan: Plan, to: Path) -> Restored:

@@ -53,7 +53,7 @@ def check_new(cluster: Cluster, uri: str, *, is_known: bool) -> None:
         if is_known:
             raise _gone(uri)
         return
-    raise backup_dest_not_valid(f"{uri} already holds a log archive ({path.info}); choose an empty directory")
+    raise backup_dest_not_valid(f"{uri} already holds a log archive ({path.info}); choose an empty place")
 
 
 def claim(cluster: Cluster, uri: str, tenant_ids: list[int], key: PieceKey, *, is_known: bool) -> None:
@@ -75,7 +75,7 @@ def claim(cluster: Cluster, uri: str, tenant_ids: list[int], key: PieceKey, *, i
         for tenant_id in tenant_ids:
             folder = path.piece(tenant_id, key).folder
             if any(True for _ in destination.list(folder)):
-                raise backup_dest_not_valid(f"{folder} in {uri} is not empty; choose an empty directory")
+                raise backup_dest_not_valid(f"{folder} in {uri} is not empty; choose an empty place")
     except ObjectMissingError:
         raise _gone(uri) from None
     except (DestinationError, RecordError) as error:
@@ -131,14 +131,14 @@ def _check_ours(cluster: Cluster, uri: str, destination: Destination) -> None:
     ours = ClusterInfo(cluster.name, cluster.cluster_id, cluster.identity)
     if read_record(ClusterInfo, destination, path.info) != ours:
         raise backup_dest_not_valid(
-            f"{uri} holds the archive of another cluster with the same name and id ({path}); choose an empty directory"
+            f"{uri} holds the archive of another cluster with the same name and id ({path}); choose an empty place"
         )
 
 
 def _gone(uri: str) -> SqlError:
     return backup_dest_not_valid(
         f"this cluster has archived in {uri} before, and nothing of that is there now: mount the backup disk again; "
-        f"or, if that archive is lost for good, set backup_dest to another directory, such as {inside(uri, '2')}"
+        f"or, if that archive is lost for good, set backup_dest to another place, such as {inside(uri, '2')}"
     )
 
 
