@@ -20,7 +20,7 @@ from redoubt.archive.set_layout import SetPath, folder_of
 from redoubt.archive.store import PieceStore
 from redoubt.archiver.merger import merge, remove
 from redoubt.archiver.merging import Part
-from redoubt.model.seams import DestinationError, LockedError, ObjectInfo
+from redoubt.model.seams import DestinationError, LockedError, ObjectInfo, ObjectMissingError
 from tests.archive.fakes import MemoryDestination, MemoryLock, know
 from tests.verify.small import CLUSTER, DELETED, FIRST, LIVE, SECOND, SET, TENANT, SmallArchive
 
@@ -314,3 +314,18 @@ def test_a_key_that_was_wrapped_again_is_not_undone(monkeypatch: pytest.MonkeyPa
     name = next(name for name in source.objects if name.startswith(f"{folder.folder}/data_key"))
     source.objects[name] = b"damaged"
     assert FolderCopy(target, source, folder, mends=True).run("a test").stored == 1
+
+
+def test_what_vanishes_between_the_listing_and_the_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that is just wrapped again: the next attempt finds the new one. A record of the piece is missed."""
+    know(monkeypatch, Key(b"1" * 32))
+    source, folder = SmallArchive(encrypts=True).copy(), piece(SECOND)
+    for part, error in (("/data_key", ObjectMissingError), ("/interruption", CopyError)):
+
+        def fail(operation: str, name: str, part: str = part) -> None:
+            if operation == "get" and part in name:
+                raise ObjectMissingError(f"{name} is not there")
+
+        source.failing = fail
+        with pytest.raises(error):
+            FolderCopy(source, MemoryDestination(), folder).run("a test")

@@ -185,6 +185,25 @@ def test_a_source_that_does_not_answer_holds_up_no_other(stage: Stage, second: P
     assert asked.count(folder_of(2)) == 1, "what is copied is not copied again at the next attempt"
 
 
+def test_a_catalog_that_is_away_and_what_nobody_expects(stage: Stage, second: Path) -> None:
+    """Neither ends a job; all is on record when the catalog answers again."""
+    stage.copy_jobs.outcomes |= {
+        folder_of(1): [RuntimeError("can't start new thread"), DONE],
+        folder_of(1, 1002): [DONE],
+    }
+
+    async def scene() -> None:
+        await run(stage, "ALTER SYSTEM BACKUP BACKUPPIECE 1")
+        await stage.until(lambda: "can't start new thread" in stage.copy_table.jobs[0].comment)
+        stage.copy_table.failures = 6
+        await over(stage)
+
+    play(scene())
+
+    job = stage.copy_table.jobs[0]
+    assert (states(stage), job.status, job.comment) == ([(1, 1, "AVAILABLE")], CopyStatus.FINISH, "")
+
+
 def test_a_cancellation_that_fails_can_be_repeated(stage: Stage, second: Path) -> None:
     """The catalog was away: the job is not running any more, and is not forgotten either."""
 

@@ -199,3 +199,18 @@ def test_a_destination_is_not_mended_from_itself(small: SmallArchive) -> None:
     destination = small.copy()
     with pytest.raises(CopyError, match="the same place under two names"):
         list(repair(destination, destination, verify(destination), "a test"))
+
+
+def test_a_claim_of_the_cluster_that_cannot_be_mended(small: SmallArchive, copy: MemoryDestination) -> None:
+    """The cause is told, and the rest is mended."""
+    destination = small.copy()
+    destination.objects[CLUSTER.info] = b"damaged"
+    destination.objects[name_in(destination, f"/{SET}/part_")] = b"damaged"
+
+    def fail(operation: str, name: str) -> None:
+        if operation == "delete" and name == CLUSTER.info:
+            raise NotPermittedError("this account may not delete")
+
+    destination.failing = fail
+    info, folder = mended(destination, copy)
+    assert (info, folder.stored) == (Repaired(CLUSTER.info, 0, "this account may not delete"), 1)
