@@ -110,6 +110,18 @@ def test_a_copy_of_a_data_backup_has_only_the_parts_that_succeeded(session: Cata
     assert (again.job_id, Backups(session).set_copies()[0].file_status) == (2, FileStatus.COPYING)
 
 
+def test_a_tenant_whose_log_never_came_into_the_piece_has_no_folder(
+    session: CatalogSession, piece: BackupPiece
+) -> None:
+    """It is not copied. A piece of an older catalog, which did not count bytes, is."""
+    with session.cursor() as cursor:
+        cursor.execute(f"UPDATE {tables.PIECE_TABLE} SET input_bytes = 0")
+        cursor.execute(f"UPDATE {tables.PIECE_TABLE} SET start_scn = 0 WHERE tenant_id = 1002")
+    SecondBackupTable(session).begin(JOB, [copy(piece)])
+    (made,) = Backups(session).piece_copies()
+    assert made.tenants == (1001,)
+
+
 def test_a_deleted_copy_leaves_its_original(session: CatalogSession, piece: BackupPiece, rows: Rows) -> None:
     """The history names the copy."""
     SecondBackupTable(session).begin(JOB, [copy(piece)])

@@ -147,8 +147,8 @@ class SecondBackupTable:
 def _record_copy(cursor: Cursor, copy: Backup) -> None:
     """Write a copy's rows: those of its original, with the copy's number, place and state."""
     table, columns = tables.PIECE_TABLE, [*tables.PIECE_COLUMNS]
-    where = "round_id = %s AND backup_piece_id = %s AND (tenant_id = %s OR input_bytes > 0)"
-    key: tuple[Any, ...] = (*_place(copy), tables.SYS_TENANT_ID)  # without tenants that have no log in the piece
+    where = "round_id = %s AND backup_piece_id = %s AND (tenant_id = %s OR start_scn > 0)"
+    key: tuple[Any, ...] = (*_place(copy), tables.SYS_TENANT_ID)  # without tenants whose log never came so far
     if isinstance(copy, BackupSet):
         table, where, columns = tables.SET_TABLE, "bs_key = %s AND status = %s", [*tables.SET_COLUMNS]
         key = copy.set_id, str(SetStatus.SUCCESS)
