@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from redoubt.archive.inventory import TenantPath, clusters, tenants
 from redoubt.archive.layout import PieceInfo
+from redoubt.archive.segment import SegmentName
 from redoubt.archive.set_layout import data_folder, set_path
 from redoubt.archive.set_store import SetStore
 from redoubt.archive.store import ArchiveError, PieceStore
@@ -18,7 +19,7 @@ from redoubt.model.seams import Destination, ObjectMissingError
 _NS = 10**9
 _RECENT = 30 * 86400 * _NS
 _TAIL = 64
-"""The number of segments at the end of the log from which the present rate is taken."""
+"""The number of objects at the end of the log from which the present rate is taken."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,13 @@ def _rates(destination: Destination, tenant: TenantPath, key: PieceKey) -> tuple
     objects = listing.objects
     if len(objects) < 2:  # noqa: PLR2004 - one segment shows no rate
         return 0.0, 0.0
-    end = store.resume(store.record(PieceInfo, store.path.info), listing)
-    tail = [each.name for each in objects if not each.name.is_merged][-_TAIL:] or [objects[-1].name]
-    whole = (end.position.scn - store.header(objects[0].name).min_scn) / _NS
-    recent = (end.position.scn - store.header(tail[0]).min_scn) / _NS
-    return len(tail) / max(recent, 1.0), end.output_bytes / max(whole, 1.0)
+    info = store.record(PieceInfo, store.path.info)
+    end = store.resume(info, listing).position.scn
+    recent = objects[-_TAIL:]
+    unmerged = [each.name for each in recent if not each.name.is_merged] or [recent[-1].name]
+
+    def seconds(first: SegmentName) -> float:
+        """The time from a segment's start to the end; log from before the round may be days old."""
+        return max((end - max(store.header(first).min_scn, info.start_scn)) / _NS, 1.0)
+
+    return len(unmerged) / seconds(unmerged[0]), sum(each.size for each in recent) / seconds(recent[0].name)
