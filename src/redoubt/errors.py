@@ -6,7 +6,7 @@
     ├── the home and its files: ConfigError, HomeError; gateway/ TlsError; cli/ NoServiceError
     ├── a destination: model/ DestinationError (ObjectExistsError, ObjectMissingError, NotPermittedError,
     │   LockedError); destinations/ AccessError; archive/ MasterKeyError, KeyMissingError (KeyLostError)
-    ├── an archive in a destination: archive/ ArchiveError, ForeignDestinationError
+    ├── an archive in a destination: archive/ ArchiveError, CopyError, ForeignDestinationError
     ├── an engine: model/ EngineStartError, AccountError (OpenDoorError), OpenedError, UnknownEngineKindError,
     │   SourceError; engines/ UnprovenEngineError; catalog/ CatalogError
     ├── a data backup: backup/ BackupFailedError; model/ NotRolledError

@@ -40,6 +40,7 @@ NOTHING: dict[str, Any] = {
     "health": [],
     "holes": [],
     "last_backup_set": None,
+    "last_second_backup": None,
 }
 HEALTH = {
     "tenant_id": 1001,
@@ -248,3 +249,22 @@ def test_a_demo_whose_archive_is_wrong_fails(cluster: Any, complaint: str) -> No
     story = demo._Story(Console(), cluster, session=None)  # type: ignore[arg-type]  # fails before it asks
     with pytest.raises(DemoFailedError, match=complaint):
         story._compare(demo.Summary(0, []))
+
+
+def test_the_last_second_backup_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """With what it waits for, or why it failed."""
+    row = {
+        "job_id": 3,
+        "kind": "BACKUPPIECE",
+        "status": "DOING",
+        "result": 0,
+        "backup_dest": "file:///second",
+        "comment": "the network is down",
+        "start_time": 1_790_000_000 * 10**9,
+        "end_time": 0,
+    }
+    status._print(NOTHING | {"last_second_backup": status._second_backup(row)})
+    out = " ".join(capsys.readouterr().out.split())
+    assert "second backup 3 (BACKUPPIECE): DOING, result 0, started 2026-09-21T14:13:20.000000Z" in out
+    assert "into file:///second" in out
+    assert "the network is down" in out

@@ -248,11 +248,14 @@ def test_a_dead_disk_of_an_original_holds_up_no_statement(
     async def scene() -> None:
         await run(stage, "ALTER SYSTEM BACKUP BACKUPPIECE ALL")
         await over(stage)
+        assert states(stage) == [(1, 1, "AVAILABLE"), (2, 1, "AVAILABLE")], "all of the present destination"
+        await run(stage, "ALTER SYSTEM BACKUP BACKUPPIECE 9")
+        await over(stage)
         is_over.set()
 
     play(scene())
 
-    assert {status for _, _, status in states(stage)} == {"AVAILABLE"}
+    assert states(stage)[-1] == (9, 1, "AVAILABLE")
 
 
 def test_a_destination_that_does_not_answer_is_waited_for(stage: Stage, second: Path) -> None:

@@ -12,7 +12,7 @@ from tests.service.cluster import ServiceUnderTest, wait_until
 PRIVILEGE = 1227
 REFUSALS = [
     ("ALTER SYSTEM SET no_such_parameter = 1", 5099, ""),
-    ("ALTER SYSTEM SET backup_backup_dest = 'file:///x'", 5099, ""),
+    ("ALTER SYSTEM SET backup_backup_dest_option = 'recovery_window=1d'", 5099, ""),
     ("ALTER SYSTEM SET backup_dest = 'file:///x' TENANT = main", 5099, ""),
     ("ALTER SYSTEM SET log_archive_checkpoint_interval = '1s'", 4147, "out of range [5s, 3600s]"),
     ("ALTER SYSTEM SET log_archive_concurrency = 101", 4147, "out of range [0, 100]"),
@@ -49,7 +49,9 @@ REFUSALS = [
     ("ALTER SYSTEM VALIDATE BACKUPSET 1", 1235, ""),
     ("ALTER SYSTEM CANCEL VALIDATE 1", 1235, ""),
     ("ALTER SYSTEM START BACKUP ARCHIVELOG", 1235, ""),
-    ("ALTER SYSTEM BACKUP BACKUPPIECE ALL", 1235, ""),
+    ("ALTER SYSTEM BACKUP BACKUPPIECE ALL", 9026, "backup_backup_dest is empty"),
+    ("ALTER SYSTEM BACKUP BACKUPPIECE ALL WITH ACTIVE", 1235, "active piece"),
+    ("ALTER SYSTEM CANCEL BACKUP BACKUPSET", 9049, "no second backup of a BACKUPSET is running"),
 ]
 
 

@@ -21,8 +21,16 @@ def test_show_parameters_merges_ours_with_the_engines(shared_service: ServiceUnd
     names = {row["name"] for row in shared_service.run("SHOW PARAMETERS")}
 
     assert {"backup_dest", OPTION, "log_disk_size"} <= names
-    limits = ["backup_net_limit", "backup_pause_limit"]
-    ours = ["backup_dest", "backup_dest_option", OPTION, *limits, "backup_recovery_window"]
+    limits = ["backup_keep_interval", "backup_keep_window"]
+    ours = [
+        "backup_backup_dest",
+        "backup_dest",
+        "backup_dest_option",
+        *limits,
+        OPTION,
+        *_LIMITS,
+        "backup_recovery_window",
+    ]
     assert [row["name"] for row in shared_service.run("SHOW PARAMETERS LIKE 'backup%'")] == ours
     assert [row["name"] for row in shared_service.run("SHOW PARAMETERS LIKE 'backup\\_log%'")] == [OPTION]
     rows = shared_service.run(f"SHOW PARAMETERS WHERE name IN ('{OPTION}', 'log_disk_size')")

@@ -139,6 +139,9 @@ class SecondBackups:
     async def _chosen(self, kind: CopyKind, selection: Selection, uri: str) -> list[Backup]:
         """The copies that are to be made. Raises NotCopyableError, CatalogError."""
         originals = await asyncio.to_thread(self._originals, kind)
+        if selection.number is None:  # as a deletion of all: a former destination may be gone for good
+            present = self._parameters.backup_dest.rstrip("/")
+            originals = [each for each in originals if each.destination.rstrip("/") == present]
         copies = await asyncio.to_thread(self._copies)
         texts = sorted({each.destination for each in (*originals, *copies)})
         same = await asyncio.gather(*(self._is_same(text, uri) for text in texts))
