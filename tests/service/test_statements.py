@@ -21,16 +21,8 @@ def test_show_parameters_merges_ours_with_the_engines(shared_service: ServiceUnd
     names = {row["name"] for row in shared_service.run("SHOW PARAMETERS")}
 
     assert {"backup_dest", OPTION, "log_disk_size"} <= names
-    limits = ["backup_keep_interval", "backup_keep_window"]
-    ours = [
-        "backup_backup_dest",
-        "backup_dest",
-        "backup_dest_option",
-        *limits,
-        OPTION,
-        *_LIMITS,
-        "backup_recovery_window",
-    ]
+    before = ["backup_backup_dest", "backup_dest", "backup_dest_option", "backup_keep_interval", "backup_keep_window"]
+    ours = [*before, OPTION, "backup_net_limit", "backup_pause_limit", "backup_recovery_window"]
     assert [row["name"] for row in shared_service.run("SHOW PARAMETERS LIKE 'backup%'")] == ours
     assert [row["name"] for row in shared_service.run("SHOW PARAMETERS LIKE 'backup\\_log%'")] == [OPTION]
     rows = shared_service.run(f"SHOW PARAMETERS WHERE name IN ('{OPTION}', 'log_disk_size')")
