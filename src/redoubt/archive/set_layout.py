@@ -73,6 +73,11 @@ def set_path(cluster: ClusterPath, tenant_id: int, key: SetKey) -> SetPath:
     return SetPath(f"{data_folder(cluster, tenant_id)}/{key}")
 
 
+def folder_at(cluster: ClusterPath, tenant_id: int, key: PieceKey | SetKey) -> PiecePath | SetPath:
+    """The folder of one tenant's piece or data backup."""
+    return set_path(cluster, tenant_id, key) if isinstance(key, SetKey) else cluster.piece(tenant_id, key)
+
+
 def folder_of(name: str) -> PiecePath | SetPath | None:
     """The piece or data backup to which an object or a folder of that name belongs; None for another name."""
     cluster, number, incarnation, tenant, kind, key, *_ = (*name.split("/"), *[""] * 6)

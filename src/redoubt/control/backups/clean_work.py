@@ -13,7 +13,7 @@ import structlog
 
 from redoubt.archive.deletion import Deletion, SetDeletion, delete_some
 from redoubt.archive.layout import ClusterInfo, ClusterPath, PiecePath
-from redoubt.archive.set_layout import SetPath, set_path
+from redoubt.archive.set_layout import SetPath, folder_at, set_path
 from redoubt.catalog.cleaning import Cleaning, CleanJob, CleanStatus
 from redoubt.catalog.session import CatalogError
 from redoubt.catalog.set_table import Remains
@@ -51,14 +51,14 @@ class CleanWork:
         A backup that cannot be deleted holds up no other: it is tried again after them, until nothing is left.
         """
         self._told, pause, left = job.error, _PAUSE, doomed
-        while left := await self._round(job, left):
+        while left := await self._pass(job, left):
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
         done = replace(job, status=CleanStatus.STOP, end_time=time.time_ns(), error="")
         await self._insist(job, self._cleaning.save, done)
         _log.info("deletion done", job=job.job_id)
 
-    async def _round(self, job: CleanJob, doomed: list[Backup]) -> list[Backup]:
+    async def _pass(self, job: CleanJob, doomed: list[Backup]) -> list[Backup]:
         """Try to delete each backup; returns those of which something is left. The job's row names the first cause."""
         left, causes = list[Backup](), list[str]()
         for backup in doomed:
@@ -120,9 +120,7 @@ class CleanWork:
 
     def folder_of(self, backup: Backup, tenant_id: int) -> str:
         """The name of a tenant's folder in a set or a piece."""
-        if isinstance(backup, BackupSet):
-            return set_path(self._path, tenant_id, backup.key).folder
-        return self._path.piece(tenant_id, backup.key).folder
+        return folder_at(self._path, tenant_id, backup.key).folder
 
     def _target(
         self, job: CleanJob, backup: Backup, tenant_id: int

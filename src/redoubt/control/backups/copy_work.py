@@ -11,7 +11,7 @@ from typing import TypeVar
 import structlog
 
 from redoubt.archive.layout import ClusterPath
-from redoubt.archive.set_layout import set_path
+from redoubt.archive.set_layout import folder_at
 from redoubt.catalog.second_backups import CopyJob, CopyResult, CopyStatus, SecondBackupTable
 from redoubt.catalog.session import CatalogError
 from redoubt.control.backups.backup_work import RunJob
@@ -19,7 +19,7 @@ from redoubt.control.cluster import Cluster
 from redoubt.control.parameters.parameter_list import NET_LIMIT
 from redoubt.control.parameters.parameters import Parameters
 from redoubt.messages.jobs import CopyFolder, Failed, FolderCopied, Outcome
-from redoubt.model.retention import Backup, BackupSet
+from redoubt.model.retention import Backup
 
 T = TypeVar("T")
 
@@ -77,11 +77,7 @@ class CopyWork:
         """Copy the folders of all tenants, and record the end of the copy; returns why it must be tried again."""
         causes, failures, done = list[str](), list[str](), 0
         for tenant_id in copy.tenants:
-            folder = (
-                set_path(self._path, tenant_id, copy.key).folder
-                if isinstance(copy, BackupSet)
-                else self._path.piece(tenant_id, copy.key).folder
-            )
+            folder = folder_at(self._path, tenant_id, copy.key).folder
             outcome = await self._folder(copy, source, folder, done)
             match outcome:
                 case FolderCopied(size=size):
