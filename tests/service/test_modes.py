@@ -191,7 +191,8 @@ def test_mandatory_lets_writers_wait_and_loses_nothing(service: ServiceUnderTest
         wait_until("writers go on", lambda: len(flood.times) > written + 3)
     assert flood.errors == []
     wait_until("all is archived", lambda: _state(service)["BACKLOG_BYTES"] == 0)
-    assert _events(service, "GATE") == [("OPEN", "CLOSED"), ("CLOSED", "OPEN")]
+    events = _events(service, "GATE")  # a flood that outruns the archive closes the gate again
+    assert events == [("OPEN", "CLOSED"), ("CLOSED", "OPEN")] * max(len(events) // 2, 1)
     assert _holes(service) == []
     assert service.run("SELECT @@global.read_only AS r", "root@main")[0]["r"] == 0
     service.stop_archiving()

@@ -95,7 +95,7 @@ def _keep_and_let_go(service: ServiceUnderTest, number: int) -> None:
 def _damage_and_repair(service: ServiceUnderTest, second_uri: str) -> Path:
     """Flip a bit of a segment, lose a part, and mend both; returns the part."""
     first_uri = f"file://{service.backup}"
-    segment = service.segments(service.round_number())[0]
+    segment = service.segments()[0]
     sound = segment.read_bytes()
     segment.chmod(0o600)
     segment.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))

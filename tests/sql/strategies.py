@@ -181,9 +181,7 @@ FIXED: dict[str, Statement] = {
     "alter system change backupset = 7 keep until '2027-01-01 00:00:00'": KeepBackup(7, "2027-01-01 00:00:00"),
     "alter system modify backupset 7 nokeep": KeepBackup(7, ends=True),
     "alter system backup backupset all": SecondBackup(BackupPart.SET),
-    "alter system backup backupset all not backed up 3 times tenant t": SecondBackup(
-        BackupPart.SET, max_copies=3, tenant="t"
-    ),
+    "alter system backup backupset all not backed up 3 times": SecondBackup(BackupPart.SET, max_copies=3),
     "alter system backup backupset 3 tenant_id 1001": SecondBackup(BackupPart.SET, 3, tenant="1001"),
     "alter system backup backuppiece all with active": SecondBackup(BackupPart.PIECE, has_active=True),
     "alter system backup backuppiece 1 with active backuppiece": SecondBackup(BackupPart.PIECE, 1, has_active=True),
