@@ -41,17 +41,8 @@ def keep_following(uri: str, tenant: str | None, directory: Path, *, once: bool,
             kind = engine_kind(followed.engine_kind)
             restored = kind.restored(path)
             restored.refuse_opened()
-            out = console(error=True)
-            with Progress(console=out, transient=True, disable=not out.is_terminal) as bar:
-                task = bar.add_task("writing log", total=None)
-                standby = Standby(
-                    destination,
-                    followed,
-                    path,
-                    lambda lsn: kind.layer(path, lsn),
-                    kind.cutter,
-                    lambda done, total: bar.update(task, completed=done, total=total),
-                )
+            with shown_progress() as progress:
+                standby = Standby(destination, followed, path, lambda lsn: kind.layer(path, lsn), kind.cutter, progress)
                 state = standby.begin()
                 with restored.kept_closed():
                     _Loop(standby, state, _say).run(interval, once=once)
@@ -97,6 +88,15 @@ class _Loop:
             if once:
                 return
             time.sleep(interval)
+
+
+@contextmanager
+def shown_progress() -> Iterator[Callable[[int, int], None]]:
+    """Shows on a terminal how much log is written: call it with the bytes done and the bytes in all."""
+    out = console(error=True)
+    with Progress(console=out, transient=True, disable=not out.is_terminal) as bar:
+        task = bar.add_task("writing log", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _say(text: str) -> None:

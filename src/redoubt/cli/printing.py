@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich import box
@@ -61,3 +61,17 @@ def _print_vertical(out: Console, names: Sequence[str], rows: Sequence[Sequence[
 
 def _value(value: Any) -> Text:
     return Text("NULL", style="dim") if value is None else Text(printable_lines(str(value)))
+
+
+class Changes:
+    """Tells a line only if it is another than the last one: a standby that gets no log asks ten times a second."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._last = ""
+
+    def tell(self, line: str) -> None:
+        """Tell the line, unless it is the last one."""
+        if line != self._last:
+            self._last = line
+            self._tell(line)

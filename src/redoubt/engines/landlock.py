@@ -44,14 +44,15 @@ class Grants:
     """What a confined program may reach, as absolute paths of files and folders; folders with all that they contain.
 
     `all_of`: read, write, create, remove, execute. `programs`: read, list and execute. `readable`: read and list.
-    `writable`: read and write, but not create or remove. Paths that do not exist are left out. `most_abi` limits the
-    Landlock version that is used.
+    `writable`: read and write, but not create or remove. Paths that do not exist are left out. `has_network`: TCP, of
+    a network of the program's own. `most_abi` limits the Landlock version that is used.
     """
 
     all_of: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
     readable: tuple[str, ...] = ()
     writable: tuple[str, ...] = ()
+    has_network: bool = False
     most_abi: int = _NEWEST_ABI
 
 
@@ -69,7 +70,7 @@ def restrict_self(grants: Grants) -> None:
     """Restrict this process and its future children for good. Raises OSError."""
     abi = min(landlock_abi(), grants.most_abi)
     rights = _FILE_RIGHTS_BY_ABI.get(abi, (1 << 16) - 1)
-    tcp = _TCP_RIGHTS if abi >= _TCP_ABI else 0
+    tcp = _TCP_RIGHTS if abi >= _TCP_ABI and not grants.has_network else 0
     scopes = _SCOPES if abi >= _SCOPE_ABI else 0
     attributes = _RULESET.pack(rights, tcp, scopes)[: _RULESET_SIZES.get(abi, _RULESET.size)]
     ruleset = _call(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)

@@ -18,6 +18,7 @@ from redoubt.model.bases import BaseSource, LogCutter, LogLayer
 from redoubt.model.keeping import ApplicationKeeper, EngineSizes, Keeper
 from redoubt.model.scratch_engine import Login, Roller, Rows, ScratchEngine
 from redoubt.model.seams import Engine
+from redoubt.model.standby import LogFeed, LogSource, StandbyEngine
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection
@@ -179,6 +180,14 @@ class EngineKind(Protocol):
 
         `directory` must not overlap with `home`, the service's own. Leaves nothing behind. Raises SourceError.
         """
+        ...
+
+    def standby(self, directory: Path, memory_budget: str) -> StandbyEngine:
+        """An engine that follows log in a directory that was restored; `memory_budget` as in `EngineSizes`."""
+        ...
+
+    def log_source(self, feed: LogFeed, refused: Callable[[str], None]) -> LogSource:
+        """Serves a feed's log to engines of this kind. `refused` is told which request got no log, and why."""
         ...
 
     def has_engine(self, directory: Path) -> bool:

@@ -36,3 +36,8 @@ class OwnFiles:
     def restored_from(self) -> Path:
         """The file that says what this directory was restored from; exists once the restore is complete."""
         return self.ours / "restored_from"
+
+    @property
+    def follower(self) -> Path:
+        """The unix socket of the command that keeps a standby following; exists while that command runs."""
+        return self.ours / "follower.sock"

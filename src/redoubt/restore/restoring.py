@@ -81,10 +81,16 @@ def unfinished(directory: Path) -> Restored | None:
 
 def kind_restored_in(directory: Path) -> str:
     """The name of the kind of engine that a restored directory is for, seekdb if it is none. Raises RestoreError."""
+    restored = restored_in(directory)
+    return SEEKDB if restored is None else restored.of.engine_kind
+
+
+def restored_in(directory: Path) -> Restored | None:
+    """What a directory was made of, None if it was not restored. Raises RestoreError."""
     try:
-        return load_record(Restored, (directory / _RESULT).read_bytes()).of.engine_kind
+        return load_record(Restored, (directory / _RESULT).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
-        return SEEKDB
+        return None
     except (RecordError, OSError) as error:
         raise RestoreError(f"{directory / _RESULT} cannot be read ({error}); restore into another directory") from error
 

@@ -39,15 +39,18 @@ def what_confines() -> str:
     return "namespaces" if namespaces.namespaces_work() else ""
 
 
-def confined_command(base: BaseDir, package: Path, command: list[str]) -> list[str]:
-    """The command that runs an engine confined, or as it is where nothing confines. Makes the engine's folders."""
+def confined_command(base: BaseDir, package: Path, command: list[str], *, has_network: bool = False) -> list[str]:
+    """The command that runs an engine confined, or as it is where nothing confines. Makes the engine's folders.
+
+    `has_network`: it runs in a network of its own, where it may listen and connect.
+    """
     own = [base.path / name for name in _FOLDERS]
     for folder in own:
         with suppress(FileExistsError):  # the engine says what is wrong with it
             folder.mkdir(parents=True, exist_ok=True)
     tools = [path for name in ("sh", "grep") if (path := shutil.which(name))]
     programs = (str(package), *_LIBRARIES, "/bin/sh", *tools, *map(os.path.realpath, tools))
-    grants = Grants(tuple(map(str, own)), programs, readable=_SYSTEM, writable=_DEVICES)
+    grants = Grants(tuple(map(str, own)), programs, readable=_SYSTEM, writable=_DEVICES, has_network=has_network)
     match what_confines():
         case "Landlock":
             return landlock.confined(grants, command)

@@ -20,6 +20,7 @@ from redoubt.engines.seekdb.orphans import OrphansLeftError, await_own_work, end
 from redoubt.engines.seekdb.proven import UnprovenEngineError
 from redoubt.engines.seekdb.replaying import first_sizes, flush_replayed, laid_bytes, sizes_for
 from redoubt.engines.seekdb.scratch_seekdb import LOG_AT_LEISURE, ScratchSeekdb
+from redoubt.engines.seekdb.standby_role import RoleError, become_primary_again
 from redoubt.model.engine_kind import FirstStart
 from redoubt.model.keeping import EngineSizes
 from redoubt.model.log import LogDamagedError
@@ -29,9 +30,13 @@ _STATEMENT_PATIENCE = 60.0
 
 
 def start_once(base: BaseDir, login: Login, say: Callable[[str], None], *, flush: bool) -> FirstStart:
-    """See `RestoredDirectory.first_start`."""
+    """See `RestoredDirectory.first_start`. A standby's engine becomes a primary."""
     if not base.log.is_dir():
         return FirstStart(is_open=False, trouble=f"{base.path} is not a seekdb directory: {base.log} does not exist")
+    try:
+        become_primary_again(base)
+    except (RoleError, OSError) as error:
+        return FirstStart(is_open=False, trouble=str(error))
     engine = _Engine(base, sizes_for(laid_bytes(base)), login)
     try:
         started = _started(base, engine, say, flush=flush or first_sizes(base, EngineSizes()) is not None)

@@ -12,8 +12,10 @@ import os
 import subprocess
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from redoubt.engines.seekdb.complaints import complaint, size_of
 from redoubt.engines.seekdb.confinement import confined_command, environment
@@ -100,28 +102,41 @@ class Instance:
         self._base.clients.parent.mkdir(parents=True, exist_ok=True)
         self._base.ours.mkdir(mode=0o700, exist_ok=True)
         self._take_lock(time.monotonic() + timeout)
-        command = [
-            str(package / "seekdb"),
-            *("--base-dir", str(self._base.path), "--embedded", "--nodaemon"),
-            *("--parameter", f"memory_budget={self.sizes.memory_budget}"),
-            *("--parameter", f"log_disk_size={self.sizes.log_disk_size}"),
-            *(word for each in self.sizes.others for word in ("--parameter", each)),
-        ]
         self._logged = size_of(self._base.own_log)
         try:
             with self._base.output.open("wb") as output:
-                self._process = subprocess.Popen(
-                    confined_command(self._base, package, command),
-                    cwd=self._base.path,
-                    env=environment(package),
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,  # Ctrl-C is for the service, which then stops its engines in order
-                )
+                self._process = self._launched(package, output)
         except OSError as error:
             self._drop_lock()
             raise EngineStartError(f"cannot run the engine's program: {error}; reinstall pylibseekdb") from error
+
+    def _launched(self, package: Path, output: BinaryIO) -> subprocess.Popen[bytes]:
+        """The engine's process, embedded and confined."""
+        command = self._command(package, ("--embedded",), self.sizes.others)
+        return self._opened(confined_command(self._base, package, command), package, output)
+
+    def _command(self, package: Path, mode: Sequence[str], parameters: Sequence[str]) -> list[str]:
+        return [
+            str(package / "seekdb"),
+            *("--base-dir", str(self._base.path), *mode, "--nodaemon"),
+            *("--parameter", f"memory_budget={self.sizes.memory_budget}"),
+            *("--parameter", f"log_disk_size={self.sizes.log_disk_size}"),
+            *(word for each in parameters for word in ("--parameter", each)),
+        ]
+
+    def _opened(
+        self, command: list[str], package: Path, output: BinaryIO, inherited: Sequence[int] = ()
+    ) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            command,
+            cwd=self._base.path,
+            env=environment(package),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=inherited,
+            start_new_session=True,  # Ctrl-C is for the service, which then stops its engines in order
+        )
 
     def _printed(self) -> str:
         """The end of the process's output: a healthy engine prints only that it starts."""

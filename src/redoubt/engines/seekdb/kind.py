@@ -20,12 +20,16 @@ from redoubt.engines.seekdb.holding import LogHolder
 from redoubt.engines.seekdb.keeping import EmbeddedKeeper, ExternalKeeper
 from redoubt.engines.seekdb.log_copy import SeekdbLogCopy
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
-from redoubt.engines.seekdb.replaying import size_of, sizes_for
+from redoubt.engines.seekdb.log_source.answering import Answers
+from redoubt.engines.seekdb.log_source.server import LogServer
+from redoubt.engines.seekdb.replaying import laid_bytes, size_of, sizes_for
 from redoubt.engines.seekdb.rolling import SeekdbRoller
 from redoubt.engines.seekdb.scratch_seekdb import ScratchSeekdb
+from redoubt.engines.seekdb.standby_instance import StandbySeekdb
 from redoubt.model.engine_kind import SEEKDB, EngineKind, FirstStart
 from redoubt.model.keeping import EngineSizes
 from redoubt.model.scratch_engine import Login, Roller, Rows, ScratchEngine
+from redoubt.model.standby import LogFeed
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection
@@ -135,6 +139,15 @@ class SeekdbKind:
     def check_source(self, directory: Path, home: Path) -> None:
         """See `EngineKind`."""
         external.check(BaseDir(directory), home)
+
+    def standby(self, directory: Path, memory_budget: str) -> StandbySeekdb:
+        """See `EngineKind`."""
+        base = BaseDir(directory)
+        return StandbySeekdb(base, EngineSizes(memory_budget, sizes_for(laid_bytes(base)).log_disk_size))
+
+    def log_source(self, feed: LogFeed, refused: Callable[[str], None]) -> LogServer:
+        """See `EngineKind`."""
+        return LogServer(Answers(feed), refused)
 
     def has_engine(self, directory: Path) -> bool:
         """See `EngineKind`."""

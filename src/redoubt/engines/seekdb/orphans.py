@@ -127,7 +127,7 @@ def append_aborts(base: BaseDir, found: list[Orphan], known_end: int) -> LogPosi
             raise LogDamagedError(
                 f"cannot read the log in {base.path} up to its end at LSN {known_end}; nothing was written"
             )
-        numbers = _next_numbers(base, found)
+        numbers = next_numbers(base, found)
         groups = abort_groups({orphan: numbers[orphan.tx_id] for orphan in found}, end, installed_version())
         return _write(base, end.at, groups)
 
@@ -171,12 +171,12 @@ def _append_when_there_is_room(base: BaseDir, engine: Restartable, found: list[O
 def _await_room(run: Run) -> None:
     """Wait until an engine has begun the next block: an engine writes by itself, and writes most after its start."""
     deadline = time.monotonic() + _PATIENCE
-    while not _has_room(run(_END)[0][0] % BLOCK_LOG_SIZE, _TAIL_ROOM) and time.monotonic() < deadline:
+    while not has_room(run(_END)[0][0], _TAIL_ROOM) and time.monotonic() < deadline:
         run("ALTER SYSTEM MINOR FREEZE")
         time.sleep(_POLL)
 
 
-def _next_numbers(base: BaseDir, found: list[Orphan]) -> dict[int, int]:
+def next_numbers(base: BaseDir, found: list[Orphan]) -> dict[int, int]:
     """The number of each transaction's next entry; 0 if the log of the transaction is recycled.
 
     In that case the engine knows the transaction from its tables, and ignores the number.
@@ -209,7 +209,7 @@ def _verified_blocks(base: BaseDir, blocks: Iterator[int]) -> Iterator[tuple[int
 def _write(base: BaseDir, end: LogPosition, groups: bytes) -> LogPosition:
     """Write groups at the end of the log, with zeros behind them; read them back."""
     block, offset = divmod(end.lsn, BLOCK_LOG_SIZE)
-    if not _has_room(offset, len(groups)):
+    if not has_room(end.lsn, len(groups)):
         raise NoRoomError(f"the last block of the log in {base.path} has no room for abort records")
     descriptor = os.open(base.log / str(block), os.O_RDWR)
     try:
@@ -228,8 +228,9 @@ def _write(base: BaseDir, end: LogPosition, groups: bytes) -> LogPosition:
     return LogPosition(end.lsn + len(groups), verified.max_scn, verified.chain)
 
 
-def _has_room(offset: int, size: int) -> bool:
-    """Whether `size` bytes fit behind an offset in a block. A block without a group may have no file."""
+def has_room(lsn: int, size: int) -> bool:
+    """Whether `size` bytes fit behind an LSN into its block. A block without a group may have no file."""
+    offset = lsn % BLOCK_LOG_SIZE
     return 0 < offset <= BLOCK_LOG_SIZE - size - _TAIL_ROOM
 
 

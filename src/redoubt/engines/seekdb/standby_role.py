@@ -55,6 +55,17 @@ def become_standby(base: BaseDir) -> None:
         database.commit()
 
 
+def is_standby(base: BaseDir) -> bool:
+    """Whether `become_standby` was the last to change the role: no engine has written log of its own since.
+
+    Raises OSError.
+    """
+    if not base.parameters_before.exists():
+        return False
+    with _opened(base) as database:
+        return bool(database.execute(_ROLE).fetchmany(2) == [(_STANDBY,)])
+
+
 def become_primary_again(base: BaseDir) -> None:
     """Put back the parameters that `become_standby` has kept, if any. No engine may run. Raises RoleError, OSError."""
     try:

@@ -1,0 +1,1 @@
+"""The kernel's own standby protocol: serves archived log to seekdb engines that follow it."""
