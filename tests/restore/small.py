@@ -74,13 +74,17 @@ class SmallArchive:
     def write(self, *groups: int, salt: bytes = b"", content: bytes | None = None) -> None:
         """The engine writes: for each number a run of so many groups, archived as a segment."""
         for number in groups:
-            for _ in range(number):
-                scn = self.end.scn + 100
-                held = salt + bytes([scn // 100 % 256]) * 70 if content is None else content
-                data = group([held], scn, self.end.chain or 0, log_id=len(self.ends))
-                self.log += data
-                self.ends.append(LogPosition(self.end.lsn + len(data), scn, chain_after(data)))
+            self.write_unarchived(number, salt, content)
             self.archive()
+
+    def write_unarchived(self, number: int, salt: bytes = b"", content: bytes | None = None) -> None:
+        """The engine writes so many groups."""
+        for _ in range(number):
+            scn = self.end.scn + 100
+            held = salt + bytes([scn // 100 % 256]) * 70 if content is None else content
+            data = group([held], scn, self.end.chain or 0, log_id=len(self.ends))
+            self.log += data
+            self.ends.append(LogPosition(self.end.lsn + len(data), scn, chain_after(data)))
 
     def archive(self, codec: str = "zstd_1.3.8") -> None:
         """Archive what the piece does not have, as one segment."""

@@ -178,7 +178,7 @@ FIXED: dict[str, Statement] = {
     "alter system cancel delete backup": CancelDeleteBackup(),
     "alter system delete obsolete backup preview": PreviewObsolete(),
     "alter system change backupset 7 keep": KeepBackup(7),
-    "alter system change backupset = 7 keep until '2027-01-01 00:00:00'": KeepBackup(7, "2027-01-01 00:00:00"),
+    "alter system change backupset = 7 keep until '2027-01-01'": KeepBackup(7, "2027-01-01"),
     "alter system modify backupset 7 nokeep": KeepBackup(7, ends=True),
     "alter system backup backupset all": SecondBackup(BackupPart.SET),
     "alter system backup backupset all not backed up 3 times": SecondBackup(BackupPart.SET, max_copies=3),

@@ -172,7 +172,7 @@ class ArchivedLog:
         except LogDamagedError as error:
             raise ArchiveError(f"{path} is damaged: {error}") from error
         if end.lsn < header.end_lsn:
-            self._cut = end
+            self._cut = replace(end, scn=min(end.scn, until))
         elif end.chain is not None:
             self._chains[end.lsn] = end.chain
             while len(self._chains) > _MOST_CHAINS:

@@ -124,7 +124,6 @@ class _Connection:
         self._reader = reader
         self._writer = writer
         self._http = H2Connection(H2Configuration(client_side=False))
-        self._http.local_settings[SettingCodes.MAX_CONCURRENT_STREAMS] = _MOST_CALLS
         self._calls: dict[int, _Call] = {}
         self._moved = asyncio.Event()
         """Set when the client has made room for more data."""
@@ -132,6 +131,7 @@ class _Connection:
     async def run(self) -> None:
         """Serve the client until it goes. Raises OSError, TimeoutError, ProtocolError."""
         self._http.initiate_connection()
+        self._http.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: _MOST_CALLS})
         await self._flush()
         try:
             async with asyncio.TaskGroup() as tasks:
