@@ -10,8 +10,9 @@
     ├── an engine: model/ EngineStartError, AccountError (OpenDoorError), OpenedError, UnknownEngineKindError,
     │   SourceError; engines/ UnprovenEngineError; catalog/ CatalogError
     ├── a data backup: backup/ BackupFailedError; model/ NotRolledError
-    └── a restore: restore/ RestoreError, BeingDeletedError, UnknownTenantError; model/
-        NotRecoverableError; rehearsal/ NoScratchError
+    ├── a restore: restore/ RestoreError, BeingDeletedError, UnknownTenantError; model/
+    │   NotRecoverableError; rehearsal/ NoScratchError
+    └── a standby: model/ NoLogError, NoPrivateNetworkError, TakeOverError; cli/ ServeError
 
 Each class stands in the module that raises it. A command prints the text of such an error and ends with exit status 1.
 """

@@ -17,10 +17,14 @@ from redoubt.engines.seekdb.files import BaseDir, block_ids
 from redoubt.engines.seekdb.holding import LogHolder
 from redoubt.engines.seekdb.log_copy import SeekdbLogCopy
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter, SeekdbLogLayer
+from redoubt.engines.seekdb.log_source.answering import Answers
+from redoubt.engines.seekdb.log_source.server import LogServer
+from redoubt.engines.seekdb.standby_instance import StandbySeekdb
 from redoubt.engines.seekdb.still_source import StillSource
 from redoubt.model.engine_kind import EngineKind, FirstStart, SourceError
 from redoubt.model.keeping import EngineSizes, EngineStartError, KeptEngine
 from redoubt.model.scratch_engine import Login, NotRolledError, Roller, Rows, ScratchEngine, ScratchError
+from redoubt.model.standby import LogFeed, NoPrivateNetworkError
 
 from .engine import DoubleEngine, end_of
 
@@ -158,6 +162,14 @@ class DoubleKind:
         """See `EngineKind`."""
         if not block_ids(BaseDir(directory).log):
             raise SourceError(f"{directory} is no double's directory")
+
+    def standby(self, directory: Path, memory_budget: str) -> StandbySeekdb:
+        """See `EngineKind`. A double follows no log."""
+        raise NoPrivateNetworkError(f"the double in {directory} follows no log")
+
+    def log_source(self, feed: LogFeed, refused: Callable[[str], None]) -> LogServer:
+        """See `EngineKind`. Its log is seekdb's."""
+        return LogServer(Answers(feed), refused)
 
     def has_engine(self, directory: Path) -> bool:
         """See `EngineKind`."""

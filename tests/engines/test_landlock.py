@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ NEWEST = landlock_abi()
 assert NEWEST, "these tests need a kernel with Landlock, Linux 5.13 or newer"
 
 
-def outcomes(*tries: str, abi: int = 6, **paths: tuple[str, ...]) -> list[str]:
+def outcomes(*tries: str, abi: int = 6, **paths: Any) -> list[str]:
     """The values of expressions that a confined program computes, or the names of the errors."""
     command = [sys.executable, "-I", "-S", "-c", TRIES, json.dumps(tries)]
     grants = Grants(programs=INTERPRETER, most_abi=abi, **paths)

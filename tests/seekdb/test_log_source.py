@@ -395,11 +395,12 @@ def test_connections_and_calls_are_bounded() -> None:
         for _ in range(8):
             many.call(request(0, 1 << 24))
         many.http.remote_settings.acknowledge()
-        many.http._open_streams = lambda _remainder: 0  # type: ignore[method-assign]
+        many.http._open_streams = lambda remainder: 0  # type: ignore[method-assign]
         many.call(request(0, 1 << 24))
         await many.until(lambda: False, takes_data=False)
         assert many.is_closed
         answer = clients[0].call(request(0, 1))
         await clients[0].until(lambda: answer.is_over)
         assert answer.status == 0
+
     run(test, groups=1000)

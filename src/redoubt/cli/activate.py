@@ -20,6 +20,7 @@ from redoubt.cli.rehearsing import logins_for
 from redoubt.cli.replay import start_once
 from redoubt.engines.registry import engine_kind
 from redoubt.errors import RedoubtError
+from redoubt.model.keeping import EngineSizes
 from redoubt.model.own_files import OwnFiles
 from redoubt.model.scratch_engine import Login
 from redoubt.model.standby import TakeOverError
@@ -43,6 +44,7 @@ def activate(directory: Path, user: str | None, password: str, home: Path | None
                 _ask(talk, logins, without_archive=without_archive)
             answers = f"the engine writes, on {kind.socket(directory)}, until redoubt follow ends"
         else:
+            kind.standby(directory, EngineSizes().memory_budget).refuse_opened()
             started = start_once(kind, directory, logins[0], flush=False)
             if started.trouble:
                 raise TakeOverError(started.trouble)

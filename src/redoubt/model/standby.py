@@ -53,12 +53,19 @@ class NoPrivateNetworkError(RedoubtError):
 class StandbyEngine(Protocol):
     """An engine that replays log while it runs, and answers reads. Methods block; any thread may call them."""
 
+    def refuse_opened(self) -> None:
+        """Raise OpenedError if an engine has written log of its own in the directory."""
+        ...
+
     def begin(self) -> socket:
         """Start the engine; the listening socket at which it asks for log. The directory only replays from now on.
 
-        Raises NoPrivateNetworkError, EngineStartError, OSError, and OpenedError if an engine has written log of its own
-        there.
+        Raises NoPrivateNetworkError, EngineStartError, OpenedError, OSError.
         """
+        ...
+
+    def answers(self) -> bool:
+        """Whether the engine accepts or refuses logins."""
         ...
 
     def check_alive(self) -> None:

@@ -36,7 +36,7 @@ class LiveStandby:
         self.received = LogPosition(0)
         """The place up to which the engine has all log; LSN 0 if it has not asked yet."""
         self.follows = asyncio.Event()
-        """Set when the engine has asked for log for the first time."""
+        """Set when the engine has asked for log for the first time, and answers clients."""
         self.has_taken_over = asyncio.Event()
         """Set when the engine is a primary."""
 
@@ -72,6 +72,8 @@ class LiveStandby:
         TakeOverError, ArchiveError, DestinationError.
         """
         source = self._serving
+        if self.is_primary:
+            raise TakeOverError("the engine has taken over already")
         if source is None or not self.follows.is_set():
             raise TakeOverError("the engine does not follow yet: try again when redoubt follow says that it does")
         end = source.received if without_archive else await asyncio.to_thread(self._feed.end, is_new=True)
@@ -123,7 +125,7 @@ class LiveStandby:
             while True:
                 self._engine.check_alive()
                 self.received = max(self.received, source.received, key=lambda place: (place.lsn, place.scn))
-                if self.received.lsn:
+                if not self.follows.is_set() and self.received.lsn and await asyncio.to_thread(self._engine.answers):
                     self.follows.set()
                 await asyncio.sleep(_POLL)
         finally:

@@ -113,3 +113,12 @@ def connect_as(base: BaseDir, user: str, password: str, timeout: float = 10.0, c
         raise pymysql.err.OperationalError(_NOBODY_ANSWERS, f"no engine answers on {base.socket}: {error}") from error
     connection.connect(dialed)
     return connection
+
+
+def answers(base: BaseDir) -> bool:
+    """Whether the engine accepts or refuses logins: before it has opened its files, it does neither."""
+    try:
+        connect_as(base, "root", "").close()
+    except (OSError, pymysql.err.Error) as error:
+        return error.args[:1] == (_ACCESS_DENIED,)
+    return True

@@ -39,5 +39,6 @@ def refuse_opened(base: BaseDir) -> None:
     run = base.clients.parent
     if run.is_dir() and any(entry != base.clients for entry in run.iterdir()):
         raise OpenedError(
-            f"an engine was started in {base.path} and has written log of its own; follow into another directory"
+            f"an engine was started in {base.path} and has written log of its own, so it is no standby any more; to "
+            "follow, name another directory"
         )

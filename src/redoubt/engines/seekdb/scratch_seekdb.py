@@ -13,9 +13,9 @@ from typing import Any
 
 import pymysql
 from pymysql.connections import Connection
-from pymysql.constants import CLIENT, CR, ER
+from pymysql.constants import CLIENT, CR
 
-from redoubt.engines.seekdb.account import connect_as
+from redoubt.engines.seekdb.account import answers, connect_as
 from redoubt.engines.seekdb.catalog_tables import read_catalog
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import Instance
@@ -61,7 +61,7 @@ class ScratchSeekdb:
         deadline = time.monotonic() + self._patience
         try:
             self._instance.start()
-            while not self._answers():
+            while not answers(self._base):
                 self._instance.check_alive()
                 if time.monotonic() > deadline:
                     raise ScratchError(
@@ -154,13 +154,6 @@ class ScratchSeekdb:
             with suppress(pymysql.err.Error, OSError):  # the connection may be broken already
                 self._connection.close()
             self._connection = None
-
-    def _answers(self) -> bool:
-        try:
-            connect_as(self._base, "root", "").close()
-        except (OSError, pymysql.err.Error) as error:
-            return error.args[:1] == (ER.ACCESS_DENIED_ERROR,)
-        return True
 
     def _end_unknown(self) -> int:
         raise ConnectionError("the end of the log is not known yet")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from redoubt.engines.private_network import in_private_network, private_networks_work, received_socket
+from redoubt.engines.seekdb.account import answers
 from redoubt.engines.seekdb.closed import refuse_opened
 from redoubt.engines.seekdb.confinement import confined_command
 from redoubt.engines.seekdb.files import BaseDir
@@ -38,13 +39,18 @@ class StandbySeekdb(Instance):
         super().__init__(base, sizes)
         self._control: socket.socket | None = None
 
+    def refuse_opened(self) -> None:
+        """See `StandbyEngine`."""
+        if not is_standby(self._base):
+            refuse_opened(self._base)
+
     def begin(self) -> socket.socket:
         """See `StandbyEngine`."""
         if why := private_networks_work():
             raise NoPrivateNetworkError(f"an engine that follows log must run in a network of its own: {why}")
+        self.refuse_opened()
         try:
             if not is_standby(self._base):
-                refuse_opened(self._base)
                 become_standby(self._base)
         except (RoleError, UnprovenEngineError) as error:
             raise OpenedError(str(error)) from error
@@ -56,6 +62,10 @@ class StandbySeekdb(Instance):
         except OSError as error:
             self.stop()
             raise EngineStartError(f"the engine in {self._base.path} could not be started: {error}") from error
+
+    def answers(self) -> bool:
+        """See `StandbyEngine`."""
+        return answers(self._base)
 
     def aborts(self, logins: Sequence[Login], end_lsn: int) -> FedLog | None:
         """See `StandbyEngine`."""

@@ -50,8 +50,8 @@ class TakingOver:
         groups = abort_groups({each: numbers[each.tx_id] for each in open_ones}, end, installed_version())
         if not has_room(end_lsn, len(groups)):
             raise TakeOverError(
-                f"the last block of the log in {self._base.path} has no room for abort records: end redoubt follow, "
-                f"and run redoubt activate {self._base.path} again"
+                f"the last block of the log in {self._base.path} has no room for abort records: try again "
+                "when more log has come, or when redoubt follow has ended"
             )
         return FedLog(end.at, LogPosition(end_lsn + len(groups), end.at.scn + len(open_ones)), groups)
 
