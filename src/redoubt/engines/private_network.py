@@ -131,8 +131,18 @@ def _keep(control: socket.socket, command: list[str]) -> int:
     waker.setblocking(False)  # noqa: FBT003
     signal.set_wakeup_fd(waker.fileno())
     signal.signal(signal.SIGCHLD, lambda *_: None)
+    started, told = list[subprocess.Popen[bytes]](), list[int]()
+
+    def terminate(number: int, _frame: object) -> None:
+        told.append(number)
+        for each in started:
+            each.terminate()
+
+    signal.signal(signal.SIGTERM, terminate)  # before the start: else it would end this process alone
     process = subprocess.Popen(command, preexec_fn=die_with_us)  # noqa: PLW1509 - this process has one thread
-    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    started.append(process)
+    if told:
+        process.terminate()
     with selectors.DefaultSelector() as selector:
         selector.register(control, selectors.EVENT_READ)
         selector.register(woken, selectors.EVENT_READ)
