@@ -129,6 +129,13 @@ def test_it_reads_survives_kills_and_takes_over_with_every_acknowledged_commit(s
             wait_until("its engine has ended with it", lambda: not is_alive(engine))
             follower = _follow(service, to)
             wait_until("it has caught up", lambda: _sum(to) == ACCOUNTS * BALANCE)
+            second = ("follow", f"file://{service.backup}", "--to", to, "--live")
+            for command, error in (
+                (second, "another redoubt follow --live keeps"),
+                (("replay", to), "end that engine"),
+            ):
+                run = subprocess.run(_redoubt(*command), capture_output=True, text=True, check=False, timeout=60)
+                assert (run.returncode, error in run.stderr) == (1, True), run.stderr
         with _open_transaction(service):
             service.run("INSERT INTO test.ledger VALUES ('the last')", "root@main")
             for pid in [*service.children(), service.process.pid if service.process else 0]:

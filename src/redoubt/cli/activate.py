@@ -7,7 +7,9 @@ there, and lines come back, what is being done and then `done` or `error`. Other
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
+import os
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -58,9 +60,17 @@ def activate(directory: Path, user: str | None, password: str, home: Path | None
 
 @asynccontextmanager
 async def listening(directory: Path, standby: LiveStandby) -> AsyncIterator[None]:
-    """Do what `redoubt activate` asks for while the context is open. Raises OSError."""
+    """Do what `redoubt activate` asks for while the context is open. Raises RestoreError if another process does."""
     path = OwnFiles(directory).follower
-    path.unlink(missing_ok=True)
+    lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(lock)
+        raise RestoreError(
+            f"another redoubt follow --live keeps an engine in {directory}; end that one first"
+        ) from error
+    path.unlink(missing_ok=True)  # of one that was killed
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -68,12 +78,15 @@ async def listening(directory: Path, standby: LiveStandby) -> AsyncIterator[None
         finally:
             writer.close()
 
-    server = await asyncio.start_unix_server(serve, path, limit=_LONGEST_LINE)
     try:
-        yield
+        server = await asyncio.start_unix_server(serve, path, limit=_LONGEST_LINE)
+        try:
+            yield
+        finally:
+            server.close()
+            path.unlink(missing_ok=True)
     finally:
-        server.close()
-        path.unlink(missing_ok=True)
+        os.close(lock)
 
 
 async def _answer(standby: LiveStandby, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

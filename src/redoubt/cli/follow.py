@@ -24,7 +24,7 @@ _ENDED = 2
 _SAY_EVERY = 60.0
 
 
-class _StoppedError(BaseException):
+class StoppedError(BaseException):
     """SIGTERM or Ctrl-C was received."""
 
 
@@ -35,7 +35,7 @@ def keep_following(uri: str, tenant: str | None, directory: Path, *, once: bool,
     """
     path = directory.absolute()
     try:
-        with _asked_to_end():
+        with asked_to_end():
             destination = open_destination(uri)
             followed = chosen_tenant(destination, tenant)
             kind = engine_kind(followed.engine_kind)
@@ -46,7 +46,7 @@ def keep_following(uri: str, tenant: str | None, directory: Path, *, once: bool,
                 state = standby.begin()
                 with restored.kept_closed():
                     _Loop(standby, state, _say).run(interval, once=once)
-    except _StoppedError:
+    except StoppedError:
         _say(f"stopped; {path} can be opened now")
     except LogEndsError as error:
         complain(f"{error}; {path} can be opened as it is; to follow again, choose another directory")
@@ -104,11 +104,11 @@ def _say(text: str) -> None:
 
 
 @contextmanager
-def _asked_to_end() -> Iterator[None]:
+def asked_to_end() -> Iterator[None]:
     """SIGTERM and Ctrl-C end the command at any point: as after a crash, the directory can be opened."""
 
     def end(_number: int, _frame: object) -> None:
-        raise _StoppedError
+        raise StoppedError
 
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from redoubt.archive.archived_log import ArchivedLog
 from redoubt.cli.activate import listening
-from redoubt.cli.follow import shown_progress
+from redoubt.cli.follow import StoppedError, asked_to_end, shown_progress
 from redoubt.cli.printing import Changes, complain
 from redoubt.cli.rehearsing import chosen_tenant, utc_text
 from redoubt.destinations.uri import open_destination
@@ -24,32 +24,38 @@ _SOON = 1.0
 
 def follow_live(uri: str, tenant: str | None, directory: Path, *, memory: str, interval: float) -> int:
     """Follow until SIGTERM or Ctrl-C; returns the exit status: 0, or 1 if that could not be done."""
+    path = directory.absolute()
     try:
-        asyncio.run(_follow(uri, tenant, directory.absolute(), memory, interval))
+        destination = open_destination(uri)
+        with asked_to_end():
+            followed = chosen_tenant(destination, tenant)
+            kind = engine_kind(followed.engine_kind)
+            with shown_progress() as progress:
+                restoring = Standby(
+                    destination, followed, path, lambda lsn: kind.layer(path, lsn), kind.cutter, progress
+                )
+                state = restoring.begin()
+        feed = ArchivedLog(destination, followed, kind.cutter, source=state.of.source, interval=interval)
+        tell = Changes(complain).tell
+        standby = LiveStandby(kind.standby(path, memory), feed, lambda of: kind.log_source(of, tell), complain)
+        asyncio.run(_follow(standby, path, kind.socket(path)))
+    except StoppedError:
+        _say("stopped before the base was there; to go on, run the command again")
     except (RedoubtError, OSError) as error:
         complain(error)
         return 1
     return 0
 
 
-async def _follow(uri: str, tenant: str | None, path: Path, memory: str, interval: float) -> None:
+async def _follow(standby: LiveStandby, path: Path, sql: Path) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    destination = open_destination(uri)
-    followed = await asyncio.to_thread(chosen_tenant, destination, tenant)
-    kind = engine_kind(followed.engine_kind)
-    with shown_progress() as progress:
-        restoring = Standby(destination, followed, path, lambda lsn: kind.layer(path, lsn), kind.cutter, progress)
-        state = await asyncio.to_thread(restoring.begin)
-    feed = ArchivedLog(destination, followed, kind.cutter, source=state.of.source, interval=interval)
-    engine = kind.standby(path, memory)
-    standby = LiveStandby(engine, feed, lambda of: kind.log_source(of, Changes(complain).tell), complain)
-    _say(f"starting an engine in {path}, which follows tenant {followed}")
     async with listening(path, standby):
+        _say(f"starting an engine in {path}, which follows the archive")
         running = asyncio.create_task(standby.run())
         ending = asyncio.create_task(ended.wait())
-        reporting = asyncio.create_task(_report(standby, kind.socket(path)))
+        reporting = asyncio.create_task(_report(standby, sql))
         await asyncio.wait({running, ending}, return_when=asyncio.FIRST_COMPLETED)
         for task in (reporting, ending, running):
             task.cancel()

@@ -123,9 +123,12 @@ def _hand_out(control: socket.socket, port: int) -> None:
 
 def _keep(control: socket.socket, command: list[str]) -> int:
     """Run the program until it ends, or the caller does; the exit status."""
+    launcher = os.getpid()
 
     def die_with_us() -> None:
         ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
+        if os.getppid() != launcher:  # it was killed before the kernel knew
+            os._exit(1)
 
     woken, waker = socket.socketpair()
     waker.setblocking(False)  # noqa: FBT003

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+from redoubt.errors import RedoubtError
 from redoubt.model.keeping import EngineStartError
 from redoubt.model.log import LogPosition
 from redoubt.model.scratch_engine import Login
@@ -62,6 +63,7 @@ class LiveStandby:
                 if starts >= _STARTS:
                     raise
                 self.received = LogPosition(0)
+                self.follows.clear()
                 self._say(f"{error}; starting it again")
                 await asyncio.sleep(pause)
 
@@ -69,14 +71,14 @@ class LiveStandby:
         """Make the engine a primary that has all archived log, and in which nothing is open; it goes on running.
 
         With `without_archive`, it has only the log that it has received. `say` gets a line for each step. Raises
-        TakeOverError, ArchiveError, DestinationError.
+        TakeOverError.
         """
         source = self._serving
         if self.is_primary:
             raise TakeOverError("the engine has taken over already")
         if source is None or not self.follows.is_set():
             raise TakeOverError("the engine does not follow yet: try again when redoubt follow says that it does")
-        end = source.received if without_archive else await asyncio.to_thread(self._feed.end, is_new=True)
+        end = source.received if without_archive else await self._end_of_archive()
         try:
             say(f"waiting until the engine has the log up to LSN {end.lsn}")
             end = await self._stopped_at(source, end)
@@ -92,6 +94,15 @@ class LiveStandby:
         say("the engine becomes a primary")
         await asyncio.to_thread(self._engine.become_primary, logins, end)
         self.has_taken_over.set()
+
+    async def _end_of_archive(self) -> LogPosition:
+        try:
+            return await asyncio.to_thread(self._feed.end, is_new=True)
+        except RedoubtError as error:
+            raise TakeOverError(
+                f"the end of the archived log is unknown ({error}); with --without-archive the engine takes over with "
+                f"the log that it has received, up to LSN {self.received.lsn}"
+            ) from error
 
     async def _stopped_at(self, source: LogSource, end: LogPosition) -> LogPosition:
         """Serve no log behind `end`, and wait until the engine has all before; more may have been under way to it."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from redoubt.engines.seekdb.files import BaseDir
+from redoubt.engines.seekdb.pausing import pid_of
 from redoubt.model.scratch_engine import OpenedError
 
 
@@ -42,3 +43,19 @@ def refuse_opened(base: BaseDir) -> None:
             f"an engine was started in {base.path} and has written log of its own, so it is no standby any more; to "
             "follow, name another directory"
         )
+
+
+@contextmanager
+def without_engine(base: BaseDir) -> Iterator[None]:
+    """Keep engines out while the block runs, also where one was started before. Raises OSError if one runs there."""
+    closed = f"an engine runs in {base.path}; end that engine first"
+    descriptor = os.open(base.clients, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if pid_of(base) is not None:
+            raise BlockingIOError(closed)  # noqa: TRY301  # the two are one for the caller
+        yield
+    except BlockingIOError as error:
+        raise BlockingIOError(closed) from error
+    finally:
+        os.close(descriptor)

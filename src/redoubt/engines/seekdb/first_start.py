@@ -15,6 +15,7 @@ import pymysql
 from pymysql.connections import Connection
 
 from redoubt.engines.seekdb.account import connect_as
+from redoubt.engines.seekdb.closed import without_engine
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.orphans import OrphansLeftError, await_own_work, end_orphans
 from redoubt.engines.seekdb.proven import UnprovenEngineError
@@ -34,7 +35,9 @@ def start_once(base: BaseDir, login: Login, say: Callable[[str], None], *, flush
     if not base.log.is_dir():
         return FirstStart(is_open=False, trouble=f"{base.path} is not a seekdb directory: {base.log} does not exist")
     try:
-        become_primary_again(base)
+        if base.parameters_before.exists():
+            with without_engine(base):  # redoubt follow --live may run
+                become_primary_again(base)
     except (RoleError, OSError) as error:
         return FirstStart(is_open=False, trouble=str(error))
     engine = _Engine(base, sizes_for(laid_bytes(base)), login)

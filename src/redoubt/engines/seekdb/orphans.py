@@ -8,13 +8,12 @@ end. Redoubt writes only behind the end of the log, and changes no existing log.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any, Protocol
 
+from redoubt.engines.seekdb.closed import without_engine
 from redoubt.engines.seekdb.files import BaseDir, block_ids
 from redoubt.engines.seekdb.palf import (
     BLOCK_LOG_SIZE,
@@ -25,7 +24,6 @@ from redoubt.engines.seekdb.palf import (
     parse_block_info,
     verify_groups,
 )
-from redoubt.engines.seekdb.pausing import pid_of
 from redoubt.engines.seekdb.proven import installed_version, refuse_unproven
 from redoubt.engines.seekdb.undo_log import LogEnd, Orphan, abort_groups, entry_numbers, last_log_id
 from redoubt.model.log import LogDamagedError, LogPosition
@@ -121,7 +119,7 @@ def append_aborts(base: BaseDir, found: list[Orphan], known_end: int) -> LogPosi
     but never half of one: the engine ignores an incomplete group. Raises NoRoomError, LogDamagedError,
     UnprovenEngineError, and OSError, also if an engine runs.
     """
-    with _kept_closed(base):
+    with without_engine(base):
         end = end_of_log(base)
         if end is None or end.at.lsn < known_end:
             raise LogDamagedError(
@@ -241,19 +239,3 @@ def _blank(descriptor: int, at: int) -> None:
         os.ftruncate(descriptor, at)
         os.ftruncate(descriptor, BLOCK_SIZE)
         os.fsync(descriptor)
-
-
-@contextmanager
-def _kept_closed(base: BaseDir) -> Iterator[None]:
-    """Keep engines out while the block runs. Raises OSError if an engine runs there."""
-    closed = f"an engine runs in {base.path}; stop the engine before log is appended"
-    descriptor = os.open(base.clients, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if pid_of(base) is not None:
-            raise BlockingIOError(closed)  # noqa: TRY301  # the two are one for the caller
-        yield
-    except BlockingIOError as error:
-        raise BlockingIOError(closed) from error
-    finally:
-        os.close(descriptor)
