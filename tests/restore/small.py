@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from redoubt.archive.codec import codec_named
 from redoubt.archive.inventory import TenantPath
 from redoubt.archive.layout import ClusterPath, PieceInfo
 from redoubt.archive.part import PartHeader, encode_part
-from redoubt.archive.segment import PieceIdentity, SegmentHeader, SegmentName, encode_segment
+from redoubt.archive.segment import PieceIdentity, SegmentHeader, SegmentName, encode_segment, suffix_of
 from redoubt.archive.set_layout import SetIdentity, SetInfo, set_path
 from redoubt.archive.set_manifest import Extent, SetFile, SetManifest, SetSummary
 from redoubt.archive.set_store import SetStore
@@ -41,6 +40,7 @@ class SmallArchive:
         self.ends = [LogPosition(0, 0, 0)]
         self.log = b""
         self.source = SOURCE
+        self.is_encrypted = False
 
     @property
     def end(self) -> LogPosition:
@@ -100,8 +100,9 @@ class SmallArchive:
             chain_after=self.end.chain or 0,
             codec=codec,
         )
-        name = SegmentName(self.at.lsn, self.end.lsn, codec_named(codec).suffix)
-        self.store.put(name, encode_segment(header, log))
+        key = self.store.keys.for_writing() if self.is_encrypted else None
+        name = SegmentName(self.at.lsn, self.end.lsn, suffix_of(codec, key))
+        self.store.put(name, encode_segment(header, log, key))
         self.at = self.end
 
     def freeze(self) -> None:

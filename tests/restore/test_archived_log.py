@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from redoubt.archive.archived_log import ArchivedLog
+from redoubt.archive.encryption import Key, KeyMissingError
 from redoubt.archive.joining import Joined
 from redoubt.archive.segment import SegmentName
 from redoubt.archive.store import ArchiveError
 from redoubt.engines.seekdb.log_layer import SeekdbLogCutter
 from redoubt.model.standby import FedLog, NoLogError
-from tests.archive.fakes import Clock
+from tests.archive.fakes import Clock, know
 
 from .small import SOURCE, SmallArchive, ordinary
 
@@ -140,6 +141,19 @@ def test_damage_is_named_and_costs_no_other_log() -> None:
     assert _all(_feed(archive), archive.ends[-1].lsn) == b""
     with pytest.raises(ArchiveError, match="is damaged"):
         _feed(archive).log_at(0)
+
+
+def test_an_encrypted_archive_is_read_with_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the key, the error says which one is needed."""
+    archive = ordinary()
+    archive.is_encrypted = True
+    master = Key(bytes(range(32)))
+    know(monkeypatch, master)
+    archive.write(2, 1)
+    assert _all(_feed(archive)) == archive.log
+    know(monkeypatch, None)
+    with pytest.raises(KeyMissingError, match=master.id):
+        _all(_feed(archive))
 
 
 def test_log_of_another_engine_is_not_mixed_in() -> None:
