@@ -13,6 +13,7 @@ from typing import Any
 import pymysql
 import pytest
 
+from redoubt.engines.seekdb import closed
 from redoubt.engines.seekdb import orphans as module
 from redoubt.engines.seekdb.account import connect
 from redoubt.engines.seekdb.engine import SeekdbEngine
@@ -164,7 +165,7 @@ def test_nothing_is_appended_while_an_engine_runs(log: WrittenLog, monkeypatch: 
         fcntl.flock(file, fcntl.LOCK_SH)
         with pytest.raises(BlockingIOError, match="an engine runs in"):
             append_aborts(log.base, [ORPHAN], log.end.lsn)
-    monkeypatch.setattr(module, "pid_of", lambda _: 1)
+    monkeypatch.setattr(closed, "pid_of", lambda _: 1)
     with pytest.raises(BlockingIOError, match="an engine runs in"):
         append_aborts(log.base, [ORPHAN], log.end.lsn)
 
