@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from redoubt.sql.errors import SqlError
@@ -92,6 +92,7 @@ def test_what_is_no_literal(parse: Callable[[str], float], text: str) -> None:
 
 
 @given(st.text(max_size=100))
+@example("0\x1f")
 def test_whatever_is_typed_is_a_literal_or_refused(text: str) -> None:
     """Nothing else is raised, and the error does not repeat a long text."""
     for parse in (parse_time, parse_capacity, parse_bool, parse_int):

@@ -35,9 +35,10 @@ def parse_capacity(text: str) -> int:
 
 def parse_int(text: str) -> int:
     """A whole number in decimal digits, a minus before it or not. Raises SqlError 4147."""
-    if _INT.fullmatch(text.strip()) is None:
+    match = _INT.fullmatch(text.strip())
+    if match is None:
         raise invalid_config(f"'{text[:40]}' is not a whole number")
-    return int(text)
+    return int(match[0])  # `int` takes fewer characters for white space than `strip`
 
 
 def parse_bool(text: str) -> bool:
