@@ -44,7 +44,8 @@ def _started(
     """A program in its network, and the socket that keeps it."""
     ours, theirs = socket.socketpair()
     with theirs:
-        whole = [*before, *in_private_network(theirs.fileno(), _PORT, command)]
+        measured = [sys.executable, "-m", "redoubt.engines.private_network"]  # `-I -S` would hide it from coverage
+        whole = [*before, *measured, *in_private_network(theirs.fileno(), _PORT, command)[4:]]
         pipe = subprocess.PIPE
         run = subprocess.Popen(whole, stdin=pipe, stdout=pipe, stderr=pipe, text=True, pass_fds=[theirs.fileno()])
     return run, ours

@@ -141,6 +141,9 @@ def test_it_reads_survives_kills_and_takes_over_with_every_acknowledged_commit(s
             for pid in [*service.children(), service.process.pid if service.process else 0]:
                 os.kill(pid, signal.SIGKILL)
         service.reap()
+        nobody = ("activate", to, "--user", "nobody")
+        denied = subprocess.run(_redoubt(*nobody), capture_output=True, text=True, check=False, timeout=200)
+        assert (denied.returncode, "give --user and REDOUBT_PASSWORD" in denied.stderr) == (1, True), denied.stderr
         taking = subprocess.run(_redoubt("activate", to), capture_output=True, text=True, check=False, timeout=200)
         assert taking.returncode == 0, taking.stderr
         assert "the engine writes" in taking.stdout

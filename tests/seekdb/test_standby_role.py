@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from redoubt.engines.seekdb import standby_instance
 from redoubt.engines.seekdb.files import BaseDir
+from redoubt.engines.seekdb.standby_instance import StandbySeekdb
 from redoubt.engines.seekdb.standby_role import RoleError, become_primary_again, become_standby
+from redoubt.model.keeping import EngineSizes
+from redoubt.model.standby import NoPrivateNetworkError
 
 PRIMARY = "PRIMARY:INVALID:NORMAL:0"
 
@@ -108,3 +112,12 @@ def test_a_database_that_is_none_is_an_os_error(tmp_path: Path) -> None:
     (tmp_path / "store" / "sstable" / "meta.db").write_bytes(b"no database" * 1000)
     with pytest.raises(OSError, match=r"meta\.db"):
         become_standby(BaseDir(tmp_path))
+
+
+def test_no_engine_listens_where_nothing_hides_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a network of its own it is not started, and the directory stays what it is."""
+    monkeypatch.setattr(standby_instance, "private_networks_work", lambda: "not allowed here")
+    engine = StandbySeekdb(BaseDir(tmp_path), EngineSizes())
+    with pytest.raises(NoPrivateNetworkError, match="not allowed here"):
+        engine.begin()
+    assert list(tmp_path.iterdir()) == []

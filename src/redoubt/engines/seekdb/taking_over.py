@@ -18,7 +18,7 @@ from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.orphans import end_of_log, has_room, next_numbers, orphans
 from redoubt.engines.seekdb.proven import installed_version
 from redoubt.engines.seekdb.undo_log import Orphan, abort_groups
-from redoubt.model.log import LogPosition
+from redoubt.model.log import LogDamagedError, LogPosition
 from redoubt.model.scratch_engine import Login
 from redoubt.model.standby import FedLog, TakeOverError
 
@@ -39,7 +39,10 @@ class TakingOver:
     def aborts(self, end_lsn: int) -> FedLog | None:
         """The abort records of what is open at the end of the log, which the engine has received up to `end_lsn`."""
         self._wait("replay its log", lambda: self._has_replayed(end_lsn))
-        end = end_of_log(self._base)
+        try:
+            end = end_of_log(self._base)
+        except LogDamagedError as error:
+            raise TakeOverError(str(error)) from error
         if end is None or end.at.lsn != end_lsn:
             found = "nowhere" if end is None else f"at LSN {end.at.lsn}"
             raise TakeOverError(f"the log in {self._base.path} ends {found} instead of at LSN {end_lsn}: try again")
