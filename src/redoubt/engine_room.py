@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import pymysql
 import structlog
 
 from redoubt.control.background import Background
-from redoubt.control.cluster import MAIN_TENANT_ID, EngineRefusedError, EngineSource, Tenant
+from redoubt.control.cluster import (
+    MAIN_TENANT_ID,
+    EngineRefusedError,
+    EngineSource,
+    Followed,
+    FollowedLog,
+    Tenant,
+)
 from redoubt.holder_process import HolderProcess
 from redoubt.home import Home
+from redoubt.messages.following import Follow
 from redoubt.model.engine_kind import (
     SEEKDB,
     EngineKind,
@@ -23,7 +33,9 @@ from redoubt.model.engine_kind import (
 )
 from redoubt.model.keeping import AccountError, ApplicationKeeper, EngineSizes, EngineStartError, Keeper, KeptEngine
 from redoubt.model.own_files import OwnFiles
+from redoubt.model.standby import TakeOverError
 from redoubt.restore.restoring import RestoreError, kind_restored_in
+from redoubt.standby_keeper import StandbyKeeper
 
 _FIRST_TRY = 60.0
 """Seconds that the start of the service waits for a tenant's engine."""
@@ -57,12 +69,16 @@ class EngineRoom:
         self._keepers: dict[int, Keeper] = {}
         self._applications: dict[int, ApplicationKeeper] = {}
         """The keepers whose engine an application runs."""
+        self._standbys: dict[int, StandbyKeeper] = {}
+        """The keepers whose engine follows log, or has taken over and not ended since."""
         self._keeping: dict[int, asyncio.Task[None]] = {}
 
     async def start_sys(self) -> None:
         """Start the sys engine, and meanwhile the engines in the home. Raises EngineStartError, AccountError."""
         is_new = not self._kind_of(SEEKDB).has_engine(self._home.sys.path)
         for tenant_id in [MAIN_TENANT_ID] if is_new else self._home.tenant_ids():
+            if self._home.is_standby(tenant_id):
+                continue  # `place` adds it: the catalog knows whether it has become a primary
             try:
                 kind = kind_restored_in(self._home.tenant(tenant_id).path)
                 self._keepers[tenant_id] = self._embedded(tenant_id, kind, is_new=is_new)
@@ -114,14 +130,19 @@ class EngineRoom:
             raise EngineRefusedError(str(error)) from error
         return EngineSource(str(directory), name)
 
-    def place(self, tenant_id: int, name: str, source: EngineSource, *, is_new: bool) -> Tenant:
+    def place(
+        self, tenant_id: int, name: str, source: EngineSource, *, is_new: bool, is_standby: bool = False
+    ) -> Tenant:
         """See `Engines`."""
-        if source.directory:
+        if is_standby:
+            self._place_standby(tenant_id, source.engine_kind)
+        elif source.directory:
             kind = self._kind_of(source.engine_kind)
             application = kind.application(Path(source.directory), is_exposed=self._is_exposed)
             self._keepers[tenant_id] = self._applications[tenant_id] = application
             application.reached = self._account_keeping(application.directory)
         elif tenant_id not in self._keepers:
+            self._home.end_standby(tenant_id)
             self._keepers[tenant_id] = self._embedded(tenant_id, source.engine_kind, is_new=is_new)
         keeper = self._keepers[tenant_id]
         self._holding.add(source.engine_kind, keeper.directory)
@@ -153,8 +174,11 @@ class EngineRoom:
     async def move_in(self, tenant: Tenant, source: str) -> str:
         """See `Engines`."""
         keeper = self._keepers[tenant.tenant_id]
+        is_standby = tenant.tenant_id in self._standbys
         try:
-            await asyncio.to_thread(self._home.move_in, tenant.tenant_id, source)
+            await asyncio.to_thread(self._home.move_in, tenant.tenant_id, source, is_standby=is_standby)
+            if is_standby:
+                return ""  # `follow` starts it
             if tenant.tenant_id not in self._keeping:  # otherwise the service has kept the engine since its start
                 await keeper.start()
         except (OSError, EngineStartError) as error:
@@ -165,6 +189,45 @@ class EngineRoom:
             self._begin_keeping(tenant.tenant_id)
         await keeper.was_tried.wait()
         return keeper.trouble
+
+    def why_no_standby(self, engine_kind: str) -> str:
+        """See `Engines`."""
+        return self._kind_of(engine_kind).why_no_standby()
+
+    def follow(self, tenant: Tenant, wanted: FollowedLog) -> None:
+        """See `Engines`."""
+        self._standbys[tenant.tenant_id].follow(
+            Follow(
+                directory=str(tenant.base_dir),
+                engine_kind=tenant.engine_kind,
+                memory_budget=self._sizes.memory_budget,
+                **asdict(wanted),
+            )
+        )
+        if tenant.tenant_id not in self._keeping:
+            self._begin_keeping(tenant.tenant_id)
+
+    def followed(self, tenant: Tenant) -> Followed:
+        """See `Engines`."""
+        standby = self._standbys[tenant.tenant_id]
+        at = standby.place
+        trouble = standby.trouble or standby.source_trouble
+        return Followed(at.lsn, at.scn, at.readable_scn, at.is_complete and not standby.trouble, trouble)
+
+    async def activate(self, tenant: Tenant, decide: Callable[[], Awaitable[None]], *, without_archive: bool) -> None:
+        """See `Engines`."""
+
+        async def decided() -> None:
+            await decide()
+            try:
+                await asyncio.to_thread(self._home.end_standby, tenant.tenant_id)
+            except OSError as error:  # `place` does it at the next start
+                _log.error("cannot remove the mark of a standby", directory=str(tenant.base_dir), cause=str(error))
+
+        try:
+            await self._standbys[tenant.tenant_id].activate(decided, without_archive=without_archive)
+        except TakeOverError as error:
+            raise EngineRefusedError(str(error)) from error
 
     def trouble(self, tenant: Tenant) -> str:
         """See `Engines`."""
@@ -211,6 +274,18 @@ class EngineRoom:
         keeper.reached = self._account_keeping(directory)
         return keeper
 
+    def _place_standby(self, tenant_id: int, kind: str) -> None:
+        standby = StandbyKeeper(self._embedded(tenant_id, kind, is_new=False), is_exposed=self._is_exposed)
+        standby.reached = standby.primary.reached
+        self._keepers[tenant_id] = self._standbys[tenant_id] = standby
+
+    async def _keep_standby(self, tenant_id: int, standby: StandbyKeeper) -> None:
+        """Keep a standby's engine, and after it has taken over and ended, keep it as any other."""
+        await standby.keep()
+        self._keepers[tenant_id] = standby.primary
+        self._standbys.pop(tenant_id, None)
+        await standby.primary.keep()
+
     def _account_keeping(self, directory: Path) -> Callable[[KeptEngine], None]:
         """The callback that keeps the service's password on an engine: a restored engine has its source's account."""
 
@@ -229,10 +304,13 @@ class EngineRoom:
     def _forget(self, tenant_id: int) -> None:
         self._holding.remove(self._keepers.pop(tenant_id).directory)
         self._applications.pop(tenant_id, None)
+        self._standbys.pop(tenant_id, None)
 
     def _begin_keeping(self, tenant_id: int) -> None:
         name = f"engine of tenant {tenant_id}"
-        self._keeping[tenant_id] = self._background.keep(name, self._keepers[tenant_id].keep)
+        standby = self._standbys.get(tenant_id)
+        keep = partial(self._keep_standby, tenant_id, standby) if standby else self._keepers[tenant_id].keep
+        self._keeping[tenant_id] = self._background.keep(name, keep)
 
     async def _let_go(self, tenant_id: int) -> None:
         """Stop keeping an engine, and release the engine."""

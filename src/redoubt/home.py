@@ -91,7 +91,7 @@ class Home:
         is_complete = beside.restored_from.exists() and not beside.restoring.exists()
         return is_complete or self.tenant(tenant_id).path.exists()
 
-    def move_in(self, tenant_id: int, source: str) -> None:
+    def move_in(self, tenant_id: int, source: str, *, is_standby: bool = False) -> None:
         """Make the restored directory the tenant's own, with the account's password of `source`; blocks.
 
         A second call has no effect. Raises OSError.
@@ -99,10 +99,20 @@ class Home:
         beside, path = self.restoring(tenant_id), self.tenant(tenant_id).path
         if path.exists():
             return
+        if is_standby:
+            kept_line(beside.standby, lambda: source)
         if (password := self.account_of(source)) is not None:
             kept_line(beside.account, lambda: password)
         beside.path.rename(path)
         sync(path.parent)
+
+    def is_standby(self, tenant_id: int) -> bool:
+        """Whether a tenant's engine only follows log, as its directory says; blocks."""
+        return self.tenant(tenant_id).standby.exists()
+
+    def end_standby(self, tenant_id: int) -> None:
+        """Let the service start a writing engine in a tenant's directory; blocks. Raises OSError."""
+        self.tenant(tenant_id).standby.unlink(missing_ok=True)
 
     def keep_account(self, source: str, password: str) -> None:
         """Keep the password of the service's account on an engine, in a file that only its owner can read.

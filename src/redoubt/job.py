@@ -121,7 +121,11 @@ class Job:
         directory = Path(request.directory)
         begun = unfinished(directory)
         kind = engine_kind(tenant.engine_kind)
-        plan = make_plan(destination, tenant, request.scn, kind.cutter, begun.of.set_id if begun else None)
+        set_id = begun.of.set_id if begun else None
+        plan = make_plan(destination, tenant, request.scn, kind.cutter, set_id, is_settled=not request.is_standby)
+        if request.is_standby:
+            base = plan.base.summary
+            plan = make_plan(destination, tenant, base.snapshot_scn, kind.cutter, base.of.set_id, is_settled=False)
         layer: Callable[[int], LogLayer] = lambda lsn: kind.layer(directory, lsn)  # noqa: E731
         done = Restoration(plan, directory, layer, kind.cutter, self._progress).run()
         return TenantRestored(done.of.source, done.of.set_id, done.end.lsn, done.end.scn)

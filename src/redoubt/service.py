@@ -24,6 +24,7 @@ from redoubt.catalog.restores import RestoreJobs
 from redoubt.catalog.second_backups import SecondBackupTable
 from redoubt.catalog.session import CatalogError, CatalogSession
 from redoubt.catalog.set_table import SetTable
+from redoubt.catalog.standbys import StandbyTable
 from redoubt.catalog.tenants import TenantStatus, TenantTable
 from redoubt.config import Config, GatewaySection
 from redoubt.control.background import Background
@@ -45,6 +46,7 @@ from redoubt.control.rounds.archiving import Archiving
 from redoubt.control.rounds.auto_restart import AutoRestart
 from redoubt.control.rounds.piece_switch import PieceSwitch
 from redoubt.control.rounds.worker_process import WorkerProcess
+from redoubt.control.standbys.standbys import Standbys
 from redoubt.control.statements.handler import Handler
 from redoubt.control.statements.settings import Settings
 from redoubt.control.tenants.register import Register
@@ -126,7 +128,9 @@ class Service:
         self._say("opening the catalog")
         await self._ask_catalog(self._open_catalog)
         entries = self._register.entries
-        unready = [entry.tenant for entry in entries if entry.record.status is TenantStatus.RESTORING]
+        unready = [
+            entry.tenant for entry in entries if entry.record.status is TenantStatus.RESTORING or entry.is_standby
+        ]
         present = [entry.tenant for entry in entries if entry.tenant not in unready]
         self._say(f"waiting for the engines of {len(present)} tenants: {', '.join(each.name for each in present)}")
         await self._room.settle(present, unready)
@@ -172,19 +176,30 @@ class Service:
         ):
             self._background.keep(name, work)
         await tenants.start()
-        planning = RestorePlanning(cluster, self._parameters, engine_kind)
-        restores = Restores(planning, tenants, self._room, RestoreJobs(self._session))
-        ends.push_async_callback(restores.close)
-        await self._ask_catalog(restores.load)
+        keys = DestinationKeys(AccessFile(self._home.access))
+        standbys, restores = await self._standbys_and_restores(ends, cluster, tenants, keys)
         deletion.work.needed = lambda: restores.reads
         await self._ask_catalog(deletion.load)  # after the restores, which need their backups
         self._serve_metrics(ends, MetricsServer(archiving, data_backups))
-        keys = DestinationKeys(AccessFile(self._home.access))
         settings = Settings(tenants, archiving, self._parameters, keys)
         second = await self._second_backups(ends, cluster, archiving, backups)
         holds = Holds(archiving, backups, SetTable(self._session))
-        handler = Handler(tenants, archiving, settings, deletion, data_backups, restores, keys, second, holds)
+        handler = Handler(tenants, archiving, settings, deletion, data_backups, restores, keys, second, holds, standbys)
         return await self._open_gateway(ends, tenants, archiving, handler)
+
+    async def _standbys_and_restores(
+        self, ends: AsyncExitStack, cluster: Cluster, tenants: Tenants, keys: DestinationKeys
+    ) -> tuple[Standbys, Restores]:
+        """The standbys, which follow again, and the restores; one that the last service left goes on."""
+        standbys = Standbys(tenants, self._room, StandbyTable(self._session), keys)
+        ends.push_async_callback(standbys.close)
+        await self._ask_catalog(standbys.load)
+        self._background.keep("standbys", standbys.write)
+        planning = RestorePlanning(cluster, self._parameters, engine_kind)
+        restores = Restores(planning, tenants, self._room, standbys, RestoreJobs(self._session))
+        ends.push_async_callback(restores.close)
+        await self._ask_catalog(restores.load)
+        return standbys, restores
 
     async def _second_backups(
         self, ends: AsyncExitStack, cluster: Cluster, archiving: Archiving, backups: Backups

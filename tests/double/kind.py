@@ -163,6 +163,10 @@ class DoubleKind:
         if not block_ids(BaseDir(directory).log):
             raise SourceError(f"{directory} is no double's directory")
 
+    def why_no_standby(self) -> str:
+        """See `EngineKind`."""
+        return "a double follows no log"
+
     def standby(self, directory: Path, memory_budget: str) -> StandbySeekdb:
         """See `EngineKind`. A double follows no log."""
         raise NoPrivateNetworkError(f"the double in {directory} follows no log")

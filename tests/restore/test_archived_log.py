@@ -61,6 +61,19 @@ def test_a_moment_cuts_it_behind_its_last_group() -> None:
         _feed(archive, until=-1).log_at(0)
 
 
+def test_the_end_at_a_moment_is_known_before_the_log_is_read() -> None:
+    """And the moment can be changed: a standby goes on, or stops earlier."""
+    archive = ordinary()
+    feed = _feed(archive)
+    for number in (1, 4, 2, len(archive.ends) - 1):
+        feed.end_at(archive.ends[number].scn + 50)
+        assert feed.end().lsn == archive.ends[number].lsn
+        assert _all(feed) == archive.log[: archive.ends[number].lsn]
+    feed.end_at(None)
+    assert feed.end().lsn == archive.end.lsn
+    assert _all(feed) == archive.log
+
+
 def test_more_log_comes_and_the_destination_is_asked_once_in_a_while() -> None:
     """Log that is known needs no listing; a new round is found."""
     archive, clock, listed = ordinary(), Clock(), list[str]()

@@ -109,12 +109,24 @@ class ArchivedLog:
     def end(self, *, is_new: bool = False) -> LogPosition:
         """See `LogFeed`."""
         with self._turn:
-            self._look(None, is_wanted=is_new)
-            if self._cut is not None:
-                return self._cut
-            last = self._newest()
-            scn = last.end_scn if self._until is None else min(last.end_scn, self._until)
-            return LogPosition(last.run.end_lsn, scn)
+            for _ in range(_LOOKS):
+                self._look(None, is_wanted=is_new)
+                if self._cut is not None:
+                    return self._cut
+                last = self._newest()
+                if self._until is None or last.end_scn <= self._until:
+                    return LogPosition(last.run.end_lsn, last.end_scn)
+                try:
+                    return self._end_within(last, self._until)
+                except ObjectMissingError:  # merged, or deleted
+                    self._pieces.pop(last.key, None)
+                    is_new = True
+            raise ArchiveError(f"{self._tenant}: the end of the log could not be read in {_LOOKS} attempts")
+
+    def end_at(self, until: int | None) -> None:
+        """Let the log end at another SCN from now on, or nowhere with None."""
+        with self._turn:
+            self._until, self._cut, self._last = until, None, None
 
     def start_lsn(self) -> int:
         """The LSN at which the log begins. Raises as `end`."""
@@ -139,6 +151,14 @@ class ArchivedLog:
             when = "" if self._until is None else " from before that moment"
             raise NoLogError(f"tenant {self._tenant} has no log{when}")
         return pieces[-1]
+
+    def _end_within(self, piece: _Piece, until: int) -> LogPosition:
+        """The place in a piece behind the last group whose SCN is at most `until`; the piece has later log."""
+        at = bisect_right(piece.objects, until, key=lambda each: piece.store.header(each.name).max_scn)
+        held = piece.objects[at]
+        self._read(piece, held, held.name.start_lsn)
+        assert self._cut is not None, "the object has log after `until`"
+        return self._cut
 
     def _find(self, lsn: int) -> tuple[_Piece, Listed] | None:
         """The object with the log at an LSN; None if the log ends there. Raises NoLogError."""

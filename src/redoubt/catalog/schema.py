@@ -10,6 +10,7 @@ from redoubt.catalog.own_views import OWN_VIEWS
 from redoubt.catalog.restores import RESTORE_TABLES
 from redoubt.catalog.second_backups import COPY_TABLES, COPY_VIEWS
 from redoubt.catalog.set_views import DRILL_VIEWS, SET_VIEWS
+from redoubt.catalog.standbys import STANDBY_VIEWS
 from redoubt.catalog.tables import ADDED_COLUMNS, TABLES
 from redoubt.catalog.tenant_views import TENANT_VIEWS
 
@@ -17,6 +18,7 @@ VIEWS = {
     **BACKUP_VIEWS,
     **ARCHIVE_VIEWS,
     **TENANT_VIEWS,
+    **STANDBY_VIEWS,
     **RESTORE_VIEWS,
     **OWN_VIEWS,
     **SET_VIEWS,

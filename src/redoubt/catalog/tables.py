@@ -17,6 +17,7 @@ STATE_TABLE: Final = "oceanbase.__redoubt_archivelog_state"
 EVENT_TABLE: Final = "oceanbase.__redoubt_archivelog_event"
 HOLE_TABLE: Final = "oceanbase.__redoubt_archivelog_hole"
 TENANT_TABLE: Final = "oceanbase.__redoubt_tenant"
+STANDBY_TABLE: Final = "oceanbase.__redoubt_standby"
 SET_TABLE: Final = "oceanbase.__all_backup_set_files"
 CLEAN_TABLE: Final = "oceanbase.__all_backup_clean_info_history"
 DRILL_TABLE: Final = "oceanbase.__redoubt_drill"
@@ -167,7 +168,22 @@ TABLES = (
   options longtext NOT NULL,
   trouble varchar(4096) NOT NULL,
   trouble_since bigint(20) NOT NULL,
-  engine_kind varchar(64) NOT NULL DEFAULT 'seekdb')""",
+  engine_kind varchar(64) NOT NULL DEFAULT 'seekdb',
+  role varchar(64) NOT NULL DEFAULT 'PRIMARY')""",
+    f"""CREATE TABLE IF NOT EXISTS {STANDBY_TABLE} (
+  tenant_id bigint(20) NOT NULL PRIMARY KEY,
+  destination varchar(2048) NOT NULL,
+  cluster varchar(128) NOT NULL,
+  cluster_id bigint(20) NOT NULL,
+  source_tenant_id bigint(20) NOT NULL,
+  source varchar(128) NOT NULL,
+  until_scn bigint(20) NOT NULL,
+  source_type varchar(32) NOT NULL,
+  switchover_status varchar(64) NOT NULL,
+  sync_lsn bigint(20) NOT NULL,
+  sync_scn bigint(20) NOT NULL,
+  readable_scn bigint(20) NOT NULL,
+  trouble varchar(4096) NOT NULL)""",
     f"""CREATE TABLE IF NOT EXISTS {SET_TABLE} (
   incarnation bigint(20) NOT NULL,
   tenant_id bigint(20) NOT NULL,
@@ -237,5 +253,6 @@ ADDED_COLUMNS = (
     (SET_TABLE, "method", "varchar(64) NOT NULL DEFAULT ''"),
     (SET_TABLE, "keep_until", "bigint(20) NOT NULL DEFAULT 0"),
     (TENANT_TABLE, "engine_kind", "varchar(64) NOT NULL DEFAULT 'seekdb'"),
+    (TENANT_TABLE, "role", "varchar(64) NOT NULL DEFAULT 'PRIMARY'"),
 )
 """Columns that catalogs of earlier versions lack: table, column, definition."""

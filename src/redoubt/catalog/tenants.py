@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _TROUBLE_LENGTH = 4000
 _COLUMNS = (
     *("tenant_id", "tenant_name", "kind", "base_dir", "status", "created_at", "modified_at", "options"),
-    "engine_kind",
+    *("engine_kind", "role"),
 )
 
 
@@ -25,6 +25,13 @@ class TenantKind(StrEnum):
 
     EMBEDDED = "EMBEDDED"
     EXTERNAL = "EXTERNAL"
+
+
+class TenantRole(StrEnum):
+    """The role of a tenant: its engine writes log of its own (PRIMARY), or only follows archived log (STANDBY)."""
+
+    PRIMARY = "PRIMARY"
+    STANDBY = "STANDBY"
 
 
 class TenantStatus(StrEnum):
@@ -54,6 +61,7 @@ class TenantRecord:
     modified_at: int
     options: Mapping[str, str]
     engine_kind: str
+    role: TenantRole = TenantRole.PRIMARY
 
 
 class TenantTable:
@@ -77,12 +85,13 @@ class TenantTable:
                     modified_at=row[6],
                     options=json.loads(row[7]),
                     engine_kind=row[8],
+                    role=TenantRole(row[9]),
                 )
                 for row in cursor.fetchall()
             ]
 
     def put(self, record: TenantRecord) -> None:
-        """Write a tenant's row without trouble; a DROPPED tenant's archiving state is deleted."""
+        """Write a tenant's row without trouble; a DROPPED tenant's other state is deleted."""
         values = [
             record.tenant_id,
             record.name,
@@ -93,6 +102,7 @@ class TenantTable:
             record.modified_at,
             json.dumps(dict(record.options)),
             record.engine_kind,
+            str(record.role),
         ]
         with self._session.transaction() as cursor:
             cursor.execute(
@@ -101,7 +111,8 @@ class TenantTable:
                 values,
             )
             if record.status is TenantStatus.DROPPED:
-                cursor.execute(f"DELETE FROM {tables.STATE_TABLE} WHERE tenant_id = %s", (record.tenant_id,))
+                for table in (tables.STATE_TABLE, tables.STANDBY_TABLE):
+                    cursor.execute(f"DELETE FROM {table} WHERE tenant_id = %s", (record.tenant_id,))
 
     def remove(self, tenant_id: int) -> None:
         """Remove the row of a tenant whose creation failed."""

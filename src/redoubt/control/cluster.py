@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -46,6 +47,35 @@ class EngineSource:
     engine_kind: str = SEEKDB
 
 
+@dataclass(frozen=True)
+class FollowedLog:
+    """The log that a standby follows: of the engine `source` of a tenant in a destination, up to `until_scn`.
+
+    `cluster`, `cluster_id` and `tenant_id` name the tenant there. Without `until_scn`, the log has no end.
+    """
+
+    destination: str
+    cluster: str
+    cluster_id: int
+    tenant_id: int
+    source: str
+    until_scn: int | None
+
+
+@dataclass(frozen=True)
+class Followed:
+    """How far a standby is: it has all log up to `sync_scn`, and answers reads as of `readable_scn`; 0 is unknown.
+
+    `is_complete`: it has all log up to its end. `trouble`: why no log comes, empty if it comes.
+    """
+
+    sync_lsn: int = 0
+    sync_scn: int = 0
+    readable_scn: int = 0
+    is_complete: bool = False
+    trouble: str = ""
+
+
 class EngineRefusedError(Exception):
     """An operation on a tenant's engine is not possible; the text says why and what to do."""
 
@@ -59,8 +89,10 @@ class Engines(Protocol):
         Returns the source, taken apart. Raises EngineRefusedError.
         """
 
-    def place(self, tenant_id: int, name: str, source: EngineSource, *, is_new: bool) -> Tenant:
-        """The tenant with that id, with its engine in the directory of `source`.
+    def place(
+        self, tenant_id: int, name: str, source: EngineSource, *, is_new: bool, is_standby: bool = False
+    ) -> Tenant:
+        """The tenant with that id, with its engine in the directory of `source`; a standby's only follows log.
 
         An empty directory counts as damaged unless `is_new`. Starts nothing. Raises UnknownEngineKindError.
         """
@@ -93,6 +125,22 @@ class Engines(Protocol):
 
     async def end_sessions(self, tenant: Tenant) -> None:
         """End the engine's sessions if the engine answers; of an application's engine, only the gateway's sessions."""
+
+    def why_no_standby(self, engine_kind: str) -> str:
+        """Why an engine of a kind cannot follow log on this machine; empty if it can."""
+
+    def follow(self, tenant: Tenant, wanted: FollowedLog) -> None:
+        """Let a standby follow this log from now on, and keep it reachable."""
+
+    def followed(self, tenant: Tenant) -> Followed:
+        """How far a standby is."""
+
+    async def activate(self, tenant: Tenant, decide: Callable[[], Awaitable[None]], *, without_archive: bool) -> None:
+        """Let a standby's engine take over; returns when it writes.
+
+        `decide` is called when the engine has all log, and records that the tenant is no standby: from then on the
+        engine takes over, whatever happens. Raises EngineRefusedError if it follows on, and what `decide` raises.
+        """
 
     async def remove(self, tenant: Tenant, *, force: bool) -> str:
         """End the engine and remove its directory; in an application's directory, remove only Redoubt's files.

@@ -15,7 +15,14 @@ from redoubt.destinations.store_uri import Scheme, UriError, parse_place, withou
 from redoubt.destinations.uri import destination_of
 from redoubt.model.seams import DestinationError
 from redoubt.sql.errors import backup_dest_not_valid, not_supported
-from redoubt.sql.statements import AddRestoreSource, ChangeDestinationAccess, RestoreTenant, SecondBackup, Statement
+from redoubt.sql.statements import (
+    AddRestoreSource,
+    ChangeDestinationAccess,
+    RestoreStandby,
+    RestoreTenant,
+    SecondBackup,
+    Statement,
+)
 
 _SCHEMES = "|".join(Scheme)
 _KEYS = re.compile(r"access_(id|key)=[^&\s]+&access_(?!\1)(id|key)=[^&\s]+")
@@ -40,6 +47,9 @@ class DestinationKeys:
                 return replace(statement, destination=await self.without(statement.destination))
             case RestoreTenant() if statement.at is not None:
                 return replace(statement, at=await self.without(statement.at, replaces=False))
+            case RestoreStandby() if statement.uris is not None:
+                uris = [await self.without(each.strip(), replaces=False) for each in statement.uris.split(",")]
+                return replace(statement, uris=",".join(uris))
             case AddRestoreSource():
                 return replace(statement, uri=await self.without(statement.uri, replaces=False))
         return statement

@@ -11,7 +11,10 @@ from redoubt.moments import MomentError, instant, moment
 from redoubt.sql.answers import Rows
 from redoubt.sql.errors import SqlError
 from redoubt.sql.restore_errors import wrong_restore_timestamp
+from redoubt.sql.statements import Until
 
+REST = 999
+"""The last nanosecond of a microsecond."""
 _WRONG_VALUE = 1292
 _LONGEST = 64
 _OFFSET = re.compile(r"\s*(?P<time>.*\d:\d\d\S*?)\s*(?P<offset>[-+]\d\d:?\d\d|[zZ])\s*\Z", re.ASCII)
@@ -67,6 +70,13 @@ async def until_microseconds(until: str, session: Session) -> int:
     if microseconds <= 0:
         raise wrong_restore_timestamp(until)
     return microseconds
+
+
+async def scn_of(until: Until, session: Session) -> int:
+    """The SCN of a moment: a time names a microsecond, whose last nanosecond is taken. Raises SqlError 1525."""
+    if until.scn is not None:
+        return until.scn
+    return await until_microseconds(until.time or "", session) * 1000 + REST
 
 
 async def _local_microseconds(until: str, session: Session) -> int:

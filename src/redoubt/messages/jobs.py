@@ -38,7 +38,8 @@ class RestoreTenant:
     """Request: restore a tenant to `scn` (ns since the epoch; None: the newest moment) into a directory.
 
     `tenant` is a name or an id; `cluster` and `cluster_id` are needed if several clusters have archived there.
-    `passwords`, one a line, open data backups.
+    `passwords`, one a line, open data backups. With `is_standby`, only the data backup and the log that it needs are
+    laid: an engine will fetch the rest.
     """
 
     destination: str
@@ -48,6 +49,7 @@ class RestoreTenant:
     cluster: str | None = None
     cluster_id: int | None = None
     passwords: str = field(default="", repr=False)
+    is_standby: bool = False
 
 
 @dataclass(frozen=True)

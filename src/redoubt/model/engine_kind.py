@@ -182,6 +182,10 @@ class EngineKind(Protocol):
         """
         ...
 
+    def why_no_standby(self) -> str:
+        """Why no engine can follow log on this machine, such as no network of its own; empty if engines can."""
+        ...
+
     def standby(self, directory: Path, memory_budget: str) -> StandbyEngine:
         """An engine that follows log in a directory that was restored; `memory_budget` as in `EngineSizes`."""
         ...

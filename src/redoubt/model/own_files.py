@@ -38,6 +38,11 @@ class OwnFiles:
         return self.ours / "restored_from"
 
     @property
+    def standby(self) -> Path:
+        """The file that exists while the service must not start an engine here that writes log of its own."""
+        return self.ours / "standby"
+
+    @property
     def follower(self) -> Path:
         """The unix socket of the command that keeps a standby following; exists while that command runs."""
         return self.ours / "follower.sock"

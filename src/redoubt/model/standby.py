@@ -68,6 +68,14 @@ class StandbyEngine(Protocol):
         """Whether the engine accepts or refuses logins."""
         ...
 
+    def is_open_door(self) -> bool:
+        """Whether root can log in without a password. Raises OSError while the engine does not answer."""
+        ...
+
+    def readable_scn(self) -> int | None:
+        """The SCN as of which the engine answers reads; None if it does not say, or has no account of the service."""
+        ...
+
     def check_alive(self) -> None:
         """Raise EngineStartError if the engine's process has ended."""
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from redoubt.errors import RedoubtError
 from redoubt.model.keeping import EngineStartError
@@ -67,11 +67,19 @@ class LiveStandby:
                 self._say(f"{error}; starting it again")
                 await asyncio.sleep(pause)
 
-    async def activate(self, logins: Sequence[Login], say: Callable[[str], None], *, without_archive: bool) -> None:
+    async def activate(
+        self,
+        logins: Sequence[Login],
+        say: Callable[[str], None],
+        *,
+        without_archive: bool,
+        decide: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         """Make the engine a primary that has all archived log, and in which nothing is open; it goes on running.
 
-        With `without_archive`, it has only the log that it has received. `say` gets a line for each step. Raises
-        TakeOverError.
+        With `without_archive`, it has only the log that it has received. `say` gets a line for each step. `decide` is
+        called when the engine has all log, before any log is made here; if it raises, the engine goes on following.
+        Raises TakeOverError.
         """
         source = self._serving
         if self.is_primary:
@@ -82,6 +90,8 @@ class LiveStandby:
         try:
             say(f"waiting until the engine has the log up to LSN {end.lsn}")
             end = await self._stopped_at(source, end)
+            if decide is not None:
+                await decide()
             last = await asyncio.to_thread(self._engine.aborts, logins, end.lsn)
         except BaseException:
             source.stop_at(None)

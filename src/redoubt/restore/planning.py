@@ -78,12 +78,12 @@ class Plan:
 
 
 def find_tenant(
-    destination: Destination, wanted: str, cluster: str | None = None, cluster_id: int | None = None
+    destination: Destination, wanted: str | None, cluster: str | None = None, cluster_id: int | None = None
 ) -> TenantPath:
     """The tenant of that name (in any case) or id, in the named cluster if several have archived here.
 
-    An id belongs to one tenant for ever. A name may have been reused after its tenant was dropped; then the name alone
-    does not tell the tenants apart. Raises UnknownTenantError.
+    With None, it is the only tenant there. An id belongs to one tenant for ever. A name may have been reused after its
+    tenant was dropped; then the name alone does not tell the tenants apart. Raises UnknownTenantError.
     """
     there = [
         tenant
@@ -91,11 +91,15 @@ def find_tenant(
         if cluster in {None, path.cluster} and cluster_id in {None, path.cluster_id}
         for tenant in tenants(destination, path)
     ]
+    names = ", ".join(str(each) for each in there) or "none"
+    if wanted is None:
+        if len(there) != 1:
+            raise UnknownTenantError(f"name the tenant; tenants with a backup: {names}")
+        return there[0]
     by_id = [each for each in there if wanted == str(each.tenant_id)]
     found = by_id or [each for each in there if wanted.lower() == each.name.lower()]
     if len(found) == 1:
         return found[0]
-    names = ", ".join(str(each) for each in there) or "none"
     if not found:
         raise UnknownTenantError(f"no backup of tenant {wanted!r} found; tenants with a backup: {names}")
     several = len({each.cluster for each in found}) > 1

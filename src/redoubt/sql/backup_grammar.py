@@ -3,7 +3,7 @@
 After ALTER SYSTEM:
 
     backup     := BACKUP [INCREMENTAL] DATABASE | CANCEL BACKUP | SUSPEND BACKUP | RESUME BACKUP
-                | CANCEL ALL BACKUP FORCE
+                | CANCEL ALL BACKUP FORCE | CANCEL RESTORE name
     deletion   := DELETE (BACKUPSET | BACKUPPIECE | BACKUPROUND) n [COPY m] | DELETE OBSOLETE BACKUP [PREVIEW]
                 | DELETE EXPIRED BACKUP [COPY m] | CANCEL DELETE BACKUP
     validation := VALIDATE DATABASE [COPY m] | VALIDATE BACKUPSET n [COPY m] | CANCEL VALIDATE n [COPY m]
@@ -28,6 +28,7 @@ from redoubt.sql.statements import (
     CancelAllBackup,
     CancelBackup,
     CancelDeleteBackup,
+    CancelRestore,
     CancelSecondBackup,
     CancelValidate,
     ChangeDestinationAccess,
@@ -44,7 +45,7 @@ from redoubt.sql.statements import (
 )
 from redoubt.sql.tokens import Kind
 
-Cancellation = CancelBackup | CancelAllBackup | CancelDeleteBackup | CancelValidate | CancelSecondBackup
+Cancellation = CancelBackup | CancelAllBackup | CancelDeleteBackup | CancelRestore | CancelValidate | CancelSecondBackup
 Deletion = DeleteBackup | DeleteObsoleteBackup | PreviewObsolete | DeleteExpiredBackup
 
 _SET_OR_PIECE = {"backupset": BackupPart.SET, "backuppiece": BackupPart.PIECE}
@@ -78,6 +79,8 @@ def cancel(cursor: Cursor) -> Cancellation:
     if cursor.take_word("delete"):
         cursor.expect_word("backup")
         return CancelDeleteBackup()
+    if cursor.take_word("restore"):
+        return CancelRestore(cursor.expect(Kind.WORD, Kind.BACKTICK).value)
     if cursor.take_word("validate"):
         return CancelValidate(cursor.expect_number(), _copy_id(cursor))
     cursor.expect_words("all", "backup", "force")

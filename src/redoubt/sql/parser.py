@@ -18,6 +18,7 @@ from redoubt.sql.cursor import Cursor, NotOurs
 from redoubt.sql.encryption_grammar import set_decryption, set_encryption
 from redoubt.sql.restore_grammar import add_restore_source, clear_restore_source, restore, show_restore_preview
 from redoubt.sql.round_grammar import archive_log, minor_freeze, no_archive_log, set_parameters, show_parameters
+from redoubt.sql.standby_grammar import activate, recover, switchover
 from redoubt.sql.statements import MisspelledSecret, Statement
 from redoubt.sql.tenant_grammar import create_tenant, drop_tenant, show_tenants
 from redoubt.sql.tokens import BLANKS, DEFAULT_MODES, GAP, Kind, Modes, patterns
@@ -25,6 +26,7 @@ from redoubt.sql.tokens import BLANKS, DEFAULT_MODES, GAP, Kind, Modes, patterns
 _Grammar = Callable[[Cursor], Statement]
 
 _ALTER_SYSTEM: Final[Mapping[str, _Grammar]] = {
+    "activate": activate,
     "add": add_restore_source,
     "alter": change,
     "archivelog": archive_log,
@@ -36,12 +38,14 @@ _ALTER_SYSTEM: Final[Mapping[str, _Grammar]] = {
     "minor": minor_freeze,
     "modify": change,
     "noarchivelog": no_archive_log,
+    "recover": recover,
     "restore": restore,
     "resume": resume,
     "set": set_parameters,
     "start": start,
     "stop": stop,
     "suspend": suspend,
+    "switchover": switchover,
     "validate": validate,
 }
 _USERS: Final[Mapping[str, _Grammar]] = {"create": create_user, "rename": rename_user}

@@ -21,6 +21,7 @@ _ITEM = re.compile(r"([^=&]++)=([^=&]++)")
 _BIGINT = re.compile(r"[+-]?[0-9]{1,18}")
 
 _TEXTS: Final = {
+    "backup_tenant_name": "tenant_name",
     "backup_cluster_name": "cluster_name",
     "pool_list": "pool_list",
     "locality": "locality",
@@ -32,7 +33,7 @@ _NUMBERS: Final = {"backup_cluster_id": "cluster_id", "restore_job_id": "restore
 
 @dataclass(frozen=True)
 class RestoreOption:
-    """The parsed text. None means that the key is not given. `cluster_name` and `cluster_id` are the backup's.
+    """The parsed text. None means that the key is not given. `cluster_name`, `cluster_id`, `tenant_name`: the backup's.
 
     `unknown` are the keys that mean nothing.
     OceanBase requires `cluster_name`, `cluster_id` and `pool_list`. Here the caller decides which keys are required.
@@ -45,6 +46,7 @@ class RestoreOption:
     primary_zone: str | None = None
     restore_job_id: int | None = None
     kms_encrypt: str | None = None
+    tenant_name: str | None = None
     unknown: tuple[str, ...] = ()
 
 

@@ -207,6 +207,65 @@ class RestoreTenant:
 
 
 @dataclass(frozen=True)
+class Until:
+    """A moment: `TIME = 'time'`, as typed and not checked yet, or `SCN = scn` (ns since the epoch); or neither."""
+
+    time: str | None = None
+    scn: int | None = None
+
+
+@dataclass(frozen=True)
+class RestoreStandby:
+    """4.x's `ALTER SYSTEM RESTORE name [FROM 'uris'] [UNTIL …] WITH 'options' [DESCRIPTION 'text']`.
+
+    The tenant becomes a standby, which follows no further, and can be activated. `uris` are as typed, with commas
+    between; None without FROM. `until` is None for the newest moment.
+    """
+
+    name: str
+    options: str
+    uris: str | None = None
+    until: Until | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class CancelRestore:
+    """`ALTER SYSTEM CANCEL RESTORE name`."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class RecoverStandby:
+    """`ALTER SYSTEM RECOVER STANDBY [TENANT = name] UNTIL … | CANCEL`: up to where a standby follows.
+
+    `until` is an empty `Until` for UNLIMITED, None without UNTIL.
+    """
+
+    tenant: str | None = None
+    until: Until | None = None
+    is_cancel: bool = False
+
+
+@dataclass(frozen=True)
+class ActivateStandby:
+    """`ALTER SYSTEM ACTIVATE STANDBY [TENANT = name] [VERIFY]`: a standby takes over."""
+
+    tenant: str | None = None
+    is_verify: bool = False
+
+
+@dataclass(frozen=True)
+class Switchover:
+    """`ALTER SYSTEM SWITCHOVER TO PRIMARY|STANDBY [TENANT = name] [VERIFY]`."""
+
+    is_to_primary: bool
+    tenant: str | None = None
+    is_verify: bool = False
+
+
+@dataclass(frozen=True)
 class RestoreTables:
     """`ALTER SYSTEM RESTORE tables FOR name FROM source [AT 'at'] UNTIL 'until' WITH 'options'`.
 
@@ -334,6 +393,11 @@ Statement = (
     | CancelSecondBackup
     | SecondLogBackup
     | RestoreTenant
+    | RestoreStandby
+    | CancelRestore
+    | RecoverStandby
+    | ActivateStandby
+    | Switchover
     | RestoreTables
     | AddRestoreSource
     | ClearRestoreSource

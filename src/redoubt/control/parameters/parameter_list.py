@@ -27,6 +27,7 @@ ALLOW_SHORT_INTERVALS = "_allow_short_intervals"
 
 LOG_ARCHIVE_DEST = "log_archive_dest"
 """The setting of destination, mode and piece interval in OceanBase 4.x; not a parameter, as in OceanBase."""
+LOG_RESTORE_SOURCE = "log_restore_source"
 LOG_ARCHIVE_DEST_STATE = "log_archive_dest_state"
 """ENABLE or DEFER; not a parameter either."""
 

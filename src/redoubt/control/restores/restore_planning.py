@@ -15,9 +15,9 @@ from redoubt.control.backup_passwords import decryption_of
 from redoubt.control.cluster import Cluster
 from redoubt.control.destination_questions import DestinationQuestions
 from redoubt.control.parameters.parameters import Parameters
-from redoubt.control.restores.restore_session import RestoreSession
+from redoubt.control.restores.restore_session import RestoreSession, the_destination
 from redoubt.control.session import Session
-from redoubt.control.session_time import moment_text, until_microseconds
+from redoubt.control.session_time import REST, moment_text, scn_of, until_microseconds
 from redoubt.destinations.uri import UriError, inside, open_destination
 from redoubt.model.bases import Base
 from redoubt.model.engine_kind import EngineKind, UnknownEngineKindError
@@ -35,26 +35,25 @@ from redoubt.sql.restore_errors import (
     uri_error,
 )
 from redoubt.sql.restore_option import RestoreOption, parse_restore_option
-from redoubt.sql.statements import RestoreTenant
-
-_REST = 999
-"""The last nanosecond of a microsecond."""
+from redoubt.sql.statements import RestoreStandby, RestoreTenant
 
 
 @dataclass(frozen=True)
 class Wanted:
     """A RESTORE request: the tenant `source` as of `until_scn` (ns), from the destination `uri`.
 
-    UNTIL names a microsecond; `until_scn` is the last nanosecond of that microsecond.
+    UNTIL names a microsecond; `until_scn` is the last nanosecond of that microsecond, None for the newest moment. With
+    None, `source` is the only tenant in the destination. `is_standby`: the tenant is not activated.
     """
 
-    source: str
-    until_scn: int
+    source: str | None
+    until_scn: int | None
     uri: str
     cluster: str | None
     cluster_id: int | None
     option: RestoreOption
     passwords: tuple[str, ...] = field(default=(), repr=False)
+    is_standby: bool = False
 
 
 class UnreachableError(Exception):
@@ -84,11 +83,7 @@ class RestorePlanning:
         if statement.at is not None and kept.sources:
             raise restore_sources_twice()
         until = await until_microseconds(statement.until, session)
-        option = parse_restore_option(statement.options)
-        if option.kms_encrypt is not None:
-            raise not_supported(
-                "restore with kms_encrypt", "the service finds keys by its configuration; leave kms_encrypt out"
-            )
+        option = _checked_option(statement.options)
         uri = statement.at if statement.at is not None else kept.destination()
         cluster, cluster_id = option.cluster_name, option.cluster_id
         if uri is None:
@@ -99,7 +94,20 @@ class RestorePlanning:
                 )
             if cluster is None and cluster_id is None:
                 cluster, cluster_id = self._cluster.name, self._cluster.cluster_id
-        return Wanted(statement.source, until * 1000 + _REST, uri, cluster, cluster_id, option, decryption_of(session))
+        return Wanted(statement.source, until * 1000 + REST, uri, cluster, cluster_id, option, decryption_of(session))
+
+    async def wanted_standby(self, statement: RestoreStandby, session: Session, kept: RestoreSession) -> Wanted:
+        """The request of a statement of 4.x, with the session's sources. Raises SqlError 1235, 1525, 1210, 9026."""
+        if statement.uris is not None and kept.sources:
+            raise restore_sources_twice()
+        until = None if statement.until is None else await scn_of(statement.until, session)
+        option = _checked_option(statement.options)
+        named = [] if statement.uris is None else [each.strip() for each in statement.uris.split(",")]
+        uri = kept.destination() if statement.uris is None else the_destination(named)
+        if uri is None:
+            raise backup_dest_not_valid("name the destination: RESTORE … FROM 'uri', or ADD RESTORE SOURCE 'uri'")
+        where = uri, option.cluster_name, option.cluster_id, option
+        return Wanted(option.tenant_name, until, *where, decryption_of(session), is_standby=True)
 
     async def plan(self, wanted: Wanted, session: Session) -> tuple[Plan, int]:
         """The plan and its SCN: `until_scn`, or the end of the archive if that is in the same microsecond.
@@ -115,6 +123,8 @@ class RestorePlanning:
             raise uri_error(str(error)) from error
         except UnknownTenantError as error:
             hint = f"{error}; name the cluster: WITH 'backup_cluster_name=…&backup_cluster_id=…'"
+            if wanted.is_standby:
+                hint += ", and the tenant: backup_tenant_name=…"
             raise backup_file_not_exist(hint) from error
         except (DestinationError, ArchiveError, UnknownEngineKindError) as error:
             raise backup_file_not_exist(str(error)) from error
@@ -158,13 +168,18 @@ def _plan(wanted: Wanted, kind_of: Callable[[str], EngineKind]) -> tuple[Plan, i
     destination = open_destination(wanted.uri)
     tenant = find_tenant(destination, wanted.source, wanted.cluster, wanted.cluster_id)
     cutter, scn = kind_of(tenant.engine_kind).cutter, wanted.until_scn
+
+    def planned(until: int | None) -> tuple[Plan, int]:
+        plan = make_plan(destination, tenant, until, cutter, is_settled=not wanted.is_standby)
+        return plan, plan.end.scn if until is None else until
+
     try:
         try:
-            return make_plan(destination, tenant, scn, cutter), scn
+            return planned(scn)
         except NotRecoverableError as error:
-            if error.before is None or error.before // 1000 != scn // 1000:
+            if scn is None or error.before is None or error.before // 1000 != scn // 1000:
                 raise
-            return make_plan(destination, tenant, error.before, cutter), error.before
+            return planned(error.before)
     except NotRecoverableError as error:
         held = take_inventory(destination, tenant)
         bases = [each.manifest.summary.base for each in held.sets if each.manifest is not None]
@@ -181,7 +196,17 @@ def _check_keys(plan: Plan, passwords: tuple[str, ...]) -> None:
                 part.store.keys(data_key)
 
 
-def error_for(scn: int, bases: Sequence[Base], runs: Sequence[LogRun]) -> Callable[[str], SqlError]:
+def _checked_option(text: str) -> RestoreOption:
+    """The text behind WITH. Raises SqlError 1210, 1235."""
+    option = parse_restore_option(text)
+    if option.kms_encrypt is not None:
+        raise not_supported(
+            "restore with kms_encrypt", "the service finds keys by its configuration; leave kms_encrypt out"
+        )
+    return option
+
+
+def error_for(scn: int | None, bases: Sequence[Base], runs: Sequence[LogRun]) -> Callable[[str], SqlError]:
     """OceanBase's error for a moment that cannot be restored from these data backups and this log. Pure.
 
     9011: no data backup before the moment. 9064: no data backup has the log that follows it. 9048: the moment's log
@@ -192,7 +217,7 @@ def error_for(scn: int, bases: Sequence[Base], runs: Sequence[LogRun]) -> Callab
         return backup_file_not_exist
     if not found:
         return archive_log_not_continuous
-    if not any(run.start_scn <= scn <= run.end_scn for run in runs):
+    if scn is None or not any(run.start_scn <= scn <= run.end_scn for run in runs):
         return log_archive_backup_info_not_exist
     return backup_file_not_exist if scn < found[0].start_scn else isolated_backup_set
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from redoubt.control.session import Session
@@ -35,19 +36,24 @@ class RestoreSession:
 
     def destination(self) -> str | None:
         """The destination of all sources, None without sources. Raises SqlError if the sources have several."""
-        found = {destination_of(uri) for uri in self.sources}
-        if len(found) > 1:
-            raise not_supported_text(
-                f"restore sources in several destinations ({', '.join(sorted(found))})",
-                "copy the backups into one destination and name that one",
-            )
-        return found.pop() if found else None
+        return the_destination(self.sources)
 
     def shown(self) -> Rows:
         """`SHOW RESTORE PREVIEW`. Raises SqlError before any preview."""
         if self.preview is None:
             raise no_preview()
         return self.preview
+
+
+def the_destination(uris: Sequence[str]) -> str | None:
+    """The destination of all these paths, None without any. Raises SqlError if there are several."""
+    found = {destination_of(uri) for uri in uris}
+    if len(found) > 1:
+        raise not_supported_text(
+            f"restore sources in several destinations ({', '.join(sorted(found))})",
+            "copy the backups into one destination and name that one",
+        )
+    return found.pop() if found else None
 
 
 def restore_session(session: Session) -> RestoreSession:

@@ -18,22 +18,26 @@ import structlog
 
 from redoubt.catalog.restores import RestoreJob, RestoreJobs, RestoreStatus
 from redoubt.catalog.session import CatalogError
+from redoubt.catalog.standbys import StandbyRecord
+from redoubt.catalog.tenants import TenantRole, TenantStatus
 from redoubt.control import job_process
-from redoubt.control.cluster import EngineRefusedError, Engines, Tenant
+from redoubt.control.cluster import EngineRefusedError, Engines, Followed, Tenant
 from redoubt.control.restores.restore_planning import RestorePlanning, Wanted, piece_paths_of, preview_of, set_path_of
 from redoubt.control.restores.restore_session import restore_session
 from redoubt.control.session import Session
+from redoubt.control.standbys.standbys import Standbys
 from redoubt.control.tenants.tenants import Tenants
 from redoubt.messages import jobs as messages
 from redoubt.restore.planning import Plan
 from redoubt.sql.answers import Ok
+from redoubt.sql.errors import not_allowed, unknown_tenant
 from redoubt.sql.restore_errors import (
     restore_in_progress,
     restore_preview_note,
     restore_timestamp_too_new,
     unknown_restore_keys,
 )
-from redoubt.sql.statements import RestoreTenant
+from redoubt.sql.statements import CancelRestore, DropTenant, RestoreStandby, RestoreTenant
 
 _NEWEST = 10 * 10**9
 """The least age of a moment to restore, in ns: commits of that age are normally archived."""
@@ -48,8 +52,11 @@ _log = structlog.get_logger("redoubt.control.restores.restores")
 class Restores:
     """For the event loop. `load` resumes the restores that the last service did not finish."""
 
-    def __init__(self, planning: RestorePlanning, tenants: Tenants, engines: Engines, jobs: RestoreJobs) -> None:
+    def __init__(
+        self, planning: RestorePlanning, tenants: Tenants, engines: Engines, standbys: Standbys, jobs: RestoreJobs
+    ) -> None:
         self._planning = planning
+        self._standbys = standbys
         self._tenants = tenants
         self._engines = engines
         self._jobs = jobs
@@ -72,13 +79,38 @@ class Restores:
             plan, _ = await self._planning.plan(wanted, session)
             kept.preview = preview_of(plan, wanted.uri)
             return Ok.noted(restore_preview_note(_told(plan)), *notes)
-        if wanted.until_scn + _NEWEST >= time.time_ns():
+        if wanted.until_scn is not None and wanted.until_scn + _NEWEST >= time.time_ns():
             raise restore_timestamp_too_new("wait until the moment is more than 10 s ago, or name an earlier moment")
+        await self._plan_and_begin(statement.name, wanted, session)
+        return Ok.noted(*notes)
+
+    async def restore_standby(self, statement: RestoreStandby, session: Session) -> Ok:
+        """4.x's `RESTORE`: returns when the job is recorded. Raises SqlError, CatalogError."""
+        kept = restore_session(session)
+        try:
+            wanted = await self._planning.wanted_standby(statement, session, kept)
+        finally:
+            kept.sources.clear()
+        await self._plan_and_begin(statement.name, wanted, session)
+        return Ok.noted(*([unknown_restore_keys(wanted.option.unknown)] if wanted.option.unknown else []))
+
+    async def cancel(self, statement: CancelRestore) -> None:
+        """`CANCEL RESTORE`: the tenant is dropped. Raises SqlError, CatalogError."""
+        entry = self._tenants.entry(statement.name)
+        if entry is None:
+            raise unknown_tenant(statement.name)
+        if entry.record.status is not TenantStatus.RESTORING:
+            raise not_allowed("Cancel tenant not in restore is", f"tenant {entry.tenant.name} is not being restored")
+        await self._tenants.drop(DropTenant(statement.name))
+
+    async def _plan_and_begin(self, name: str, wanted: Wanted, session: Session) -> None:
         plan, scn = await self._planning.plan(wanted, session)
         await self._planning.check_keys(plan, wanted)
+        if wanted.is_standby and (why := self._engines.why_no_standby(plan.tenant.engine_kind)):
+            hint = f"{why}; ALTER SYSTEM RESTORE {name} FROM {plan.tenant.name} AT 'uri' UNTIL '…' needs no standby"
+            raise not_allowed(f"restore tenant {name} as a standby is", hint)
         async with self._statement:
-            await self._begin(statement.name, replace(wanted, until_scn=scn), plan)
-        return Ok.noted(*notes)
+            await self._begin(name, replace(wanted, until_scn=scn), plan, scn)
 
     @property
     def reads(self) -> frozenset[str]:
@@ -112,7 +144,7 @@ class Restores:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _begin(self, name: str, wanted: Wanted, plan: Plan) -> None:
+    async def _begin(self, name: str, wanted: Wanted, plan: Plan, scn: int) -> None:
         """Record tenant and job. After SqlError or CatalogError neither is recorded."""
         name = self._tenants.check_restore(name)
         if self._job is not None:
@@ -120,9 +152,10 @@ class Restores:
                 f"tenant {self._job.tenant_name} is being restored; wait until it leaves CDB_OB_RESTORE_PROGRESS"
             )
         self._passwords = wanted.passwords
-        entry = await self._tenants.begin_restore(name, _options(wanted), plan.tenant.engine_kind)
+        role = TenantRole.STANDBY if wanted.is_standby else TenantRole.PRIMARY
+        entry = await self._tenants.begin_restore(name, _options(wanted), plan.tenant.engine_kind, role)
         try:
-            job = await asyncio.to_thread(self._jobs.begin, _job(entry.tenant, wanted, plan))
+            job = await asyncio.to_thread(self._jobs.begin, _job(entry.tenant, wanted, plan, scn))
         except CatalogError:
             await self._tenants.discard(entry.record.tenant_id)
             raise
@@ -146,11 +179,14 @@ class Restores:
         """Restore a tenant, or resume its restore, and record success or failure."""
         trouble = job.info if job.status is RestoreStatus.FAIL else await self._lay(job, tenant)
         if not trouble:
-            await self._save(replace(self._now(), status=RestoreStatus.POST_CHECK, done_bytes=job.total_bytes))
+            done = self._now().done_bytes if self._is_standby(tenant) else job.total_bytes
+            await self._save(replace(self._now(), status=RestoreStatus.POST_CHECK, done_bytes=done))
             try:
                 advice = await self._engines.move_in(tenant, job.source)
             except EngineRefusedError as error:
                 trouble = str(error)
+        if not trouble and self._is_standby(tenant):
+            trouble = await self._follow(tenant)
         if trouble:
             _log.error("restore failed", tenant=tenant.name, cause=trouble)
             await self._save(replace(self._now(), status=RestoreStatus.FAIL, info=trouble))
@@ -177,6 +213,31 @@ class Restores:
             trouble = await self._run_job(job, tenant)
         return trouble
 
+    def _is_standby(self, tenant: Tenant) -> bool:
+        return any(entry.is_standby for entry in self._tenants.restoring(tenant.tenant_id))
+
+    async def _follow(self, tenant: Tenant) -> str:
+        """Let the engine replay the log up to the moment; returns the cause of a failure, empty on success."""
+        job, first = self._now(), 0
+
+        def progress(now: Followed) -> None:
+            nonlocal first
+            first = first or now.sync_lsn
+            done = job.done_bytes + now.sync_lsn - first
+            self._job = replace(self._now(), done_bytes=min(done, job.total_bytes), info=now.trouble)
+
+        noting = asyncio.create_task(self._note_progress())
+        try:
+            while True:
+                try:
+                    return await self._standbys.begin(tenant, _standby_of(job), progress)
+                except CatalogError as error:
+                    _log.warning("cannot write a standby to the catalog, retrying", cause=str(error))
+                    await asyncio.sleep(_RETRY_PAUSE)
+        finally:
+            noting.cancel()
+            await asyncio.gather(noting, return_exceptions=True)
+
     async def _run_job(self, job: RestoreJob, tenant: Tenant) -> str:
         """Run the job's process; returns the cause of a failure, empty on success."""
         request = messages.RestoreTenant(
@@ -187,6 +248,7 @@ class Restores:
             cluster=job.backup_cluster_name,
             cluster_id=job.backup_cluster_id,
             passwords="\n".join(self._passwords),
+            is_standby=self._is_standby(tenant),
         )
         noting = asyncio.create_task(self._note_progress())
         try:
@@ -256,7 +318,20 @@ def _options(wanted: Wanted) -> dict[str, str]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _job(tenant: Tenant, wanted: Wanted, plan: Plan) -> RestoreJob:
+def _standby_of(job: RestoreJob) -> StandbyRecord:
+    """The standby that a job makes: it follows up to the job's moment."""
+    return StandbyRecord(
+        tenant_id=job.tenant_id,
+        destination=job.backup_dest,
+        cluster=job.backup_cluster_name,
+        cluster_id=job.backup_cluster_id,
+        source_tenant_id=job.backup_tenant_id,
+        source=job.source,
+        until_scn=job.until_scn,
+    )
+
+
+def _job(tenant: Tenant, wanted: Wanted, plan: Plan, scn: int) -> RestoreJob:
     summary = plan.base.summary
     return RestoreJob(
         job_id=0,
@@ -269,7 +344,7 @@ def _job(tenant: Tenant, wanted: Wanted, plan: Plan) -> RestoreJob:
         backup_cluster_name=plan.tenant.cluster.cluster,
         backup_dest=wanted.uri,
         source=summary.of.source,
-        until_scn=wanted.until_scn,
+        until_scn=scn,
         start_scn=summary.snapshot_scn,
         end_scn=plan.end.scn,
         set_list=set_path_of(plan, wanted.uri),

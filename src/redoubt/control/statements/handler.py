@@ -15,10 +15,12 @@ from redoubt.control.backups.holds import Holds
 from redoubt.control.backups.second_backups import SecondBackups
 from redoubt.control.cluster import SYS_TENANT
 from redoubt.control.destination_keys import DestinationKeys
+from redoubt.control.parameters.parameter_list import LOG_RESTORE_SOURCE
 from redoubt.control.restores.restore_session import no_preview, restore_session
 from redoubt.control.restores.restores import Restores
 from redoubt.control.rounds.archiving import Archiving
 from redoubt.control.session import Session, check_privilege
+from redoubt.control.standbys.standbys import Standbys
 from redoubt.control.statements.settings import OURS, PARAMETER_COLUMNS, Settings
 from redoubt.control.tenants.tenants import COLUMNS as TENANT_COLUMNS
 from redoubt.control.tenants.tenants import Tenants, check_whole_cluster
@@ -31,18 +33,21 @@ from redoubt.sql.errors import (
     no_privilege,
     not_supported,
     not_supported_feature,
+    not_supported_text,
     unknown_config,
     unknown_tenant,
 )
 from redoubt.sql.statements import (
     ALL_TENANTS,
     AccountWithHost,
+    ActivateStandby,
     AddRestoreSource,
     ArchiveLog,
     BackupDatabase,
     CancelAllBackup,
     CancelBackup,
     CancelDeleteBackup,
+    CancelRestore,
     CancelSecondBackup,
     CancelValidate,
     ChangeDestinationAccess,
@@ -57,6 +62,8 @@ from redoubt.sql.statements import (
     MisspelledSecret,
     NoArchiveLog,
     PreviewObsolete,
+    RecoverStandby,
+    RestoreStandby,
     RestoreTables,
     RestoreTenant,
     ResumeBackup,
@@ -70,6 +77,7 @@ from redoubt.sql.statements import (
     ShowTenants,
     Statement,
     SuspendBackup,
+    Switchover,
     ValidateBackup,
 )
 
@@ -83,6 +91,10 @@ REFUSALS: dict[type[Statement], Callable[[], SqlError]] = {
     CancelValidate: lambda: not_supported_feature("Redoubt does not validate backups by SQL; run redoubt verify"),
     SecondLogBackup: lambda: not_supported_feature(
         "Redoubt copies complete pieces: run ALTER SYSTEM BACKUP BACKUPPIECE ALL from time to time"
+    ),
+    Switchover: lambda: not_supported_feature(
+        "after a switchover, each tenant needs a destination of its own, and Redoubt archives all tenants into one; to "
+        "let a standby take over, run ALTER SYSTEM ACTIVATE STANDBY TENANT = name"
     ),
     RestoreTables: lambda: not_supported_feature(
         "Redoubt restores whole tenants; restore the tenant under another name, and copy the tables from that tenant"
@@ -117,7 +129,9 @@ class Handler:
         keys: DestinationKeys,
         second: SecondBackups,
         holds: Holds,
+        standbys: Standbys,
     ) -> None:
+        self._standbys = standbys
         self._second = second
         self._keys = keys
         self._tenants = tenants
@@ -146,6 +160,10 @@ class Handler:
             KeepBackup: _Task(holds.change),
             CancelDeleteBackup: _Task(lambda *_: deletion.cancel()),
             RestoreTenant: _Task(restores.restore),
+            RestoreStandby: _Task(restores.restore_standby),
+            CancelRestore: _Task(lambda statement, _: restores.cancel(statement)),
+            RecoverStandby: _Task(standbys.recover),
+            ActivateStandby: _Task(lambda statement, _: standbys.activate(statement)),
             AddRestoreSource: _Task(_add_source),
             ClearRestoreSource: _Task(_clear_sources),
             SetEncryption: _Task(set_encryption),
@@ -185,6 +203,12 @@ class Handler:
         return task.columns if task is not None and is_known else ()
 
     async def _set(self, statement: SetParameters, session: Session) -> Ok | None:
+        if any(item.name == LOG_RESTORE_SOURCE for item in statement.assignments):
+            await check_privilege(session)
+            if len(statement.assignments) > 1:
+                raise not_supported_text("log_restore_source with other parameters", "set it in a statement of its own")
+            await self._standbys.set_source(statement.assignments[0])
+            return Ok()
         return await self._settings.set(
             statement,
             session,

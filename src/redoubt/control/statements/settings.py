@@ -21,6 +21,7 @@ from redoubt.control.parameters.parameter_list import (
     LOG_ARCHIVE_DEST,
     LOG_ARCHIVE_DEST_STATE,
     LOG_ARCHIVE_OPTION,
+    LOG_RESTORE_SOURCE,
     PARAMETERS,
 )
 from redoubt.control.parameters.parameters import Parameters
@@ -46,7 +47,7 @@ from redoubt.sql.log_archive_option import Encryption, parse_option
 from redoubt.sql.statements import Assignment, SetParameters, ShowParameters
 from redoubt.sql.tokens import fold
 
-OURS = frozenset({*PARAMETERS, LOG_ARCHIVE_DEST, LOG_ARCHIVE_DEST_STATE})
+OURS = frozenset({*PARAMETERS, LOG_ARCHIVE_DEST, LOG_ARCHIVE_DEST_STATE, LOG_RESTORE_SOURCE})
 """The names of Redoubt's parameters in a SET."""
 
 PARAMETER_COLUMNS = (

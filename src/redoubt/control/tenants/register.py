@@ -11,7 +11,7 @@ import structlog
 
 from redoubt.catalog.session import CatalogError
 from redoubt.catalog.tables import SYS_TENANT_ID
-from redoubt.catalog.tenants import TenantKind, TenantRecord, TenantStatus, TenantTable
+from redoubt.catalog.tenants import TenantKind, TenantRecord, TenantRole, TenantStatus, TenantTable
 from redoubt.control.cluster import MAIN_TENANT, MAIN_TENANT_ID, SYS_TENANT, Engines, EngineSource, Tenant
 
 _WRITE_PAUSE = 0.5
@@ -24,6 +24,11 @@ class Entry:
 
     record: TenantRecord
     tenant: Tenant
+
+    @property
+    def is_standby(self) -> bool:
+        """Whether the tenant's engine only follows archived log."""
+        return self.record.role is TenantRole.STANDBY
 
 
 class Register:
@@ -45,8 +50,12 @@ class Register:
 
     @property
     def all(self) -> list[Tenant]:
-        """The NORMAL tenants, in the order of their ids."""
-        return [entry.tenant for entry in self._entries.values() if entry.record.status is TenantStatus.NORMAL]
+        """The NORMAL tenants that are no standbys, in the order of their ids."""
+        return [
+            entry.tenant
+            for entry in self._entries.values()
+            if entry.record.status is TenantStatus.NORMAL and not entry.is_standby
+        ]
 
     def entry(self, name: str) -> Entry | None:
         """The tenant of a name in any case and of any status; None without one."""
@@ -85,24 +94,31 @@ class Register:
         if record.status is TenantStatus.DROPPED:
             return None
         source = EngineSource(record.base_dir, record.engine_kind)
-        tenant = self._engines.place(record.tenant_id, record.name, source, is_new=is_new)
+        is_standby = record.role is TenantRole.STANDBY
+        tenant = self._engines.place(record.tenant_id, record.name, source, is_new=is_new, is_standby=is_standby)
         entry = self._entries[record.tenant_id] = Entry(record, tenant)
         return entry
 
     async def begin(
-        self, name: str, source: EngineSource, options: dict[str, str], status: TenantStatus = TenantStatus.CREATING
+        self,
+        name: str,
+        source: EngineSource,
+        options: dict[str, str],
+        status: TenantStatus = TenantStatus.CREATING,
+        role: TenantRole = TenantRole.PRIMARY,
     ) -> Entry:
         """Record a new tenant with a status of creation. After CatalogError the tenant is not recorded."""
-        record = new_record(self._last_id + 1, name, source, options, status)
+        record = replace(new_record(self._last_id + 1, name, source, options, status), role=role)
         self._last_id = record.tenant_id
         await self._put(record, lambda: self._table.remove(record.tenant_id))
         entry = self.take(record, is_new=status is TenantStatus.CREATING)
         assert entry is not None, "the tenant is not DROPPED"
         return entry
 
-    async def mark(self, entry: Entry, status: TenantStatus) -> Entry:
-        """Record a tenant's status. After CatalogError nothing has changed."""
-        record = replace(entry.record, status=status, modified_at=time.time_ns())
+    async def mark(self, entry: Entry, status: TenantStatus, role: TenantRole | None = None) -> Entry:
+        """Record a tenant's status, and its role if it changes. After CatalogError nothing has changed."""
+        role = role or entry.record.role
+        record = replace(entry.record, status=status, role=role, modified_at=time.time_ns())
         await self._put(record, lambda: self._table.put(entry.record))
         self._troubles.pop(record.tenant_id, None)
         marked = self._entries[record.tenant_id] = Entry(record, entry.tenant)

@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from redoubt.catalog.session import CatalogError
-from redoubt.catalog.tenants import TenantStatus
+from redoubt.catalog.tenants import TenantRole, TenantStatus
 from redoubt.control.background import Background
 from redoubt.control.cluster import SYS_TENANT, SYS_TENANT_ID, EngineRefusedError, Engines, EngineSource, Tenant
 from redoubt.control.modes.chronicle import Chronicle
@@ -70,7 +70,7 @@ class Tenants:
 
     @property
     def all(self) -> list[Tenant]:
-        """The user tenants, in the order of their ids."""
+        """The user tenants that are no standbys, in the order of their ids."""
         return self._register.all
 
     def named(self, name: str) -> Tenant | None:
@@ -83,8 +83,11 @@ class Tenants:
             now = self._archiving.round
             if entry.record.status is TenantStatus.RESTORING:
                 continue  # `Restores` resumes it
+            if entry.is_standby and entry.record.status is TenantStatus.NORMAL:
+                continue  # `Standbys` resumes it; it is not archived
             if entry.record.status is TenantStatus.DROPPING:
-                self._watch(entry.tenant)
+                if not entry.is_standby:
+                    self._watch(entry.tenant)
                 self._background.keep(f"drop of tenant {entry.tenant.tenant_id}", partial(self._drop_to_the_end, entry))
             elif now.is_archiving and entry.tenant.tenant_id not in now.tenants:
                 await self._join(entry.tenant)  # created just before the last service died
@@ -146,11 +149,12 @@ class Tenants:
             raise restore_tenant_exists()
         return wanted
 
-    async def begin_restore(self, name: str, options: dict[str, str], engine_kind: str) -> Entry:
+    async def begin_restore(self, name: str, options: dict[str, str], engine_kind: str, role: TenantRole) -> Entry:
         """Record a tenant as RESTORING. Raises SqlError, CatalogError."""
         async with self._statement:
             source = EngineSource(engine_kind=engine_kind)
-            return await self._register.begin(self.check_restore(name), source, options, TenantStatus.RESTORING)
+            wanted = self.check_restore(name)
+            return await self._register.begin(wanted, source, options, TenantStatus.RESTORING, role)
 
     def restoring(self, tenant_id: int | None = None) -> list[Entry]:
         """The RESTORING tenants, or only the one of that id."""
@@ -162,10 +166,35 @@ class Tenants:
         return any(tenant.tenant_id == tenant_id for tenant in self.all)
 
     async def admit(self, tenant_id: int) -> None:
-        """Make a restored tenant NORMAL, and archive it if a round runs. Raises CatalogError."""
+        """Make a restored tenant NORMAL, and archive it if a round runs, but no standby. Raises CatalogError."""
         async with self._statement:
             for entry in self.restoring(tenant_id):
-                await self._join((await self._register.mark(entry, TenantStatus.NORMAL)).tenant)
+                admitted = await self._register.mark(entry, TenantStatus.NORMAL)
+                if not admitted.is_standby:
+                    await self._join(admitted.tenant)
+
+    def entry(self, name: str) -> Entry | None:
+        """The tenant of a name in any case and of any status, with its record; None without one."""
+        return self._register.entry(name)
+
+    def standbys(self) -> list[Entry]:
+        """The NORMAL tenants that follow archived log."""
+        normal = [entry for entry in self._register.entries if entry.record.status is TenantStatus.NORMAL]
+        return [entry for entry in normal if entry.is_standby]
+
+    async def promote(self, tenant_id: int) -> None:
+        """Record that a standby is a primary from now on. Raises EngineRefusedError, CatalogError: then it is none."""
+        async with self._statement:
+            entry = next((each for each in self.standbys() if each.record.tenant_id == tenant_id), None)
+            if entry is None:
+                raise EngineRefusedError("the tenant was dropped meanwhile")
+            await self._register.mark(entry, TenantStatus.NORMAL, TenantRole.PRIMARY)
+
+    async def join(self, tenant: Tenant) -> None:
+        """Archive a promoted tenant if a round runs."""
+        async with self._statement:
+            if self.is_normal(tenant.tenant_id):  # and not dropped meanwhile
+                await self._join(tenant)
 
     async def discard(self, tenant_id: int) -> None:
         """Remove a tenant whose restore failed. Raises CatalogError."""

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from redoubt.engines.private_network import private_networks_work
 from redoubt.engines.seekdb import closed, external
 from redoubt.engines.seekdb.account import NAME, connect
 from redoubt.engines.seekdb.base_source import SeekdbBaseSource
@@ -139,6 +140,10 @@ class SeekdbKind:
     def check_source(self, directory: Path, home: Path) -> None:
         """See `EngineKind`."""
         external.check(BaseDir(directory), home)
+
+    def why_no_standby(self) -> str:
+        """See `EngineKind`."""
+        return private_networks_work()
 
     def standby(self, directory: Path, memory_budget: str) -> StandbySeekdb:
         """See `EngineKind`."""

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from redoubt.engines.private_network import in_private_network, private_networks_work, received_socket
-from redoubt.engines.seekdb.account import answers
+from redoubt.engines.seekdb.account import accepts_empty_root, answers
 from redoubt.engines.seekdb.closed import refuse_opened
 from redoubt.engines.seekdb.confinement import confined_command
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import Instance
 from redoubt.engines.seekdb.proven import UnprovenEngineError
+from redoubt.engines.seekdb.session import Session
 from redoubt.engines.seekdb.standby_role import RoleError, become_standby, is_standby
 from redoubt.engines.seekdb.taking_over import TakingOver
 from redoubt.model.keeping import EngineSizes, EngineStartError
@@ -29,6 +30,7 @@ from redoubt.model.standby import FedLog, NoPrivateNetworkError
 
 _SQL_PORT, _SOURCE_PORT = 2881, 2883
 """Ports of the engine's own network."""
+_READABLE = "SELECT READABLE_SCN FROM oceanbase.__all_virtual_server_stat"
 _PARAMETERS = (f"log_restore_source=127.0.0.1:{_SOURCE_PORT}", "enable_async_syslog=false")
 
 
@@ -38,6 +40,7 @@ class StandbySeekdb(Instance):
     def __init__(self, base: BaseDir, sizes: EngineSizes) -> None:
         super().__init__(base, sizes)
         self._control: socket.socket | None = None
+        self._session = Session(base)
 
     def refuse_opened(self) -> None:
         """See `StandbyEngine`."""
@@ -67,6 +70,20 @@ class StandbySeekdb(Instance):
         """See `StandbyEngine`."""
         return answers(self._base)
 
+    def is_open_door(self) -> bool:
+        """See `StandbyEngine`."""
+        return accepts_empty_root(self._base)
+
+    def readable_scn(self) -> int | None:
+        """See `StandbyEngine`."""
+        if not self._base.account.exists():
+            return None
+        try:
+            rows = self._session.run(_READABLE)
+        except ConnectionError:  # the next question may be answered
+            return None
+        return int(rows[0][0]) if rows and rows[0][0] else None
+
     def aborts(self, logins: Sequence[Login], end_lsn: int) -> FedLog | None:
         """See `StandbyEngine`."""
         with closing(TakingOver(self._base, logins)) as taking:
@@ -83,6 +100,7 @@ class StandbySeekdb(Instance):
             if self._control is not None:
                 self._control.close()
                 self._control = None
+            self._session.close()
             super().stop(timeout)
 
     def _launched(self, package: Path, output: BinaryIO) -> subprocess.Popen[bytes]:

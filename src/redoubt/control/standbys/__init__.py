@@ -1,0 +1,1 @@
+"""Standby tenants: they follow archived log, until they take over."""
