@@ -34,7 +34,7 @@ from redoubt.model.standby import TakeOverError
 
 _END_PATIENCE = 10.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
-_NOT_STARTED = "the engine has not been started yet"
+_NOT_STARTED = "the engine is being started"
 _log = structlog.get_logger("redoubt.standby_keeper")
 
 

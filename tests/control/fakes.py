@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -16,8 +16,16 @@ from redoubt.catalog.restores import RestoreJob
 from redoubt.catalog.second_backups import CopyJob
 from redoubt.catalog.session import CatalogError
 from redoubt.catalog.set_table import Remains
+from redoubt.catalog.standbys import StandbyRecord
 from redoubt.catalog.tenants import TenantRecord
-from redoubt.control.cluster import MAIN_TENANT_ID, EngineRefusedError, EngineSource, Tenant
+from redoubt.control.cluster import (
+    MAIN_TENANT_ID,
+    EngineRefusedError,
+    EngineSource,
+    Followed,
+    FollowedLog,
+    Tenant,
+)
 from redoubt.messages.archiving import Command
 from redoubt.messages.jobs import CopyFolder, Outcome, Request, TakeBase
 from redoubt.model import pieces
@@ -485,6 +493,26 @@ class FakeRestoreJobs:
             raise CatalogError("the catalog in the sys engine is unavailable")
 
 
+class FakeStandbyTable:
+    """Keeps standbys; fails as often as `failures` says."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, StandbyRecord] = {}
+        self.failures = 0
+        self.statuses: list[str] = []
+
+    def load(self) -> list[StandbyRecord]:
+        return list(self.rows.values())
+
+    def put(self, records: Iterable[StandbyRecord]) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise CatalogError("the catalog in the sys engine is unavailable")
+        for record in records:
+            self.rows[record.tenant_id] = record
+            self.statuses.append(str(record.switchover_status))
+
+
 class FakeEngines:
     """The tenants' engines, main's among them; remembers what was asked, refuses what it is told to refuse once."""
 
@@ -493,6 +521,9 @@ class FakeEngines:
         self.calls: list[str] = []
         self.refusals: list[str] = []
         self.troubles: dict[int, str] = {}
+        self.no_standby = ""
+        self.following: dict[int, FollowedLog] = {}
+        self.places: dict[int, Followed] = {}
         self.folder = Path("/nowhere")
         self.restored: set[int] = set()
         self.advice = ""
@@ -518,7 +549,9 @@ class FakeEngines:
         self._refuse("check")
         return EngineSource(source or "")
 
-    def place(self, tenant_id: int, name: str, source: EngineSource, *, is_new: bool) -> Tenant:
+    def place(
+        self, tenant_id: int, name: str, source: EngineSource, *, is_new: bool, is_standby: bool = False
+    ) -> Tenant:
         engine = self._main if tenant_id == MAIN_TENANT_ID else FakeEngine()
         return Tenant(tenant_id, name, Path(source.directory or "/nowhere"), engine, source.engine_kind)
 
@@ -528,6 +561,20 @@ class FakeEngines:
 
     def trouble(self, tenant: Tenant) -> str:
         return self.troubles.get(tenant.tenant_id, "")
+
+    def why_no_standby(self, engine_kind: str) -> str:
+        return self.no_standby
+
+    def follow(self, tenant: Tenant, wanted: FollowedLog) -> None:
+        self.following[tenant.tenant_id] = wanted
+
+    def followed(self, tenant: Tenant) -> Followed:
+        return self.places.get(tenant.tenant_id, Followed())
+
+    async def activate(self, tenant: Tenant, decide: Callable[[], Awaitable[None]], *, without_archive: bool) -> None:
+        self._refuse("activate")
+        await decide()
+        self.calls.append(f"activate {tenant.name}{' without its archive' if without_archive else ''}")
 
     async def end_sessions(self, tenant: Tenant) -> None:
         self.calls.append(f"end_sessions {tenant.name}")

@@ -15,6 +15,7 @@ from redoubt.catalog.journal import Journal
 from redoubt.catalog.restores import RestoreJobs
 from redoubt.catalog.second_backups import SecondBackupTable
 from redoubt.catalog.set_table import SetTable
+from redoubt.catalog.standbys import StandbyTable
 from redoubt.catalog.tenants import TenantStatus, TenantTable
 from redoubt.control.background import Background
 from redoubt.control.backups.clean_work import CleanWork
@@ -32,6 +33,7 @@ from redoubt.control.parameters.parameters import Parameters
 from redoubt.control.restores.restore_planning import RestorePlanning
 from redoubt.control.restores.restores import Restores
 from redoubt.control.rounds.archiving import Archiving
+from redoubt.control.standbys.standbys import Standbys
 from redoubt.control.statements.handler import Handler
 from redoubt.control.statements.settings import Settings
 from redoubt.control.tenants.register import Register, new_record
@@ -50,6 +52,7 @@ from tests.control.fakes import (
     FakeRestoreJobs,
     FakeSecondBackupTable,
     FakeSetTable,
+    FakeStandbyTable,
     FakeTenantTable,
     FakeWorker,
     tenant_with,
@@ -90,7 +93,9 @@ class Stage:
         self.restore_jobs = FakeRestoreJobs()
         self.planning = RestorePlanning(cluster, self.parameters, engine_kind)
         jobs = cast("RestoreJobs", self.restore_jobs)
-        self.restores = Restores(self.planning, self.tenants, self.engines, jobs)
+        self.standby_table = FakeStandbyTable()
+        self.standbys = Standbys(self.tenants, self.engines, cast("StandbyTable", self.standby_table), keys)
+        self.restores = Restores(self.planning, self.tenants, self.engines, self.standbys, jobs)
         self.copy_table, self.copy_jobs = FakeSecondBackupTable(self.clean), FakeCopyJobs()
         self.second = SecondBackups(
             *(cluster, self.archiving, self.parameters, backups),
@@ -99,7 +104,7 @@ class Stage:
         )
         self.handler = Handler(
             *(self.tenants, self.archiving, settings, self.deletion, self.backups, self.restores, keys, self.second),
-            Holds(self.archiving, backups, table),
+            *(Holds(self.archiving, backups, table), self.standbys),
         )
 
     own_trouble: str | None = ""

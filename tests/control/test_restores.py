@@ -103,7 +103,7 @@ def workshop(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> W
     made = Workshop(stage, tmp_path)
 
     async def plan(wanted: Wanted, *_: object) -> tuple[Plan, int]:
-        return _plan(tmp_path), wanted.until_scn
+        return _plan(tmp_path), wanted.until_scn or _plan(tmp_path).end.scn
 
     monkeypatch.setattr(stage.planning, "plan", plan)
     monkeypatch.setattr(job_process, "run_job", made.run_job)

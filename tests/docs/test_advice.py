@@ -14,6 +14,7 @@ _ADVICE = re.compile(rf"\b(?:run|with|such as|with:|repeat|or run|then) ((?:{_VE
 _ROUNDS = "service/test_advice.py::test_advice_about_rounds_and_modes_helps"
 _BACKUPS = "service/test_advice.py::test_advice_about_backups_and_restores_helps"
 _DOOR = "service/test_start.py::test_a_door_opens_once_every_root_has_a_password"
+_STANDBY = "service/test_standbys.py::test_a_standby_tenant_by_sql_alone"
 _SECOND = "service/test_second_backups.py::test_second_backups"
 _CANCELLED = "control/test_second_backups.py::test_a_job_is_cancelled_and_can_be_repeated"
 _KEPT = "service/test_second_backups.py::test_second_backups"
@@ -54,6 +55,7 @@ DONE = {
     ("handler", "ALTER SYSTEM NOARCHIVELOG"): _ROUNDS,
     ("handler", "ALTER SYSTEM ARCHIVELOG"): _ROUNDS,
     ("handler", "ALTER SYSTEM DELETE OBSOLETE BACKUP"): _BACKUPS,
+    ("handler", "ALTER SYSTEM ACTIVATE STANDBY TENANT = name"): _STANDBY,
     ("handler", "redoubt verify"): _BACKUPS,
     (
         "handler",

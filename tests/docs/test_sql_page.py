@@ -11,7 +11,12 @@ from typing import get_args
 import pytest
 
 from redoubt.catalog.schema import VIEWS
-from redoubt.control.parameters.parameter_list import LOG_ARCHIVE_DEST, LOG_ARCHIVE_DEST_STATE, PARAMETERS
+from redoubt.control.parameters.parameter_list import (
+    LOG_ARCHIVE_DEST,
+    LOG_ARCHIVE_DEST_STATE,
+    LOG_RESTORE_SOURCE,
+    PARAMETERS,
+)
 from redoubt.sql.backup_dest_option import BackupDestOption, parse_dest_option
 from redoubt.sql.parser import parse, split
 from redoubt.sql.statements import (
@@ -20,15 +25,16 @@ from redoubt.sql.statements import (
     CancelValidate,
     RestoreTables,
     Statement,
+    Switchover,
     ValidateBackup,
 )
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "src" / "redoubt"
 TEXT = (ROOT / "docs" / "SQL.md").read_text()
-MAKERS = [SOURCES / "sql" / name for name in ("errors.py", "restore_errors.py")]
+MAKERS = [SOURCES / "sql" / name for name in ("errors.py", "restore_errors.py", "standby_errors.py")]
 """Where errors are made."""
-REFUSED = (ValidateBackup, CancelValidate, RestoreTables, AccountWithHost)
+REFUSED = (ValidateBackup, CancelValidate, RestoreTables, AccountWithHost, Switchover)
 """Statements of which the words are known and nothing else is here."""
 INCREMENTAL = BackupDatabase(is_incremental=True)
 """So is this form of one that is here."""
@@ -38,7 +44,7 @@ backup_log_archive_option enable_log_archive log_archive_checkpoint_interval log
 log_archive_concurrency log_restore_concurrency gc_wait_archive backup_recovery_window auto_delete_expired_backup
 _auto_update_reserved_backup_timestamp backup_concurrency backup_net_limit backup_region backup_zone restore_concurrency
 _backup_retry_timeout _backup_idle_time _restore_idle_time backup_log_archive_checkpoint_interval log_archive_dest
-log_archive_dest_state"""
+log_archive_dest_state log_restore_source"""
 OCEANBASE_VIEWS = """CDB_OB_BACKUP_ARCHIVELOG CDB_OB_BACKUP_ARCHIVELOG_SUMMARY CDB_OB_BACKUP_ARCHIVELOG_PROGRESS
 CDB_OB_BACKUP_PIECE_FILES CDB_OB_BACKUP_SET_FILES CDB_OB_BACKUP_PROGRESS CDB_OB_BACKUP_JOB_DETAILS
 CDB_OB_BACKUP_SET_DETAILS CDB_OB_BACKUP_SET_EXPIRED CDB_OB_BACKUP_SET_OBSOLETE CDB_OB_BACKUP_CLEAN_HISTORY
@@ -49,7 +55,7 @@ CDB_OB_BACKUP_BACKUPSET_TASK_HISTORY CDB_OB_BACKUP_BACKUP_ARCHIVELOG CDB_OB_BACK
 CDB_OB_BACKUP_VALIDATION_JOB CDB_OB_BACKUP_VALIDATION_JOB_HISTORY CDB_OB_TENANT_BACKUP_VALIDATION_TASK
 CDB_OB_BACKUP_VALIDATION_TASK_HISTORY __all_rootservice_event_history CDB_OB_RESTORE_PROGRESS CDB_OB_RESTORE_HISTORY
 CDB_OB_ARCHIVELOG CDB_OB_ARCHIVELOG_SUMMARY CDB_OB_ARCHIVELOG_PIECE_FILES CDB_OB_ARCHIVE_DEST
-CDB_OB_LS_LOG_ARCHIVE_PROGRESS DBA_OB_TENANTS"""
+CDB_OB_LS_LOG_ARCHIVE_PROGRESS DBA_OB_TENANTS CDB_OB_LOG_RESTORE_SOURCE V$OB_LS_LOG_RESTORE_STATUS"""
 OCEANBASE_ERRORS = """1210 1227 1235 4114 4147 4179 5099 9001 9011 9014 9022 9023 9024 9025 9026 9027 9028 9029 9030
 9034 9036 9039 9040 9041 9044 9045 9048 9049 9051 9052 9053 9054 9057 9058 9063 9064 9069"""
 
@@ -121,7 +127,7 @@ def test_parameters_of_the_page_are_those_of_the_code() -> None:
         bounds = re.search(r"\[[^\]]*[\])]\Z", PARAMETERS[name].info)
         return PARAMETERS[name].data_type, PARAMETERS[name].default, bounds[0] if bounds else ""
 
-    only_set = {LOG_ARCHIVE_DEST: ("", "", ""), LOG_ARCHIVE_DEST_STATE: ("", "", "")}
+    only_set = dict.fromkeys((LOG_ARCHIVE_DEST, LOG_ARCHIVE_DEST_STATE, LOG_RESTORE_SOURCE), ("", "", ""))
     assert shown == {name: facts(name) for name in PARAMETERS} | only_set
     assert not absent & shown.keys()
     assert absent | shown.keys() >= set(OCEANBASE_PARAMETERS.split())

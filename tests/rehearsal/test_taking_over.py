@@ -59,6 +59,14 @@ class Stand:
         if "death" in self.failing:
             raise self.failing.pop("death")
 
+    def is_open_door(self) -> bool:
+        """See `StandbyEngine`."""
+        return False
+
+    def readable_scn(self) -> int | None:
+        """See `StandbyEngine`."""
+        return None
+
     def aborts(self, logins: Sequence[Login], end_lsn: int) -> FedLog | None:
         """See `StandbyEngine`."""
         self._step(f"aborts of {end_lsn}")

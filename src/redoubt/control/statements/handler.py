@@ -281,5 +281,9 @@ async def _check_tenants_own(statement: Statement, session: Session) -> None:
             if any(item.name in OURS for item in statement.assignments):
                 await check_privilege(session)
                 raise unknown_config()  # as OceanBase, which searches only the tenant's own parameters
+        case RecoverStandby() | ActivateStandby() | Switchover():
+            raise not_supported(
+                "a change of the tenant's role in a user tenant", f"run it as root@sys, with TENANT = {session.tenant}"
+            )
         case _:
             raise no_privilege()

@@ -30,7 +30,8 @@ from redoubt.model.standby import FedLog, NoPrivateNetworkError
 
 _SQL_PORT, _SOURCE_PORT = 2881, 2883
 """Ports of the engine's own network."""
-_READABLE = "SELECT READABLE_SCN FROM oceanbase.__all_virtual_server_stat"
+_READABLE = """SELECT s.READABLE_SCN, r.unsubmitted_log_scn, r.pending_cnt
+  FROM oceanbase.__all_virtual_server_stat s, oceanbase.__all_virtual_replay_stat r"""
 _PARAMETERS = (f"log_restore_source=127.0.0.1:{_SOURCE_PORT}", "enable_async_syslog=false")
 
 
@@ -75,14 +76,17 @@ class StandbySeekdb(Instance):
         return accepts_empty_root(self._base)
 
     def readable_scn(self) -> int | None:
-        """See `StandbyEngine`."""
+        """See `StandbyEngine`. The engine tells its READABLE_SCN seconds late (measured), and its replay at once."""
         if not self._base.account.exists():
             return None
         try:
             rows = self._session.run(_READABLE)
         except ConnectionError:  # the next question may be answered
             return None
-        return int(rows[0][0]) if rows and rows[0][0] else None
+        if not rows:
+            return None
+        told, next_to_replay, pending = map(int, rows[0])
+        return max(told, next_to_replay - 1) if pending == 0 else told
 
     def aborts(self, logins: Sequence[Login], end_lsn: int) -> FedLog | None:
         """See `StandbyEngine`."""
