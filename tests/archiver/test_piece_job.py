@@ -399,15 +399,15 @@ def test_a_destination_that_hangs_is_trouble(
     """Said once while it lasts, and that it is over; what was waiting is stored."""
     clock, answer = Clock(), threading.Event()
     job = PieceJob(TASK, log, destination, small_resources(clock=clock, storer=threads))
-    until(lambda: bool(job.step()[1]))
     hanging = threading.Event()
 
-    def hang(operation: str, _name: str) -> None:
-        if operation == "put":
+    def hang(operation: str, name: str) -> None:
+        if operation == "put" and name.endswith(".redo"):  # no claim
             hanging.set()
             assert answer.wait(20)
 
     destination.failing = hang
+    until(lambda: bool(job.step()[1]))
     until(lambda: job.step() is not None and hanging.is_set())
     quiet = steps(job)
     clock.now += 5

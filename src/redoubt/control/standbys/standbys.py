@@ -86,6 +86,7 @@ class Standbys:
             elif time.monotonic() > began + _PATIENCE:
                 return trouble
             await asyncio.sleep(_LOOK)
+        await self._put(_with(record, now))
         return ""
 
     async def write(self) -> None:
