@@ -34,6 +34,7 @@ from redoubt.model.standby import TakeOverError
 
 _END_PATIENCE = 10.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+COMMAND = (sys.executable, "-m", "redoubt.follower")
 _NOT_STARTED = "the engine is being started"
 _log = structlog.get_logger("redoubt.standby_keeper")
 
@@ -164,7 +165,7 @@ class StandbyKeeper:
         """Run the process until it ends. Raises OSError."""
         assert self._request is not None, "keep has waited for it"
         process = self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "redoubt.follower"),
+            *COMMAND,
             stdin=PIPE,
             stdout=PIPE,
             limit=LONGEST_LINE,
