@@ -196,7 +196,10 @@ class EngineRoom:
 
     def follow(self, tenant: Tenant, wanted: FollowedLog) -> None:
         """See `Engines`."""
-        self._standbys[tenant.tenant_id].follow(
+        standby = self._standbys.get(tenant.tenant_id)
+        if standby is None:  # dropped meanwhile
+            return
+        standby.follow(
             Follow(
                 directory=str(tenant.base_dir),
                 engine_kind=tenant.engine_kind,
@@ -209,7 +212,9 @@ class EngineRoom:
 
     def followed(self, tenant: Tenant) -> Followed:
         """See `Engines`."""
-        standby = self._standbys[tenant.tenant_id]
+        standby = self._standbys.get(tenant.tenant_id)
+        if standby is None:  # it has taken over and ended since, or was dropped
+            return Followed()
         at = standby.place
         trouble = standby.trouble or standby.source_trouble
         return Followed(at.lsn, at.scn, at.readable_scn, at.is_complete and not standby.trouble, trouble)
@@ -226,6 +231,8 @@ class EngineRoom:
 
         try:
             await self._standbys[tenant.tenant_id].activate(decided, without_archive=without_archive)
+        except KeyError:
+            raise EngineRefusedError(f"tenant {tenant.name} was dropped meanwhile") from None
         except TakeOverError as error:
             raise EngineRefusedError(str(error)) from error
 

@@ -38,6 +38,7 @@ from redoubt.messages.following import (
     from_line,
     to_line,
 )
+from redoubt.model.log import LogPosition
 from redoubt.model.own_files import OwnFiles
 from redoubt.model.scratch_engine import Login
 from redoubt.model.standby import StandbyEngine
@@ -148,17 +149,19 @@ class Follower:
 
     def _place(self) -> Following:
         place, readable = self._standby.received, self._engine.readable_scn()
-        return Following(place.lsn, place.scn, readable or 0, self._is_complete(place.lsn, readable))
+        end = self._end() if self._until is not None or not place.scn else None
+        if end is None:
+            return Following(place.lsn, place.scn, readable or 0, is_complete=False)
+        scn = end.scn if place.lsn == end.lsn else place.scn
+        is_there = place.lsn >= end.lsn and (readable is None or readable >= end.scn)
+        return Following(place.lsn, scn, readable or 0, is_complete=is_there and self._until is not None)
 
-    def _is_complete(self, lsn: int, readable: int | None) -> bool:
-        """Whether the engine has all log up to its end, and has replayed it, as far as it says."""
-        if self._until is None:
-            return False
+    def _end(self) -> LogPosition | None:
+        """The end of the log that is served, None if it is not known now."""
         try:
-            end = self._feed.end()
+            return self._feed.end()
         except (RedoubtError, OSError):  # the source tells it when the engine asks
-            return False
-        return lsn >= end.lsn and (readable is None or readable >= end.scn)
+            return None
 
     def _refused(self, why: str) -> None:
         self._trouble, self._refused_at = why, asyncio.get_running_loop().time()

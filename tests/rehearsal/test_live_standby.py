@@ -89,11 +89,16 @@ def _sum(to: Path) -> int:
 def _open_transaction(service: ServiceUnderTest) -> Iterator[None]:
     """A transaction with redo in the log, which is neither committed nor rolled back."""
     with suppress(pymysql.err.Error), service.connect("root@main") as connection, connection.cursor() as cursor:
-        cursor.execute("BEGIN")
-        cursor.execute("UPDATE test.account SET balance = balance + 1000 WHERE id = 0")
-        for number in range(_OPEN_ROWS):
-            cursor.execute("INSERT INTO test.big VALUES (%s, %s)", (number, "x" * 1_000_000))
+        leave_open(cursor)
         yield
+
+
+def leave_open(cursor: Any) -> None:
+    """Begin a transaction that has redo in the log, and leave it open."""
+    cursor.execute("BEGIN")
+    cursor.execute("UPDATE test.account SET balance = balance + 1000 WHERE id = 0")
+    for number in range(_OPEN_ROWS):
+        cursor.execute("INSERT INTO test.big VALUES (%s, %s)", (number, "x" * 1_000_000))
 
 
 def _ports() -> set[str]:
@@ -102,6 +107,24 @@ def _ports() -> set[str]:
         line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
     ]
     return {fields[1] for fields in lines if fields[3] == "0A"}
+
+
+def _ended_in_order(to: Path, follower: subprocess.Popen[str]) -> None:
+    """End the command whose engine has taken over, while a transaction is open; the directory can be opened then."""
+    again = subprocess.run(_redoubt("activate", to), capture_output=True, text=True, check=False, timeout=60)
+    with closing(connect_as(BaseDir(to), "root", "", 30)) as connection, connection.cursor() as cursor:
+        leave_open(cursor)
+        follower.terminate()
+        said, complained = follower.communicate(timeout=60)
+    assert (follower.returncode, complained) == (0, "")
+    assert "the engine has taken over" in said
+    advice = f"stopped; run redoubt replay {to}, which rolls back what was open; then the directory can be opened\n"
+    assert said.endswith(advice)
+    replayed = subprocess.run(_redoubt("replay", to), capture_output=True, text=True, check=False, timeout=200)
+    assert (replayed.returncode, "rolled back: 1" in replayed.stderr) == (0, True), replayed.stderr
+    assert (again.returncode, "has taken over already" in again.stderr) == (1, True)
+    (entries_found,) = opened(to, "SELECT COUNT(*) FROM ledger WHERE entry = 'written by the standby'")
+    assert entries_found == [["1"]]
 
 
 def test_it_reads_survives_kills_and_takes_over_with_every_acknowledged_commit(service: ServiceUnderTest) -> None:
@@ -153,15 +176,7 @@ def test_it_reads_survives_kills_and_takes_over_with_every_acknowledged_commit(s
         _run(to, "UPDATE test.account SET balance = balance WHERE id = 0")  # nothing holds the row
         _run(to, "INSERT INTO test.ledger VALUES ('written by the standby')")
 
-        again = subprocess.run(_redoubt("activate", to), capture_output=True, text=True, check=False, timeout=60)
-        follower.terminate()
-        said, complained = follower.communicate(timeout=60)
-        assert (follower.returncode, complained) == (0, "")
-        assert "the engine has taken over" in said
-        assert said.endswith(f"stopped; {to} can be opened now\n")
-        assert (again.returncode, "has taken over already" in again.stderr) == (1, True)
-        (entries_found,) = opened(to, "SELECT COUNT(*) FROM ledger WHERE entry = 'written by the standby'")
-        assert entries_found == [["1"]]
+        _ended_in_order(to, follower)
         for command in (("activate", to), ("follow", f"file://{service.backup}", "--to", to, "--live")):
             refused_now = subprocess.run(_redoubt(*command), capture_output=True, text=True, check=False, timeout=60)
             assert (refused_now.returncode, "so it is no standby any more" in refused_now.stderr) == (1, True)

@@ -62,7 +62,7 @@ async def _follow(standby: LiveStandby, path: Path, sql: Path) -> None:
         with suppress(asyncio.CancelledError):
             await running  # raises what ended it
     if standby.is_primary:
-        _say(f"stopped; {path} can be opened now")
+        _say(f"stopped; run redoubt replay {path}, which rolls back what was open; then the directory can be opened")
     else:
         _say(f"stopped; to go on, run the command again; to take over, run: redoubt activate {path}")
 

@@ -190,8 +190,8 @@ class Standbys:
         await self._tenants.join(tenant)
 
     async def _decide(self, entry: Entry) -> None:
-        await self._tenants.promote(entry.tenant.tenant_id)
         await self._put(replace(self._now(entry), switchover_status=SwitchoverStatus.SWITCHING_TO_PRIMARY))
+        await self._tenants.promote(entry.tenant.tenant_id)  # the last step: after an error nothing is decided
 
     def _entry(self, name: str | None) -> Entry:
         """The tenant that a statement names. Raises SqlError."""

@@ -64,8 +64,7 @@ class TakingOver:
         self._run("ALTER SYSTEM ACTIVATE STANDBY")
         self._wait("become a primary", lambda: self._run(_ROLE) == (("PRIMARY",),))
         self._run("ALTER SYSTEM SET log_restore_source = ''")
-        self._base.parameters_before.unlink(missing_ok=True)
-        self._base.settled.touch(mode=0o600)
+        self._base.parameters_before.unlink(missing_ok=True)  # and it is not settled: this engine will be killed
 
     def close(self) -> None:
         """Close the connection."""
