@@ -13,6 +13,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import BinaryIO
 
@@ -73,6 +74,7 @@ class Follower:
         self._trouble, self._refused_at = "", 0.0
         self._told: dict[type[FollowReport], FollowReport] = {}
         self._decided = asyncio.Event()
+        self._ending = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, commands: asyncio.StreamReader) -> None:
@@ -97,13 +99,22 @@ class Follower:
             match command:
                 case FollowUntil():
                     self._until = command.until_scn
-                    await asyncio.to_thread(self._feed.end_at, command.until_scn)
+                    self._begin(self._end_feed())
                 case Activate():
-                    task = asyncio.create_task(self._activate(without_archive=command.without_archive))
-                    self._tasks.add(task)
-                    task.add_done_callback(self._tasks.discard)
+                    self._begin(self._activate(without_archive=command.without_archive))
                 case Decided():
                     self._decided.set()
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        """Do something while more commands are obeyed: a destination may hang."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _end_feed(self) -> None:
+        """Let the feed end where the last command says."""
+        async with self._ending:
+            await asyncio.to_thread(self._feed.end_at, self._until)
 
     async def _activate(self, *, without_archive: bool) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -162,6 +163,26 @@ def test_a_destination_that_is_lost_is_told_and_can_be_left_out() -> None:
 
     _run(stand, test)
     assert stand.steps == ["end", "stop at 600", "aborts of 600", "primary at 600"]
+
+
+def test_a_destination_that_hangs_is_told_and_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a directory of a server that is lost; what waits for it holds up nothing else."""
+    monkeypatch.setattr(live_standby, "_ANSWER", 0.05)
+    stand, hanging = Stand(), threading.Event()
+
+    def hang(*, is_new: bool) -> LogPosition:
+        assert hanging.wait(20)
+        return _ARCHIVED
+
+    monkeypatch.setattr(stand, "end", hang)
+
+    async def test(standby: LiveStandby) -> None:
+        with pytest.raises(TakeOverError, match=r"not answered for 0\.05 s.*LOG_RESTORE_SOURCE = ''"):
+            await _activate(standby)
+        await _activate(standby, without_archive=True)
+        hanging.set()
+
+    _run(stand, test)
 
 
 def test_after_a_failure_it_goes_on_following_and_can_be_repeated() -> None:

@@ -15,6 +15,8 @@ _POLL = 0.2
 _SOON = 0.02
 _PATIENCE = 600.0
 """Seconds for the engine to receive the rest of the log before it takes over."""
+_ANSWER = 60.0
+"""Seconds for the destination to tell the end of the log: a directory of a server that is lost may never answer."""
 _STARTS = 12
 """The most starts in a row without any log received: in this role an engine may fail on half replayed tables."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
@@ -107,12 +109,17 @@ class LiveStandby:
 
     async def _end_of_archive(self) -> LogPosition:
         try:
-            return await asyncio.to_thread(self._feed.end, is_new=True)
+            async with asyncio.timeout(_ANSWER):
+                return await asyncio.to_thread(self._feed.end, is_new=True)
+        except TimeoutError:
+            cause = f"the destination has not answered for {_ANSWER:g} s"
         except RedoubtError as error:
-            raise TakeOverError(
-                f"the end of the archived log is unknown ({error}); with --without-archive the engine takes over with "
-                f"the log that it has received, up to LSN {self.received.lsn}"
-            ) from error
+            cause = str(error)
+        raise TakeOverError(
+            f"the end of the archived log is unknown ({cause}); with --without-archive (of a standby tenant: after SET "
+            "LOG_RESTORE_SOURCE = '') the engine takes over with the log that it has received, up to LSN "
+            f"{self.received.lsn}"
+        )
 
     async def _stopped_at(self, source: LogSource, end: LogPosition) -> LogPosition:
         """Serve no log behind `end`, and wait until the engine has all before; more may have been under way to it."""
