@@ -17,8 +17,8 @@ import pytest
 
 from tests.dose import IS_SOAK
 
-MOST_ENGINE_STARTS = 285
-"""What the small dose needs, 274, and some: an engine that is killed at its start may be started once more."""
+MOST_ENGINE_STARTS = 292
+"""What the small dose needs, 282, and some: an engine that is killed at its start may be started once more."""
 
 _TESTS = Path(__file__).parent
 _COUNTING = _TESTS / "engine_starts"

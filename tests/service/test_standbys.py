@@ -60,6 +60,18 @@ def _followers(service: ServiceUnderTest) -> list[int]:
     return [pid for pid in map(int, children) if b"redoubt.follower" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
+def test_a_takeover_whose_service_is_killed_is_completed(service: ServiceUnderTest) -> None:
+    """Killed just after the catalog has the new role: at the next start the engine writes, with all of its log."""
+    service.run(f"ALTER SYSTEM RESTORE s FROM 'file://{service.backup}'")
+    wait_until("the end of the restore", lambda: service.run("SELECT STATUS FROM CDB_OB_RESTORE_HISTORY"))
+    service.run("UPDATE oceanbase.__redoubt_tenant SET role = 'PRIMARY' WHERE tenant_name = 's'")
+    service.kill()
+    service.start()
+    assert service.run(_TOTAL, "root@s") == [{"total": ACCOUNTS * BALANCE}]
+    service.run("UPDATE test.account SET balance = 1", "root@s")
+    assert not _followers(service)
+
+
 def test_a_standby_tenant_by_sql_alone(service: ServiceUnderTest) -> None:
     """With what obshell and ob-operator send. It stops and goes on, survives kills of all, and loses no commit."""
     uri = f"file://{service.backup}"

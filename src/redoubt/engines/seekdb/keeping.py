@@ -15,6 +15,7 @@ import structlog
 
 from redoubt.engines.seekdb import external
 from redoubt.engines.seekdb.account import accepts_empty_root, ensure_account
+from redoubt.engines.seekdb.closed import without_engine
 from redoubt.engines.seekdb.engine import SeekdbEngine
 from redoubt.engines.seekdb.files import BaseDir
 from redoubt.engines.seekdb.instance import Instance
@@ -22,6 +23,7 @@ from redoubt.engines.seekdb.orphans import OrphansLeftError, end_orphans, may_ha
 from redoubt.engines.seekdb.pausing import resume_stopped
 from redoubt.engines.seekdb.proven import UnprovenEngineError
 from redoubt.engines.seekdb.replaying import first_sizes, flush_replayed
+from redoubt.engines.seekdb.standby_role import RoleError, become_primary_again
 from redoubt.model.keeping import AccountError, EngineSizes, EngineStartError, KeptEngine, OpenDoorError
 from redoubt.model.log import LogDamagedError
 
@@ -186,8 +188,18 @@ class EmbeddedKeeper(Keeper):
                 f"the engine's data in {self.base.path} is gone: put the directory back, or drop the tenant"
             )
         self._instance.stop()
+        self._be_primary()
         self._instance.sizes = first_sizes(self.base, self._sizes) or self._sizes
         self._instance.start()
+
+    def _be_primary(self) -> None:
+        """Let the engine write, if it was a standby's until it was killed in a takeover. Raises EngineStartError."""
+        if self.base.parameters_before.exists():
+            try:
+                with without_engine(self.base):
+                    become_primary_again(self.base)
+            except (RoleError, OSError) as error:
+                raise EngineStartError(str(error)) from error
 
     def stop_process(self) -> None:
         """Stop the process."""
