@@ -160,10 +160,11 @@ class Follower:
 
     def _place(self) -> Following:
         place, readable = self._standby.received, self._engine.readable_scn()
+        received = max(place.scn, readable or 0)  # the place is told a moment later
         end = self._end() if self._until is not None or not place.scn else None
         if end is None:
-            return Following(place.lsn, place.scn, readable or 0, is_complete=False)
-        scn = end.scn if place.lsn == end.lsn else place.scn
+            return Following(place.lsn, received, readable or 0, is_complete=False)
+        scn = max(received, end.scn) if place.lsn == end.lsn else received
         is_there = place.lsn >= end.lsn and (readable is None or readable >= end.scn)
         return Following(place.lsn, scn, readable or 0, is_complete=is_there and self._until is not None)
 
