@@ -15,7 +15,7 @@ from redoubt.gateway.own_statements import _masked
 from redoubt.model.seams import DestinationError, ObjectInfo
 from redoubt.sql.errors import SqlError
 from redoubt.sql.parser import parse
-from redoubt.sql.statements import AddRestoreSource, ChangeDestinationAccess, RestoreTenant
+from redoubt.sql.statements import AddRestoreSource, ChangeDestinationAccess, RestoreStandby, RestoreTenant
 
 URI = "s3://bucket/a?host=s3.example.com"
 OLD, NEW, READER = Access("old", "old-key"), Access("new", "new-key"), Access("reader", "reader-key")
@@ -78,9 +78,11 @@ def test_a_restore_does_not_replace_keys_that_work(file: AccessFile, accepted: s
     """A round may be archiving with them. Keys that do not work any more are replaced."""
     restore = parse(f"ALTER SYSTEM RESTORE t FROM main AT '{_with(READER)}' UNTIL '2026-01-01'")
     source = parse(f"ALTER SYSTEM ADD RESTORE SOURCE '{_with(READER, URI.replace('a?', 'a/c/1/incarnation_1/1001?'))}'")
-    for statement in (restore, source):
+    standby = parse(f"ALTER SYSTEM RESTORE t FROM '{_with(READER)}, {_with(READER)}' WITH 'pool_list=p'")
+    for statement in (restore, source, standby):
         taken = asyncio.run(DestinationKeys(file).taken_from(statement))  # type: ignore[arg-type]  # it is one
-        assert isinstance(taken, RestoreTenant | AddRestoreSource)
+        assert isinstance(taken, RestoreTenant | AddRestoreSource | RestoreStandby)
+        assert not isinstance(taken, RestoreStandby) or taken.uris == f"{URI},{URI}"
         assert "reader" not in repr(taken)
         assert file.of(URI) == OLD
     accepted.discard(OLD)

@@ -506,8 +506,13 @@ def test_the_log_says_who_did_what(connection: Any, capsys: pytest.CaptureFixtur
             with contextlib.suppress(pymysql.err.MySQLError):
                 cursor.execute(refused)
         cursor.execute("show parameters")
-        with contextlib.suppress(pymysql.err.MySQLError):
-            cursor.execute("alter system add restore source 's3://bucket/path?access_key=secret&x=y'")
+        for secret in (
+            "add restore source 's3://bucket/path?access_key=secret&x=y'",
+            "restore s from 's3://bucket/path?access_id=secret&access_key=secret,file:///b'",
+            "set log_restore_source = 'SERVICE=10.0.0.1:2881 USER=u@t PASSWORD=secret' tenant = s",
+        ):
+            with contextlib.suppress(pymysql.err.MySQLError):
+                cursor.execute(f"alter system {secret}")
     told = [line for line in capsys.readouterr().out.splitlines() if "statement=" in line and "outcome=" in line]
 
     assert ["ArchiveLog(" in told[0], "outcome=done" in told[0], "user=root" in told[0]] == [True] * 3

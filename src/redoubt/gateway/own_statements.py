@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _SHOWING = ShowParameters | ShowTenants | ShowRestorePreview
 _ACCESS = re.compile(r"(://[^\s?'\"]*)\?[^\s'\"]*")
 """The part of a destination's text in which keys stand."""
-_KEY = re.compile(r"(access_(?:id|key)\s*=)[^,)]*", re.IGNORECASE)
+_KEY = re.compile(r"((?:access_(?:id|key)|password)\s*=)[^,)]*", re.IGNORECASE)
 """A key outside of a destination's text: mistyped, or in the wrong place. All that follows may be part of it."""
 _LONGEST_STATEMENT = 1000
 _log = structlog.get_logger(__name__)
@@ -167,5 +167,5 @@ class OwnStatements:
 
 
 def _masked(text: str) -> str:
-    """A text without the keys of object stores."""
+    """A text without the keys of object stores, and the password of a LOG_RESTORE_SOURCE."""
     return _KEY.sub(r"\1***", _ACCESS.sub(r"\1?***", text))
