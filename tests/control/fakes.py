@@ -500,17 +500,18 @@ class FakeStandbyTable:
         self.rows: dict[int, StandbyRecord] = {}
         self.failures = 0
         self.statuses: list[str] = []
+        self.before_put: Callable[[], object] = lambda: None
 
     def load(self) -> list[StandbyRecord]:
         return list(self.rows.values())
 
-    def put(self, records: Iterable[StandbyRecord]) -> None:
+    def put(self, record: StandbyRecord) -> None:
         if self.failures:
             self.failures -= 1
             raise CatalogError("the catalog in the sys engine is unavailable")
-        for record in records:
-            self.rows[record.tenant_id] = record
-            self.statuses.append(str(record.switchover_status))
+        self.before_put()
+        self.rows[record.tenant_id] = record
+        self.statuses.append(str(record.switchover_status))
 
 
 class FakeEngines:

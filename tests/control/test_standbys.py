@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -253,6 +254,34 @@ def test_the_next_service_lets_it_follow_again(workshop: Workshop) -> None:
         workshop.engines.places[ID] = Followed(50, END + 70, END + 60)
         stage.background.keep("standbys", stage.standbys.write)
         await stage.until(lambda: stage.standby_table.rows[ID].readable_scn == END + 60)
+        await workshop.end()
+
+    play(scene())
+
+
+def test_a_write_of_the_place_does_not_undo_what_a_statement_changes(workshop: Workshop) -> None:
+    """The catalog is slow with the first; the statement comes meanwhile."""
+
+    async def scene() -> None:
+        await _restored(workshop)
+        table, slow, writing = workshop.stage.standby_table, threading.Event(), threading.Event()
+
+        def wait() -> None:
+            table.before_put = lambda: None
+            writing.set()
+            assert slow.wait(20)
+
+        table.before_put = wait
+        workshop.engines.places[ID] = Followed(50, END + 70, END + 60)
+        workshop.stage.background.keep("standbys", workshop.stage.standbys.write)
+        await workshop.stage.until(writing.is_set)
+        recovering = asyncio.create_task(workshop.run("ALTER SYSTEM RECOVER STANDBY TENANT = s UNTIL UNLIMITED"))
+        await asyncio.sleep(0.05)
+        slow.set()
+        await recovering
+        await workshop.stage.until(lambda: table.rows[ID].sync_scn == END + 70)
+        assert table.rows[ID].until_scn == UNLIMITED
+        assert workshop.engines.following[ID].until_scn is None
         await workshop.end()
 
     play(scene())

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from redoubt.catalog.session import CatalogSession
-from redoubt.catalog.tables import STANDBY_TABLE
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from redoubt.catalog.tables import STANDBY_TABLE, TENANT_TABLE
 
 UNLIMITED: Final = 4611686018427387903
 """RECOVERY_UNTIL_SCN of a standby that follows without end, and of a primary."""
@@ -67,14 +64,11 @@ class StandbyTable:
             StandbyRecord(**row | {"switchover_status": SwitchoverStatus(row["switchover_status"])}) for row in rows
         ]
 
-    def put(self, records: Iterable[StandbyRecord]) -> None:
-        """Write records, all or none."""
+    def put(self, record: StandbyRecord) -> None:
+        """Write a record."""
         places = ", ".join(["%s"] * len(_COLUMNS))
         with self._session.transaction() as cursor:
-            for record in records:
-                cursor.execute(
-                    f"REPLACE INTO {STANDBY_TABLE} ({', '.join(_COLUMNS)}) VALUES ({places})", _values(record)
-                )
+            cursor.execute(f"REPLACE INTO {STANDBY_TABLE} ({', '.join(_COLUMNS)}) VALUES ({places})", _values(record))
 
 
 def _values(record: StandbyRecord) -> list[Any]:
@@ -83,9 +77,10 @@ def _values(record: StandbyRecord) -> list[Any]:
     return [values[column] for column in _COLUMNS]
 
 
+_TENANT = f"SELECT 1 FROM {TENANT_TABLE} t WHERE t.tenant_id = s.tenant_id AND"
 _SOURCES = f"""SELECT tenant_id AS TENANT_ID, CAST(1 AS SIGNED) AS ID, source_type AS TYPE,
   destination AS VALUE, CAST(until_scn AS UNSIGNED) AS RECOVERY_UNTIL_SCN
-  FROM {STANDBY_TABLE} WHERE source_type <> ''"""
+  FROM {STANDBY_TABLE} s WHERE source_type <> '' AND EXISTS ({_TENANT} t.status <> 'DROPPED')"""
 
 STANDBY_VIEWS = {
     "CDB_OB_LOG_RESTORE_SOURCE": _SOURCES,
@@ -96,6 +91,6 @@ STANDBY_VIEWS = {
     ELSE 'NORMAL' END AS CHAR(128)) AS SYNC_STATUS,
   CAST(0 AS SIGNED) AS ERR_CODE, trouble AS COMMENT
   FROM {STANDBY_TABLE} s
-  WHERE EXISTS (SELECT 1 FROM oceanbase.__redoubt_tenant t WHERE t.tenant_id = s.tenant_id AND t.role = 'STANDBY')""",
+  WHERE EXISTS ({_TENANT} t.role = 'STANDBY' AND t.status <> 'DROPPED')""",
 }
 """SELECT statements, by the name of the view in schema `oceanbase`."""

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -62,6 +63,7 @@ class Standbys:
         self._records: dict[int, StandbyRecord] = {}
         self._switching: dict[int, asyncio.Task[None]] = {}
         self._statement = asyncio.Lock()
+        self._writing = asyncio.Lock()
 
     async def load(self) -> None:
         """Let the standbys follow that followed when the last service ended. Raises CatalogError."""
@@ -75,7 +77,8 @@ class Standbys:
 
         Returns why it cannot get there, empty if it is there. Raises CatalogError; may be called again.
         """
-        await self._put(record)
+        async with self._writing:
+            await self._put(record)
         self._follow(tenant)
         began = time.monotonic()
         while not (now := self._engines.followed(tenant)).is_complete:
@@ -86,20 +89,16 @@ class Standbys:
             elif time.monotonic() > began + _PATIENCE:
                 return trouble
             await asyncio.sleep(_LOOK)
-        await self._put(_with(record, now))
+        await self._change(tenant)
         return ""
 
     async def write(self) -> None:
         """Write to the catalog how far the standbys are; runs until cancelled."""
         while True:
-            changed = []
-            for entry in self._tenants.standbys():
-                known = self._records.get(entry.tenant.tenant_id)
-                if known is not None and (record := _with(known, self._engines.followed(entry.tenant))) != known:
-                    changed.append(record)
             try:
-                if changed:
-                    await self._put(*changed)
+                for entry in self._tenants.standbys():
+                    if self._now(entry.tenant) != self._records[entry.tenant.tenant_id]:
+                        await self._change(entry.tenant)
             except CatalogError as error:
                 _log.warning("cannot write the standbys to the catalog, retrying", cause=str(error))
             await asyncio.sleep(_WRITE_PAUSE)
@@ -122,12 +121,12 @@ class Standbys:
         if statement.until is not None and (statement.until.time is not None or statement.until.scn is not None):
             until = await scn_of(statement.until, session)
         async with self._statement:
-            record = self._now(entry)
+            record = self._now(entry.tenant)
             if statement.is_cancel:
                 until = record.sync_scn or record.until_scn
             elif until < record.sync_scn:
                 raise until_in_the_past(await moment_text(record.sync_scn, session))
-            await self._put(replace(record, until_scn=until))
+            await self._change(entry.tenant, until_scn=until)
             self._follow(entry.tenant)
 
     async def set_source(self, item: Assignment) -> None:
@@ -140,14 +139,14 @@ class Standbys:
             raise not_a_standby("set log restore source")
         self._check_normal(entry, "set log restore source")
         async with self._statement:
-            record = self._now(entry)
             if uri:
                 try:
-                    await self._questions.ask(uri, _check_source, uri, record)
+                    await self._questions.ask(uri, _check_source, uri, self._now(entry.tenant))
                 except (UriError, DestinationError, ArchiveError, UnknownTenantError) as error:
                     raise source_not_accessible(str(error)) from error
-                record = replace(record, destination=uri)
-            await self._put(replace(record, source_type="LOCATION" if uri else ""))
+                await self._change(entry.tenant, destination=uri, source_type="LOCATION")
+            else:
+                await self._change(entry.tenant, source_type="")
             self._follow(entry.tenant)
 
     async def activate(self, statement: ActivateStandby) -> Ok:
@@ -176,21 +175,19 @@ class Standbys:
     async def _switch(self, entry: Entry) -> None:
         tenant = entry.tenant
         began = time.monotonic()
-        await self._put(replace(self._now(entry), switchover_status=SwitchoverStatus.PREPARE_FLASHBACK))
+        await self._change(tenant, switchover_status=SwitchoverStatus.PREPARE_FLASHBACK)
         try:
             without = not self._records[tenant.tenant_id].source_type
             await self._engines.activate(tenant, partial(self._decide, entry), without_archive=without)
         except (EngineRefusedError, CatalogError) as error:
-            await self._put(replace(self._now(entry), switchover_status=SwitchoverStatus.NORMAL))
+            await self._change(tenant, switchover_status=SwitchoverStatus.NORMAL)
             raise not_allowed(f"activate tenant {tenant.name} is", str(error)) from error
         _log.info("standby activated", tenant=tenant.name, seconds=round(time.monotonic() - began, 3))
-        await self._put(
-            replace(self._now(entry), switchover_status=SwitchoverStatus.NORMAL, until_scn=UNLIMITED, trouble="")
-        )
+        await self._change(tenant, switchover_status=SwitchoverStatus.NORMAL, until_scn=UNLIMITED, trouble="")
         await self._tenants.join(tenant)
 
     async def _decide(self, entry: Entry) -> None:
-        await self._put(replace(self._now(entry), switchover_status=SwitchoverStatus.SWITCHING_TO_PRIMARY))
+        await self._change(entry.tenant, switchover_status=SwitchoverStatus.SWITCHING_TO_PRIMARY)
         await self._tenants.promote(entry.tenant.tenant_id)  # the last step: after an error nothing is decided
 
     def _entry(self, name: str | None) -> Entry:
@@ -211,9 +208,9 @@ class Standbys:
         if status != TenantStatus.NORMAL:
             raise tenant_not_normal(statement, status)
 
-    def _now(self, entry: Entry) -> StandbyRecord:
+    def _now(self, tenant: Tenant) -> StandbyRecord:
         """The record of a standby, with how far it is."""
-        return _with(self._records[entry.tenant.tenant_id], self._engines.followed(entry.tenant))
+        return _with(self._records[tenant.tenant_id], self._engines.followed(tenant))
 
     def _follow(self, tenant: Tenant) -> None:
         """Let a standby follow what its record says; without a source, it stays where it is."""
@@ -231,9 +228,14 @@ class Standbys:
             ),
         )
 
-    async def _put(self, *records: StandbyRecord) -> None:
-        await asyncio.to_thread(self._table.put, records)
-        self._records.update({record.tenant_id: record for record in records})
+    async def _change(self, tenant: Tenant, **changes: Any) -> None:
+        """Write how far a standby is, and what else changes. One write at a time: none undoes another's change."""
+        async with self._writing:
+            await self._put(replace(self._now(tenant), **changes))
+
+    async def _put(self, record: StandbyRecord) -> None:
+        await asyncio.to_thread(self._table.put, record)
+        self._records[record.tenant_id] = record
 
 
 def _with(record: StandbyRecord, now: Followed) -> StandbyRecord:
